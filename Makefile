@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Every target sets up what it needs by itself on a fresh Debian 12 or 13: see setup/packages.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := build/run
+# The crash folder that `make run` watches: make run CRASH=/srv/crash
+CRASH ?= /var/crash
+
+.PHONY: help run test test-vm lint clean
+
+help:
+	@echo 'make run       watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
+	@echo 'make test      all tests that need no other machine'
+	@echo 'make test-vm   a real kernel panic in a small virtual machine'
+	@echo 'make lint      ruff and mypy'
+	@echo 'make clean     remove what was built'
+
+run: $(VENV)/run.stamp
+	@BIN='$(BIN)' RUN='$(RUN)' setup/run '$(CRASH)'
+
+test: $(VENV)/test.stamp
+	$(BIN)/pytest -m 'not vm' $(PYTEST)
+
+test-vm: $(VENV)/vm.stamp
+	$(BIN)/pytest -m vm $(PYTEST)
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/run.stamp: pyproject.toml setup/packages Makefile
+	setup/packages run
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp
+	setup/packages test
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+$(VENV)/vm.stamp: $(VENV)/test.stamp
+	setup/packages vm
+	touch $@

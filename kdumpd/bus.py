@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The message bus: the one module that knows the D-Bus library.
+
+Everything is served and asked at message level. dbus-fast's high-level classes send InterfacesAdded
+from the wrong object, build GetManagedObjects in quadratic time and hide who calls.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import select
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from dbus_fast import Message, MessageFlag, MessageType, Variant
+from dbus_fast.aio import MessageBus
+from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
+
+log = logging.getLogger(__name__)
+
+SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 25.0  # as libdbus and sd-bus wait
+SEND_SECONDS = 30.0
+CLOSE_SECONDS = 2.0
+# Under way at once: the bus bounds how many answers a peer may wait for, but not calls without one.
+MOST_CALLS = 1024
+
+DO_NOT_QUEUE = 4  # flag and answers of RequestName (D-Bus specification)
+PRIMARY_OWNER, ALREADY_OWNER = 1, 4
+
+UNKNOWN_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
+FAILED = "org.kdumpd1.Error.Failed"
+
+Body = list[Any]
+
+
+class BusError(Exception):
+    """The bus cannot be used; the text says why."""
+
+
+class CallError(Exception):
+    """A method call's error answer, ours or another's: the error's name and a sentence."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A method call from somebody."""
+
+    path: str
+    interface: str
+    member: str
+    sender: str
+    signature: str
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a call."""
+
+    signature: str = ""
+    body: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """A signal to send, or one that came."""
+
+    path: str
+    interface: str
+    member: str
+    signature: str = ""
+    body: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a call goes: the bus name, the object and the interface."""
+
+    name: str
+    path: str
+    interface: str
+
+
+BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+Handler = Callable[[Call], Awaitable[Reply]]
+Listener = Callable[[Signal], None]
+
+
+def bus_address(bus: str, environment: Mapping[str, str]) -> str:
+    """Return the address of `system`, `session` or, as it stands, of an address."""
+    if bus == "system":
+        return environment.get("DBUS_SYSTEM_BUS_ADDRESS") or SYSTEM_BUS
+    if bus == "session":
+        runtime = environment.get("XDG_RUNTIME_DIR")
+        fallback = f"unix:path={runtime}/bus" if runtime else ""
+        address = environment.get("DBUS_SESSION_BUS_ADDRESS") or fallback
+        if not address:
+            raise BusError("no session bus: DBUS_SESSION_BUS_ADDRESS is not set")
+        return address
+    if ":" not in bus:
+        raise BusError(f"'{bus}' is no bus: write system, session or an address like unix:path=…")
+    return bus
+
+
+def variant(signature: str, value: Any) -> Variant:  # noqa: ANN401  # any D-Bus value
+    """Return a value with its type, as a{sv} and v want it."""
+    return Variant(signature, value)
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401  # any D-Bus value
+    """Return the value without the variants around it and inside."""
+    if isinstance(value, Variant):
+        return plain(value.value)
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return value
+
+
+class Connection:
+    """A connection to a bus: sends one message at a time, and answers every call."""
+
+    def __init__(self, bus: MessageBus) -> None:
+        self._bus = bus
+        # dbus-fast disconnects on a full socket (EAGAIN), and 1.84 sends its queue in reverse: it
+        # is given a message only when the socket takes one. There is no public way to the socket.
+        self._socket = os.dup(cast("int", bus._fd))  # noqa: SLF001
+        self._sending = asyncio.Lock()
+        self._handler: Handler = _nothing
+        self._listener: Listener | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+        self._answers: dict[int, asyncio.Future[Message]] = {}
+        bus.add_message_handler(self._receive)
+
+    def serve(self, handler: Handler) -> None:
+        """Answer method calls by the handler, which raises CallError for an error answer."""
+        self._handler = handler
+
+    async def listen(self, rule: str, listener: Listener) -> None:
+        """Have every signal that matches the rule told to the listener."""
+        self._listener = listener
+        await self.call(BUS, "AddMatch", "s", [rule])
+
+    async def own(self, name: str) -> None:
+        """Take the name; BusError when another has it or the bus refuses."""
+        try:
+            (answer,) = await self.call(BUS, "RequestName", "su", [name, DO_NOT_QUEUE])
+        except CallError as error:
+            raise BusError(f"the bus refuses the name {name}: {error}") from error
+        if answer not in {PRIMARY_OWNER, ALREADY_OWNER}:
+            raise BusError(f"the name {name} is taken: another kdumpd runs on this bus")
+
+    async def call(
+        self, target: Target, member: str, signature: str = "", body: Body | None = None
+    ) -> Body:
+        """Return the answer's body without variants; CallError for an error, BusError for none."""
+        serial = self._bus.next_serial()
+        message = Message(
+            destination=target.name,
+            path=target.path,
+            interface=target.interface,
+            member=member,
+            signature=signature,
+            body=body or [],
+            serial=serial,
+        )
+        self._answers[serial] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._send(message)
+                answer = await self._answers[serial]
+        except TimeoutError as error:
+            raise BusError(f"{target.name} does not answer {member}") from error
+        finally:
+            del self._answers[serial]
+        if answer.message_type is MessageType.ERROR:
+            raise CallError(answer.error_name or "", str(answer.body[0]) if answer.body else "")
+        return [plain(value) for value in answer.body]
+
+    async def emit(self, signal: Signal) -> None:
+        """Send a signal to everybody; returns when the socket took it."""
+        await self._send(
+            Message(
+                message_type=MessageType.SIGNAL,
+                path=signal.path,
+                interface=signal.interface,
+                member=signal.member,
+                signature=signal.signature,
+                body=list(signal.body),
+            )
+        )
+
+    async def lost(self) -> str:
+        """Wait until the bus is lost, and return why."""
+        try:
+            await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast
+        except (OSError, EOFError, DBusError) as error:
+            return f"the bus was lost: {error}"
+        return "the bus closed the connection"
+
+    async def close(self) -> None:
+        """Answer no more, and leave the bus."""
+        for task in self._calls:
+            task.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+        self._bus.disconnect()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.lost()
+        os.close(self._socket)
+
+    def _receive(self, message: Message) -> bool:
+        if message.message_type is MessageType.METHOD_CALL:
+            self._take_call(message)
+        elif message.message_type is MessageType.SIGNAL:
+            if self._listener is not None:
+                self._listener(_signal(message))
+        else:
+            answer = self._answers.get(message.reply_serial)
+            if answer is not None and not answer.done():
+                answer.set_result(message)
+        return True
+
+    def _take_call(self, message: Message) -> None:
+        if len(self._calls) >= MOST_CALLS:
+            return
+        task = asyncio.create_task(self._answer(message))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _answer(self, message: Message) -> None:
+        try:
+            reply = await self._handler(_call(message))
+            answer = Message.new_method_return(message, reply.signature, list(reply.body))
+            await self._reply(message, answer)
+        except CallError as error:
+            await self._reply(message, Message.new_error(message, error.name, str(error)))
+        except BusError as error:
+            log.debug("'%s' got no answer: %s", message.sender, error)
+        except Exception:  # the edge: a mistake of ours must answer its caller and stop nobody else
+            log.exception("%s.%s failed", message.interface, message.member)
+            sentence = "kdumpd made a mistake; its log says which"
+            await self._reply(message, Message.new_error(message, FAILED, sentence))
+
+    async def _reply(self, message: Message, answer: Message) -> None:
+        if MessageFlag.NO_REPLY_EXPECTED not in message.flags:
+            await self._send(answer)
+
+    async def _send(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(SEND_SECONDS), self._sending:
+                await self._writable()
+                await self._bus.send(message)
+        except TimeoutError as error:
+            raise BusError(f"the bus took no message for {SEND_SECONDS:g} s") from error
+        except (OSError, EOFError) as error:
+            raise BusError(f"the bus was lost: {error}") from error
+
+    async def _writable(self) -> None:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        if poll.poll(0):
+            return
+        loop = asyncio.get_running_loop()
+        writable = asyncio.Event()
+        loop.add_writer(self._socket, writable.set)
+        try:
+            await writable.wait()
+        finally:
+            loop.remove_writer(self._socket)
+
+
+@asynccontextmanager
+async def connect(address: str) -> AsyncIterator[Connection]:
+    """Connect to the bus at the address; BusError when there is none."""
+    try:
+        bus = MessageBus(bus_address=address)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await bus.connect()
+    except TimeoutError as error:
+        raise BusError(f"the bus at {address} does not answer") from error
+    except (OSError, EOFError, AuthError, InvalidAddressError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BusError(f"cannot connect to the bus at {address}: {reason}") from error
+    connection = Connection(bus)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _nothing(_: Call) -> Reply:
+    raise CallError(UNKNOWN_OBJECT, "nothing is served here")
+
+
+def _call(message: Message) -> Call:
+    return Call(
+        path=message.path or "",
+        interface=message.interface or "",
+        member=message.member or "",
+        sender=message.sender or "",
+        signature=message.signature,
+        body=message.body,
+    )
+
+
+def _signal(message: Message) -> Signal:
+    return Signal(
+        path=message.path or "",
+        interface=message.interface or "",
+        member=message.member or "",
+        signature=message.signature,
+        body=tuple(plain(value) for value in message.body),
+    )

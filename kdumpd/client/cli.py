@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpdctl: ask the daemon. Results go to stdout, words to stderr."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from kdumpd import __version__
+from kdumpd.bus import BusError, CallError, bus_address
+from kdumpd.client.daemon import AbsentError, Daemon, connected
+from kdumpd.client.record import plain_record, to_json
+from kdumpd.client.text import info_lines, list_lines, status_lines
+
+EXIT_FAILURE = 1
+JSON = ("pretty", "short", "off")
+MODES = [[mode] for mode in JSON]
+EPILOG = """\
+exit status: 0 when the question was answered, 1 when it could not be (no daemon, no bus, no such
+capture) or there is no capture to show, 2 for a wrong command line."""
+
+Properties = Mapping[str, Any]
+Verb = Callable[[Daemon, argparse.Namespace], Awaitable[int]]
+
+
+class SelectionError(Exception):
+    """The capture that was asked for is not there, or not just one."""
+
+
+async def status(daemon: Daemon, options: argparse.Namespace) -> int:
+    """Print whether the next panic would leave a dump, and what was captured."""
+    manager = await daemon.manager()
+    captures = await daemon.captures()
+    if options.json == "off":
+        _print(status_lines(manager, captures))
+    else:
+        _print_json(plain_record(manager) | {"captures": len(captures)}, options)
+    return 0
+
+
+async def list_captures(daemon: Daemon, options: argparse.Namespace) -> int:
+    """Print all captures, the newest crash last."""
+    captures = await daemon.captures()
+    if options.json != "off":
+        _print_json([plain_record(capture) for capture in captures], options)
+    elif captures:
+        _print(list_lines(captures))
+    else:
+        print("No captures found.", file=sys.stderr)
+    return 0 if captures else EXIT_FAILURE
+
+
+async def info(daemon: Daemon, options: argparse.Namespace) -> int:
+    """Print all that is known of one capture, or of the newest."""
+    capture = select(await daemon.captures(), options.id)
+    if options.json == "off":
+        _print(info_lines(capture))
+    else:
+        _print_json(plain_record(capture), options)
+    return 0
+
+
+def select(captures: Sequence[Properties], id_: str | None) -> Properties:
+    """Return the capture whose id begins so, the newest without one; SelectionError for none."""
+    if not captures:
+        raise SelectionError("No captures found.")
+    if id_ is None:
+        return captures[-1]
+    matching = [capture for capture in captures if capture["Id"].startswith(id_.lower())]
+    if not matching:
+        raise SelectionError(f"No capture with the id '{id_}'. See: kdumpdctl list")
+    if len(matching) > 1:
+        raise SelectionError(f"{len(matching)} captures have an id that begins with '{id_}'.")
+    return matching[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run kdumpdctl's command line and return its exit status."""
+    options = arguments_parser().parse_args(_spelled_out(sys.argv[1:], arguments))
+    try:
+        return asyncio.run(_ask(options))
+    except (BusError, CallError, SelectionError) as error:
+        print(error, file=sys.stderr)
+    except AbsentError:
+        print("kdumpd does not run on this bus. Start it: systemctl start kdumpd", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read has seen enough; what Python would still flush has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_FAILURE
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    """Return the parser of kdumpdctl's command line."""
+    parser = argparse.ArgumentParser(
+        prog="kdumpdctl",
+        description="Ask kdumpd what crashed, and whether the next crash would leave a dump.",
+        epilog=EPILOG,
+        parents=[_common_parser()],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"kdumpdctl {__version__}")
+    parser.set_defaults(verb=status, bus="system", json="off")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, verb, text in (
+        ("status", status, "whether the next panic would leave a dump (the default)"),
+        ("list", list_captures, "all captures, the newest crash last"),
+        ("info", info, "all that is known of one capture"),
+    ):
+        command = verbs.add_parser(
+            name, help=text, description=verb.__doc__, parents=[_common_parser()]
+        )
+        command.set_defaults(verb=verb)
+        if verb is info:
+            command.add_argument(
+                "id",
+                nargs="?",
+                metavar="ID",
+                help="the capture's id or its beginning (default: the newest crash)",
+            )
+    return parser
+
+
+def _common_parser() -> argparse.ArgumentParser:
+    # One for each command: options may stand before or after it, and only the first has defaults.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--bus", metavar="BUS", help="system (the default), session, or an address")
+    common.add_argument(
+        "--json", choices=JSON, metavar="MODE", help="print JSON: pretty, short, or off (default)"
+    )
+    return common
+
+
+async def _ask(options: argparse.Namespace) -> int:
+    verb: Verb = options.verb
+    async with connected(bus_address(options.bus, os.environ)) as daemon:
+        return await verb(daemon, options)
+
+
+def _spelled_out(given: Sequence[str], arguments: Sequence[str] | None) -> list[str]:
+    """Return the arguments with a lone --json written as --json=pretty."""
+    words = list(given if arguments is None else arguments)
+    return [
+        "--json=pretty" if word == "--json" and words[at + 1 : at + 2] not in MODES else word
+        for at, word in enumerate(words)
+    ]
+
+
+def _print(lines: Iterable[str]) -> None:
+    print("\n".join(lines))
+
+
+def _print_json(value: object, options: argparse.Namespace) -> None:
+    print(to_json(value, pretty=options.json == "pretty"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the daemon answers, as lines for people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from kdumpd.model.readiness import Finding, Readiness, Severity
+from kdumpd.model.report import readiness_lines
+from kdumpd.model.text import human_size, shown
+from kdumpd.model.time import EPOCH
+
+Properties = Mapping[str, Any]
+UNKNOWN = "-"
+COLUMNS = ("TIME", "KERNEL", "STATE", "SIZE", "ID", "DIRECTORY")
+SIZE_COLUMN = COLUMNS.index("SIZE")
+
+
+def status_lines(manager: Properties, captures: Sequence[Properties]) -> Iterator[str]:
+    """Yield what is true, in one sentence first."""
+    findings = [
+        Finding(code=code, severity=Severity(severity), message=message, remedy=remedy)
+        for code, severity, message, remedy in manager["Findings"]
+    ]
+    yield from readiness_lines(Readiness(manager["Readiness"]), findings)
+    yield ""
+    yield f"Reservation: {_reservation(manager)}"
+    yield f"Crash kernel: {'loaded' if manager['CrashKernelLoaded'] else 'not loaded'}"
+    yield f"Captures: {_captures(manager, captures)}"
+    if captures:
+        yield f"Last: {_headline(captures[-1])}"
+    folders = ", ".join(shown(folder) for folder in manager["CrashDirectories"])
+    yield f"Watching: {folders}"
+
+
+def list_lines(captures: Sequence[Properties]) -> Iterator[str]:
+    """Yield a table of captures, a line each."""
+    rows = [COLUMNS, *(_row(capture) for capture in captures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column == SIZE_COLUMN else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def info_lines(capture: Properties) -> Iterator[str]:
+    """Yield all that is known of one capture, a line each."""
+    facts = {
+        "Capture": capture["Id"],
+        "Crashed": local_time(capture["CrashedAt"]),
+        "Kernel": _joined(capture["KernelRelease"], capture["Architecture"]),
+        "Build id": capture["BuildId"],
+        "Host": capture["Host"],
+        "State": capture["State"],
+        "Problem": capture["Problem"],
+        "Core": shown(capture["CoreFile"]),
+        "Size": human_size(capture["Size"]) if capture["CoreFile"] else "",
+        "Format": _joined(capture["Format"], capture["Compression"]),
+        "Kernel log": shown(capture["DmesgFile"]),
+        "Directory": shown(capture["Directory"]),
+        "Written by": capture["Layout"],
+        "Found": local_time(capture["FoundAt"]),
+        "Warning": _warning(capture),
+    }
+    known = {name: text for name, text in facts.items() if text}
+    width = max(len(name) for name in known)
+    return (f"{name:>{width}}: {text}" for name, text in known.items())
+
+
+def local_time(microseconds: int) -> str:
+    """Return a time as this machine's clock shows it, empty for an unknown one."""
+    if not microseconds:
+        return ""
+    at: datetime = EPOCH + timedelta(microseconds=microseconds)
+    return f"{at.astimezone():%a %Y-%m-%d %H:%M:%S %Z}"
+
+
+def _reservation(manager: Properties) -> str:
+    asked = manager["Crashkernel"]
+    reserved = human_size(manager["ReservedBytes"]) if manager["ReservedBytes"] else "nothing"
+    return f"{reserved} reserved, {f'crashkernel={asked}' if asked else 'no crashkernel='}"
+
+
+def _captures(manager: Properties, captures: Sequence[Properties]) -> str:
+    settling = manager["Settling"]
+    return _joined(str(len(captures)), f"{settling} being written" if settling else "")
+
+
+def _headline(capture: Properties) -> str:
+    when = local_time(capture["CrashedAt"]) or "at an unknown time"
+    kernel = capture["KernelRelease"] or "unknown"
+    return f"kernel {kernel}, {when}, {capture['State']}, {shown(capture['Directory'])}"
+
+
+def _row(capture: Properties) -> tuple[str, ...]:
+    return (
+        local_time(capture["CrashedAt"]) or UNKNOWN,
+        capture["KernelRelease"] or UNKNOWN,
+        capture["State"],
+        human_size(capture["Size"]) if capture["CoreFile"] else UNKNOWN,
+        capture["Id"],
+        shown(capture["Directory"]),
+    )
+
+
+def _warning(capture: Properties) -> str:
+    if not capture["WorldReadable"]:
+        return ""
+    return "everybody may read it, and it holds the kernel's memory or log"
+
+
+def _joined(*texts: str) -> str:
+    return ", ".join(filter(None, texts))

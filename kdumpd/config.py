@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The configuration: files → assignments → settings.
+
+What is wrong is named with file and line, and the default stands.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+FOLDERS = (
+    "etc/kdumpd",
+    "run/kdumpd",
+    "usr/lib/kdumpd",
+)  # a file in one hides its namesake in the next
+MAIN = "kdumpd.conf"
+DROP_INS = "kdumpd.conf.d"
+SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|sec|ms|min)?")
+UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "min": 60.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What can be configured; paths are those of the watched machine, times are seconds."""
+
+    crash_directories: tuple[bytes, ...] = ()
+    settle_seconds: float = 30.0
+
+    @property
+    def folders(self) -> tuple[bytes, ...]:
+        """The crash folders to watch: those configured, else the one that is everywhere."""
+        return self.crash_directories or (b"/var/crash",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """One line KEY=VALUE below [SECTION], and where it stands."""
+
+    section: str
+    key: str
+    value: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings, and a sentence for each thing that was wrong."""
+
+    settings: Settings
+    problems: tuple[str, ...]
+
+
+class ConfigError(ValueError):
+    """A line or a value cannot be used; the text says why."""
+
+
+def read_configuration(root: Path, file: Path | None) -> Configuration:
+    """Return the settings of one file, or of all files below `root` where none is named."""
+    settings = Settings()
+    problems = []
+    for path in [file] if file is not None else _files(root):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            problems.append(f"{path}: {error.strerror}")
+            continue
+        except UnicodeDecodeError as error:
+            problems.append(f"{path}: not UTF-8 ({error.reason} at byte {error.start})")
+            continue
+        for line in parse_assignments(text, str(path)):
+            try:
+                settings = apply(settings, line)
+            except ConfigError as error:
+                where = line.where if isinstance(line, Assignment) else ""
+                problems.append(f"{where}{error}")
+    return Configuration(settings, tuple(problems))
+
+
+def parse_assignments(text: str, name: str) -> Iterator[Assignment | ConfigError]:
+    """Yield each assignment of a file (systemd.syntax(7)), or the error that a line is."""
+    section = ""
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if not line or line[0] in "#;":
+            continue
+        where = f"{name}:{number}: "
+        key, equals, value = line.partition("=")
+        if line.startswith("[") and line.endswith("]"):
+            section = line[1:-1]
+        elif not equals:
+            yield ConfigError(f"{where}'{line}' is neither [SECTION] nor KEY=VALUE")
+        else:
+            yield Assignment(section=section, key=key.strip(), value=value.strip(), where=where)
+
+
+def apply(settings: Settings, line: Assignment | ConfigError) -> Settings:
+    """Return the settings with one assignment more; ConfigError when it cannot be used."""
+    if isinstance(line, ConfigError):
+        raise line
+    setter = SETTERS.get((line.section, line.key))
+    if setter is None:
+        raise ConfigError(f"unknown key '{line.key}' in section [{line.section}]")
+    return setter(settings, line.value)
+
+
+def _crash_directories(settings: Settings, value: str) -> Settings:
+    if not value:
+        return replace(settings, crash_directories=())
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        raise ConfigError(f"CrashDirectories={value}: {error}") from error
+    for word in words:
+        if not word.startswith("/") or ".." in word.split("/"):
+            raise ConfigError(
+                f"CrashDirectories={value}: '{word}' is no absolute path without '..'"
+            )
+    added = [bytes(Path(word)) for word in words]
+    both = tuple(dict.fromkeys((*settings.crash_directories, *added)))
+    return replace(settings, crash_directories=both)
+
+
+def _settle_seconds(settings: Settings, value: str) -> Settings:
+    match = SECONDS.fullmatch(value)
+    if match is None or float(match[1]) == 0:
+        raise ConfigError(f"SettleSec={value}: no time span such as 30, 30s or 2min")
+    return replace(settings, settle_seconds=float(match[1]) * UNITS[match[2] or ""])
+
+
+# A section is named as the D-Bus interface that shows what it sets.
+SETTERS: Mapping[tuple[str, str], Callable[[Settings, str], Settings]] = {
+    ("Manager", "CrashDirectories"): _crash_directories,
+    ("Manager", "SettleSec"): _settle_seconds,
+}
+
+
+def _files(root: Path) -> Iterable[Path]:
+    main = [path for folder in FOLDERS if (path := root / folder / MAIN).is_file()]
+    drop_ins: dict[str, Path] = {}
+    for folder in FOLDERS:
+        for path in sorted((root / folder / DROP_INS).glob("*.conf")):
+            drop_ins.setdefault(path.name, path)
+    return [*main[:1], *(path for _, path in sorted(drop_ins.items()))]

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpd: put the parts together and run them."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from kdumpd import __version__
+from kdumpd.bus import BusError, Connection, bus_address, connect
+from kdumpd.config import Settings, read_configuration
+from kdumpd.expose.herald import Herald
+from kdumpd.expose.interface import InterfaceError, read_interfaces
+from kdumpd.expose.introspection import standard_interfaces
+from kdumpd.expose.journal import Journal
+from kdumpd.expose.message import entry_of
+from kdumpd.expose.notify import Notifier, feed_watchdog
+from kdumpd.expose.service import Service
+from kdumpd.ledger import Ledger, LedgerError
+from kdumpd.model.event import Event
+from kdumpd.model.readiness import Readiness
+from kdumpd.model.report import readiness_lines
+from kdumpd.model.state import Patience, State, Verdict, judged, next_look, step
+from kdumpd.observe.machine import Machine, clock
+from kdumpd.observe.watch import Watch
+
+log = logging.getLogger("kdumpd")
+
+BUS_NAME = "org.kdumpd1"
+STATE_DIR = Path("/var/lib/kdumpd")
+LEDGER = "ledger.sqlite"
+EXIT_FAILURE = 1
+EXIT_STATUS = {
+    Readiness.READY: 0,
+    Readiness.DEGRADED: 1,
+    Readiness.NOT_READY: 2,
+    Readiness.UNSUPPORTED: 3,
+}
+
+
+class Sink(Protocol):
+    """Somebody to whom the state is shown."""
+
+    async def show(self, state: State) -> None:
+        """Show the state."""
+
+
+class Daemon:
+    """The one flow: observe → step → ledger → show."""
+
+    def __init__(
+        self, machine: Machine, ledger: Ledger, herald: Herald, patience: Patience
+    ) -> None:
+        self._machine = machine
+        self._ledger = ledger
+        self._herald = herald
+        self._patience = patience
+        self._state = State()
+        self._looked = asyncio.Condition()
+        self._last_look = 0
+
+    async def load(self) -> State:
+        """Return what the ledger remembers, and go on from there."""
+        self._state = await self._ledger.load()
+        return self._state
+
+    async def look(self) -> None:
+        """Look at the machine now, and return when the outcome is shown."""
+        number = self._machine.look_again()
+        async with self._looked:
+            await self._looked.wait_for(lambda: self._last_look >= number)
+
+    async def run(self, sinks: Sequence[Sink]) -> None:
+        """Observe, for ever."""
+        async for seen in self._machine.observations(self._due):
+            before = self._state
+            self._state, events = step(before, seen, self._patience)
+            await self._ledger.record(before, self._state, events)
+            self._herald.wake()
+            _announce(events)
+            for sink in sinks:
+                await sink.show(self._state)
+            async with self._looked:
+                self._last_look = seen.number
+                self._looked.notify_all()
+
+    def _due(self) -> float | None:
+        return next_look(self._state, clock(), self._patience)
+
+
+class StopError(Exception):
+    """Somebody asked the daemon to end."""
+
+
+async def serve(options: argparse.Namespace, settings: Settings) -> None:
+    """Run the daemon until the bus or the ledger is lost, or a signal ends it."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as parts:
+        connection = await parts.enter_async_context(connect(bus_address(options.bus, os.environ)))
+        await connection.own(BUS_NAME)
+        ledger = await parts.enter_async_context(_open_ledger(options.state_dir / LEDGER))
+        again = asyncio.Event()
+        watch = Watch(again.set)
+        parts.enter_context(watch.attached(loop))
+        machine = Machine(options.root, settings.folders, again, watch.folder)
+        await run_parts(connection, ledger, machine, Patience(settle=settings.settle_seconds), stop)
+
+
+async def run_parts(
+    connection: Connection,
+    ledger: Ledger,
+    machine: Machine,
+    patience: Patience,
+    stop: asyncio.Event,
+) -> None:
+    """Run all tasks in one group, until one of them fails or `stop` is set."""
+    herald = Herald(ledger, Journal())
+    daemon = Daemon(machine, ledger, herald, patience)
+    interfaces = {**read_interfaces(), **standard_interfaces()}
+    service = Service(connection, interfaces, await daemon.load(), daemon.look)
+    connection.serve(service.answer)
+    notifier = Notifier()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(daemon.run([service, notifier]))
+            group.create_task(herald.run())
+            group.create_task(feed_watchdog(os.environ))
+            group.create_task(_until_lost(connection))
+            group.create_task(_until_set(stop))
+    except* StopError:
+        notifier.stopping()
+
+
+async def look_once(root: Path, settings: Settings) -> Verdict:
+    """Return readiness as one look at the machine below `root` tells it."""
+    machine = Machine(root, settings.folders, asyncio.Event(), on_folder=lambda _: None)
+    return judged(await machine.look())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run kdumpd's command line and return its exit status."""
+    options = arguments_parser().parse_args(arguments)
+    # Under systemd the events' own journal entries say what these lines say in a terminal.
+    level = logging.WARNING if "JOURNAL_STREAM" in os.environ else logging.INFO
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    configuration = read_configuration(options.root, options.config)
+    for problem in configuration.problems:
+        log.warning("%s", problem)
+    if options.check:
+        return check(options.root, configuration.settings)
+    return run(options, configuration.settings)
+
+
+def check(root: Path, settings: Settings) -> int:
+    """Print readiness, and return the exit status that says it."""
+    verdict = asyncio.run(look_once(root, settings))
+    lines = readiness_lines(verdict.readiness, verdict.findings)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return EXIT_STATUS[verdict.readiness]
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run the daemon, and return 0 when it was asked to end, 1 when it could not go on."""
+    failures: list[Exception] = []
+    try:
+        asyncio.run(serve(options, settings))
+    except* (BusError, LedgerError, InterfaceError) as group:
+        failures.extend(group.exceptions)
+    for failure in failures:
+        log.error("kdumpd: %s", failure)
+    return EXIT_FAILURE if failures else 0
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    """Return the parser of kdumpd's command line."""
+    parser = argparse.ArgumentParser(
+        prog="kdumpd",
+        description="Watch kernel crash captures, and say whether the next one would succeed.",
+        epilog="With --check the exit status is 0 for ready, 1 for degraded, 2 for not ready, "
+        "3 for unsupported.",
+    )
+    parser.add_argument("--version", action="version", version=f"kdumpd {__version__}")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        type=_folder,
+        default=Path("/"),
+        help="watch the machine below this folder instead of this one",
+    )
+    parser.add_argument(
+        "--bus",
+        metavar="BUS",
+        default="system",
+        help="the message bus to serve on: system (the default), session, or an address",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="read this configuration instead of /etc/kdumpd/kdumpd.conf and its drop-ins",
+    )
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=STATE_DIR,
+        help=f"keep the ledger here (default: {STATE_DIR})",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="judge readiness once, print it, and exit; needs no bus and no root",
+    )
+    return parser
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}' is no folder")
+    return path
+
+
+@asynccontextmanager
+async def _open_ledger(path: Path) -> AsyncIterator[Ledger]:
+    ledger = Ledger(path)
+    try:
+        await ledger.open()
+        yield ledger
+    finally:
+        await ledger.close()
+
+
+async def _until_lost(connection: Connection) -> None:
+    raise BusError(await connection.lost())
+
+
+async def _until_set(stop: asyncio.Event) -> None:
+    await stop.wait()
+    raise StopError
+
+
+def _announce(events: tuple[Event, ...]) -> None:
+    for event in events:
+        log.info("%s", entry_of(event).message)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The D-Bus interfaces as dbus/org.kdumpd1.xml writes them: what is served, and every signature."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from types import MappingProxyType
+from xml.etree import ElementTree as ET
+
+SOURCE = "org.kdumpd1.xml"
+EMITS_CHANGED = "org.freedesktop.DBus.Property.EmitsChangedSignal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Property:
+    """A property: its type, and whether a change of it is announced (true, false or const)."""
+
+    signature: str
+    emits: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A method's signatures."""
+
+    takes: str
+    returns: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """One interface, and the XML that is its documentation and introspection."""
+
+    name: str
+    methods: Mapping[str, Method]
+    signals: Mapping[str, str]
+    properties: Mapping[str, Property]
+    xml: str
+
+
+class InterfaceError(Exception):
+    """The XML does not say what is needed; the text names the member."""
+
+
+def read_interfaces() -> Mapping[str, Interface]:
+    """Return, by name, the interfaces of the XML file that lies in the package."""
+    return parse_interfaces(files("kdumpd").joinpath(SOURCE).read_text(encoding="utf-8"))
+
+
+def parse_interfaces(document: str) -> Mapping[str, Interface]:
+    """Return, by name, the interfaces of a document in D-Bus' introspection format."""
+    parser = ET.XMLParser(target=ET.TreeBuilder(insert_comments=True))  # noqa: S314  # as below
+    root = ET.fromstring(document, parser)  # noqa: S314  # a document of our own
+    interfaces = [_interface(element) for element in root.iter("interface")]
+    return MappingProxyType({interface.name: interface for interface in interfaces})
+
+
+def _interface(element: ET.Element) -> Interface:
+    methods = {
+        _name(method): Method(takes=_arguments(method, "in"), returns=_arguments(method, "out"))
+        for method in element.iter("method")
+    }
+    return Interface(
+        name=_name(element),
+        methods=MappingProxyType(methods),
+        signals=MappingProxyType(
+            {_name(signal): _arguments(signal, None) for signal in element.iter("signal")}
+        ),
+        properties=MappingProxyType(
+            {_name(prop): _property(prop) for prop in element.iter("property")}
+        ),
+        xml=ET.tostring(element, encoding="unicode").rstrip(),
+    )
+
+
+def _property(element: ET.Element) -> Property:
+    emits = [
+        annotation.get("value", "")
+        for annotation in element.iter("annotation")
+        if annotation.get("name") == EMITS_CHANGED
+    ]
+    if element.get("access") != "read" or emits not in (["true"], ["false"], ["const"]):
+        raise InterfaceError(f"property {_name(element)} is not read-only or hides its changes")
+    return Property(signature=element.get("type", ""), emits=emits[0])
+
+
+def _arguments(element: ET.Element, direction: str | None) -> str:
+    return "".join(
+        argument.get("type", "")
+        for argument in element.iter("arg")
+        if direction is None or argument.get("direction", "in") == direction
+    )
+
+
+def _name(element: ET.Element) -> str:
+    name = element.get("name")
+    if not name:
+        raise InterfaceError(f"a <{element.tag}> without a name")
+    return name

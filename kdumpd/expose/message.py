@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Events as journal entries: the MESSAGE_ID, the sentence and the fields of each kind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+from kdumpd.model.capture import CaptureState
+from kdumpd.model.event import Event, EventKind
+from kdumpd.model.readiness import SENTENCES, Readiness
+from kdumpd.model.text import human_size, shown
+from kdumpd.model.time import EPOCH
+
+CRITICAL, WARNING, NOTICE, INFO = 2, 4, 5, 6  # syslog(3)
+
+# systemd/kdumpd.catalog says what to do about each.
+MESSAGE_IDS = {
+    EventKind.CAPTURE_COMPLETE: "6bc3f018b40343559c7bccda6fc737c6",
+    EventKind.CAPTURE_INCOMPLETE: "a6a8bcf7df1243a49434241c1eae3353",
+    EventKind.CAPTURE_GONE: "350cce47a8c34764a4b50ff56b153b7c",
+    EventKind.BOOT_VALIDATED: "ad07e7dfd75f4edb97b23ba382e0cb93",
+    EventKind.READINESS_CHANGED: "457eb317286b4b9ab294bbf437c045a5",
+}
+
+# The facts of an event that are fields of their own; the others only stand in the sentence.
+FIELDS = {
+    "capture": "KDUMPD_CAPTURE",
+    "core": "KDUMPD_CORE",
+    "state": "KDUMPD_STATE",
+    "kernel": "KDUMPD_KERNEL",
+    "crashed_at": "KDUMPD_CRASHED_AT",
+    "readiness": "KDUMPD_READINESS",
+    "findings": "KDUMPD_FINDINGS",
+    "crashkernel": "KDUMPD_CRASHKERNEL",
+    "reserved": "KDUMPD_RESERVED",
+    "loaded": "KDUMPD_LOADED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One journal entry: a sentence for people, fields for programs; bytes need not be UTF-8."""
+
+    message: str
+    message_id: str
+    fields: Mapping[str, bytes]
+
+
+def entry_of(event: Event) -> Entry:
+    """Return the journal entry that tells of an event."""
+    sentence, priority = SENTENCE[event.kind](event.facts)
+    fields = {
+        FIELDS[name]: text.encode("utf-8", "surrogateescape")
+        for name, text in event.facts.items()
+        if name in FIELDS
+    }
+    fields["KDUMPD_EVENT"] = event.id.encode("ascii")
+    fields["PRIORITY"] = str(priority).encode("ascii")
+    return Entry(
+        message=sentence,
+        message_id=MESSAGE_IDS[event.kind],
+        fields=MappingProxyType(fields),
+    )
+
+
+def _complete(facts: Mapping[str, str]) -> tuple[str, int]:
+    return (
+        f"{_crash(facts)}: a complete dump of {_size(facts)} is in {_name(facts['core'])}",
+        CRITICAL,
+    )
+
+
+def _incomplete(facts: Mapping[str, str]) -> tuple[str, int]:
+    why = f" ({facts['problem']})" if "problem" in facts else ""
+    match facts["state"]:
+        case CaptureState.DMESG_ONLY:
+            what = f"only the kernel log was saved, in {_name(facts['directory'])}"
+        case CaptureState.UNREADABLE:
+            place = facts.get("core") or facts["directory"]
+            what = f"{_name(place)} cannot be judged{why}"
+        case _:
+            what = f"the dump {_name(facts['core'])} is incomplete{why}"
+    return f"{_crash(facts)}: {what}", CRITICAL
+
+
+def _gone(facts: Mapping[str, str]) -> tuple[str, int]:
+    return f"{_crash(facts)}: its capture is gone from {_name(facts['directory'])}", NOTICE
+
+
+def _boot(facts: Mapping[str, str]) -> tuple[str, int]:
+    return _readiness(facts)
+
+
+def _changed(facts: Mapping[str, str]) -> tuple[str, int]:
+    sentence, priority = _readiness(facts)
+    return f"From {facts['before']} to {facts['readiness']}. {sentence}", priority
+
+
+def _readiness(facts: Mapping[str, str]) -> tuple[str, int]:
+    readiness = Readiness(facts["readiness"])
+    because = f" Because: {facts['because']}." if "because" in facts else ""
+    return SENTENCES[readiness] + because, INFO if readiness is Readiness.READY else WARNING
+
+
+def _crash(facts: Mapping[str, str]) -> str:
+    kernel = f"Kernel {facts['kernel']}" if "kernel" in facts else "A kernel"
+    if "crashed_at" not in facts:
+        return f"{kernel} crashed"
+    at: datetime = EPOCH + timedelta(microseconds=int(facts["crashed_at"]))
+    return f"{kernel} crashed at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _size(facts: Mapping[str, str]) -> str:
+    return human_size(int(facts["size"]))
+
+
+def _name(path: str) -> str:
+    return shown(path.encode("utf-8", "surrogateescape"))
+
+
+SENTENCE: Mapping[EventKind, Callable[[Mapping[str, str]], tuple[str, int]]] = {
+    EventKind.CAPTURE_COMPLETE: _complete,
+    EventKind.CAPTURE_INCOMPLETE: _incomplete,
+    EventKind.CAPTURE_GONE: _gone,
+    EventKind.BOOT_VALIDATED: _boot,
+    EventKind.READINESS_CHANGED: _changed,
+}

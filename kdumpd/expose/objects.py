@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The D-Bus objects as plain values: which properties each interface has in a given state."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kdumpd import __version__
+from kdumpd.model.capture import Capture
+from kdumpd.model.state import State
+from kdumpd.model.time import microseconds
+
+Properties = dict[str, Any]
+
+MANAGER = "org.kdumpd1.Manager"
+CAPTURE = "org.kdumpd1.Capture"
+MANAGER_PATH = "/org/kdumpd1"
+CAPTURES_PATH = "/org/kdumpd1/capture"
+
+
+def findings(state: State) -> list[list[str]]:
+    """Return the findings as (code, severity, message, remedy)."""
+    found = state.verdict.findings if state.verdict else ()
+    return [[one.code, str(one.severity), one.message, one.remedy] for one in found]
+
+
+MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
+    "Version": lambda _: __version__,
+    "BootId": lambda state: state.verdict.kernel.boot_id if state.verdict else "",
+    "Readiness": lambda state: str(state.verdict.readiness) if state.verdict else "",
+    "Findings": findings,
+    "CheckedAt": lambda state: microseconds(state.verdict.at if state.verdict else None),
+    "Crashkernel": lambda state: state.verdict.kernel.crashkernel if state.verdict else "",
+    "ReservedBytes": lambda state: (state.verdict.kernel.reserved or 0) if state.verdict else 0,
+    "CrashKernelLoaded": lambda state: bool(state.verdict and state.verdict.kernel.crash_loaded),
+    "Settling": lambda state: len(state.settling),
+    "CrashDirectories": lambda state: list(state.folders),
+}
+
+CAPTURE_PROPERTIES: Mapping[str, Callable[[Capture], Any]] = {
+    "Id": lambda capture: capture.id,
+    "Directory": lambda capture: capture.directory,
+    "CoreFile": lambda capture: capture.core_file,
+    "DmesgFile": lambda capture: capture.dmesg_file,
+    "Layout": lambda capture: str(capture.layout),
+    "Format": lambda capture: str(capture.format),
+    "Compression": lambda capture: capture.compression,
+    "Size": lambda capture: capture.size,
+    "State": lambda capture: str(capture.state),
+    "Trusted": lambda capture: capture.trusted,
+    "Problem": lambda capture: capture.problem,
+    "CrashedAt": lambda capture: microseconds(capture.crashed_at),
+    "FoundAt": lambda capture: microseconds(capture.found_at),
+    "Host": lambda capture: capture.host,
+    "KernelRelease": lambda capture: capture.kernel_release,
+    "Architecture": lambda capture: capture.architecture,
+    "BuildId": lambda capture: capture.build_id,
+    "WorldReadable": lambda capture: capture.world_readable,
+}
+
+
+def manager_properties(state: State) -> Properties:
+    """Return the properties of org.kdumpd1.Manager."""
+    return {name: value(state) for name, value in MANAGER_PROPERTIES.items()}
+
+
+def capture_properties(capture: Capture) -> Properties:
+    """Return the properties of org.kdumpd1.Capture."""
+    return {name: value(capture) for name, value in CAPTURE_PROPERTIES.items()}
+
+
+def capture_path(id_: str) -> str:
+    """Return the object path of the capture with this id."""
+    return f"{CAPTURES_PATH}/{id_}"

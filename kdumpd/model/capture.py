@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A capture: what one crash of a kernel left on disk."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
+from hashlib import sha256
+
+ID_DIGITS = 16
+
+
+class CaptureState(StrEnum):
+    """How much of the crash was saved."""
+
+    COMPLETE = auto()
+    INCOMPLETE = auto()
+    DMESG_ONLY = "dmesg-only"
+    UNREADABLE = auto()
+    GONE = auto()
+
+
+class Layout(StrEnum):
+    """Which tool's way of naming files a capture follows."""
+
+    KDUMP_TOOLS = "kdump-tools"  # Debian, Ubuntu
+    KDUMP_UTILS = "kdump-utils"  # Fedora, RHEL
+
+
+class Format(StrEnum):
+    """How a core is written, by its magic number."""
+
+    UNKNOWN = ""
+    FLATTENED = auto()
+    KDUMP_COMPRESSED = "kdump-compressed"
+    ELF = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStamp:
+    """What stat says of a file; two equal stamps mean that nobody wrote in between."""
+
+    name: bytes
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+    mode: int
+    links: int
+    owner: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreFacts:
+    """What bounded reads of a core prove about it; an unknown text is empty."""
+
+    format: Format = Format.UNKNOWN
+    compression: str = ""
+    complete: bool = False
+    problem: str = ""  # why it is not complete or not readable
+    crashed_at: datetime | None = None
+    host: str = ""
+    kernel_release: str = ""
+    architecture: str = ""
+    build_id: str = ""
+    identity: bytes = b""  # what no other crash shares; empty when the core does not hold it yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One look at one folder that holds, or may come to hold, a capture."""
+
+    directory: bytes
+    layout: Layout
+    trusted: bool
+    problem: str = ""  # why the contents were not read
+    files: tuple[FileStamp, ...]
+    core: FileStamp | None
+    dmesg: FileStamp | None
+    facts: CoreFacts = CoreFacts()
+    id: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the core proves, by its content, to be whole."""
+        return self.core is not None and self.facts.complete
+
+    @property
+    def state(self) -> CaptureState:
+        """What the capture is if nothing is written to it any more."""
+        if not self.trusted or self.problem:
+            return CaptureState.UNREADABLE
+        if self.core is None:
+            return CaptureState.DMESG_ONLY
+        if self.facts.complete:
+            return CaptureState.COMPLETE
+        if self.facts.format is Format.UNKNOWN and self.core.size > 0:
+            return CaptureState.UNREADABLE
+        return CaptureState.INCOMPLETE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """What is known of one capture, as the ledger keeps it and the bus shows it."""
+
+    id: str
+    directory: bytes
+    core_file: bytes  # whole path, empty when there is none
+    dmesg_file: bytes
+    layout: Layout
+    format: Format
+    compression: str
+    size: int
+    state: CaptureState
+    trusted: bool
+    problem: str
+    crashed_at: datetime | None
+    found_at: datetime
+    host: str
+    kernel_release: str
+    architecture: str
+    build_id: str
+    world_readable: bool
+
+
+def capture_id(*parts: bytes) -> str:
+    """Return the 16 hex digits that name the capture made of these parts."""
+    digest = sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:ID_DIGITS]
+
+
+def capture_from(sighting: Sighting, found_at: datetime) -> Capture:
+    """Return the capture that a settled sighting shows, first found at `found_at`."""
+    facts = sighting.facts
+    core, dmesg = sighting.core, sighting.dmesg
+    return Capture(
+        id=sighting.id,
+        directory=sighting.directory,
+        core_file=_inside(sighting.directory, core),
+        dmesg_file=_inside(sighting.directory, dmesg),
+        layout=sighting.layout,
+        format=facts.format,
+        compression=facts.compression,
+        size=core.size if core else 0,
+        state=sighting.state,
+        trusted=sighting.trusted,
+        problem=sighting.problem or facts.problem,
+        crashed_at=facts.crashed_at,
+        found_at=found_at,
+        host=facts.host,
+        kernel_release=facts.kernel_release,
+        architecture=facts.architecture,
+        build_id=facts.build_id,
+        world_readable=any(file is not None and file.mode & 0o004 for file in (core, dmesg)),
+    )
+
+
+def _inside(directory: bytes, file: FileStamp | None) -> bytes:
+    return b"" if file is None else directory.rstrip(b"/") + b"/" + file.name

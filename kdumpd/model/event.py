@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What happened: the things kdumpd tells, each once.
+
+An event's id is made from what it is about, so that the same happening, seen again after a restart
+or a lost ledger, carries the same id.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from types import MappingProxyType
+
+from kdumpd.model.capture import Capture, CaptureState
+from kdumpd.model.readiness import Finding, KernelFacts, Readiness
+from kdumpd.model.time import microseconds
+
+EVENT_DIGITS = 32
+
+
+class EventKind(StrEnum):
+    """What kind of thing happened; each has its MESSAGE_ID and its catalog entry."""
+
+    CAPTURE_COMPLETE = "capture-complete"
+    CAPTURE_INCOMPLETE = "capture-incomplete"
+    CAPTURE_GONE = "capture-gone"
+    BOOT_VALIDATED = "boot-validated"
+    READINESS_CHANGED = "readiness-changed"
+
+
+CAPTURE_EVENTS = {
+    CaptureState.COMPLETE: EventKind.CAPTURE_COMPLETE,
+    CaptureState.GONE: EventKind.CAPTURE_GONE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One happening, with its facts as texts: names and paths may hold surrogate escapes."""
+
+    id: str
+    kind: EventKind
+    at: datetime
+    facts: Mapping[str, str]
+
+
+def capture_event(capture: Capture, at: datetime) -> Event:
+    """Return the event that tells of a capture in the state it is now in."""
+    kind = CAPTURE_EVENTS.get(capture.state, EventKind.CAPTURE_INCOMPLETE)
+    # A capture can come and go again: each going is a happening of its own.
+    occasion = at.isoformat() if kind is EventKind.CAPTURE_GONE else ""
+    return Event(
+        id=_event_id(kind, capture.id, occasion),
+        kind=kind,
+        at=at,
+        facts=_known(
+            capture=capture.id,
+            core=capture.core_file.decode("utf-8", "surrogateescape"),
+            directory=capture.directory.decode("utf-8", "surrogateescape"),
+            state=capture.state,
+            kernel=capture.kernel_release,
+            crashed_at=str(microseconds(capture.crashed_at)) if capture.crashed_at else "",
+            size=str(capture.size),
+            problem=capture.problem,
+        ),
+    )
+
+
+def boot_event(
+    kernel: KernelFacts, readiness: Readiness, findings: tuple[Finding, ...], at: datetime
+) -> Event:
+    """Return the event that tells, once in a boot, what the reservation turned out to be."""
+    return Event(
+        id=_event_id(EventKind.BOOT_VALIDATED, kernel.boot_id),
+        kind=EventKind.BOOT_VALIDATED,
+        at=at,
+        facts=_readiness_facts(kernel, readiness, findings),
+    )
+
+
+def readiness_event(
+    kernel: KernelFacts,
+    before: Readiness,
+    readiness: Readiness,
+    findings: tuple[Finding, ...],
+    at: datetime,
+) -> Event:
+    """Return the event that tells of a change of readiness within a boot."""
+    return Event(
+        id=_event_id(
+            EventKind.READINESS_CHANGED, kernel.boot_id, before, readiness, at.isoformat()
+        ),
+        kind=EventKind.READINESS_CHANGED,
+        at=at,
+        facts=_readiness_facts(kernel, readiness, findings) | {"before": before},
+    )
+
+
+def _readiness_facts(
+    kernel: KernelFacts, readiness: Readiness, findings: tuple[Finding, ...]
+) -> dict[str, str]:
+    return dict(
+        _known(
+            readiness=readiness,
+            findings=" ".join(finding.code for finding in findings),
+            because="; ".join(finding.message for finding in findings),
+            crashkernel=kernel.crashkernel,
+            reserved="" if kernel.reserved is None else str(kernel.reserved),
+            loaded="" if kernel.crash_loaded is None else str(int(kernel.crash_loaded)),
+            kernel=kernel.release,
+        )
+    )
+
+
+def _known(**facts: str) -> Mapping[str, str]:
+    return MappingProxyType({name: text for name, text in facts.items() if text})
+
+
+def _event_id(*parts: str) -> str:
+    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:EVENT_DIGITS]

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one step: from what is known and what is seen to what is known now, and what to tell."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+
+from kdumpd.model.capture import Capture, CaptureState, FileStamp, Sighting, capture_from
+from kdumpd.model.event import Event, boot_event, capture_event, readiness_event
+from kdumpd.model.readiness import (
+    Finding,
+    FolderFacts,
+    KernelFacts,
+    MachineFacts,
+    Readiness,
+    find,
+    judge,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashFolder:
+    """One look at one crash folder."""
+
+    facts: FolderFacts
+    sightings: tuple[Sighting, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One look at the machine."""
+
+    number: int  # of the look; a look begun later has a larger one
+    at: datetime
+    clock: float  # seconds that never step back; CLOCK_BOOTTIME
+    kernel: KernelFacts
+    folders: tuple[CrashFolder, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """A capture that may still be written: its files, and since when they have been so."""
+
+    files: tuple[FileStamp, ...]
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Readiness as last judged."""
+
+    at: datetime
+    kernel: KernelFacts
+    readiness: Readiness
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """All that is known; every sink shows this one value."""
+
+    captures: Mapping[str, Capture] = field(default_factory=dict)
+    settling: Mapping[bytes, Growth] = field(default_factory=dict)
+    missing: Mapping[str, float] = field(default_factory=dict)  # captures not seen, since when
+    folders: tuple[bytes, ...] = ()
+    verdict: Verdict | None = None
+    validated_boot: str = ""  # the boot id whose validation was told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait before something counts as settled, in seconds."""
+
+    settle: float = 30.0
+
+
+def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:
+    """Return the state after one look at the machine, and the events it brings."""
+    settled, settling = _settle(state, seen, patience)
+    captures = _list(state.captures, settled, seen.at)
+    captures, missing = _miss(captures, settled, state, seen, patience)
+    verdict = judged(seen)
+    after = replace(
+        state,
+        captures=MappingProxyType(captures),
+        settling=MappingProxyType(settling),
+        missing=MappingProxyType(missing),
+        folders=tuple(folder.facts.path for folder in seen.folders),
+        verdict=verdict,
+        validated_boot=verdict.kernel.boot_id or state.validated_boot,
+    )
+    return after, (*_capture_events(state, after, seen.at), *_verdict_events(state, verdict))
+
+
+def next_look(state: State, clock: float, patience: Patience) -> float | None:
+    """Return in how many seconds something is due to settle, None when nothing is."""
+    since = [growth.since for growth in state.settling.values()]
+    since += state.missing.values()
+    return max(0.0, min(since) + patience.settle - clock) if since else None
+
+
+def _settle(
+    state: State, seen: Observation, patience: Patience
+) -> tuple[list[Sighting], dict[bytes, Growth]]:
+    settled = []
+    settling = {}
+    for sighting in _sightings(seen):
+        growth = state.settling.get(sighting.directory)
+        if growth is None or growth.files != sighting.files:
+            growth = Growth(files=sighting.files, since=seen.clock)
+        waited = seen.clock - growth.since >= patience.settle
+        if waited or _finished(sighting) or _listed(state.captures, sighting):
+            settled.append(sighting)
+        else:
+            settling[sighting.directory] = growth
+    return settled, settling
+
+
+def _finished(sighting: Sighting) -> bool:
+    # The writers rename as their last act; a whole core of the temporary name is about to move.
+    return (
+        sighting.complete and sighting.core is not None and b"incomplete" not in sighting.core.name
+    )
+
+
+def _listed(captures: Mapping[str, Capture], sighting: Sighting) -> bool:
+    known = captures.get(sighting.id)
+    return known is not None and capture_from(sighting, known.found_at) == known
+
+
+def _list(
+    captures: Mapping[str, Capture], settled: list[Sighting], at: datetime
+) -> dict[str, Capture]:
+    """List every settled capture, the best sighting of each, in place of what it outgrew."""
+    after = dict(captures)
+    best: dict[str, Sighting] = {}
+    for sighting in sorted(settled, key=lambda one: _preference(captures, one)):
+        best.setdefault(sighting.id, sighting)
+    outgrown = _outgrown(captures, best)
+    for id_, sighting in best.items():
+        before = captures.get(id_) or outgrown.get(sighting.directory)
+        found_at = before.found_at if before else at
+        after[id_] = capture_from(sighting, found_at)
+    for capture in outgrown.values():
+        del after[capture.id]
+    return after
+
+
+def _preference(captures: Mapping[str, Capture], sighting: Sighting) -> tuple[bool, bool, bytes]:
+    known = captures.get(sighting.id)
+    moved = known is not None and known.directory != sighting.directory
+    return not sighting.complete, moved, sighting.directory
+
+
+def _outgrown(
+    captures: Mapping[str, Capture], best: Mapping[str, Sighting]
+) -> dict[bytes, Capture]:
+    """Return, by directory, what was listed before its core could say which crash it is."""
+    places = {sighting.directory for sighting in best.values()}
+    return {
+        capture.directory: capture
+        for id_, capture in captures.items()
+        if id_ not in best
+        and capture.directory in places
+        and capture.state not in {CaptureState.COMPLETE, CaptureState.GONE}
+    }
+
+
+def _miss(
+    captures: dict[str, Capture],
+    settled: list[Sighting],
+    state: State,
+    seen: Observation,
+    patience: Patience,
+) -> tuple[dict[str, Capture], dict[str, float]]:
+    """Call gone what has been missing for long enough from a folder that answers."""
+    present = {sighting.id for sighting in settled}
+    occupied = {sighting.directory for sighting in _sightings(seen)} - {
+        sighting.directory for sighting in settled
+    }
+    answering = [folder.facts.path for folder in seen.folders if not folder.facts.problem]
+    missing = {}
+    for id_, capture in captures.items():
+        if id_ in present or capture.directory in occupied or capture.state is CaptureState.GONE:
+            continue
+        if not any(_inside(capture.directory, folder) for folder in answering):
+            continue
+        since = state.missing.get(id_, seen.clock)
+        if seen.clock - since >= patience.settle:
+            captures[id_] = replace(capture, state=CaptureState.GONE)
+        else:
+            missing[id_] = since
+    return captures, missing
+
+
+def _inside(directory: bytes, folder: bytes) -> bool:
+    return directory == folder or directory.startswith(folder.rstrip(b"/") + b"/")
+
+
+def _sightings(seen: Observation) -> Iterator[Sighting]:
+    return (sighting for folder in seen.folders for sighting in folder.sightings)
+
+
+def judged(seen: Observation) -> Verdict:
+    """Return readiness as one look tells it."""
+    machine = MachineFacts(
+        kernel=seen.kernel, folders=tuple(folder.facts for folder in seen.folders)
+    )
+    findings = find(machine)
+    return Verdict(
+        at=seen.at, kernel=seen.kernel, readiness=judge(machine, findings), findings=findings
+    )
+
+
+def _capture_events(before: State, after: State, at: datetime) -> Iterable[Event]:
+    for id_, capture in after.captures.items():
+        known = before.captures.get(id_)
+        if known is None or known.state != capture.state:
+            yield capture_event(capture, at)
+
+
+def _verdict_events(state: State, verdict: Verdict) -> Iterable[Event]:
+    kernel, readiness, findings = verdict.kernel, verdict.readiness, verdict.findings
+    if kernel.boot_id and kernel.boot_id != state.validated_boot:
+        yield boot_event(kernel, readiness, findings, verdict.at)
+    elif state.verdict is not None and state.verdict.readiness is not readiness:
+        yield readiness_event(kernel, state.verdict.readiness, readiness, findings, verdict.at)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Values as text that is safe to show: names and kernel text may hold anything a stranger chose."""
+
+FIRST_PRINTABLE, BEYOND_PRINTABLE, BACKSLASH = 0x20, 0x7F, 0x5C
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+STEP = 1024
+
+
+def printable(text: bytes) -> str:
+    r"""Return the text with every byte that is not printable ASCII written as \xNN."""
+    return "".join(
+        chr(byte)
+        if FIRST_PRINTABLE <= byte < BEYOND_PRINTABLE and byte != BACKSLASH
+        else f"\\x{byte:02x}"
+        for byte in text
+    )
+
+
+def shown(name: bytes) -> str:
+    """Return a name or path for a person: UTF-8 stays, what cannot be printed is escaped."""
+    text = name.decode("utf-8", "backslashreplace")
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
+
+
+def human_size(size: int) -> str:
+    """Return a size in bytes as a person reads it, such as 38.9 MiB."""
+    amount, unit = float(size), UNITS[0]
+    for larger in UNITS[1:]:
+        if amount < STEP:
+            break
+        amount, unit = amount / STEP, larger
+    return f"{size} {unit}" if unit == UNITS[0] else f"{amount:.1f} {unit}"

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Times as numbers, for programs."""
+
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(at: datetime | None) -> int:
+    """Return microseconds since 1970, 0 for an unknown time or one before."""
+    return 0 if at is None else max(0, (at - EPOCH) // MICROSECOND)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""VMCOREINFO: the note in which a dying kernel says what it was."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from kdumpd.model.text import printable
+from kdumpd.model.time import EPOCH
+
+
+class VmcoreinfoError(ValueError):
+    """The bytes are not the note that a kernel writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vmcoreinfo:
+    """The note's KEY=VALUE lines (Documentation/admin-guide/kdump/vmcoreinfo.rst)."""
+
+    values: Mapping[str, str]
+
+    @property
+    def kernel_release(self) -> str:
+        """What uname -r said."""
+        return self.values.get("OSRELEASE", "")
+
+    @property
+    def build_id(self) -> str:
+        """The kernel's build id in hexadecimal; kernels before 5.9 do not say it."""
+        return self.values.get("BUILD-ID", "")
+
+    @property
+    def crashed_at(self) -> datetime | None:
+        """When the kernel died, by its own clock; None where the note does not say it."""
+        text = self.values.get("CRASHTIME", "")
+        if not (text.isascii() and text.isdigit()) or int(text) == 0:
+            return None
+        try:
+            return EPOCH + timedelta(seconds=int(text))
+        except OverflowError:
+            return None
+
+
+def parse_vmcoreinfo(note: bytes) -> Vmcoreinfo:
+    """Return what the note says; VmcoreinfoError when it names no kernel (kernel/vmcore_info.c)."""
+    values = {}
+    for line in note.rstrip(b"\0").split(b"\n"):
+        key, equals, value = line.partition(b"=")
+        if equals and key.isascii():
+            values[key.decode("ascii")] = printable(value)
+    if not values.get("OSRELEASE"):
+        raise VmcoreinfoError("no OSRELEASE in VMCOREINFO")
+    return Vmcoreinfo(MappingProxyType(values))

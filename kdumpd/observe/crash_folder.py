@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Look at a crash folder: which captures lie in it, and what each proves about itself."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from kdumpd.model.capture import CoreFacts, FileStamp, Sighting, capture_id
+from kdumpd.model.layout import Members, recognise
+from kdumpd.model.readiness import FolderFacts
+from kdumpd.model.state import CrashFolder
+from kdumpd.model.text import shown
+from kdumpd.observe.core import read_core
+from kdumpd.observe.folder import (
+    Folder,
+    FolderError,
+    OnFolder,
+    VanishedError,
+    open_crash_folder,
+    untrusted_reason,
+)
+
+MOST_ENTRIES = 100_000
+DMESG_END = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
+
+
+def read_crash_folder(
+    root: Path, path: bytes, known: Mapping[bytes, Sighting], on_folder: OnFolder
+) -> CrashFolder:
+    """Return what lies in the crash folder; a known sighting whose files are unchanged is kept.
+
+    Nothing is raised for what lies there: what cannot be read is named, and the others go on.
+    """
+    facts = FolderFacts(path=path, present=False)
+    try:
+        with open_crash_folder(root, path, on_folder) as folder:
+            if folder is None:
+                return CrashFolder(facts=facts)
+            return _read_captures(folder, known, on_folder)
+    except (FolderError, OSError) as error:
+        facts = FolderFacts(path=path, present=True, problem=_described(error, path))
+        return CrashFolder(facts=facts)
+
+
+def _read_captures(
+    folder: Folder, known: Mapping[bytes, Sighting], on_folder: OnFolder
+) -> CrashFolder:
+    sightings = []
+    problems = []
+    names = folder.names()
+    if len(names) > MOST_ENTRIES:
+        problems.append(
+            f"'{shown(folder.path)}' has {len(names)} entries; the last {MOST_ENTRIES} are seen"
+        )
+    for name in names[-MOST_ENTRIES:]:
+        try:
+            sighting = _read_entry(folder, name, known, on_folder)
+        except VanishedError:
+            continue
+        except (FolderError, OSError) as error:
+            problems.append(_described(error, folder.path + b"/" + name))
+            continue
+        if sighting is not None:
+            sightings.append(sighting)
+    others = f" (and {len(problems) - 1} more like this)" if len(problems) > 1 else ""
+    return CrashFolder(
+        facts=FolderFacts(
+            path=folder.path, present=True, problem=problems[0] + others if problems else ""
+        ),
+        sightings=tuple(sightings),
+    )
+
+
+def _read_entry(
+    folder: Folder, name: bytes, known: Mapping[bytes, Sighting], on_folder: OnFolder
+) -> Sighting | None:
+    if not stat.S_ISDIR(folder.stamp(name).mode):
+        return None
+    with folder.open_folder(name) as inside:
+        on_folder(inside.fd)
+        return _read_sighting(inside, known.get(inside.path))
+
+
+def _read_sighting(folder: Folder, known: Sighting | None) -> Sighting | None:
+    names = folder.names()
+    members = recognise(names)
+    if members is None:
+        return None
+    wanted = (*members.cores, *((members.dmesg,) if members.dmesg else ()))
+    files = tuple(folder.stamp(name) for name in wanted)
+    if known is not None and known.files == files and known.trusted == folder.trusted:
+        return known
+    return _read_anew(folder, members, files)
+
+
+def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> Sighting:
+    stamps = {file.name: file for file in files}
+    cores = [stamps[name] for name in members.cores]
+    dmesg = stamps[members.dmesg] if members.dmesg else None
+    problem = _distrust(folder, files)
+    core, facts = (cores[0] if cores else None), CoreFacts()
+    identity = b""
+    if not problem:
+        core, facts = _best_core(folder, cores)
+        identity = facts.identity or _last_words(folder, core, dmesg)
+    return Sighting(
+        directory=folder.path,
+        layout=members.layout,
+        trusted=not problem,
+        problem=problem,
+        files=files,
+        core=core,
+        dmesg=dmesg,
+        facts=facts,
+        id=capture_id(identity or folder.name),
+    )
+
+
+def _distrust(folder: Folder, files: tuple[FileStamp, ...]) -> str:
+    if not folder.trusted:
+        return "a folder on its path can be changed by others: contents not read"
+    for file in files:
+        reason = untrusted_reason(file, folder.owner)
+        if reason:
+            return f"'{shown(file.name)}' {reason}: contents not read"
+    return ""
+
+
+def _best_core(folder: Folder, cores: list[FileStamp]) -> tuple[FileStamp | None, CoreFacts]:
+    """Return the first complete core, else the first: the cp fallback leaves a stump beside one."""
+    read: list[tuple[FileStamp, CoreFacts]] = []
+    for core in cores:
+        with folder.open_file(core) as fd:
+            facts = read_core(fd)
+        if facts.complete:
+            return core, facts
+        read.append((core, facts))
+    return read[0] if read else (None, CoreFacts())
+
+
+def _last_words(folder: Folder, core: FileStamp | None, dmesg: FileStamp | None) -> bytes:
+    """Return what else tells a capture from others: the end of its kernel log."""
+    if dmesg is None or dmesg.size == 0:
+        return b"" if core is None else folder.name
+    with folder.open_file(dmesg) as fd:
+        return os.pread(fd, DMESG_END, max(0, dmesg.size - DMESG_END))
+
+
+def _described(error: Exception, path: bytes) -> str:
+    if isinstance(error, OSError):
+        return f"'{shown(path)}' cannot be read: {error.strerror}"
+    return str(error)

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Open folders and files that strangers may have prepared: never through a link, or by path again.
+
+A crash folder can be writable by everyone (Ubuntu's /var/crash is mode 03777), so each component is
+opened from the descriptor of the one before it, and judged by what was really opened.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdumpd.model.capture import FileStamp
+from kdumpd.model.text import shown
+
+# O_NONBLOCK: a FIFO or a file under a write lease would hold a plain open (tried: 45 s).
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+OnFolder = Callable[[int], None]  # told of each open folder before it is listed
+
+
+class FolderError(Exception):
+    """A folder or file cannot be used; the text names it and says why."""
+
+
+class VanishedError(FolderError):
+    """Something was removed or replaced between two looks at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """An open folder; trusted when only the machine's owner can change what lies on its path."""
+
+    fd: int
+    path: bytes
+    trusted: bool
+    owner: int  # the machine's owner: of the root folder, 0 on a real machine
+
+    @property
+    def name(self) -> bytes:
+        """The last component of its path."""
+        return self.path.rpartition(b"/")[2]
+
+    def names(self) -> list[bytes]:
+        """Return the names in the folder, sorted."""
+        with os.scandir(self.fd) as entries:
+            return sorted(os.fsencode(entry.name) for entry in entries)
+
+    def stamp(self, name: bytes) -> FileStamp:
+        """Return what stat says of the name, links not followed; VanishedError without it."""
+        try:
+            return _stamp(name, os.stat(name, dir_fd=self.fd, follow_symlinks=False))
+        except FileNotFoundError as error:
+            raise VanishedError(f"'{shown(_join(self.path, name))}' does not exist") from error
+
+    @contextmanager
+    def open_folder(self, name: bytes) -> Iterator["Folder"]:
+        """Open the folder of this name inside; FolderError when it is a link or no folder."""
+        fd = _open(name, FOLDER, self.fd, _join(self.path, name))
+        try:
+            status = os.fstat(fd)
+            yield Folder(
+                fd=fd,
+                path=_join(self.path, name),
+                trusted=self.trusted and _trusted(status, self.owner),
+                owner=self.owner,
+            )
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def open_file(self, expected: FileStamp) -> Iterator[int]:
+        """Open the regular file that the stamp describes; FolderError when it is another by now."""
+        path = _join(self.path, expected.name)
+        fd = _open(expected.name, FILE, self.fd, path)
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode) or status.st_ino != expected.inode:
+                raise VanishedError(f"'{shown(path)}' was replaced while it was opened")
+            yield fd
+        finally:
+            os.close(fd)
+
+
+@contextmanager
+def open_crash_folder(root: Path, path: bytes, on_folder: OnFolder) -> Iterator[Folder | None]:
+    """Open a folder below `root`, None when it does not exist.
+
+    `on_folder` is called with the last folder on the way that exists, before that is known: whoever
+    watches it will learn of what appears later.
+    """
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        owner = os.fstat(fd).st_uid
+        trusted = True
+        for name in filter(None, path.split(b"/")):
+            below = _open_below(fd, name, path, on_folder)
+            if below is None:
+                yield None
+                return
+            os.close(fd)
+            fd = below
+            trusted = trusted and _trusted(os.fstat(fd), owner)
+        on_folder(fd)
+        yield Folder(fd=fd, path=path, trusted=trusted, owner=owner)
+    finally:
+        os.close(fd)
+
+
+def untrusted_reason(stamp: FileStamp, owner: int) -> str:
+    """Return why a file's contents are not to be believed, empty when they are."""
+    if not stat.S_ISREG(stamp.mode):
+        return "is not a regular file"
+    if stamp.links != 1:
+        return f"has {stamp.links} hard links"
+    if stamp.owner != owner:
+        return f"belongs to uid {stamp.owner}, not to uid {owner}"
+    if stamp.mode & 0o022:
+        return f"is writable by others than its owner (mode {stat.S_IMODE(stamp.mode):04o})"
+    return ""
+
+
+def _trusted(status: os.stat_result, owner: int) -> bool:
+    # In a sticky folder nobody but the owner can rename or replace the owner's entries.
+    writable = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
+    return status.st_uid == owner and not writable
+
+
+def _open_below(fd: int, name: bytes, path: bytes, on_folder: OnFolder) -> int | None:
+    for watched in (False, True):
+        if watched:
+            on_folder(fd)
+        try:
+            return _open(name, FOLDER, fd, path)
+        except VanishedError:
+            continue
+    return None
+
+
+def _open(name: bytes, flags: int, dir_fd: int, path: bytes) -> int:
+    try:
+        return os.open(name, flags, dir_fd=dir_fd)
+    except FileNotFoundError as error:
+        raise VanishedError(f"'{shown(path)}' does not exist") from error
+    except OSError as error:
+        # O_NOFOLLOW on a link: ELOOP, with O_DIRECTORY ENOTDIR (open(2)).
+        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+            raise FolderError(
+                f"'{shown(path)}' is, or leads through, a link or no folder"
+            ) from error
+        raise FolderError(f"'{shown(path)}' cannot be opened: {error.strerror}") from error
+
+
+def _join(path: bytes, name: bytes) -> bytes:
+    return path.rstrip(b"/") + b"/" + name
+
+
+def _stamp(name: bytes, status: os.stat_result) -> FileStamp:
+    return FileStamp(
+        name=name,
+        inode=status.st_ino,
+        size=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        changed_ns=status.st_ctime_ns,
+        mode=status.st_mode,
+        links=status.st_nlink,
+        owner=status.st_uid,
+    )

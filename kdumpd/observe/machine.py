@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Look at the whole machine, whenever there is a reason to, and never longer than a bound."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kdumpd.model.capture import Sighting
+from kdumpd.model.readiness import FolderFacts, KernelFacts
+from kdumpd.model.state import CrashFolder, Observation
+from kdumpd.model.text import shown
+from kdumpd.observe.crash_folder import read_crash_folder
+from kdumpd.observe.folder import OnFolder
+from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
+from kdumpd.observe.thread import PatientThread, StuckError
+
+LOOK_PATIENCE = 10.0  # seconds for one look at one crash folder
+POLL = 60.0  # seconds; sysfs does not tell when a crash kernel is loaded or unloaded
+
+
+def clock() -> float:
+    """Return seconds since the boot: they never step back, and go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+Known = Mapping[bytes, Sighting]
+
+
+class FolderObserver:
+    """Looks at one crash folder, remembering what was read so that only changes are read again."""
+
+    def __init__(
+        self, root: Path, path: bytes, on_folder: OnFolder, on_late: Callable[[], object]
+    ) -> None:
+        self._root = root
+        self._path = path
+        self._on_folder = on_folder
+        self._known: Known = {}
+        self._thread = PatientThread[CrashFolder](LOOK_PATIENCE, on_late)
+
+    async def look(self) -> CrashFolder:
+        """Return what lies in the folder; one that does not answer says so as its problem."""
+        try:
+            folder = await self._thread.run(self._read)
+        except StuckError as error:
+            problem = f"'{shown(self._path)}' does not answer: {error}"
+            return CrashFolder(facts=FolderFacts(path=self._path, present=True, problem=problem))
+        self._known = {sighting.directory: sighting for sighting in folder.sightings}
+        return folder
+
+    def _read(self) -> CrashFolder:
+        return read_crash_folder(self._root, self._path, self._known, self._on_folder)
+
+
+class Machine:
+    """The machine below one root, looked at once, or whenever `again` is set."""
+
+    def __init__(
+        self, root: Path, folders: tuple[bytes, ...], again: asyncio.Event, on_folder: OnFolder
+    ) -> None:
+        self._root = root
+        self._kernel = PatientThread[KernelFacts](LOOK_PATIENCE, self.look_again)
+        self._again = again
+        self._looks = 0
+        self._folders = [FolderObserver(root, path, on_folder, self.look_again) for path in folders]
+
+    def look_again(self) -> int:
+        """Ask for another look, and return its number; many calls during one look make one more."""
+        self._again.set()
+        return self._looks + 1
+
+    async def look(self) -> Observation:
+        """Return one look at the kernel's account and at every crash folder."""
+        self._looks += 1
+        number = self._looks
+        folders = await asyncio.gather(*(folder.look() for folder in self._folders))
+        return Observation(
+            number=number,
+            at=datetime.now(UTC),
+            clock=clock(),
+            kernel=await self._look_at_kernel(),
+            folders=tuple(folders),
+        )
+
+    async def _look_at_kernel(self) -> KernelFacts:
+        try:
+            return await self._kernel.run(lambda: read_kernel_facts(self._root))
+        except StuckError as error:
+            return unread_kernel(f"the kernel's files below '{self._root}' do not answer: {error}")
+
+    async def observations(self, due: Callable[[], float | None]) -> AsyncIterator[Observation]:
+        """Yield a look now, at each hint, in `due()` seconds where it says so, and each minute."""
+        while True:
+            self._again.clear()
+            yield await self.look()
+            wait = due()
+            try:
+                async with asyncio.timeout(POLL if wait is None else min(wait, POLL)):
+                    await self._again.wait()
+            except TimeoutError:
+                continue

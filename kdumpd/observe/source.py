@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bytes at offsets: what the readers of cores read, a file or the inside of a flattened one."""
+
+import os
+from typing import Protocol
+
+
+class CoreError(Exception):
+    """A core cannot be read further; the text says what is wrong with it."""
+
+
+class Source(Protocol):
+    """Something with a size and bytes at offsets."""
+
+    size: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly `length` bytes; CoreError when they are not all there."""
+
+
+class FileSource:
+    """An open regular file; its size is taken once, so that one look judges one length."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.size = os.fstat(fd).st_size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly `length` bytes; CoreError when the file does not hold them."""
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise CoreError(f"ends at {self.size} bytes, before {offset + length}")
+        try:
+            data = os.pread(self._fd, length, offset)
+        except OSError as error:
+            raise CoreError(f"cannot be read: {error.strerror}") from error
+        if len(data) != length:
+            raise CoreError("became shorter while it was read")
+        return data

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Run what may hang in a thread, and wait for it only so long.
+
+A read from a dead NFS server or a failing disk cannot be interrupted. The thread is left to it (a
+daemon thread: it does not hold up the end of the process), and no second one is started meanwhile.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class StuckError(Exception):
+    """The work did not end in time, and is still under way."""
+
+
+class ThreadError(Exception):
+    """The work raised; Python has printed the traceback from its thread."""
+
+
+class PatientThread(Generic[T]):
+    """Runs one piece of work at a time; what ends late is the answer to the next question."""
+
+    def __init__(self, patience: float, on_late: Callable[[], object]) -> None:
+        self._patience = patience
+        self._on_late = on_late  # told on the loop when work ends that nobody waits for any more
+        self._under_way: asyncio.Future[T] | None = None
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return what the work returns; StuckError after `patience` seconds."""
+        if self._under_way is None:
+            self._under_way = _start(work)
+        future = self._under_way
+        done, _ = await asyncio.wait([future], timeout=self._patience)
+        if not done:
+            future.add_done_callback(self._late)
+            raise StuckError(f"no answer within {self._patience:g} s")
+        self._under_way = None
+        return future.result()
+
+    def _late(self, _: asyncio.Future[T]) -> None:
+        self._on_late()
+
+
+def _start(work: Callable[[], T]) -> asyncio.Future[T]:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(results: list[T]) -> None:
+        if future.done():
+            return
+        if results:
+            future.set_result(results[0])
+        else:
+            future.set_exception(ThreadError("the work in a thread failed, see the traceback"))
+
+    def finish(results: list[T]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, results)
+
+    def body() -> None:
+        results: list[T] = []
+        try:
+            results.append(work())
+        finally:
+            finish(results)
+
+    threading.Thread(target=body, daemon=True, name="kdumpd-reader").start()
+    return future

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Be told when a crash folder may have changed. Every event is only a hint to look again."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import select
+import struct
+from collections.abc import Callable, Iterator
+
+import pyinotify
+
+log = logging.getLogger(__name__)
+
+# inotify(7): fixed part of struct inotify_event; a name of `len` bytes follows.
+EVENT = struct.Struct("iIII")
+MOST_BYTES = 1 << 16
+MOST_WATCHES = (
+    4096  # of fs.inotify.max_user_watches, 8192 or more; the poll sees the others' changes
+)
+
+# DELETE_SELF comes only when the last descriptor is closed; IGNORED follows it, and an unmount.
+MASK = (
+    pyinotify.IN_CREATE
+    | pyinotify.IN_CLOSE_WRITE
+    | pyinotify.IN_MOVED_FROM
+    | pyinotify.IN_MOVED_TO
+    | pyinotify.IN_DELETE
+    | pyinotify.IN_ATTRIB
+    | pyinotify.IN_DELETE_SELF
+    | pyinotify.IN_MOVE_SELF
+    | pyinotify.IN_ONLYDIR
+)
+
+
+class Watch:
+    """Watches on folders, and on the table of mounts; calls `hint` on the loop for any change."""
+
+    def __init__(self, hint: Callable[[], None]) -> None:
+        self._hint = hint
+        self._manager = pyinotify.WatchManager()
+        self._watched: set[tuple[int, int]] = set()  # device and inode
+        self._identities: dict[int, tuple[int, int]] = {}  # by watch descriptor
+        self._exhausted = False
+        self._open = True
+
+    def folder(self, fd: int) -> None:
+        """Watch an open folder, once; called from the thread that is about to list it.
+
+        The name under /proc leads to the very folder that is open, whatever its path has become.
+        """
+        status = os.fstat(fd)
+        identity = status.st_dev, status.st_ino
+        full = len(self._watched) >= MOST_WATCHES
+        if identity in self._watched or full or not self._open:
+            return
+        try:
+            added = self._manager.add_watch(f"/proc/self/fd/{fd}", MASK, quiet=False)
+        except pyinotify.WatchManagerError as error:
+            if not self._exhausted:
+                log.warning("no more watches, changes are seen by looking each minute: %s", error)
+            self._exhausted = True
+            return
+        self._identities.update(dict.fromkeys(added.values(), identity))
+        self._watched.add(identity)
+
+    @contextlib.contextmanager
+    def attached(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Deliver hints while the context lasts; close all watches at its end."""
+        mounts = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        # The table is always readable; a change of it shows as POLLPRI alone (proc(5)).
+        changes = select.epoll()
+        changes.register(mounts, select.EPOLLPRI)
+        loop.add_reader(self._manager.get_fd(), self._drain)
+        loop.add_reader(changes.fileno(), self._mounts_changed, changes)
+        try:
+            yield
+        finally:
+            loop.remove_reader(changes.fileno())
+            loop.remove_reader(self._manager.get_fd())
+            changes.close()
+            os.close(mounts)
+            self._open = False
+            self._manager.close()
+
+    def _mounts_changed(self, changes: select.epoll) -> None:
+        changes.poll(0)
+        self._hint()
+
+    def _drain(self) -> None:
+        for wd, mask in _read_events(self._manager.get_fd()):
+            if mask & pyinotify.IN_IGNORED and wd in self._identities:
+                self._watched.discard(self._identities.pop(wd))
+                self._manager.del_watch(wd)
+        self._hint()
+
+
+def _read_events(fd: int) -> Iterator[tuple[int, int]]:
+    """Yield watch descriptor and mask of each event; names may be anything, and are skipped."""
+    content = os.read(fd, MOST_BYTES)
+    at = 0
+    while at < len(content):
+        wd, mask, _, length = EVENT.unpack_from(content, at)
+        yield wd, mask
+        at += EVENT.size + length
