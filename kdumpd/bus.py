@@ -6,7 +6,6 @@ from the wrong object, build GetManagedObjects in quadratic time and hide who ca
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import select
@@ -140,6 +139,7 @@ class Connection:
         self._listener: Listener | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._answers: dict[int, asyncio.Future[Message]] = {}
+        self._loss = asyncio.create_task(_loss(bus))
         bus.add_message_handler(self._receive)
 
     def serve(self, handler: Handler) -> None:
@@ -202,11 +202,7 @@ class Connection:
 
     async def lost(self) -> str:
         """Wait until the bus is lost, and return why."""
-        try:
-            await self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast
-        except (OSError, EOFError, DBusError) as error:
-            return f"the bus was lost: {error}"
-        return "the bus closed the connection"
+        return await asyncio.shield(self._loss)
 
     async def close(self) -> None:
         """Answer no more, and leave the bus."""
@@ -214,9 +210,8 @@ class Connection:
             task.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
         self._bus.disconnect()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self.lost()
+        await asyncio.wait([self._loss], timeout=CLOSE_SECONDS)
+        self._loss.cancel()
         os.close(self._socket)
 
     def _receive(self, message: Message) -> bool:
@@ -297,6 +292,14 @@ async def connect(address: str) -> AsyncIterator[Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+async def _loss(bus: MessageBus) -> str:
+    try:
+        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast has no types here
+    except (OSError, EOFError, DBusError) as error:
+        return f"the bus was lost: {error}"
+    return "the bus closed the connection"
 
 
 async def _nothing(_: Call) -> Reply:

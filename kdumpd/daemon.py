@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,11 +20,10 @@ from kdumpd.expose.herald import Herald
 from kdumpd.expose.interface import InterfaceError, read_interfaces
 from kdumpd.expose.introspection import standard_interfaces
 from kdumpd.expose.journal import Journal
-from kdumpd.expose.message import entry_of
 from kdumpd.expose.notify import Notifier, feed_watchdog
 from kdumpd.expose.service import Service
+from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger import Ledger, LedgerError
-from kdumpd.model.event import Event
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.state import Patience, State, Verdict, judged, next_look, step
@@ -51,23 +51,29 @@ class Sink(Protocol):
         """Show the state."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the daemon is made of, apart from the machine it watches."""
+
+    ledger: Ledger
+    herald: Herald
+    terminal: Terminal
+    patience: Patience
+
+
 class Daemon:
     """The one flow: observe → step → ledger → show."""
 
-    def __init__(
-        self, machine: Machine, ledger: Ledger, herald: Herald, patience: Patience
-    ) -> None:
+    def __init__(self, machine: Machine, parts: Parts) -> None:
         self._machine = machine
-        self._ledger = ledger
-        self._herald = herald
-        self._patience = patience
+        self._parts = parts
         self._state = State()
         self._looked = asyncio.Condition()
         self._last_look = 0
 
     async def load(self) -> State:
         """Return what the ledger remembers, and go on from there."""
-        self._state = await self._ledger.load()
+        self._state = await self._parts.ledger.load()
         return self._state
 
     async def look(self) -> None:
@@ -80,10 +86,10 @@ class Daemon:
         """Observe, for ever."""
         async for seen in self._machine.observations(self._due):
             before = self._state
-            self._state, events = step(before, seen, self._patience)
-            await self._ledger.record(before, self._state, events)
-            self._herald.wake()
-            _announce(events)
+            self._state, events = step(before, seen, self._parts.patience)
+            await self._parts.ledger.record(before, self._state, events)
+            self._parts.herald.wake()
+            self._parts.terminal.tell(events)
             for sink in sinks:
                 await sink.show(self._state)
             async with self._looked:
@@ -91,7 +97,7 @@ class Daemon:
                 self._looked.notify_all()
 
     def _due(self) -> float | None:
-        return next_look(self._state, clock(), self._patience)
+        return next_look(self._state, clock(), self._parts.patience)
 
 
 class StopError(Exception):
@@ -123,15 +129,15 @@ async def run_parts(
     stop: asyncio.Event,
 ) -> None:
     """Run all tasks in one group, until one of them fails or `stop` is set."""
-    herald = Herald(ledger, Journal())
-    daemon = Daemon(machine, ledger, herald, patience)
+    herald, terminal, notifier = Herald(ledger, Journal()), Terminal(), Notifier()
+    parts = Parts(ledger=ledger, herald=herald, terminal=terminal, patience=patience)
+    daemon = Daemon(machine, parts)
     interfaces = {**read_interfaces(), **standard_interfaces()}
     service = Service(connection, interfaces, await daemon.load(), daemon.look)
     connection.serve(service.answer)
-    notifier = Notifier()
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(daemon.run([service, notifier]))
+            group.create_task(daemon.run([service, terminal, notifier]))
             group.create_task(herald.run())
             group.create_task(feed_watchdog(os.environ))
             group.create_task(_until_lost(connection))
@@ -247,11 +253,6 @@ async def _until_lost(connection: Connection) -> None:
 async def _until_set(stop: asyncio.Event) -> None:
     await stop.wait()
     raise StopError
-
-
-def _announce(events: tuple[Event, ...]) -> None:
-    for event in events:
-        log.info("%s", entry_of(event).message)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def _read_elf(source: Source, facts: CoreFacts) -> tuple[CoreFacts, str]:
         return facts, OUT_OF_SPACE
     if header.end > source.size:
         return facts, f"ends at {source.size} bytes, but its last segment at {header.end}"
-    return facts, "" if header.segments else "has no segments"
+    return facts, "" if header.written else "has no program headers yet: its writer was killed"
 
 
 def _read_kdump(source: Source, facts: CoreFacts) -> tuple[CoreFacts, str]:

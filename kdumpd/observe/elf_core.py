@@ -9,7 +9,7 @@ from kdumpd.observe.source import CoreError, Source
 
 MAGIC = b"\x7fELF"
 ET_CORE = 4
-PT_NOTE = 4
+PT_LOAD, PT_NOTE = 1, 4
 PN_XNUM = 0xFFFF
 DUMP_ELF_INCOMPLETE = 0x1  # makedumpfile 1.7.2 elf_info.h: e_flags of a dump that ran out of space
 
@@ -50,6 +50,15 @@ class ElfHeader:
     architecture: str
     incomplete: bool
     segments: tuple[Segment, ...]
+
+    @property
+    def written(self) -> bool:
+        """Whether the program headers are the real ones, which makedumpfile writes last.
+
+        Until then placeholders without any size stand there (seen: 1.7.2, killed).
+        """
+        sized = {segment.type for segment in self.segments if segment.size > 0}
+        return {PT_NOTE, PT_LOAD} <= sized
 
     @property
     def end(self) -> int:

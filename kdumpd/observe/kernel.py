@@ -18,6 +18,7 @@ BOOT_ID = ("proc/sys/kernel/random/boot_id",)
 RELEASE = ("proc/sys/kernel/osrelease",)
 
 LONGEST = 1 << 16  # bytes; COMMAND_LINE_SIZE is 2048 on x86 and 4096 on s390
+MOST_DIGITS = 20  # of 2^64
 BUSY_RETRIES = 5  # crash_size takes a lock that a kexec load holds: EBUSY until it is done
 BUSY_PAUSE = 0.1
 
@@ -48,7 +49,7 @@ class KernelReader:
         content = self._bytes(names, optional=True)
         if content is None:
             return None
-        if not content.isdigit():
+        if not content.isdigit() or len(content) > MOST_DIGITS:
             self._problems.append(
                 f"'{self._root / names[-1]}' holds no number but '{printable(content[:40])}'"
             )

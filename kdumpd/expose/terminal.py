@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Say in the terminal what is seen; under systemd the events' journal entries say it instead."""
+
+import logging
+
+from kdumpd import __version__
+from kdumpd.expose.message import entry_of
+from kdumpd.expose.notify import status_line
+from kdumpd.model.event import Event
+from kdumpd.model.report import readiness_lines
+from kdumpd.model.state import State
+
+log = logging.getLogger(__name__)
+
+
+class Terminal:
+    """Whoever started the daemon by hand."""
+
+    def __init__(self) -> None:
+        self._greeted = False
+
+    def tell(self, events: tuple[Event, ...]) -> None:
+        """Say what happened, a line each."""
+        for event in events:
+            log.info("%s", entry_of(event).message)
+
+    async def show(self, state: State) -> None:
+        """Say, the first time, that the daemon is ready and what it found."""
+        if self._greeted or state.verdict is None:
+            return
+        self._greeted = True
+        for line in readiness_lines(state.verdict.readiness, state.verdict.findings):
+            log.info("%s", line)
+        log.info("READY: kdumpd %s serves %s", __version__, status_line(state))

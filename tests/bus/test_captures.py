@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What becomes of a capture, as its users see it."""
+
+import asyncio
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bus.daemon import Setup, running
+from tests.bus.machine import Machine
+from tests.cores import elf, flattened, kdump_compressed
+from tests.services.dbus_next import DbusNextClient, dbus_next_client
+from tests.services.journal import Journal
+from tests.services.namespace import needs_root
+
+pytestmark = pytest.mark.bus
+
+COMPLETE = "MESSAGE_ID=6bc3f018b40343559c7bccda6fc737c6"
+INCOMPLETE = "MESSAGE_ID=a6a8bcf7df1243a49434241c1eae3353"
+GONE = "MESSAGE_ID=350cce47a8c34764a4b50ff56b153b7c"
+FOREVER = 600.0  # seconds to settle, for what must not happen by waiting
+MANY = 300
+
+Properties = dict[str, Any]
+
+
+async def only(client: DbusNextClient) -> Properties:
+    """Return the properties of the one capture there is."""
+    (capture,) = (await client.captures()).values()
+    return capture
+
+
+@pytest.mark.parametrize("core", [flattened(), kdump_compressed(), elf()], ids=len)
+async def test_complete_capture_is_shown_at_once(
+    machine: Machine, setup: Setup, core: bytes
+) -> None:
+    async with running(replace(setup, settle=FOREVER)), dbus_next_client(setup.bus) as client:
+        path = machine.kdump_utils("2026-11-23-01:13:34", core)
+        (added,) = await client.wait_for(1, "InterfacesAdded")
+        capture = await only(client)
+        assert added.path == "/org/kdumpd1"
+        assert added.body[0] == f"/org/kdumpd1/capture/{capture['Id']}"
+        assert (capture["State"], capture["Problem"]) == ("complete", "")
+        assert bytes(capture["CoreFile"]) == b"/" + bytes(path.relative_to(machine.root))
+        assert capture["Size"] == len(core)
+        assert capture["CrashedAt"] > 0
+
+
+@pytest.mark.parametrize("core", [flattened(), kdump_compressed(), elf()], ids=len)
+async def test_core_cut_off_is_incomplete_under_its_final_name(
+    machine: Machine, setup: Setup, core: bytes
+) -> None:
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        machine.kdump_tools("202611230113", core[:-1])
+        await client.wait_for(1, "InterfacesAdded")
+        capture = await only(client)
+        assert capture["State"] == "incomplete"
+        assert capture["Problem"]
+
+
+async def test_growing_capture_is_settling_and_then_one(machine: Machine, setup: Setup) -> None:
+    setup = replace(setup, settle=FOREVER)
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        folder = machine.crash / "127.0.0.1-2026-11-23-01:13:34"
+        folder.mkdir()
+        growing = folder / "vmcore-incomplete"
+        core = flattened()
+        growing.write_bytes(core[:-100])
+        await client.wait_for(1, "PropertiesChanged")
+        await client.call("org.kdumpd1.Manager", "Rescan")
+        assert (await client.manager())["Settling"] == 1
+        assert not await client.captures()
+        growing.write_bytes(core)
+        growing.rename(folder / "vmcore")
+        await client.wait_for(1, "InterfacesAdded")
+        assert (await client.manager())["Settling"] == 0
+        assert (await only(client))["State"] == "complete"
+
+
+async def test_incomplete_that_becomes_complete_keeps_its_id(
+    machine: Machine, setup: Setup
+) -> None:
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        core = flattened()
+        path = machine.kdump_tools("202611230113", core[:-16])
+        await client.wait_for(1, "InterfacesAdded")
+        before = await only(client)
+        with path.open("ab") as file:
+            file.write(core[-16:])
+        await client.call("org.kdumpd1.Manager", "Rescan")
+        after = await only(client)
+        assert (before["State"], after["State"]) == ("incomplete", "complete")
+        assert (before["Id"], before["FoundAt"]) == (after["Id"], after["FoundAt"])
+        assert len(client.seen("InterfacesAdded")) == 1
+
+
+async def test_dmesg_alone(machine: Machine, setup: Setup) -> None:
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        folder = machine.crash / "202611230113"
+        folder.mkdir()
+        (folder / "dmesg.202611230113").write_text("Kernel panic - not syncing\n")
+        await client.wait_for(1, "InterfacesAdded")
+        capture = await only(client)
+        assert (capture["State"], capture["Size"]) == ("dmesg-only", 0)
+        assert capture["CoreFile"] == b""
+        machine.write("var/crash/202611230113/dump.202611230113", "")
+        (folder / "dump.202611230113").write_bytes(flattened())
+        await client.wait_for(2, "InterfacesAdded")
+        assert (await only(client))["State"] == "complete"
+
+
+async def test_id_survives_restart_loss_of_the_ledger_and_a_move(
+    machine: Machine, setup: Setup
+) -> None:
+    path = machine.kdump_tools("202611230113", flattened())
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        before = await only(client)
+    shutil.rmtree(setup.state)
+    path.parent.rename(machine.crash / "kept for the vendor")
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        after = await only(client)
+    assert before["Id"] == after["Id"]
+    assert bytes(after["Directory"]) == b"/var/crash/kept for the vendor"
+
+
+async def test_copy_is_no_second_crash(machine: Machine, setup: Setup) -> None:
+    path = machine.kdump_tools("202611230113", flattened())
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        shutil.copytree(path.parent, machine.crash / "copy")
+        await client.call("org.kdumpd1.Manager", "Rescan")
+        assert bytes((await only(client))["CoreFile"]).endswith(b"202611230113/dump.202611230113")
+        shutil.rmtree(path.parent)
+        await client.call("org.kdumpd1.Manager", "Rescan")
+        capture = await only(client)
+        assert capture["State"] == "complete"
+        assert bytes(capture["Directory"]) == b"/var/crash/copy"
+        assert not client.seen("InterfacesAdded")
+
+
+@needs_root
+async def test_vanished_capture_is_told_and_stays_known(
+    machine: Machine, setup: Setup, journal: Journal
+) -> None:
+    path = machine.kdump_tools("202611230113", flattened())
+    setup = replace(setup, prefix=journal.prefix)
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        (first,) = await journal.wait_for(1, COMPLETE)
+        shutil.rmtree(path.parent)
+        await client.wait_for(1, "PropertiesChanged")
+        assert (await only(client))["State"] == "gone"
+        (gone,) = await journal.wait_for(1, GONE)
+        assert gone["KDUMPD_CAPTURE"] == first["KDUMPD_CAPTURE"]
+        machine.kdump_tools("202611230113", flattened())
+        await client.wait_for(2, "PropertiesChanged")
+        assert (await only(client))["State"] == "complete"
+    assert len(await journal.entries(COMPLETE)) == 1
+
+
+async def test_folder_that_comes_late_goes_and_comes_again(
+    machine: Machine, setup: Setup, tmp_path: Path
+) -> None:
+    machine.crash.rmdir()
+    async with running(replace(setup, settle=FOREVER)), dbus_next_client(setup.bus) as client:
+        machine.crash.mkdir()
+        machine.kdump_tools("202611230113", flattened())
+        await client.wait_for(1, "InterfacesAdded")
+        machine.crash.rename(tmp_path / "elsewhere")
+        machine.crash.mkdir()
+        machine.kdump_tools("202611230114", flattened(crashtime=1_795_396_500))
+        await client.wait_for(2, "InterfacesAdded")
+
+
+@needs_root
+async def test_three_hundred_at_full_speed(
+    machine: Machine, setup: Setup, journal: Journal
+) -> None:
+    setup = replace(setup, settle=FOREVER, prefix=journal.prefix)
+    cores = [flattened(crashtime=1_795_396_400 + second) for second in range(MANY)]
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        await asyncio.to_thread(write_all, machine, cores)
+        added = await client.wait_for(MANY, "InterfacesAdded", seconds=60)
+        assert len({signal.body[0] for signal in added}) == MANY
+        captures = await client.captures()
+        assert len(captures) == MANY
+        assert {capture["State"] for capture in captures.values()} == {"complete"}
+        entries = await journal.wait_for(MANY, COMPLETE, timeout=60)
+        assert len({entry["KDUMPD_EVENT"] for entry in entries}) == len(entries) == MANY
+        assert len(client.seen("InterfacesAdded")) == MANY
+
+
+def write_all(machine: Machine, cores: list[bytes]) -> None:
+    for number, core in enumerate(cores):
+        machine.kdump_tools(f"{202611230000 + number}", core)
+
+
+@needs_root
+async def test_names_that_are_not_utf8(machine: Machine, setup: Setup, journal: Journal) -> None:
+    setup = replace(setup, prefix=journal.prefix)
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        folder = os.fsencode(machine.crash) + b"/\xff\n\x1b[31m"
+        await asyncio.to_thread(os.mkdir, folder)
+        await asyncio.to_thread(Path(os.fsdecode(folder + b"/vmcore")).write_bytes, flattened())
+        await client.wait_for(1, "InterfacesAdded")
+        assert bytes((await only(client))["Directory"]) == b"/var/crash/\xff\n\x1b[31m"
+        (entry,) = await journal.wait_for(1, COMPLETE)
+        assert entry["KDUMPD_CORE"] == b"/var/crash/\xff\n\x1b[31m/vmcore"
+        assert r"/var/crash/\xff\n\x1b[31m/vmcore" in entry["MESSAGE"]
+
+
+async def test_what_a_stranger_put_there_is_listed_unread(machine: Machine, setup: Setup) -> None:
+    folder = machine.crash / "202611230113"
+    folder.mkdir()
+    os.mkfifo(folder / "dump.202611230113")
+    other = machine.crash / "202611230114"
+    other.mkdir()
+    (other / "dump.202611230114").symlink_to("/etc/shadow")
+    (machine.crash / "202611230115").symlink_to(other)
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        await client.wait_for(2, "InterfacesAdded")
+        captures = (await client.captures()).values()
+        assert {capture["State"] for capture in captures} == {"unreadable"}
+        assert not any(capture["Trusted"] for capture in captures)
+        assert all("contents not read" in capture["Problem"] for capture in captures)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The daemon among its neighbours: service manager, bus, state folder, slow folders."""
+
+import asyncio
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.bus.daemon import Kdumpd, Setup, running, started
+from tests.bus.machine import Machine
+from tests.cores import flattened
+from tests.services.busctl import Busctl
+from tests.services.dbus_next import dbus_next_client
+from tests.services.message_bus import Bus
+
+pytestmark = pytest.mark.bus
+
+
+async def end_of(kdumpd: Kdumpd) -> int:
+    """Return the exit status of a daemon that ends by itself."""
+    async with asyncio.timeout(20):
+        return await kdumpd.process.wait()
+
+
+async def test_told_to_the_service_manager(machine: Machine, setup: Setup) -> None:
+    machine.kdump_tools("202611230113", flattened())
+    async with running(replace(setup, environment={"WATCHDOG_USEC": "200000"})) as kdumpd:
+        assert "STATUS=ready; 1 capture" in kdumpd.told
+        await kdumpd.wait_until_told("WATCHDOG=1")
+        assert await kdumpd.stop() == 0
+        await kdumpd.wait_until_told("STOPPING=1")
+
+
+async def test_ready_means_on_the_bus(setup: Setup) -> None:
+    async with running(setup):
+        assert await Busctl(setup.bus).get(
+            "org.kdumpd1", "/org/kdumpd1", "org.kdumpd1.Manager", "Readiness"
+        )
+
+
+async def test_without_a_bus_it_says_so(setup: Setup, tmp_path: Path) -> None:
+    async with started(replace(setup, bus=f"unix:path={tmp_path}/none")) as kdumpd:
+        assert await end_of(kdumpd) == 1
+        assert "cannot connect to the bus" in kdumpd.log
+        assert "Traceback" not in kdumpd.log
+
+
+async def test_second_daemon_leaves_the_first_alone(setup: Setup, tmp_path: Path) -> None:
+    async with running(setup), started(replace(setup, state=tmp_path / "other")) as second:
+        assert await end_of(second) == 1
+        assert "the name org.kdumpd1 is taken" in second.log
+        assert not (tmp_path / "other").exists()
+
+
+async def test_loss_of_the_bus_ends_it_with_an_error(setup: Setup, bus: Bus) -> None:
+    async with running(setup) as kdumpd:
+        await bus.stop()
+        assert await end_of(kdumpd) == 1
+        assert "the bus" in kdumpd.log
+        assert "Traceback" not in kdumpd.log
+
+
+async def test_state_folder_that_cannot_be_made(setup: Setup, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with started(replace(setup, state=tmp_path / "file/state")) as kdumpd:
+        assert await end_of(kdumpd) == 1
+        assert str(tmp_path / "file/state") in kdumpd.log
+        assert "Traceback" not in kdumpd.log
+
+
+async def test_damaged_ledger_is_moved_aside_and_rebuilt(machine: Machine, setup: Setup) -> None:
+    machine.kdump_tools("202611230113", flattened())
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        before = await client.captures()
+    setup.ledger.write_bytes(b"this was a ledger once")
+    async with running(setup) as kdumpd, dbus_next_client(setup.bus) as client:
+        assert (await client.captures()).keys() == before.keys()
+        assert f"'{setup.ledger}' is damaged" in kdumpd.log
+    assert list(setup.state.glob("ledger.sqlite.damaged-*"))
+
+
+async def test_nothing_is_written_in_the_crash_folder(machine: Machine, setup: Setup) -> None:
+    def contents() -> dict[Path, tuple[int, int, int]]:
+        return {
+            path: (path.stat().st_mode, path.stat().st_mtime_ns, path.stat().st_ctime_ns)
+            for path in (machine.crash, *machine.crash.rglob("*"))
+        }
+
+    machine.kdump_tools("202611230113", flattened())
+    machine.kdump_tools("202611230114", flattened(crashtime=1_795_396_500)[:-1])
+    before = contents()
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        await client.wait_for(1, "InterfacesAdded")
+    assert contents() == before
+
+
+async def test_a_hundred_callers_at_once(machine: Machine, setup: Setup) -> None:
+    machine.kdump_tools("202611230113", flattened())
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        looks = (client.call("org.kdumpd1.Manager", "Rescan") for _ in range(100))
+        answers = await asyncio.gather(*looks, *(client.captures() for _ in range(100)))
+        assert all(not getattr(answer, "error_name", None) for answer in answers)
+
+
+async def test_no_descriptor_is_kept(machine: Machine, setup: Setup) -> None:
+    async with running(setup) as kdumpd, dbus_next_client(setup.bus) as client:
+        counts = []
+        for attempt in range(4):
+            for number in range(20):
+                crashtime = 1_795_396_400 + 20 * attempt + number
+                machine.kdump_tools(f"{202611230000 + crashtime}", flattened(crashtime=crashtime))
+            await client.call("org.kdumpd1.Manager", "Rescan")
+            counts.append(len(os.listdir(f"/proc/{kdumpd.process.pid}/fd")))
+        assert counts[1] == counts[-1]

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The interface on the bus is the XML file's, for every client and every mistake of a caller."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.bus.daemon import Setup, running
+from tests.bus.machine import BOOT_ID, Machine
+from tests.cores import flattened
+from tests.services.busctl import Busctl
+from tests.services.dbus_next import DbusNextClient, dbus_next_client
+from tests.services.glib import glib_client
+from tests.services.message_bus import Broker, private_bus
+
+pytestmark = pytest.mark.bus
+
+XML = Path(__file__).parents[2] / "dbus/org.kdumpd1.xml"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
+MANAGER = "org.kdumpd1.Manager"
+CAPTURE = "org.kdumpd1.Capture"
+ERROR = "org.freedesktop.DBus.Error."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A daemon with one capture, on one broker."""
+
+    machine: Machine
+    address: str
+    client: DbusNextClient
+    capture: str  # object path
+
+
+@pytest.fixture
+async def served(machine: Machine, tmp_path: Path, broker: Broker) -> AsyncIterator[Served]:
+    machine.kdump_tools("202611230113", flattened())
+    (tmp_path / "b").mkdir()
+    async with private_bus(tmp_path / "b", broker) as bus:
+        setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address)
+        async with running(setup), dbus_next_client(bus.address) as client:
+            (path,) = await client.captures()
+            yield Served(machine=machine, address=bus.address, client=client, capture=path)
+
+
+def members(document: str, interface: str) -> set[tuple[str, str, str]]:
+    """Return kind, name and types of an interface's members, with their annotations."""
+    (element,) = [
+        one for one in ET.fromstring(document).iter("interface") if one.get("name") == interface
+    ]
+    return {
+        (
+            member.tag,
+            member.get("name", ""),
+            " ".join(
+                f"{part.get('type', '')}{part.get('value', '')}"
+                for part in (member, *member.iter("arg"), *member.iter("annotation"))
+            ),
+        )
+        for member in element
+        if isinstance(member.tag, str)
+    }
+
+
+async def test_introspection_is_the_file(served: Served) -> None:
+    written = XML.read_text()
+    for path, interface in (("/org/kdumpd1", MANAGER), (served.capture, CAPTURE)):
+        answer = await served.client.call(INTROSPECTABLE, "Introspect", path=path)
+        assert members(answer.body[0], interface) == members(written, interface)
+
+
+async def test_every_property_of_the_file_is_served(served: Served) -> None:
+    for path, interface in (("/org/kdumpd1", MANAGER), (served.capture, CAPTURE)):
+        answer = await served.client.call(PROPERTIES, "GetAll", "s", [interface], path)
+        types = {name: value.signature for name, value in answer.body[0].items()}
+        properties = ET.fromstring(XML.read_text()).iterfind(
+            f"interface[@name='{interface}']/property"
+        )
+        assert types == {one.get("name"): one.get("type") for one in properties}
+        for name, value in answer.body[0].items():
+            got = await served.client.call(PROPERTIES, "Get", "ss", [interface, name], path)
+            if name != "CheckedAt":
+                assert got.body[0].value == value.value
+
+
+async def test_readiness_is_shown(served: Served) -> None:
+    manager = await served.client.manager()
+    assert (manager["Readiness"], manager["Findings"]) == ("ready", [])
+    assert manager["BootId"] == BOOT_ID
+    assert (manager["Crashkernel"], manager["ReservedBytes"]) == ("256M", 256 << 20)
+    assert manager["CrashKernelLoaded"] is True
+    assert [bytes(folder) for folder in manager["CrashDirectories"]] == [b"/var/crash"]
+
+
+async def test_change_of_readiness_is_announced(served: Served) -> None:
+    served.machine.write("sys/kernel/kexec_crash_loaded", "0\n")
+    await served.client.call(MANAGER, "Revalidate")
+    (signal,) = await served.client.wait_for(1, "ReadinessChanged")
+    assert signal.body == ["ready", "not-ready"]
+    (changed,) = served.client.seen("PropertiesChanged")
+    assert set(changed.body[1]) == {"Readiness", "Findings", "CrashKernelLoaded"}
+    findings = changed.body[1]["Findings"].value
+    assert [finding[:2] for finding in findings] == [["crash-kernel-unloaded", "fatal"]]
+
+
+@pytest.mark.parametrize(
+    ("interface", "member", "signature", "body", "path", "error"),
+    [
+        (MANAGER, "Explode", "", [], "/org/kdumpd1", "UnknownMethod"),
+        ("org.example.None", "Rescan", "", [], "/org/kdumpd1", "UnknownInterface"),
+        (CAPTURE, "Rescan", "", [], "/org/kdumpd1", "UnknownInterface"),
+        (MANAGER, "Rescan", "s", ["now"], "/org/kdumpd1", "InvalidArgs"),
+        (PROPERTIES, "Get", "ss", [MANAGER, "None"], "/org/kdumpd1", "UnknownProperty"),
+        (PROPERTIES, "Get", "ss", ["org.example.None", "Id"], "/org/kdumpd1", "UnknownInterface"),
+        (PROPERTIES, "GetAll", "s", [MANAGER], "/org/kdumpd1/capture/0", "UnknownObject"),
+        (PROPERTIES, "GetAll", "s", [MANAGER], "/org/kdumpd1/capture", "UnknownInterface"),
+        (INTROSPECTABLE, "Introspect", "", [], "/org/kdumpd2", "UnknownObject"),
+        (INTROSPECTABLE, "Introspect", "", [], "/org/kdumpd1/capture/x/y", "UnknownObject"),
+    ],
+)
+async def test_mistakes_are_answered(  # noqa: PLR0913  # a table of calls
+    served: Served,
+    interface: str,
+    member: str,
+    signature: str,
+    body: list[object],
+    path: str,
+    error: str,
+) -> None:
+    answer = await served.client.call(interface, member, signature, body, path)
+    assert answer.error_name == ERROR + error
+    assert "\n" not in answer.body[0]
+
+
+async def test_nothing_can_be_set(served: Served) -> None:
+    busctl = Busctl(served.address)
+    for name, error in (("Readiness", "cannot be set"), ("None", "no property")):
+        with pytest.raises(Exception, match=error):
+            await busctl.call(
+                "org.kdumpd1", "/org/kdumpd1", PROPERTIES, "Set", "ssv", MANAGER, name, "s", "x"
+            )
+
+
+async def test_busctl_and_glib_see_the_tree(served: Served) -> None:
+    assert served.capture in await Busctl(served.address).tree("org.kdumpd1")
+    async with glib_client(served.address) as glib:
+        ready = await glib.next("ready")
+        assert ready["ready"] == [served.capture]

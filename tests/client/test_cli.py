@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpdctl, as people and scripts use it."""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.bus.daemon import Setup, running
+from tests.bus.machine import Machine
+from tests.cores import flattened
+from tests.services.message_bus import Broker, Bus, private_bus
+
+pytestmark = pytest.mark.bus
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command left: exit status, stdout, stderr."""
+
+    status: int
+    out: str
+    words: str
+
+
+async def kdumpdctl(*arguments: str) -> Outcome:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kdumpd.client.cli", *arguments),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        env={"PATH": os.environ["PATH"], "TZ": "UTC"},
+    )
+    async with asyncio.timeout(20):
+        out, words = await process.communicate()
+    assert process.returncode is not None
+    return Outcome(process.returncode, out.decode(), words.decode())
+
+
+@pytest.fixture
+async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
+    (tmp_path / "bus").mkdir()
+    async with private_bus(tmp_path / "bus", Broker.DBUS_DAEMON) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def address(machine: Machine, tmp_path: Path, bus: Bus) -> AsyncIterator[str]:
+    """A bus with a daemon that knows two captures."""
+    machine.kdump_tools("202611230113", flattened(crashtime=1_795_396_414))
+    machine.kdump_utils("2026-11-23-02:00:00", flattened(crashtime=1_795_399_200)[:-1])
+    setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address, settle=0.1)
+    async with running(setup) as kdumpd:
+        await kdumpd.wait_until_told("STATUS=ready; 2 captures")
+        yield bus.address
+
+
+async def test_status_is_the_default(address: str) -> None:
+    status = await kdumpdctl("--bus", address)
+    assert status == await kdumpdctl("status", f"--bus={address}")
+    assert (status.status, status.words) == (0, "")
+    assert status.out.startswith("ready: The next kernel panic would leave a dump.\n")
+    assert "256.0 MiB reserved, crashkernel=256M" in status.out
+    assert "Captures: 2" in status.out
+    assert "Last: kernel 6.1.0-56-amd64, Mon 2026-11-23 02:00:00 UTC, incomplete" in status.out
+
+
+async def test_list_has_the_newest_last(address: str) -> None:
+    listed = await kdumpdctl("list", "--bus", address)
+    head, first, last = listed.out.splitlines()
+    assert head.split() == ["TIME", "KERNEL", "STATE", "SIZE", "ID", "DIRECTORY"]
+    assert "2026-11-23 01:13:34 UTC" in first
+    assert "complete" in first
+    assert "2026-11-23 02:00:00 UTC" in last
+    assert "incomplete" in last
+    assert last.endswith("/var/crash/127.0.0.1-2026-11-23-02:00:00")
+    assert listed.status == 0
+
+
+async def test_info_of_the_newest_and_by_the_beginning_of_an_id(address: str) -> None:
+    newest = await kdumpdctl("info", "--bus", address)
+    assert "State: incomplete" in newest.out
+    assert "Problem: " in newest.out
+    captures = json.loads((await kdumpdctl("list", "--json=short", "--bus", address)).out)
+    first = captures[0]["id"]
+    info = await kdumpdctl("info", first[:6], "--bus", address)
+    assert f"Capture: {first}\n" in info.out
+    assert "Core: /var/crash/202611230113/dump.202611230113\n" in info.out
+    assert "Crashed: Mon 2026-11-23 01:13:34 UTC\n" in info.out
+
+
+async def test_json_of_every_verb(address: str) -> None:
+    status = json.loads((await kdumpdctl("status", "--json", "--bus", address)).out)
+    assert (status["readiness"], status["findings"], status["captures"]) == ("ready", [], 2)
+    assert status["reserved_bytes"] == 256 << 20
+    captures = json.loads((await kdumpdctl("--json=pretty", "list", "--bus", address)).out)
+    assert [capture["state"] for capture in captures] == ["complete", "incomplete"]
+    assert captures[0]["core_file"] == "/var/crash/202611230113/dump.202611230113"
+    assert captures[0]["crashed_at"] == 1_795_396_414_000_000
+    short = await kdumpdctl("info", captures[0]["id"], "--json", "short", "--bus", address)
+    assert json.loads(short.out) == captures[0]
+    assert short.out.count("\n") == 1
+    off = await kdumpdctl("info", "--json=off", "--bus", address)
+    assert off == await kdumpdctl("info", "--bus", address)
+
+
+async def test_finding_says_what_to_do(machine: Machine, address: str) -> None:
+    machine.write("sys/kernel/kexec_crash_loaded", "0\n")
+    async with asyncio.timeout(90):
+        revalidate = await asyncio.create_subprocess_exec(
+            *("busctl", f"--address={address}", "call", "org.kdumpd1", "/org/kdumpd1"),
+            *("org.kdumpd1.Manager", "Revalidate"),
+        )
+        assert await revalidate.wait() == 0
+    status = await kdumpdctl("--bus", address)
+    assert status.out.startswith("not-ready: ")
+    assert "fatal: no crash kernel is loaded [crash-kernel-unloaded]" in status.out
+    assert "what to do: kdump-config load" in status.out
+    assert "Crash kernel: not loaded" in status.out
+
+
+async def test_no_such_capture(address: str) -> None:
+    info = await kdumpdctl("info", "ffffffffffffffff", "--bus", address)
+    assert (info.status, info.out) == (1, "")
+    assert "No capture with the id 'ffffffffffffffff'" in info.words
+
+
+async def test_no_captures(machine: Machine, tmp_path: Path, bus: Bus) -> None:
+    setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address)
+    async with running(setup):
+        assert await kdumpdctl("list", "--bus", bus.address) == Outcome(
+            1, "", "No captures found.\n"
+        )
+        assert await kdumpdctl("info", "--bus", bus.address) == Outcome(
+            1, "", "No captures found.\n"
+        )
+        assert (await kdumpdctl("list", "--json=short", "--bus", bus.address)).out == "[]\n"
+
+
+async def test_no_daemon(bus: Bus) -> None:
+    status = await kdumpdctl("--bus", bus.address)
+    assert (status.status, status.out) == (1, "")
+    assert "kdumpd does not run on this bus" in status.words
+
+
+@pytest.mark.parametrize(
+    ("bus", "words"),
+    [
+        ("unix:path=/nowhere", "cannot connect to the bus at unix:path=/nowhere: No such file"),
+        ("nonsense", "'nonsense' is no bus"),
+        ("tcp:nothing", "cannot connect to the bus at tcp:nothing"),
+        ("unix:abstract", "cannot connect to the bus at unix:abstract"),
+        ("session", "no session bus: DBUS_SESSION_BUS_ADDRESS is not set"),
+    ],
+)
+async def test_no_bus(bus: str, words: str) -> None:
+    status = await kdumpdctl("--bus", bus)
+    assert (status.status, status.out) == (1, "")
+    assert words in status.words
+    assert "Traceback" not in status.words
+
+
+async def test_wrong_command_line() -> None:
+    assert (await kdumpdctl("explode")).status == 2
+    assert (await kdumpdctl("--json=yaml")).status == 2
+
+
+async def test_help_documents_exit_status() -> None:
+    shown = await kdumpdctl("--help")
+    assert shown.status == 0
+    assert "exit status" in shown.out

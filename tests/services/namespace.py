@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Mount namespaces: where a service may have the paths of the system's own to itself."""
+
+import os
+import subprocess
+
+import pytest
+
+ROOT = os.geteuid() == 0
+
+# Put before a command: its mounts are its own. Who is not root is given a user namespace, in which
+# journald has to be root, while a broker has to stay who it is, or it refuses its own user.
+UNSHARE = ("unshare", "--mount", "--propagation", "private")
+MOUNTS_AS_ROOT = (*UNSHARE, *(() if ROOT else ("--user", "--map-root-user")), "--")
+MOUNTS_AS_SELF = (
+    *UNSHARE,
+    *(() if ROOT else ("--user", "--map-current-user", "--keep-caps")),
+    "--",
+)
+
+USER = "" if ROOT else "--user --preserve-credentials"
+
+# Put before a command, with the pid of a process in the namespace as its first word: it runs in
+# there. nsenter alone would change to the folder / (or stay in one outside, with getcwd failing).
+ENTER = (
+    "sh",
+    "-c",
+    f'exec nsenter --target "$0" --mount {USER} --wdns="$PWD" -- "$@"',
+)
+
+
+def can_mount() -> bool:
+    """Try it: root in a container may lack the capability, others the user namespaces."""
+    attempt = [*MOUNTS_AS_ROOT, "mount", "-t", "tmpfs", "tmpfs", "/run"]
+    done = subprocess.run(attempt, check=False, capture_output=True, timeout=10)  # noqa: S603 -- ours
+    return done.returncode == 0
+
+
+needs_root = pytest.mark.skipif(
+    not can_mount(),
+    reason="cannot mount: needs root (with CAP_SYS_ADMIN) or unprivileged user namespaces",
+)

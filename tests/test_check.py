@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpd --check: one sentence, findings, an exit status; no bus, no root, no installation."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.bus.machine import Machine
+
+NOBODY = 65534
+
+
+async def check(root: Path, *more: str, user: int | None = None) -> tuple[int, str, str]:
+    """Return exit status, stdout and stderr of `kdumpd --check`."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kdumpd.daemon", "--check", "--root", str(root), *more),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        user=user,
+        env={"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere", "PATH": os.environ["PATH"]},
+    )
+    async with asyncio.timeout(20):
+        out, words = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), words.decode()
+
+
+def ready(machine: Machine) -> None:
+    machine.write("proc/cmdline", "quiet crashkernel=256M\n")
+
+
+def degraded(machine: Machine) -> None:
+    machine.write("sys/kernel/kexec_crash_size", f"{128 << 20}\n")
+
+
+def not_ready(machine: Machine) -> None:
+    machine.write("sys/kernel/kexec_crash_loaded", "0\n")
+
+
+def unsupported(machine: Machine) -> None:
+    for name in ("kexec_crash_loaded", "kexec_crash_size"):
+        (machine.root / "sys/kernel" / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "status", "code"),
+    [
+        (ready, 0, ""),
+        (degraded, 1, "reservation-short"),
+        (not_ready, 2, "crash-kernel-unloaded"),
+        (unsupported, 3, "kexec-unsupported"),
+    ],
+)
+async def test_exit_status_and_words(
+    machine: Machine, prepare: Callable[[Machine], None], status: int, code: str
+) -> None:
+    prepare(machine)
+    returned, out, words = await check(machine.root)
+    sentence, *findings = out.splitlines()
+    assert returned == status
+    assert sentence.endswith(".")
+    assert (code in out) and bool(findings) == bool(code)
+    assert words == ""
+
+
+def nobody_has_python() -> bool:
+    """Try it: an interpreter in somebody's home is not for others, and only root becomes nobody."""
+    try:
+        subprocess.run([sys.executable, "-c", ""], check=True, user=NOBODY, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
+
+
+@pytest.mark.skipif(not nobody_has_python(), reason="nobody may not run this Python")
+async def test_nobody_may_ask(machine: Machine, tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    status, out, words = await check(machine.root, user=NOBODY)
+    assert (status, words) == (0, "")
+    assert out.startswith("ready: ")
+
+
+async def test_this_machine_has_an_answer() -> None:
+    status, out, _ = await check(Path("/"))
+    assert status in {0, 1, 2, 3}
+    assert out.partition(":")[0] in {"ready", "degraded", "not-ready", "unsupported"}
+
+
+@pytest.mark.parametrize("content", ["", "yes\n", "-1\n", "1\n0\n", "\0", "9" * 5000])
+async def test_garbage_is_named_and_never_ready(machine: Machine, content: str) -> None:
+    machine.write("sys/kernel/kexec_crash_loaded", content)
+    status, out, words = await check(machine.root)
+    assert status == 2
+    assert "sys/kernel/kexec_crash_loaded' holds no number" in out
+    assert words == ""
+
+
+async def test_mistaken_configuration_is_named_and_the_rest_stands(machine: Machine) -> None:
+    machine.write("etc/kdumpd/kdumpd.conf", "[Manager]\nSettleSec=soon\nColour=blue\n")
+    status, _, words = await check(machine.root)
+    assert status == 0
+    assert f"{machine.root}/etc/kdumpd/kdumpd.conf:2: " in words
+    assert f"{machine.root}/etc/kdumpd/kdumpd.conf:3: unknown key 'Colour'" in words
+
+
+async def test_root_that_is_no_folder() -> None:
+    status, _, words = await check(Path("/nowhere"))
+    assert status == 2
+    assert "'/nowhere' is no folder" in words

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Real cores of one real panic, in every format that makedumpfile writes here.
+
+`python -m tests.vm.corpus [DIR]` says where they are, and copies them to DIR, which must be new.
+"""
+
+import asyncio
+import shutil
+import sys
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.vm.guest import GuestError, Scenario, run_guest
+from tests.vm.image import GuestImage, build_image, default_cache, settle
+
+SCENARIO = Scenario(
+    capture="""
+mkdir /host/cores
+cd /host/cores
+quietly='--message-level 6' # without progress: a megabyte on the serial line
+makedumpfile --dump-dmesg /proc/vmcore dmesg
+makedumpfile $quietly -F -c -d 31 /proc/vmcore > flattened
+makedumpfile $quietly -F -d 31 /proc/vmcore > flattened_raw
+makedumpfile $quietly -F -E -d 31 /proc/vmcore > flattened_elf
+makedumpfile $quietly -c -d 31 /proc/vmcore zlib
+makedumpfile $quietly -l -d 31 /proc/vmcore lzo
+makedumpfile $quietly -E -d 31 /proc/vmcore elf
+"""
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """The captures of one crash, without the pages that nobody asks for (-d 31)."""
+
+    dmesg: Path  # as --dump-dmesg took it from /proc/vmcore
+    flattened: Path  # kdump-compressed inside, zlib: Debian's default
+    flattened_raw: Path  # the same without compression
+    flattened_elf: Path  # ELF inside
+    zlib: Path  # kdump-compressed
+    lzo: Path  # kdump-compressed, the default of kdump-utils
+    elf: Path
+    console: Path  # what both kernels said on the serial line
+
+
+async def real_cores(cache: Path) -> Corpus:
+    """Return real cores from `cache`; the first call crashes a guest, which takes a minute."""
+    image = await asyncio.to_thread(build_image, cache)
+    folder = cache / f"cores-{_key(image)}"
+    if not folder.exists():
+        with TemporaryDirectory(dir=cache, prefix="crashing-") as work:
+            host = Path(work)
+            outcome = await run_guest(image, SCENARIO, host, seconds=300)
+            if outcome.capture_status != 0:
+                raise GuestError(f"no cores were captured:\n{outcome.console}")
+            (host / "guest/console").rename(host / "cores/console")
+            settle(host / "cores", folder)
+    return Corpus(**{field.name: folder / field.name for field in fields(Corpus)})
+
+
+def _key(image: GuestImage) -> str:
+    machine = Path(__file__).with_name("guest.py").read_text()
+    return sha256(repr((image.folder.name, SCENARIO, machine)).encode()).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    made = asyncio.run(real_cores(default_cache())).dmesg.parent
+    for target in sys.argv[1:]:
+        shutil.copytree(made, target)
+    sys.stdout.write(f"{made}\n")

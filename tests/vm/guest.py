@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A small virtual machine that panics and captures its own memory into a folder of the host.
+
+No hardware virtualisation is asked for: QEMU's TCG works on every machine.
+"""
+
+import asyncio
+import re
+from asyncio.subprocess import PIPE, STDOUT, Process
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.vm import capture
+from tests.vm.image import GuestImage, tool
+
+MACHINE = ("-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "768", "-smp", "1")
+CMDLINE = "console=ttyS0 panic=-1 crashkernel=192M"
+# panic=-1 also in the capture kernel: whatever goes wrong there ends in a reboot, thus in the end
+# of QEMU (-no-reboot), and not in a time-out.
+CAPTURE_CMDLINE = "console=ttyS0 panic=-1 nr_cpus=1 irqpoll reset_devices"
+ARM = (
+    "kexec -p /image/vmlinuz --initrd=/image/initramfs.gz"
+    f' --append="{CAPTURE_CMDLINE}" || reboot -f\n'
+)
+
+
+class GuestError(Exception):
+    """The guest never ended, or QEMU would not run it; the message ends with the console's tail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """How the guest dies and what is written then; `panic` and `capture` are lines of shell."""
+
+    panic: str = "echo c > /proc/sysrq-trigger"
+    capture: str = capture.debian()
+    cmdline: str = ""  # after our own: a second crashkernel= wins
+    armed: bool = True  # kexec -p before the panic; if that fails, the guest ends without one
+    monitor: str = ""  # a command for QEMU's monitor once `panic` has run: "nmi", "mce ..."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a guest left behind when it had ended by itself, beside the files in its folder."""
+
+    console: str  # of both kernels
+    capture_status: int | None  # of the scenario's capture lines, None when they never ended
+
+    @property
+    def panic(self) -> str | None:
+        """The panic's reason, None where the kernel could not say it on the serial line.
+
+        A panic in an NMI or a machine check jumps into the capture kernel before the console is
+        flushed: only the captured log has the line then.
+        """
+        found = re.search(r"Kernel panic - not syncing: ([^\r\n]*)", self.console)
+        return found and found[1]
+
+
+async def run_guest(
+    image: GuestImage, scenario: Scenario, host: Path, *, seconds: float = 180
+) -> Outcome:
+    """Run a scenario with `host` as the guest's /host; the guest is gone when this returns.
+
+    Files appear in `host` as the guest made them, with their modes; their owner is the user of
+    QEMU (security_model=none, which needs neither root nor extended attributes).
+    """
+    guest = _prepare(scenario, host)
+    process = await asyncio.create_subprocess_exec(
+        *_command(image, scenario, host), stdin=PIPE, stdout=PIPE, stderr=STDOUT
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            said = await _attend(process, scenario, guest / "alive")
+            status = await process.wait()
+    except TimeoutError as error:
+        raise GuestError(f"no end within {seconds} s\n{_tail(guest)}") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if status != 0:
+        raise GuestError(f"QEMU ended with {status}: {said}\n{_tail(guest)}")
+    return _outcome(guest)
+
+
+async def _attend(process: Process, scenario: Scenario, alive: Path) -> str:
+    """Say the monitor's line when its time has come, and listen to QEMU until it ends."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    if scenario.monitor:
+        # Polled: the one who makes it is a process of another kernel, which has no Event of ours.
+        while process.returncode is None and not alive.exists():  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.1)
+        process.stdin.write(f"{scenario.monitor}\n".encode())
+    said = await process.stdout.read()
+    return said.decode(errors="replace")
+
+
+def _prepare(scenario: Scenario, host: Path) -> Path:
+    guest = host / "guest"
+    guest.mkdir(parents=True, exist_ok=True)
+    for name in ("alive", "capture-status", "console"):  # of an earlier run in the same folder
+        (guest / name).unlink(missing_ok=True)
+    (guest / "first.sh").write_text(f"{ARM if scenario.armed else ''}{scenario.panic}\n")
+    (guest / "capture.sh").write_text(f"{scenario.capture}\n")
+    return guest
+
+
+def _command(image: GuestImage, scenario: Scenario, host: Path) -> list[str]:
+    share = "local,security_model=none,mount_tag="
+    # setpriv becomes QEMU, which then dies with us, however we die.
+    return [
+        *(str(tool("setpriv")), "--pdeathsig", "KILL", str(tool("qemu-system-x86_64"))),
+        *("-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", *MACHINE),
+        *("-kernel", str(image.kernel), "-initrd", str(image.initramfs)),
+        *("-append", f"{CMDLINE} {scenario.cmdline}"),
+        *("-serial", f"file:{host / 'guest/console'}", "-monitor", "stdio"),
+        *("-virtfs", f"{share}host,path={host}"),
+        *("-virtfs", f"{share}image,path={image.folder},readonly=on"),
+    ]
+
+
+def _outcome(guest: Path) -> Outcome:
+    status = guest / "capture-status"
+    return Outcome(
+        console=_console(guest),
+        capture_status=int(status.read_text()) if status.exists() else None,
+    )
+
+
+def _console(guest: Path) -> str:
+    path = guest / "console"  # made by QEMU, which may not have come so far
+    return path.read_bytes().decode(errors="replace") if path.exists() else ""
+
+
+def _tail(guest: Path) -> str:
+    return "\n".join(_console(guest).splitlines()[-40:])
