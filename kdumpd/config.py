@@ -113,7 +113,7 @@ def _crash_directories(settings: Settings, value: str) -> Settings:
     except ValueError as error:
         raise ConfigError(f"CrashDirectories={value}: {error}") from error
     for word in words:
-        if not word.startswith("/") or ".." in word.split("/"):
+        if not word.startswith("/") or ".." in word.split("/") or "\0" in word:
             raise ConfigError(
                 f"CrashDirectories={value}: '{word}' is no absolute path without '..'"
             )

@@ -20,7 +20,7 @@ from kdumpd.expose.herald import Herald
 from kdumpd.expose.interface import InterfaceError, read_interfaces
 from kdumpd.expose.introspection import standard_interfaces
 from kdumpd.expose.journal import Journal
-from kdumpd.expose.notify import Notifier, feed_watchdog
+from kdumpd.expose.notify import Notifier
 from kdumpd.expose.service import Service
 from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger import Ledger, LedgerError
@@ -129,7 +129,7 @@ async def run_parts(
     stop: asyncio.Event,
 ) -> None:
     """Run all tasks in one group, until one of them fails or `stop` is set."""
-    herald, terminal, notifier = Herald(ledger, Journal()), Terminal(), Notifier()
+    herald, terminal, notifier = Herald(ledger, Journal()), Terminal(), Notifier(os.environ)
     parts = Parts(ledger=ledger, herald=herald, terminal=terminal, patience=patience)
     daemon = Daemon(machine, parts)
     interfaces = {**read_interfaces(), **standard_interfaces()}
@@ -139,7 +139,7 @@ async def run_parts(
         async with asyncio.TaskGroup() as group:
             group.create_task(daemon.run([service, terminal, notifier]))
             group.create_task(herald.run())
-            group.create_task(feed_watchdog(os.environ))
+            group.create_task(notifier.feed_watchdog())
             group.create_task(_until_lost(connection))
             group.create_task(_until_set(stop))
     except* StopError:

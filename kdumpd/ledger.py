@@ -127,9 +127,14 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         raise LedgerError(f"'{path}' cannot be opened: {error}") from error
     except sqlite3.DatabaseError as error:
+        damage = error
+    try:
         aside = _move_aside(path)
-        log.warning("'%s' is damaged (%s): moved to '%s', and made anew", path, error, aside)
-        return _open(path)
+        connection = _open(path)
+    except (OSError, sqlite3.Error) as error:
+        raise LedgerError(f"'{path}' is damaged, and cannot be made anew: {error}") from error
+    log.warning("'%s' is damaged (%s): moved to '%s', and made anew", path, damage, aside)
+    return connection
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -164,7 +169,7 @@ def _check_content(connection: sqlite3.Connection) -> None:
     try:
         _load(connection)
         _read_untold(connection, 1 << 20)
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise sqlite3.DatabaseError(f"a row makes no sense: {error}") from error
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from systemd import daemon
 
+from kdumpd.expose.datagram import find_receiver
 from kdumpd.model.state import State
 
 MICROSECONDS = 1_000_000
@@ -15,20 +16,38 @@ MICROSECONDS = 1_000_000
 class Notifier:
     """The service manager, where there is one."""
 
-    def __init__(self) -> None:
-        self._status = ""
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._address = environment.get("NOTIFY_SOCKET", "")
+        self._watchdog = watchdog_seconds(environment, os.getpid())
+        self._told = ""
 
     async def show(self, state: State) -> None:
         """Say in one line what is true; the first time also that the daemon is ready."""
         status = status_line(state)
-        if status != self._status:
-            ready = "" if self._status else "READY=1\n"
-            self._status = status
-            daemon.notify(f"{ready}STATUS={status}")
+        if status != self._told:
+            ready = "" if self._told else "READY=1\n"
+            if self._tell(f"{ready}STATUS={status}"):
+                self._told = status
+
+    async def feed_watchdog(self) -> None:
+        """Feed the watchdog for as long as the event loop runs."""
+        while self._watchdog is not None:
+            self._tell("WATCHDOG=1")
+            await asyncio.sleep(self._watchdog)
 
     def stopping(self) -> None:
         """Say that the daemon is about to end."""
-        daemon.notify("STOPPING=1")
+        self._tell("STOPPING=1")
+
+    def _tell(self, message: str) -> bool:
+        """Return whether the service manager took the message; one that hangs stalls nobody."""
+        try:
+            taken = bool(self._address) and find_receiver(self._address).has_room
+        except OSError:
+            return False
+        if taken:
+            daemon.notify(message)
+        return taken
 
 
 def status_line(state: State) -> str:
@@ -45,11 +64,3 @@ def watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
     if not limit.isdigit() or environment.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
     return int(limit) / MICROSECONDS / 2 or None
-
-
-async def feed_watchdog(environment: Mapping[str, str]) -> None:
-    """Feed the watchdog for as long as the event loop runs."""
-    seconds = watchdog_seconds(environment, os.getpid())
-    while seconds is not None:
-        daemon.notify("WATCHDOG=1")
-        await asyncio.sleep(seconds)

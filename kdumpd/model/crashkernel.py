@@ -24,7 +24,9 @@ def requested_size(parameter: str) -> int | None:
 
     Numbers are memparse()'s (lib/cmdline.c): decimal, 0x hexadecimal, 0 octal, and a suffix.
     """
-    match = SIZE.fullmatch(parameter.partition(" ")[0].encode("ascii", "replace"))
+    values = {_kind(value): value for value in parameter.encode("ascii", "replace").split(b" ")}
+    # A plain one, even an invalid one, makes ,high and ,low ignored.
+    match = SIZE.fullmatch(values.get(b"", values.get(b"high", b"")))
     if match is None:
         return None
     number, suffix, _ = match.groups()

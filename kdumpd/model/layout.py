@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from kdumpd.model.capture import Layout
 
 STAMP = rb"\d{12}"  # kdump-tools 1.8: date +%Y%m%d%H%M
+WRAPPER = rb"(\.(gz|bz2|xz|lz4))?"  # its KDUMP_COMPRESSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +35,8 @@ def kdump_tools(names: Collection[bytes]) -> Members | None:
     vmcore.STAMP.
     The kernel log, dmesg.STAMP, comes first and straight under its final name.
     """
-    cores = _matching(names, rb"dump\." + STAMP, rb"vmcore\." + STAMP)
-    growing = _matching(names, rb"dump-incomplete")
+    cores = _matching(names, rb"dump\." + STAMP + WRAPPER, rb"vmcore\." + STAMP)
+    growing = _matching(names, rb"dump-incomplete" + WRAPPER)
     logs = _matching(names, rb"dmesg\." + STAMP)
     if not cores and not growing and not logs:
         return None

@@ -95,7 +95,11 @@ def kexec_unsupported(machine: MachineFacts) -> Iterable[Finding]:
 
 def kernel_unreadable(machine: MachineFacts) -> Iterable[Finding]:
     """Report each of the kernel's own files that says nothing we understand."""
-    for problem in machine.kernel.problems:
+    kernel = machine.kernel
+    problems = list(kernel.problems)
+    if kernel.supported and not problems and None in {kernel.crash_loaded, kernel.reserved}:
+        problems.append("the kernel tells only half of kexec_crash_loaded and kexec_crash_size")
+    for problem in problems:
         yield Finding(
             code="kernel-unreadable",
             severity=Severity.FATAL,

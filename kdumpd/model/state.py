@@ -105,7 +105,9 @@ def _settle(
 ) -> tuple[list[Sighting], dict[bytes, Growth]]:
     settled = []
     settling = {}
-    for sighting in _sightings(seen):
+    listed = _by_directory(state.captures)
+    for shown in _sightings(seen):
+        sighting = _named(shown, listed)
         growth = state.settling.get(sighting.directory)
         if growth is None or growth.files != sighting.files:
             growth = Growth(files=sighting.files, since=seen.clock)
@@ -115,6 +117,22 @@ def _settle(
         else:
             settling[sighting.directory] = growth
     return settled, settling
+
+
+def _by_directory(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
+    return {
+        capture.directory: capture
+        for capture in captures.values()
+        if capture.state is not CaptureState.GONE
+    }
+
+
+def _named(sighting: Sighting, listed: Mapping[bytes, Capture]) -> Sighting:
+    """Return the sighting under the id listed for its directory, unless it proves another crash."""
+    known = listed.get(sighting.directory)
+    if known is None or sighting.facts.identity:
+        return sighting
+    return replace(sighting, id=known.id)
 
 
 def _finished(sighting: Sighting) -> bool:
@@ -139,12 +157,19 @@ def _list(
         best.setdefault(sighting.id, sighting)
     outgrown = _outgrown(captures, best)
     for id_, sighting in best.items():
-        before = captures.get(id_) or outgrown.get(sighting.directory)
+        before = captures.get(id_) or _same_crash(outgrown.get(sighting.directory))
         found_at = before.found_at if before else at
         after[id_] = capture_from(sighting, found_at)
     for capture in outgrown.values():
-        del after[capture.id]
+        if capture.state is CaptureState.COMPLETE:
+            after[capture.id] = replace(capture, state=CaptureState.GONE)
+        else:
+            del after[capture.id]
     return after
+
+
+def _same_crash(outgrown: Capture | None) -> Capture | None:
+    return None if outgrown is None or outgrown.state is CaptureState.COMPLETE else outgrown
 
 
 def _preference(captures: Mapping[str, Capture], sighting: Sighting) -> tuple[bool, bool, bytes]:
@@ -156,14 +181,17 @@ def _preference(captures: Mapping[str, Capture], sighting: Sighting) -> tuple[bo
 def _outgrown(
     captures: Mapping[str, Capture], best: Mapping[str, Sighting]
 ) -> dict[bytes, Capture]:
-    """Return, by directory, what was listed before its core could say which crash it is."""
+    """Return, by directory, what was listed where another crash is seen now.
+
+    One that was complete has been replaced; any other could not say yet which crash it is.
+    """
     places = {sighting.directory for sighting in best.values()}
     return {
         capture.directory: capture
         for id_, capture in captures.items()
         if id_ not in best
         and capture.directory in places
-        and capture.state not in {CaptureState.COMPLETE, CaptureState.GONE}
+        and capture.state is not CaptureState.GONE
     }
 
 

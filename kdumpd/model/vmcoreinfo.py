@@ -9,6 +9,9 @@ from types import MappingProxyType
 from kdumpd.model.text import printable
 from kdumpd.model.time import EPOCH
 
+MOST_DIGITS = 20  # of 2^64
+BEYOND_TIME = 1 << 37  # seconds; datetime ends with the year 9999
+
 
 class VmcoreinfoError(ValueError):
     """The bytes are not the note that a kernel writes."""
@@ -34,12 +37,10 @@ class Vmcoreinfo:
     def crashed_at(self) -> datetime | None:
         """When the kernel died, by its own clock; None where the note does not say it."""
         text = self.values.get("CRASHTIME", "")
-        if not (text.isascii() and text.isdigit()) or int(text) == 0:
+        if not (text.isascii() and text.isdigit()) or len(text) > MOST_DIGITS:
             return None
-        try:
-            return EPOCH + timedelta(seconds=int(text))
-        except OverflowError:
-            return None
+        seconds = int(text)
+        return EPOCH + timedelta(seconds=seconds) if 0 < seconds < BEYOND_TIME else None
 
 
 def parse_vmcoreinfo(note: bytes) -> Vmcoreinfo:

@@ -5,6 +5,7 @@ Completeness is judged by content, never by name: on Debian a killed makedumpfil
 to a finished dump (`makedumpfile … | compress > dump-incomplete` takes the compressor's status).
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from kdumpd.model.capture import CoreFacts, Format
@@ -24,6 +25,11 @@ HEAD = 16
 UNSET_HOST = b"(none)"  # the kernel's own, until somebody calls sethostname(2)
 OUT_OF_SPACE = "is marked incomplete by its writer, as after running out of space"
 
+MAGICS = {
+    flattened.MAGIC: Format.FLATTENED,
+    kdump_compressed.MAGIC: Format.KDUMP_COMPRESSED,
+    elf_core.MAGIC: Format.ELF,
+}
 WRAPPERS = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -40,48 +46,51 @@ def read_core(fd: int) -> CoreFacts:
         head = source.read(0, min(HEAD, source.size))
     except CoreError as error:
         return CoreFacts(problem=str(error))
-    if head.startswith(flattened.MAGIC):
-        return _judge(source, CoreFacts(format=Format.FLATTENED))
-    if head.startswith(kdump_compressed.MAGIC):
-        return _judge(source, CoreFacts(format=Format.KDUMP_COMPRESSED))
-    if head.startswith(elf_core.MAGIC):
-        return _judge(source, CoreFacts(format=Format.ELF))
+    for magic, format_ in MAGICS.items():
+        if head.startswith(magic):
+            return _judge(source, CoreFacts(format=format_))
     return CoreFacts(problem=_foreign(head))
 
 
 def _judge(source: Source, facts: CoreFacts) -> CoreFacts:
     """Return the facts with all that could be read until something was wrong."""
-    ended = True
-    inside = source
     try:
-        if facts.format is Format.FLATTENED:
-            inside, ended = read_flattened(source)
-        facts, problem = _read_inside(inside, facts)
-        if not ended:
-            problem = f"has no end record: it was cut off at {source.size} bytes"
+        for reading in _readings(source, facts):
+            facts = reading
     except CoreError as error:
-        problem = str(error)
-    return replace(facts, complete=not problem, problem=problem)
+        return replace(facts, complete=False, problem=str(error))
+    return replace(facts, complete=not facts.problem)
 
 
-def _read_inside(source: Source, facts: CoreFacts) -> tuple[CoreFacts, str]:
-    if source.read(0, len(elf_core.MAGIC)) == elf_core.MAGIC:
-        return _read_elf(source, facts)
-    return _read_kdump(source, facts)
+def _readings(source: Source, facts: CoreFacts) -> Iterator[CoreFacts]:
+    """Yield the facts again each time that more is known; CoreError where they end."""
+    inside, ended = source, True
+    if facts.format is Format.FLATTENED:
+        inside, ended = read_flattened(source)
+    is_elf = inside.read(0, len(elf_core.MAGIC)) == elf_core.MAGIC
+    for reading in _elf_readings(inside, facts) if is_elf else _kdump_readings(inside, facts):
+        facts = reading
+        yield facts
+    if not ended:
+        yield replace(facts, problem=f"has no end record: it was cut off at {source.size} bytes")
 
 
-def _read_elf(source: Source, facts: CoreFacts) -> tuple[CoreFacts, str]:
+def _elf_readings(source: Source, facts: CoreFacts) -> Iterator[CoreFacts]:
     header = read_elf_header(source)
     facts = replace(facts, architecture=header.architecture)
+    yield facts
     facts = _with_vmcoreinfo(facts, read_elf_vmcoreinfo(source, header))
+    yield facts
     if header.incomplete:
-        return facts, OUT_OF_SPACE
-    if header.end > source.size:
-        return facts, f"ends at {source.size} bytes, but its last segment at {header.end}"
-    return facts, "" if header.written else "has no program headers yet: its writer was killed"
+        yield replace(facts, problem=OUT_OF_SPACE)
+    elif not header.written and source.whole:
+        yield replace(facts, problem="has no program headers yet: its writer was killed")
+    elif header.end > source.size:
+        cut = f"ends at {source.size} bytes, but its last segment at {header.end}"
+        yield replace(facts, problem=cut)
 
 
-def _read_kdump(source: Source, facts: CoreFacts) -> tuple[CoreFacts, str]:
+def _kdump_readings(source: Source, facts: CoreFacts) -> Iterator[CoreFacts]:
     header = read_kdump_header(source)
     facts = replace(
         facts,
@@ -90,13 +99,14 @@ def _read_kdump(source: Source, facts: CoreFacts) -> tuple[CoreFacts, str]:
         kernel_release=printable(header.release),
         architecture=printable(header.machine),
     )
+    yield facts
     facts = _with_vmcoreinfo(facts, read_kdump_vmcoreinfo(source, header))
+    yield facts
     if header.incomplete:
-        return facts, OUT_OF_SPACE
+        yield replace(facts, problem=OUT_OF_SPACE)
     # In a flattened core the page descriptors lie among the records: its end record is the proof.
-    if facts.format is Format.FLATTENED:
-        return facts, ""
-    return facts, read_missing_pages(source, header)
+    elif facts.format is Format.KDUMP_COMPRESSED:
+        yield replace(facts, problem=read_missing_pages(source, header))
 
 
 def _with_vmcoreinfo(facts: CoreFacts, note: bytes) -> CoreFacts:
@@ -106,12 +116,14 @@ def _with_vmcoreinfo(facts: CoreFacts, note: bytes) -> CoreFacts:
         info = parse_vmcoreinfo(note)
     except VmcoreinfoError as error:
         raise CoreError(str(error)) from error
+    # Without the time, two crashes of one kernel may say the same.
+    identity = note + b"\0" + facts.host.encode("ascii") if info.crashed_at else b""
     return replace(
         facts,
         crashed_at=info.crashed_at,
         kernel_release=info.kernel_release,
         build_id=info.build_id,
-        identity=note + b"\0" + facts.host.encode("ascii"),
+        identity=identity,
     )
 
 

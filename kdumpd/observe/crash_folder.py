@@ -4,6 +4,7 @@
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from kdumpd.model.capture import CoreFacts, FileStamp, Sighting, capture_id
@@ -22,6 +23,8 @@ from kdumpd.observe.folder import (
 )
 
 MOST_ENTRIES = 100_000
+MOST_STRANGE = 1_000  # folders of others than the machine's owner
+MOST_FILES = 1_000  # in the folder of a capture
 DMESG_END = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
 
 
@@ -47,15 +50,10 @@ def _read_captures(
     folder: Folder, known: Mapping[bytes, Sighting], on_folder: OnFolder
 ) -> CrashFolder:
     sightings = []
-    problems = []
-    names = folder.names()
-    if len(names) > MOST_ENTRIES:
-        problems.append(
-            f"'{shown(folder.path)}' has {len(names)} entries; the last {MOST_ENTRIES} are seen"
-        )
-    for name in names[-MOST_ENTRIES:]:
+    names, problems = _candidates(folder)
+    for name in names:
         try:
-            sighting = _read_entry(folder, name, known, on_folder)
+            sighting = _read_candidate(folder, name, known, on_folder)
         except VanishedError:
             continue
         except (FolderError, OSError) as error:
@@ -72,18 +70,35 @@ def _read_captures(
     )
 
 
-def _read_entry(
+def _candidates(folder: Folder) -> tuple[list[bytes], list[str]]:
+    """Return the names of folders to look into, and what is wrong if there are too many.
+
+    A stranger can fill a folder that everybody may write to: his folders crowd out no others.
+    """
+    own: list[bytes] = []
+    strange: list[bytes] = []
+    names = folder.names(MOST_ENTRIES + 1)
+    for name in names:
+        with suppress(VanishedError):
+            stamp = folder.stamp(name)
+            if stat.S_ISDIR(stamp.mode):
+                (own if stamp.owner == folder.owner else strange).append(name)
+    problems = []
+    if len(names) > MOST_ENTRIES or len(strange) > MOST_STRANGE:
+        problems.append(f"'{shown(folder.path)}' has too many entries to look at all of them")
+    return own + strange[:MOST_STRANGE], problems
+
+
+def _read_candidate(
     folder: Folder, name: bytes, known: Mapping[bytes, Sighting], on_folder: OnFolder
 ) -> Sighting | None:
-    if not stat.S_ISDIR(folder.stamp(name).mode):
-        return None
     with folder.open_folder(name) as inside:
         on_folder(inside.fd)
         return _read_sighting(inside, known.get(inside.path))
 
 
 def _read_sighting(folder: Folder, known: Sighting | None) -> Sighting | None:
-    names = folder.names()
+    names = folder.names(MOST_FILES)
     members = recognise(names)
     if members is None:
         return None

@@ -15,7 +15,7 @@ DUMP_ELF_INCOMPLETE = 0x1  # makedumpfile 1.7.2 elf_info.h: e_flags of a dump th
 
 WIDE_SEGMENT = 56  # bytes of an Elf64_Phdr
 MOST_SEGMENTS = 1 << 16
-MOST_NOTES = 1 << 24  # bytes; one PT_NOTE holds the registers of every CPU, about 400 bytes each
+MOST_NOTES = 1 << 24  # bytes in all; the registers of a CPU take about 400
 LONGEST_VMCOREINFO = 1 << 20  # the kernel's own is one page (include/linux/vmcore_info.h)
 
 MACHINES = {
@@ -94,12 +94,15 @@ def read_elf_header(source: Source) -> ElfHeader:
 
 def read_elf_vmcoreinfo(source: Source, header: ElfHeader) -> bytes:
     """Return the VMCOREINFO note, empty when the core has none."""
+    left = MOST_NOTES
     for segment in header.segments:
-        if segment.type == PT_NOTE and segment.size <= MOST_NOTES:
-            notes = source.read(segment.offset, segment.size)
-            for name, note in parse_notes(notes, header.order):
-                if name == b"VMCOREINFO" and len(note) <= LONGEST_VMCOREINFO:
-                    return note
+        if segment.type != PT_NOTE or segment.size > left:
+            continue
+        left -= segment.size
+        notes = source.read(segment.offset, segment.size)
+        for name, note in parse_notes(notes, header.order):
+            if name == b"VMCOREINFO" and len(note) <= LONGEST_VMCOREINFO:
+                return note
     return b""
 
 
@@ -119,7 +122,7 @@ def parse_notes(notes: bytes, order: str) -> Iterator[tuple[bytes, bytes]]:
 def _segments(
     source: Source, form: struct.Struct, table: int, entry_size: int, count: int
 ) -> Iterator[Segment]:
-    if count and entry_size < form.size:
+    if count and entry_size != form.size:
         raise CoreError(f"has program headers of {entry_size} bytes")
     content = source.read(table, entry_size * count)
     for index in range(count):

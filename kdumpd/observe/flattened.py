@@ -8,6 +8,7 @@ the same place the later one counts.
 
 import re
 import struct
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,10 +20,10 @@ TYPE, VERSION = 1, 1
 RECORD = struct.Struct(">qq")
 END = b"\xff" * RECORD.size
 
-FIRST_RECORDS = 64  # header, sub-header and VMCOREINFO are among the first three
-LARGEST_RECORD = 1 << 26  # bytes; makedumpfile 1.7.2 writes at most 64 KiB
-TAIL = 1 << 18  # bytes read from the end: four records of that size, usually more
-MOST_RECORDS = 1 << 18  # walked from the front where the tail leaves a doubt
+KEPT_RECORDS = 64  # from the front: header, sub-header and VMCOREINFO are among the first three
+MOST_RECORDS = 1 << 16  # walked: 4 GiB of the 64 KiB that makedumpfile 1.7.2 writes at most
+TAIL = 1 << 18  # bytes read from the end of a longer file: four records of that size, usually more
+LARGEST_RECORD = 1 << 26  # bytes
 # A plausible record header: an offset below 2^56, and a size above zero and below LARGEST_RECORD.
 PLAUSIBLE = re.compile(rb"(?=\0[\s\S]{7}\0{4}(?!\0{4})[\0-\x03][\s\S]{3})")
 ENOUGH_RECORDS = 2
@@ -47,86 +48,77 @@ class FlattenedSource:
 
     size = 1 << 63  # not known without reading all records
 
-    def __init__(self, source: Source, records: list[Record]) -> None:
+    def __init__(self, source: Source, records: list[Record], *, whole: bool) -> None:
+        self.whole = whole  # whether every record was seen
         self._source = source
         self._records = records
 
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes of the core inside; CoreError when no known record holds them."""
-        content = bytearray(length)
-        covered = []
-        for record in self._records:
-            start = max(offset, record.offset)
-            end = min(offset + length, record.offset + record.size)
-            if start < end:
-                data = self._source.read(record.at + start - record.offset, end - start)
-                content[start - offset : end - offset] = data
-                covered.append((start, end))
-        if not _covers(covered, offset, offset + length):
+        pieces = [
+            (max(offset, record.offset), min(offset + length, record.offset + record.size), record)
+            for record in self._records
+        ]
+        pieces = [piece for piece in pieces if piece[0] < piece[1]]
+        if not _covers([(start, end) for start, end, _ in pieces], offset, offset + length):
             raise CoreError(f"holds nothing for offset {offset} in the records looked at")
+        content = bytearray(length)
+        for start, end, record in pieces:
+            data = self._source.read(record.at + start - record.offset, end - start)
+            content[start - offset : end - offset] = data
         return bytes(content)
 
 
 def read_flattened(source: Source) -> tuple[FlattenedSource, bool]:
     """Return the core inside, and whether the end record proves the file whole.
 
-    16 bytes of 0xff alone prove nothing, they may be a page's: it must be records that lead there.
+    16 bytes of 0xff alone prove nothing, they may be a page's: records must lead there. They are
+    walked from the front; only a file of very many is judged by its tail.
     """
     kind, version = struct.unpack(">qq", source.read(len(MAGIC), 16))
     if (kind, version) != (TYPE, VERSION):
         raise CoreError(f"is flattened in an unknown way (type {kind}, version {version})")
-    first = _walk(source, HEADER_SIZE, FIRST_RECORDS)
-    last = _read_last_records(source)
-    known = {record.at: record for record in (*first, *last)}
-    records = [record for _, record in sorted(known.items())]
-    return FlattenedSource(source, records), bool(last) or _walks_to_the_end(source)
+    first: list[Record] = []
+    last: deque[Record] = deque(maxlen=KEPT_RECORDS)
+    at, walked = HEADER_SIZE, 0
+    for record in _records(source):
+        walked += 1
+        at = record.end
+        (first if len(first) < KEPT_RECORDS else last).append(record)
+    if walked == MOST_RECORDS:
+        return FlattenedSource(source, first, whole=False), _tail_proves(source)
+    ended = at == source.size - RECORD.size and source.read(at, RECORD.size) == END
+    return FlattenedSource(source, [*first, *last], whole=True), ended
 
 
-def parse_last_records(tail: bytes, at: int) -> list[Record]:
-    """Return the records at the end of a file, of which `tail` is what begins at offset `at`.
+def parse_tail(tail: bytes) -> bool:
+    """Return whether records lead exactly to the end record of a long file.
 
-    The end record is proved by a chain of headers that leads exactly there, of at least two or from
-    the file's first; without that the list is empty.
+    What looks like a record in a page may lead there too: so a file is walked where it can be.
     """
     if not tail.endswith(END):
-        return []
-    chains: dict[int, list[Record]] = {len(tail) - RECORD.size: []}
-    for match in reversed(list(PLAUSIBLE.finditer(tail))):
-        offset, size = RECORD.unpack_from(tail, match.start())
-        start = match.start() + RECORD.size
-        after = chains.get(start + size)
-        if after is not None:
-            chains[match.start()] = [Record(at + start, offset, size), *after]
-    longest = max(chains.values(), key=len)
-    is_first = bool(longest) and longest[0].at == HEADER_SIZE + RECORD.size
-    return longest if is_first or len(longest) >= ENOUGH_RECORDS else []
-
-
-def _read_last_records(source: Source) -> list[Record]:
-    at = max(HEADER_SIZE, source.size - TAIL)
-    if source.size - at < RECORD.size:
-        return []
-    return parse_last_records(source.read(at, source.size - at), at)
-
-
-def _walks_to_the_end(source: Source) -> bool:
-    if source.size < HEADER_SIZE + RECORD.size or source.read(source.size - 16, 16) != END:
         return False
-    records = _walk(source, HEADER_SIZE, MOST_RECORDS)
-    return bool(records) and records[-1].end == source.size - RECORD.size
+    lengths = {len(tail) - RECORD.size: 0}  # of the chain of records that begins at a place
+    for match in reversed(list(PLAUSIBLE.finditer(tail))):
+        _, size = RECORD.unpack_from(tail, match.start())
+        after = lengths.get(match.start() + RECORD.size + size)
+        if after is not None:
+            lengths[match.start()] = after + 1
+    return max(lengths.values()) >= ENOUGH_RECORDS
 
 
-def _walk(source: Source, at: int, most: int) -> list[Record]:
-    return list(_records(source, at, most))
+def _tail_proves(source: Source) -> bool:
+    return parse_tail(source.read(source.size - TAIL, TAIL))
 
 
-def _records(source: Source, at: int, most: int) -> Iterator[Record]:
-    for _ in range(most):
+def _records(source: Source) -> Iterator[Record]:
+    at = HEADER_SIZE
+    for _ in range(MOST_RECORDS):
         if at + RECORD.size > source.size:
             return
         offset, size = RECORD.unpack(source.read(at, RECORD.size))
         record = Record(at + RECORD.size, offset, size)
-        if offset < 0 or size <= 0 or record.end > source.size:
+        if offset < 0 or not 0 < size < LARGEST_RECORD or record.end > source.size:
             return
         yield record
         at = record.end

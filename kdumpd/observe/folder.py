@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from kdumpd.model.capture import FileStamp
@@ -45,10 +46,10 @@ class Folder:
         """The last component of its path."""
         return self.path.rpartition(b"/")[2]
 
-    def names(self) -> list[bytes]:
-        """Return the names in the folder, sorted."""
+    def names(self, most: int) -> list[bytes]:
+        """Return the names in the folder, sorted, of so many entries at most."""
         with os.scandir(self.fd) as entries:
-            return sorted(os.fsencode(entry.name) for entry in entries)
+            return sorted(os.fsencode(entry.name) for entry in islice(entries, most))
 
     def stamp(self, name: bytes) -> FileStamp:
         """Return what stat says of the name, links not followed; VanishedError without it."""
