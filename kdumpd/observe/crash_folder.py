@@ -24,7 +24,6 @@ from kdumpd.observe.folder import (
 
 MOST_ENTRIES = 100_000
 MOST_STRANGE = 1_000  # folders of others than the machine's owner
-MOST_FILES = 1_000  # in the folder of a capture
 DMESG_END = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
 
 
@@ -98,7 +97,7 @@ def _read_candidate(
 
 
 def _read_sighting(folder: Folder, known: Sighting | None) -> Sighting | None:
-    names = folder.names(MOST_FILES)
+    names = folder.names()
     members = recognise(names)
     if members is None:
         return None

@@ -21,6 +21,8 @@ from kdumpd.model.text import shown
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
+MOST_NAMES = 1_000  # a capture has fewer than ten files
+
 OnFolder = Callable[[int], None]  # told of each open folder before it is listed
 
 
@@ -46,7 +48,7 @@ class Folder:
         """The last component of its path."""
         return self.path.rpartition(b"/")[2]
 
-    def names(self, most: int) -> list[bytes]:
+    def names(self, most: int = MOST_NAMES) -> list[bytes]:
         """Return the names in the folder, sorted, of so many entries at most."""
         with os.scandir(self.fd) as entries:
             return sorted(os.fsencode(entry.name) for entry in islice(entries, most))

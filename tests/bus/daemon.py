@@ -39,28 +39,42 @@ class Setup:
 class Kdumpd:
     """A running daemon, and what it told the service manager and its log."""
 
-    def __init__(self, process: Process, manager: socket.socket, log: Path) -> None:
+    def __init__(self, process: Process, log: Path) -> None:
         self.process = process
         self.told: list[str] = []
-        self._manager = manager
         self._log = log
+        self._news = asyncio.Condition()
 
     @property
     def log(self) -> str:
         """What the daemon wrote to stderr."""
         return self._log.read_text(errors="replace")
 
-    async def wait_until_told(self, line: str, seconds: float = 20) -> None:
-        """Return once the daemon has told the service manager this line, more often than before."""
-        before = self.told.count(line)
+    async def listen(self, manager: socket.socket) -> None:
+        """Collect what the daemon tells, for ever: the kernel keeps no more than ten datagrams."""
         loop = asyncio.get_running_loop()
+        while True:
+            datagram = await loop.sock_recv(manager, 4096)
+            async with self._news:
+                self.told += datagram.decode().splitlines()
+                self._news.notify_all()
+
+    async def wait_until_told(self, line: str, count: int = 1, seconds: float = 20) -> None:
+        """Return once the daemon has told the service manager this line so many times."""
         try:
-            async with asyncio.timeout(seconds):
-                while self.told.count(line) == before:
-                    datagram = await loop.sock_recv(self._manager, 4096)
-                    self.told += datagram.decode().splitlines()
+            async with asyncio.timeout(seconds), self._news:
+                await self._news.wait_for(lambda: self.told.count(line) >= count)
         except TimeoutError:
             raise ServiceError(f"not told {line}, but {self.told}: {self.log}") from None
+
+    async def wait_until_logged(self, words: str, seconds: float = 20) -> None:
+        """Return once the words stand in the daemon's log."""
+        try:
+            async with asyncio.timeout(seconds):
+                while words not in self.log:
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise ServiceError(f"'{words}' is not logged: {self.log}") from None
 
     async def kill(self) -> None:
         """End the daemon as a crash of it would."""
@@ -104,7 +118,11 @@ async def started(setup: Setup) -> AsyncIterator[Kdumpd]:
                 stderr=stderr,
                 env={**os.environ, "NOTIFY_SOCKET": f"@{name}", **setup.environment},
             )
+        kdumpd = Kdumpd(process, log)
+        listener = asyncio.create_task(kdumpd.listen(manager))
         try:
-            yield Kdumpd(process, manager, log)
+            yield kdumpd
         finally:
             await end(process)
+            listener.cancel()
+            await asyncio.wait([listener])

@@ -12,7 +12,7 @@ import pytest
 
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
-from tests.cores import elf, flattened, kdump_compressed
+from tests.cores import Crash, elf, flattened, kdump
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
 from tests.services.journal import Journal
 from tests.services.namespace import needs_root
@@ -34,7 +34,7 @@ async def only(client: DbusNextClient) -> Properties:
     return capture
 
 
-@pytest.mark.parametrize("core", [flattened(), kdump_compressed(), elf()], ids=len)
+@pytest.mark.parametrize("core", [flattened(Crash()), kdump(Crash()), elf(Crash())], ids=len)
 async def test_complete_capture_is_shown_at_once(
     machine: Machine, setup: Setup, core: bytes
 ) -> None:
@@ -50,7 +50,7 @@ async def test_complete_capture_is_shown_at_once(
         assert capture["CrashedAt"] > 0
 
 
-@pytest.mark.parametrize("core", [flattened(), kdump_compressed(), elf()], ids=len)
+@pytest.mark.parametrize("core", [flattened(Crash()), kdump(Crash()), elf(Crash())], ids=len)
 async def test_core_cut_off_is_incomplete_under_its_final_name(
     machine: Machine, setup: Setup, core: bytes
 ) -> None:
@@ -68,7 +68,7 @@ async def test_growing_capture_is_settling_and_then_one(machine: Machine, setup:
         folder = machine.crash / "127.0.0.1-2026-11-23-01:13:34"
         folder.mkdir()
         growing = folder / "vmcore-incomplete"
-        core = flattened()
+        core = flattened(Crash())
         growing.write_bytes(core[:-100])
         await client.wait_for(1, "PropertiesChanged")
         await client.call("org.kdumpd1.Manager", "Rescan")
@@ -85,7 +85,7 @@ async def test_incomplete_that_becomes_complete_keeps_its_id(
     machine: Machine, setup: Setup
 ) -> None:
     async with running(setup), dbus_next_client(setup.bus) as client:
-        core = flattened()
+        core = flattened(Crash())
         path = machine.kdump_tools("202611230113", core[:-16])
         await client.wait_for(1, "InterfacesAdded")
         before = await only(client)
@@ -108,7 +108,7 @@ async def test_dmesg_alone(machine: Machine, setup: Setup) -> None:
         assert (capture["State"], capture["Size"]) == ("dmesg-only", 0)
         assert capture["CoreFile"] == b""
         machine.write("var/crash/202611230113/dump.202611230113", "")
-        (folder / "dump.202611230113").write_bytes(flattened())
+        (folder / "dump.202611230113").write_bytes(flattened(Crash()))
         await client.wait_for(2, "InterfacesAdded")
         assert (await only(client))["State"] == "complete"
 
@@ -116,7 +116,7 @@ async def test_dmesg_alone(machine: Machine, setup: Setup) -> None:
 async def test_id_survives_restart_loss_of_the_ledger_and_a_move(
     machine: Machine, setup: Setup
 ) -> None:
-    path = machine.kdump_tools("202611230113", flattened())
+    path = machine.kdump_tools("202611230113", flattened(Crash()))
     async with running(setup), dbus_next_client(setup.bus) as client:
         before = await only(client)
     shutil.rmtree(setup.state)
@@ -128,7 +128,7 @@ async def test_id_survives_restart_loss_of_the_ledger_and_a_move(
 
 
 async def test_copy_is_no_second_crash(machine: Machine, setup: Setup) -> None:
-    path = machine.kdump_tools("202611230113", flattened())
+    path = machine.kdump_tools("202611230113", flattened(Crash()))
     async with running(setup), dbus_next_client(setup.bus) as client:
         shutil.copytree(path.parent, machine.crash / "copy")
         await client.call("org.kdumpd1.Manager", "Rescan")
@@ -145,7 +145,7 @@ async def test_copy_is_no_second_crash(machine: Machine, setup: Setup) -> None:
 async def test_vanished_capture_is_told_and_stays_known(
     machine: Machine, setup: Setup, journal: Journal
 ) -> None:
-    path = machine.kdump_tools("202611230113", flattened())
+    path = machine.kdump_tools("202611230113", flattened(Crash()))
     setup = replace(setup, prefix=journal.prefix)
     async with running(setup), dbus_next_client(setup.bus) as client:
         (first,) = await journal.wait_for(1, COMPLETE)
@@ -154,7 +154,7 @@ async def test_vanished_capture_is_told_and_stays_known(
         assert (await only(client))["State"] == "gone"
         (gone,) = await journal.wait_for(1, GONE)
         assert gone["KDUMPD_CAPTURE"] == first["KDUMPD_CAPTURE"]
-        machine.kdump_tools("202611230113", flattened())
+        machine.kdump_tools("202611230113", flattened(Crash()))
         await client.wait_for(2, "PropertiesChanged")
         assert (await only(client))["State"] == "complete"
     assert len(await journal.entries(COMPLETE)) == 1
@@ -166,11 +166,11 @@ async def test_folder_that_comes_late_goes_and_comes_again(
     machine.crash.rmdir()
     async with running(replace(setup, settle=FOREVER)), dbus_next_client(setup.bus) as client:
         machine.crash.mkdir()
-        machine.kdump_tools("202611230113", flattened())
+        machine.kdump_tools("202611230113", flattened(Crash()))
         await client.wait_for(1, "InterfacesAdded")
         machine.crash.rename(tmp_path / "elsewhere")
         machine.crash.mkdir()
-        machine.kdump_tools("202611230114", flattened(crashtime=1_795_396_500))
+        machine.kdump_tools("202611230114", flattened(Crash(crash_time=1_795_396_500)))
         await client.wait_for(2, "InterfacesAdded")
 
 
@@ -179,7 +179,7 @@ async def test_three_hundred_at_full_speed(
     machine: Machine, setup: Setup, journal: Journal
 ) -> None:
     setup = replace(setup, settle=FOREVER, prefix=journal.prefix)
-    cores = [flattened(crashtime=1_795_396_400 + second) for second in range(MANY)]
+    cores = [flattened(Crash(crash_time=1_795_396_400 + second)) for second in range(MANY)]
     async with running(setup), dbus_next_client(setup.bus) as client:
         await asyncio.to_thread(write_all, machine, cores)
         added = await client.wait_for(MANY, "InterfacesAdded", seconds=60)
@@ -203,7 +203,9 @@ async def test_names_that_are_not_utf8(machine: Machine, setup: Setup, journal: 
     async with running(setup), dbus_next_client(setup.bus) as client:
         folder = os.fsencode(machine.crash) + b"/\xff\n\x1b[31m"
         await asyncio.to_thread(os.mkdir, folder)
-        await asyncio.to_thread(Path(os.fsdecode(folder + b"/vmcore")).write_bytes, flattened())
+        await asyncio.to_thread(
+            Path(os.fsdecode(folder + b"/vmcore")).write_bytes, flattened(Crash())
+        )
         await client.wait_for(1, "InterfacesAdded")
         assert bytes((await only(client))["Directory"]) == b"/var/crash/\xff\n\x1b[31m"
         (entry,) = await journal.wait_for(1, COMPLETE)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.bus.daemon import Setup, running, started
 from tests.bus.machine import BOOT_ID, Machine
-from tests.cores import flattened
+from tests.cores import Crash, flattened
 from tests.services.dbus_next import dbus_next_client
 from tests.services.journal import Journal
 from tests.services.namespace import needs_root
@@ -30,9 +30,9 @@ async def test_journald_that_comes_late_gets_everything(
     machine: Machine, setup: Setup, journal: Journal
 ) -> None:
     await journal.stop()
-    machine.kdump_tools("202611230113", flattened())
+    machine.kdump_tools("202611230113", flattened(Crash()))
     async with running(setup) as kdumpd:
-        assert "wait in the ledger" in kdumpd.log
+        await kdumpd.wait_until_logged("wait in the ledger")
         assert not await journal.entries(COMPLETE)
         await journal.start()
         (entry,) = await journal.wait_for(1, COMPLETE)
@@ -42,7 +42,7 @@ async def test_journald_that_comes_late_gets_everything(
 
 async def test_events_wait_over_a_restart(machine: Machine, setup: Setup, journal: Journal) -> None:
     await journal.stop()
-    machine.kdump_tools("202611230113", flattened())
+    machine.kdump_tools("202611230113", flattened(Crash()))
     async with running(setup) as kdumpd:
         await kdumpd.kill()
     await journal.start()
@@ -55,14 +55,14 @@ async def test_hung_journald_stalls_nobody(
     machine: Machine, setup: Setup, journal: Journal
 ) -> None:
     for second in range(MORE_THAN_A_SOCKET_HOLDS):
-        core = flattened(crashtime=1_795_396_400 + second)
+        core = flattened(Crash(crash_time=1_795_396_400 + second))
         machine.kdump_tools(f"{202611230000 + second}", core)
     journal.pause()
     watchdog = {"WATCHDOG_USEC": "400000"}
     async with running(replace(setup, environment=watchdog)) as kdumpd:
         async with dbus_next_client(setup.bus) as client:
             assert len(await client.captures()) == MORE_THAN_A_SOCKET_HOLDS
-        await kdumpd.wait_until_told("WATCHDOG=1")
+        await kdumpd.wait_until_told("WATCHDOG=1", len(kdumpd.told) + 1)
         journal.resume()
         entries = await journal.wait_for(MORE_THAN_A_SOCKET_HOLDS, COMPLETE, timeout=60)
         assert len({entry["KDUMPD_EVENT"] for entry in entries}) == MORE_THAN_A_SOCKET_HOLDS
@@ -71,7 +71,7 @@ async def test_hung_journald_stalls_nobody(
 async def test_same_event_id_after_the_ledger_was_lost(
     machine: Machine, setup: Setup, journal: Journal
 ) -> None:
-    machine.kdump_tools("202611230113", flattened())
+    machine.kdump_tools("202611230113", flattened(Crash()))
     async with running(setup):
         await journal.wait_for(1, COMPLETE)
     for file in setup.state.iterdir():
@@ -86,7 +86,7 @@ async def test_killed_at_any_moment_nothing_is_lost(
 ) -> None:
     ids = set()
     for attempt in range(12):
-        core = flattened(crashtime=1_795_396_400 + attempt)
+        core = flattened(Crash(crash_time=1_795_396_400 + attempt))
         machine.kdump_tools(f"{202611230000 + attempt}", core)
         async with started(setup) as kdumpd:
             # The moment of the kill wanders through the start; which one it hits does not matter.
@@ -127,4 +127,3 @@ async def test_change_of_readiness_is_journaled(
         (entry,) = await journal.wait_for(1, CHANGED)
         assert entry["KDUMPD_READINESS"] == "not-ready"
         assert "no crash kernel is loaded" in entry["MESSAGE"]
-

@@ -10,7 +10,7 @@ import pytest
 
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import BOOT_ID, Machine
-from tests.cores import flattened
+from tests.cores import Crash, flattened
 from tests.services.busctl import Busctl
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
 from tests.services.glib import glib_client
@@ -38,7 +38,7 @@ class Served:
 
 @pytest.fixture
 async def served(machine: Machine, tmp_path: Path, broker: Broker) -> AsyncIterator[Served]:
-    machine.kdump_tools("202611230113", flattened())
+    machine.kdump_tools("202611230113", flattened(Crash()))
     (tmp_path / "b").mkdir()
     async with private_bus(tmp_path / "b", broker) as bus:
         setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address)

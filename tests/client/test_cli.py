@@ -14,7 +14,7 @@ import pytest
 
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
-from tests.cores import flattened
+from tests.cores import Crash, flattened
 from tests.services.message_bus import Broker, Bus, private_bus
 
 pytestmark = pytest.mark.bus
@@ -53,8 +53,8 @@ async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
 @pytest.fixture
 async def address(machine: Machine, tmp_path: Path, bus: Bus) -> AsyncIterator[str]:
     """A bus with a daemon that knows two captures."""
-    machine.kdump_tools("202611230113", flattened(crashtime=1_795_396_414))
-    machine.kdump_utils("2026-11-23-02:00:00", flattened(crashtime=1_795_399_200)[:-1])
+    machine.kdump_tools("202611230113", flattened(Crash(crash_time=1_795_396_414)))
+    machine.kdump_utils("2026-11-23-02:00:00", flattened(Crash(crash_time=1_795_399_200))[:-1])
     setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address, settle=0.1)
     async with running(setup) as kdumpd:
         await kdumpd.wait_until_told("STATUS=ready; 2 captures")

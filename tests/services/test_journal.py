@@ -15,6 +15,8 @@ from tests.services.process import ServiceError, output
 
 pytestmark = needs_root
 
+QUEUE = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())  # datagrams in a socket
+
 SEND = """
 import json, sys
 from systemd import journal
@@ -108,9 +110,8 @@ async def test_hung_journald_blocks_and_loses_nothing(journal: Journal, tmp_path
     journal.pause()
     entries = [{"MESSAGE": str(number), "KDUMPD_EVENT": "hung"} for number in range(5)]
     await send(journal, tmp_path, *entries)  # the queue of the socket has room for these
-    room = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
     with pytest.raises(ServiceError, match="no answer"):
-        await send(journal, tmp_path, *entries * room, seconds=1)
+        await send(journal, tmp_path, *entries * QUEUE, seconds=1)
     assert await journal.entries("KDUMPD_EVENT=hung") == []
     journal.resume()
     assert len(await journal.wait_for(5, "KDUMPD_EVENT=hung")) >= 5

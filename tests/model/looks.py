@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Looks at a machine, made by hand: what the model is given by those who observe."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from kdumpd.model.capture import (
+    Capture,
+    CoreFacts,
+    FileStamp,
+    Format,
+    Layout,
+    Sighting,
+    capture_from,
+    capture_id,
+)
+from kdumpd.model.event import Event
+from kdumpd.model.readiness import MIB, FolderFacts, KernelFacts
+from kdumpd.model.state import CrashFolder, Observation, Patience, State, step
+
+BOOT = "0f8e1a3c-5b7d-4e2f-9a6c-d4b8f0e2c1a5"
+CRASH = b"/var/crash"
+DIRECTORY = b"/var/crash/202611230113"
+START = datetime(2026, 11, 23, 1, 15, tzinfo=UTC)
+PATIENCE = Patience(settle=30.0)
+
+KERNEL = KernelFacts(
+    boot_id=BOOT,
+    release="6.1.0-56-amd64",
+    supported=True,
+    crashkernel="256M",
+    crash_loaded=True,
+    reserved=256 * MIB,
+)
+
+FACTS = CoreFacts(
+    format=Format.FLATTENED,
+    compression="zlib",
+    complete=True,
+    crashed_at=datetime(2026, 11, 23, 1, 13, 34, tzinfo=UTC),
+    host="crashed.example",
+    kernel_release="6.1.0-56-amd64",
+    architecture="x86_64",
+    build_id="eb4fbcd037e7253717950bf2b93bd5566f47c56f",
+    identity=b"a crash",
+)
+# A core that says which crash it is, but is not whole; and one that does not even say that.
+CUT = replace(FACTS, complete=False, problem="has no end record")
+STUMP = CoreFacts(format=Format.FLATTENED, problem="ends at 5000 bytes")
+
+
+def stamp(name: bytes, *, size: int = 1000, mode: int = 0o100600, inode: int = 7) -> FileStamp:
+    """Return what stat says of a file; whoever writes to it changes its size."""
+    return FileStamp(
+        name=name,
+        inode=inode,
+        size=size,
+        modified_ns=1,
+        changed_ns=1,
+        mode=mode,
+        links=1,
+        owner=0,
+    )
+
+
+def capture(
+    facts: CoreFacts | None = FACTS,
+    *,
+    name: bytes = b"dump.202611230113",
+    directory: bytes = DIRECTORY,
+    dmesg: bytes = b"last words",
+    size: int = 1000,
+    problem: str = "",
+) -> Sighting:
+    """Return the sighting of a capture; without facts of its kernel log alone."""
+    log = stamp(b"dmesg.202611230113") if dmesg else None
+    core = stamp(name, size=size) if facts else None
+    read = CoreFacts() if problem or not facts else facts
+    identity = read.identity or (b"" if problem else dmesg) or directory.rpartition(b"/")[2]
+    return Sighting(
+        directory=directory,
+        layout=Layout.KDUMP_TOOLS,
+        trusted=not problem,
+        problem=problem,
+        files=tuple(file for file in (core, log) if file),
+        core=core,
+        dmesg=log,
+        facts=read,
+        id=capture_id(identity),
+    )
+
+
+def of_another_crash(sighting: Sighting, identity: bytes) -> Sighting:
+    """Return what the same place shows when another crash lies there."""
+    return replace(
+        sighting, facts=replace(sighting.facts, identity=identity), id=capture_id(identity)
+    )
+
+
+class Watched:
+    """A machine that is looked at again and again, and what was told of it."""
+
+    def __init__(self, state: State | None = None) -> None:
+        self.state = state or State()
+        self.clock = 1000.0
+        self.told: list[Event] = []
+        self._looks = 0
+
+    def look(
+        self,
+        *sightings: Sighting,
+        after: float = 0.0,
+        kernel: KernelFacts = KERNEL,
+        problem: str = "",
+    ) -> list[Event]:
+        """Look at a crash folder with these captures, and return the events."""
+        facts = FolderFacts(path=CRASH, present=True, problem=problem)
+        return self.look_at(
+            CrashFolder(facts=facts, sightings=sightings), after=after, kernel=kernel
+        )
+
+    def look_at(
+        self, *folders: CrashFolder, after: float = 0.0, kernel: KernelFacts = KERNEL
+    ) -> list[Event]:
+        """Look at all these crash folders, and return the events."""
+        self.clock += after
+        self._looks += 1
+        seen = Observation(
+            number=self._looks,
+            at=START + timedelta(seconds=self.clock - 1000),
+            clock=self.clock,
+            kernel=kernel,
+            folders=folders,
+        )
+        self.state, events = step(self.state, seen, PATIENCE)
+        self.told += events
+        return list(events)
+
+    @property
+    def listed(self) -> Sequence[Capture]:
+        """The captures that are known."""
+        return tuple(self.state.captures.values())
+
+    @property
+    def only(self) -> Capture:
+        """The only capture."""
+        (listed,) = self.listed
+        return listed
+
+
+def as_listed(sighting: Sighting, found_at: datetime = START) -> Capture:
+    """Return the capture that a sighting is listed as."""
+    return capture_from(sighting, found_at)

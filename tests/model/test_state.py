@@ -1,0 +1,619 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdumpd.model.capture import CaptureState, CoreFacts, Sighting, capture_id
+from kdumpd.model.event import Event, EventKind
+from kdumpd.model.readiness import FolderFacts, Readiness
+from kdumpd.model.state import CrashFolder, Patience, State, judged, next_look
+from tests.model.looks import (
+    BOOT,
+    CRASH,
+    CUT,
+    DIRECTORY,
+    FACTS,
+    KERNEL,
+    PATIENCE,
+    START,
+    STUMP,
+    Watched,
+    as_listed,
+    capture,
+    of_another_crash,
+)
+
+SETTLE = PATIENCE.settle
+ELSEWHERE = b"/var/crash/saved"
+
+
+@pytest.fixture
+def watched() -> Watched:
+    """A machine whose boot is validated already."""
+    return Watched(State(validated_boot=BOOT))
+
+
+def kinds(events: list[Event]) -> list[EventKind]:
+    return [event.kind for event in events]
+
+
+# From the first look to the list
+
+
+def test_complete_is_listed_at_once(watched: Watched) -> None:
+    events = watched.look(capture())
+    assert watched.only == as_listed(capture())
+    assert watched.only.state is CaptureState.COMPLETE
+    assert watched.only.found_at == START
+    assert watched.state.settling == {}
+    assert kinds(events) == [EventKind.CAPTURE_COMPLETE]
+    assert events[0].facts["capture"] == capture().id
+
+
+def test_complete_is_told_once(watched: Watched) -> None:
+    watched.look(capture())
+    for _ in range(3):
+        assert watched.look(capture(), after=SETTLE) == []
+    assert watched.only.found_at == START
+
+
+@pytest.mark.parametrize(
+    ("sighting", "state"),
+    [
+        (capture(CUT), CaptureState.INCOMPLETE),
+        (capture(STUMP), CaptureState.INCOMPLETE),
+        (capture(CoreFacts(problem="is empty"), size=0), CaptureState.INCOMPLETE),
+        (capture(CoreFacts(problem="is no core")), CaptureState.UNREADABLE),
+        (capture(None), CaptureState.DMESG_ONLY),
+        (capture(problem="belongs to uid 1000"), CaptureState.UNREADABLE),
+    ],
+)
+def test_all_else_is_listed_when_it_has_settled(
+    watched: Watched, sighting: Sighting, state: CaptureState
+) -> None:
+    assert watched.look(sighting) == []
+    assert watched.look(sighting, after=SETTLE - 1) == []
+    assert watched.listed == ()
+    assert set(watched.state.settling) == {DIRECTORY}
+    events = watched.look(sighting, after=1)
+    assert watched.only.state is state
+    assert watched.only.problem == (sighting.problem or sighting.facts.problem)
+    assert watched.state.settling == {}
+    assert kinds(events) == [EventKind.CAPTURE_INCOMPLETE]
+    assert watched.look(sighting, after=SETTLE) == []
+
+
+def test_what_grows_does_not_settle(watched: Watched) -> None:
+    for size in range(1000, 10000, 1000):
+        assert watched.look(capture(CUT, size=size), after=SETTLE - 1) == []
+    assert watched.listed == ()
+    watched.look(capture(CUT, size=9000), after=SETTLE)
+    assert watched.only.size == 9000
+
+
+def test_what_grows_again_settles_again(watched: Watched) -> None:
+    """On a slow server, an hour later: the core is not told twice, and not kept as it was."""
+    watched.look(capture(CUT))
+    watched.look(capture(CUT), after=SETTLE)
+    assert watched.look(capture(CUT, size=2000), after=SETTLE) == []
+    assert watched.only.size == 1000
+    assert watched.look(capture(CUT, size=2000), after=SETTLE) == []
+    assert watched.only.size == 2000
+
+
+def test_growing_to_the_end(watched: Watched) -> None:
+    """`vmcore-incomplete` that becomes `vmcore` is one capture, told once."""
+    growing = capture(CUT, name=b"vmcore-incomplete")
+    watched.look(growing)
+    whole = capture(name=b"vmcore-incomplete", size=2000)
+    assert watched.look(whole, after=1) == []
+    assert watched.listed == ()
+    renamed = capture(name=b"vmcore", size=2000)
+    assert kinds(watched.look(renamed, after=1)) == [EventKind.CAPTURE_COMPLETE]
+    assert watched.only.core_file == DIRECTORY + b"/vmcore"
+    assert watched.only.id == growing.id == whole.id == renamed.id
+
+
+def test_listed_under_its_temporary_name(watched: Watched) -> None:
+    """Its writer hung; later it went on. One capture, found when it was found."""
+    growing = capture(CUT, name=b"vmcore-incomplete")
+    watched.look(growing)
+    assert kinds(watched.look(growing, after=SETTLE)) == [EventKind.CAPTURE_INCOMPLETE]
+    found_at = watched.only.found_at
+    renamed = capture(name=b"vmcore", size=2000)
+    assert kinds(watched.look(renamed, after=SETTLE)) == [EventKind.CAPTURE_COMPLETE]
+    assert watched.only.id == growing.id
+    assert watched.only.found_at == found_at
+    assert watched.only.state is CaptureState.COMPLETE
+
+
+def test_whole_but_never_renamed(watched: Watched) -> None:
+    """Its writer died between its last byte and the rename."""
+    whole = capture(name=b"dump-incomplete")
+    assert watched.look(whole) == []
+    assert watched.look(whole, after=SETTLE - 1) == []
+    assert kinds(watched.look(whole, after=1)) == [EventKind.CAPTURE_COMPLETE]
+    renamed = capture(name=b"dump.202611230113")
+    assert watched.look(renamed, after=1) == []
+    assert watched.only.core_file == DIRECTORY + b"/dump.202611230113"
+
+
+def test_the_log_first_then_a_core(watched: Watched) -> None:
+    """The log alone was listed; when the core says which crash it is, it is still that capture."""
+    watched.look(capture(None))
+    watched.look(capture(None), after=SETTLE)
+    assert watched.only.state is CaptureState.DMESG_ONLY
+    found_at = watched.only.found_at
+    assert watched.look(capture(CUT, name=b"dump-incomplete"), after=1) == []
+    assert watched.only.state is CaptureState.DMESG_ONLY
+    events = watched.look(capture(), after=1)
+    assert watched.only == as_listed(capture(), found_at)
+    assert kinds(events) == [EventKind.CAPTURE_COMPLETE]
+    assert EventKind.CAPTURE_GONE not in kinds(watched.told)
+
+
+def test_a_stump_then_a_core(watched: Watched) -> None:
+    watched.look(capture(STUMP))
+    watched.look(capture(STUMP), after=SETTLE)
+    assert watched.only.id == capture(STUMP).id
+    watched.look(capture(CUT, size=2000), after=1)
+    watched.look(capture(CUT, size=2000), after=SETTLE)
+    assert watched.only.id == capture().id
+    watched.look(capture(size=3000), after=1)
+    assert watched.only.state is CaptureState.COMPLETE
+    assert watched.only.found_at == START + timedelta(seconds=SETTLE)
+
+
+def test_two_of_the_same_crash_in_one_look(watched: Watched) -> None:
+    """A stump and its copy are one; the copy that is whole is the one to show."""
+    copied = capture(directory=ELSEWHERE)
+    watched.look(capture(CUT), after=SETTLE)
+    events = watched.look(capture(CUT), copied, after=SETTLE)
+    assert kinds(events) == [EventKind.CAPTURE_COMPLETE]
+    assert watched.only.directory == ELSEWHERE
+
+
+def test_an_old_capture_at_the_first_look(watched: Watched) -> None:
+    """It was written by the capture kernel, before we began: that is the main path."""
+    other = of_another_crash(capture(directory=b"/var/crash/202611220000"), b"another crash")
+    events = watched.look(capture(), other)
+    assert len(watched.listed) == 2
+    assert kinds(events) == [EventKind.CAPTURE_COMPLETE] * 2
+    assert len({event.id for event in events}) == 2
+
+
+def test_known_from_the_ledger(watched: Watched) -> None:
+    incomplete = of_another_crash(capture(CUT, directory=ELSEWHERE), b"another crash")
+    captures = [as_listed(capture()), as_listed(incomplete)]
+    again = Watched(
+        State(captures={one.id: one for one in captures}, validated_boot=BOOT),
+    )
+    assert again.look(capture(), incomplete) == []
+    assert list(again.listed) == captures
+    assert again.state.settling == {}
+
+
+# Copies, moves, replacements
+
+
+def test_a_copy_is_the_same_capture(watched: Watched) -> None:
+    watched.look(capture())
+    for directory in (b"/var/crash/AAA", b"/var/crash/zzz"):
+        assert watched.look(capture(), capture(directory=directory), after=1) == []
+        assert watched.only.directory == DIRECTORY
+
+
+def test_the_copy_stays_when_the_first_goes(watched: Watched) -> None:
+    copied = capture(directory=ELSEWHERE)
+    watched.look(capture(), copied)
+    assert watched.look(copied, after=SETTLE) == []
+    assert watched.look(copied, after=SETTLE) == []
+    assert watched.only.directory == ELSEWHERE
+    assert watched.only.state is CaptureState.COMPLETE
+
+
+@pytest.mark.parametrize("facts", [FACTS, CUT, STUMP, None])
+def test_a_move(watched: Watched, facts: CoreFacts | None) -> None:
+    watched.look(capture(facts))
+    watched.look(capture(facts), after=SETTLE)
+    before = watched.only
+    moved = capture(facts, directory=ELSEWHERE)
+    assert watched.look(moved, after=1) == []
+    watched.look(moved, after=SETTLE)
+    watched.look(moved, after=SETTLE)
+    assert watched.only == as_listed(moved, before.found_at)
+    assert len(watched.told) == 1
+
+
+def test_a_move_to_another_crash_folder(watched: Watched) -> None:
+    mine = FolderFacts(path=CRASH, present=True)
+    other = FolderFacts(path=b"/srv/crash", present=True)
+    watched.look_at(CrashFolder(facts=mine, sightings=(capture(),)), CrashFolder(facts=other))
+    moved = capture(directory=b"/srv/crash/202611230113")
+    folders = CrashFolder(facts=mine), CrashFolder(facts=other, sightings=(moved,))
+    assert watched.look_at(*folders, after=1) == []
+    assert watched.only.directory == b"/srv/crash/202611230113"
+    assert watched.state.folders == (CRASH, b"/srv/crash")
+
+
+def test_another_crash_in_the_same_folder(watched: Watched) -> None:
+    """kdump-tools name a folder by the minute; a second crash within it replaces the first."""
+    watched.look(capture())
+    second = of_another_crash(capture(), b"a second crash")
+    events = watched.look(second, after=1)
+    assert sorted(kinds(events)) == [EventKind.CAPTURE_COMPLETE, EventKind.CAPTURE_GONE]
+    states = {one.id: one.state for one in watched.listed}
+    assert states == {capture().id: CaptureState.GONE, second.id: CaptureState.COMPLETE}
+    found = {one.id: one.found_at for one in watched.listed}
+    assert found == {capture().id: START, second.id: START + timedelta(seconds=1)}
+    assert watched.look(second, after=SETTLE) == []
+
+
+@pytest.mark.parametrize(
+    "damaged", [capture(problem="is writable by others"), capture(STUMP, size=5000), capture(None)]
+)
+def test_a_complete_one_that_is_damaged(watched: Watched, damaged: Sighting) -> None:
+    """It is still there, and nothing of another crash: not gone, and not a second one."""
+    watched.look(capture())
+    for _ in range(4):
+        watched.look(damaged, after=SETTLE)
+    assert watched.only.id == capture().id
+    assert watched.only.state is damaged.state
+    assert kinds(watched.told) == [EventKind.CAPTURE_COMPLETE, EventKind.CAPTURE_INCOMPLETE]
+
+
+# Gone and back
+
+
+def test_gone_after_patience(watched: Watched) -> None:
+    watched.look(capture())
+    assert watched.look(after=1) == []
+    assert watched.look(after=SETTLE - 1) == []
+    assert watched.only.state is CaptureState.COMPLETE
+    assert set(watched.state.missing) == {capture().id}
+    events = watched.look(after=1)
+    assert kinds(events) == [EventKind.CAPTURE_GONE]
+    assert watched.only == replace(as_listed(capture()), state=CaptureState.GONE)
+    assert watched.state.missing == {}
+    assert watched.look(after=SETTLE) == []
+
+
+def test_back_before_it_is_gone(watched: Watched) -> None:
+    watched.look(capture())
+    watched.look(after=1)
+    watched.look(capture(), after=SETTLE - 1)
+    assert watched.state.missing == {}
+    watched.look(after=2)
+    watched.look(after=SETTLE - 1)
+    assert watched.only.state is CaptureState.COMPLETE
+
+
+def test_back_after_it_was_gone(watched: Watched) -> None:
+    """A file system that is mounted late: what lies there was told already."""
+    (first,) = watched.look(capture())
+    watched.look(after=1)
+    watched.look(after=SETTLE)
+    assert watched.only.state is CaptureState.GONE
+    again = watched.look(capture(), after=1)
+    assert watched.only == as_listed(capture())
+    assert {event.id for event in again} <= {first.id}  # the ledger records no id twice
+
+
+def test_gone_twice_is_two_happenings(watched: Watched) -> None:
+    for _ in range(2):
+        watched.look(capture(), after=1)
+        watched.look(after=1)
+        watched.look(after=SETTLE)
+    gone = [event.id for event in watched.told if event.kind is EventKind.CAPTURE_GONE]
+    assert len(set(gone)) == 2
+
+
+def test_incomplete_back_after_it_was_gone(watched: Watched) -> None:
+    watched.look(capture(CUT))
+    watched.look(capture(CUT), after=SETTLE)
+    watched.look(after=1)
+    watched.look(after=SETTLE)
+    watched.look(capture(CUT), after=1)
+    watched.look(capture(CUT), after=SETTLE)
+    assert watched.only.state is CaptureState.INCOMPLETE
+    assert len({event.id for event in watched.told}) == 2
+
+
+def test_a_folder_with_a_problem_makes_nothing_gone(watched: Watched) -> None:
+    watched.look(capture())
+    for _ in range(3):
+        watched.look(after=SETTLE, problem="does not answer")
+    assert watched.only.state is CaptureState.COMPLETE
+    # Its patience begins anew with the first look that answers.
+    watched.look(after=1)
+    assert watched.only.state is CaptureState.COMPLETE
+
+
+def test_one_folder_with_a_problem_of_two(watched: Watched) -> None:
+    mine = FolderFacts(path=CRASH, present=True)
+    other = FolderFacts(path=b"/srv/crash", present=True)
+    second = of_another_crash(capture(directory=b"/srv/crash/1"), b"another crash")
+    watched.look_at(
+        CrashFolder(facts=mine, sightings=(capture(),)),
+        CrashFolder(facts=other, sightings=(second,)),
+    )
+    stuck = replace(mine, problem="does not answer")
+    for _ in range(2):
+        watched.look_at(CrashFolder(facts=stuck), CrashFolder(facts=other), after=SETTLE)
+    states = {one.id: one.state for one in watched.listed}
+    assert states == {capture().id: CaptureState.COMPLETE, second.id: CaptureState.GONE}
+
+
+def test_a_missing_crash_folder_has_no_captures(watched: Watched) -> None:
+    watched.look(capture())
+    unmounted = CrashFolder(facts=FolderFacts(path=CRASH, present=False))
+    watched.look_at(unmounted, after=1)
+    watched.look_at(unmounted, after=SETTLE)
+    assert watched.only.state is CaptureState.GONE
+
+
+def test_a_folder_that_is_watched_no_more(watched: Watched) -> None:
+    watched.look(capture())
+    for _ in range(2):
+        watched.look_at(
+            CrashFolder(facts=FolderFacts(path=b"/var/cra", present=True)), after=SETTLE
+        )
+    assert watched.only.state is CaptureState.COMPLETE
+
+
+def test_settling_is_not_missing(watched: Watched) -> None:
+    """What lies in its place has changed, and is not judged yet: nothing is gone meanwhile."""
+    watched.look(capture(CUT))
+    watched.look(capture(CUT), after=SETTLE)
+    for size in range(2000, 6000, 1000):
+        watched.look(capture(CUT, size=size), after=SETTLE)
+    assert watched.only.state is CaptureState.INCOMPLETE
+
+
+def test_growth_that_vanishes_is_forgotten(watched: Watched) -> None:
+    watched.look(capture(CUT))
+    watched.look(after=1)
+    assert watched.state.settling == {}
+    assert watched.look(capture(CUT), after=SETTLE) == []
+    assert watched.listed == ()
+
+
+# When to look again
+
+
+def test_nothing_is_due(watched: Watched) -> None:
+    assert next_look(State(), 5.0, PATIENCE) is None
+    watched.look(capture())
+    assert next_look(watched.state, watched.clock, PATIENCE) is None
+
+
+def test_due_when_something_settles(watched: Watched) -> None:
+    watched.look(capture(CUT))
+    assert next_look(watched.state, watched.clock, PATIENCE) == SETTLE
+    assert next_look(watched.state, watched.clock + 10, PATIENCE) == SETTLE - 10
+    assert next_look(watched.state, watched.clock + 100, PATIENCE) == 0
+    watched.look(capture(CUT), after=next_look(watched.state, watched.clock, PATIENCE) or 0)
+    assert len(watched.listed) == 1
+    assert next_look(watched.state, watched.clock, PATIENCE) is None
+
+
+def test_due_when_something_is_gone(watched: Watched) -> None:
+    watched.look(capture())
+    watched.look(after=1)
+    assert next_look(watched.state, watched.clock, Patience(settle=5)) == 5
+    watched.look(after=SETTLE)
+    assert watched.only.state is CaptureState.GONE
+    assert next_look(watched.state, watched.clock, PATIENCE) is None
+
+
+def test_due_is_the_earliest(watched: Watched) -> None:
+    other = of_another_crash(capture(CUT, directory=ELSEWHERE), b"another crash")
+    watched.look(other)
+    watched.look(other, capture(CUT), after=10)
+    assert next_look(watched.state, watched.clock, PATIENCE) == SETTLE - 10
+
+
+# Readiness
+
+LOADED, UNLOADED = KERNEL, replace(KERNEL, crash_loaded=False)
+
+
+def test_boot_is_validated_once() -> None:
+    watched = Watched()
+    (event,) = watched.look()
+    assert event.kind is EventKind.BOOT_VALIDATED
+    assert event.facts["readiness"] == Readiness.READY
+    assert watched.state.validated_boot == BOOT
+    assert watched.look(after=60) == []
+
+
+def test_boot_is_validated_once_over_restarts(watched: Watched) -> None:
+    assert watched.look() == []
+    assert watched.look(after=60) == []
+
+
+def test_each_boot_is_validated(watched: Watched) -> None:
+    (event,) = watched.look(kernel=replace(KERNEL, boot_id="another", crash_loaded=False))
+    assert event.kind is EventKind.BOOT_VALIDATED
+    assert event.facts["readiness"] == Readiness.NOT_READY
+    assert event.facts["findings"] == "crash-kernel-unloaded"
+
+
+def test_a_boot_without_an_id() -> None:
+    watched = Watched()
+    assert watched.look(kernel=replace(KERNEL, boot_id="")) == []
+    assert watched.state.verdict is not None
+    (event,) = watched.look(after=60)
+    assert event.kind is EventKind.BOOT_VALIDATED
+
+
+def test_readiness_changes(watched: Watched) -> None:
+    watched.look(kernel=LOADED)
+    (lost,) = watched.look(kernel=UNLOADED, after=60)
+    assert lost.kind is EventKind.READINESS_CHANGED
+    assert (lost.facts["before"], lost.facts["readiness"]) == ("ready", "not-ready")
+    assert watched.look(kernel=UNLOADED, after=60) == []
+    (back,) = watched.look(kernel=LOADED, after=60)
+    assert (back.facts["before"], back.facts["readiness"]) == ("not-ready", "ready")
+    (again,) = watched.look(kernel=UNLOADED, after=60)
+    assert len({lost.id, back.id, again.id}) == 3
+
+
+def test_other_findings_are_no_other_readiness(watched: Watched) -> None:
+    watched.look(kernel=UNLOADED)
+    assert watched.look(kernel=replace(UNLOADED, reserved=0), after=60) == []
+    assert watched.state.verdict is not None
+    assert [one.code for one in watched.state.verdict.findings] == [
+        "reservation-missing",
+        "crash-kernel-unloaded",
+    ]
+
+
+def test_a_folder_decides_readiness_too(watched: Watched) -> None:
+    watched.look()
+    (event,) = watched.look(after=60, problem="'/var/crash' does not answer")
+    assert event.facts["readiness"] == Readiness.DEGRADED
+    assert "does not answer" in event.facts["because"]
+
+
+def test_state_and_events_come_together(watched: Watched) -> None:
+    events = watched.look(capture(), kernel=replace(KERNEL, boot_id="another"))
+    assert kinds(events) == [EventKind.CAPTURE_COMPLETE, EventKind.BOOT_VALIDATED]
+
+
+# Any looks at all
+
+DIRECTORIES = [CRASH + b"/1", CRASH + b"/2", b"/srv/crash/1", b"/srv/crash/2"]
+CORES = st.sampled_from(
+    [FACTS, CUT, STUMP, CoreFacts(problem="is no core"), None, replace(CUT, identity=b"")]
+)
+
+
+@st.composite
+def sightings(draw: st.DrawFn, directory: bytes) -> Sighting:
+    seen = capture(
+        draw(CORES),
+        name=draw(st.sampled_from([b"dump.202611230113", b"dump-incomplete"])),
+        directory=directory,
+        dmesg=draw(st.sampled_from([b"", b"words", b"other words"])),
+        size=draw(st.integers(0, 2)),
+        problem=draw(st.sampled_from(["", "", "", "is writable by others"])),
+    )
+    if seen.facts.identity:
+        return of_another_crash(seen, draw(st.sampled_from([b"a crash", b"b crash", b"c crash"])))
+    return seen
+
+
+@st.composite
+def folders(draw: st.DrawFn) -> tuple[CrashFolder, ...]:
+    return tuple(
+        CrashFolder(
+            facts=FolderFacts(
+                path=path,
+                present=draw(st.booleans()),
+                problem=draw(st.sampled_from(["", "", "cannot be read"])),
+            ),
+            sightings=tuple(
+                draw(sightings(directory))
+                for directory in DIRECTORIES
+                if directory.startswith(path) and draw(st.booleans())
+            ),
+        )
+        for path in (CRASH, b"/srv/crash")
+    )
+
+
+LOOKS = st.lists(
+    st.tuples(folders(), st.sampled_from([0.0, 1.0, SETTLE / 2, SETTLE, 10 * SETTLE])),
+    max_size=12,
+)
+
+
+@given(looks=LOOKS)
+def test_any_looks(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
+    watched = Watched()
+    for seen, after in looks:
+        before = watched.state
+        events = watched.look_at(*seen, after=after)
+        state = watched.state
+        for id_, one in state.captures.items():
+            assert one.id == id_
+            known = before.captures.get(id_)
+            assert known is None or one.found_at == known.found_at
+        present = [one for one in state.captures.values() if one.state is not CaptureState.GONE]
+        places = Counter(one.directory for one in present)
+        assert all(count == 1 for count in places.values()), places
+        assert {one.state for one in present} | {CaptureState.GONE} == {
+            one.state for one in state.captures.values()
+        } | {CaptureState.GONE}
+        told = {event.facts["capture"] for event in events if "capture" in event.facts}
+        changed = {
+            id_
+            for id_, one in state.captures.items()
+            if id_ not in before.captures or before.captures[id_].state is not one.state
+        }
+        assert told == changed
+        due = next_look(state, watched.clock, PATIENCE)
+        assert (due is None) == (not state.settling and not state.missing)
+        assert due is None or 0 <= due <= SETTLE
+        assert set(state.missing) <= set(state.captures)
+
+
+@given(looks=LOOKS)
+def test_any_events(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
+    """An id is told twice only for a capture that was something else meanwhile."""
+    watched = Watched()
+    last = dict[str, str]()
+    ids = dict[str, tuple[str, str]]()
+    for seen, after in looks:
+        events = watched.look_at(*seen, after=after)
+        assert len({event.id for event in events}) == len(events)
+        for event in events:
+            happening = (event.kind, event.facts.get("capture", ""))
+            assert ids.setdefault(event.id, happening) == happening
+            assert event.id != last.get(event.facts.get("capture", ""))
+            last[event.facts.get("capture", "")] = event.id
+
+
+@given(looks=LOOKS)
+def test_what_stays_is_listed_in_the_end(
+    looks: list[tuple[tuple[CrashFolder, ...], float]],
+) -> None:
+    """Whatever went before, what lies there quietly is listed, and all else is gone."""
+    watched = Watched()
+    for seen, after in looks:
+        watched.look_at(*seen, after=after)
+    quiet = (
+        capture(directory=DIRECTORIES[0]),
+        of_another_crash(capture(CUT, directory=DIRECTORIES[1]), b"d crash"),
+    )
+    for _ in range(3):
+        watched.look_at(
+            CrashFolder(facts=FolderFacts(path=CRASH, present=True), sightings=quiet),
+            CrashFolder(facts=FolderFacts(path=b"/srv/crash", present=True)),
+            after=SETTLE,
+        )
+    there = {
+        one.directory: (one.id, one.state)
+        for one in watched.listed
+        if one.state is not CaptureState.GONE
+    }
+    assert there == {
+        DIRECTORIES[0]: (capture_id(b"a crash"), CaptureState.COMPLETE),
+        DIRECTORIES[1]: (capture_id(b"d crash"), CaptureState.INCOMPLETE),
+    }
+    assert watched.state.settling == {}
+    assert watched.state.missing == {}
+
+
+def test_a_look_alone_is_judged() -> None:
+    watched = Watched()
+    watched.look(kernel=UNLOADED)
+    assert watched.state.verdict is not None
+    assert watched.state.verdict.readiness is Readiness.NOT_READY
+    assert watched.state.verdict.at == START
+    assert judged is not None
