@@ -66,7 +66,8 @@ async def test_exit_status_and_words(
     sentence, *findings = out.splitlines()
     assert returned == status
     assert sentence.endswith(".")
-    assert (code in out) and bool(findings) == bool(code)
+    assert code in out
+    assert bool(findings) == bool(code)
     assert words == ""
 
 

@@ -15,7 +15,8 @@ DUMP_ELF_INCOMPLETE = 0x1  # makedumpfile 1.7.2 elf_info.h: e_flags of a dump th
 
 WIDE_SEGMENT = 56  # bytes of an Elf64_Phdr
 MOST_SEGMENTS = 1 << 16
-MOST_NOTES = 1 << 24  # bytes in all; the registers of a CPU take about 400
+MOST_NOTES = 1 << 22  # bytes in all; the registers of a CPU take about 400
+NAME = b"VMCOREINFO\0"
 LONGEST_VMCOREINFO = 1 << 20  # the kernel's own is one page (include/linux/vmcore_info.h)
 
 MACHINES = {
@@ -49,6 +50,7 @@ class ElfHeader:
     order: str  # of bytes, as struct writes it: < or >
     architecture: str
     incomplete: bool
+    headers_end: int  # where makedumpfile puts the notes, before it can write the program headers
     segments: tuple[Segment, ...]
 
     @property
@@ -88,6 +90,7 @@ def read_elf_header(source: Source) -> ElfHeader:
         order=order,
         architecture=LITTLE_ENDIAN_NAMES.get(name, name) if order == "<" else name,
         incomplete=bool(flags & DUMP_ELF_INCOMPLETE),
+        headers_end=table + entry_size * count,
         segments=tuple(_segments(source, segment, table, entry_size, count)),
     )
 
@@ -96,27 +99,29 @@ def read_elf_vmcoreinfo(source: Source, header: ElfHeader) -> bytes:
     """Return the VMCOREINFO note, empty when the core has none."""
     left = MOST_NOTES
     for segment in header.segments:
-        if segment.type != PT_NOTE or segment.size > left:
-            continue
-        left -= segment.size
-        notes = source.read(segment.offset, segment.size)
-        for name, note in parse_notes(notes, header.order):
-            if name == b"VMCOREINFO" and len(note) <= LONGEST_VMCOREINFO:
+        if segment.type == PT_NOTE and segment.size <= left:
+            left -= segment.size
+            note = _read_note(source, segment.offset, segment.size, header.order)
+            if note:
                 return note
-    return b""
+    if header.written:
+        return b""
+    return _read_note(source, header.headers_end, MOST_NOTES, header.order)
 
 
-def parse_notes(notes: bytes, order: str) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and content of each note; ends where the bytes are no note any more (elf(5))."""
+def _read_note(source: Source, at: int, most: int, order: str) -> bytes:
+    """Return VMCOREINFO from the notes that begin here, empty when they end before (elf(5))."""
     form = struct.Struct(order + "III")
-    at = 0
-    while at + form.size <= len(notes):
-        name_size, size, _ = form.unpack_from(notes, at)
+    end = at + most
+    while at + form.size <= end:
+        name_size, size, _ = form.unpack(source.read(at, form.size))
         start = at + form.size + _padded(name_size)
-        if start + size > len(notes):
-            return
-        yield notes[at + form.size :][:name_size].rstrip(b"\0"), notes[start : start + size]
+        if name_size == len(NAME) and source.read(at + form.size, name_size) == NAME:
+            return source.read(start, size) if size <= LONGEST_VMCOREINFO else b""
+        if name_size == 0:
+            return b""
         at = start + _padded(size)
+    return b""
 
 
 def _segments(

@@ -100,9 +100,10 @@ async def test_killed_at_any_moment_nothing_is_lost(
 
 
 async def test_boot_is_validated_once(machine: Machine, setup: Setup, journal: Journal) -> None:
-    for _ in range(2):
-        async with running(setup):
-            (entry,) = await journal.wait_for(1, VALIDATED)
+    async with running(setup):
+        await journal.wait_for(1, VALIDATED)
+    async with running(setup):
+        (entry,) = await journal.wait_for(1, VALIDATED)
     assert entry["KDUMPD_READINESS"] == "ready"
     assert entry["KDUMPD_CRASHKERNEL"] == "256M"
     assert entry["KDUMPD_RESERVED"] == str(256 << 20)

@@ -71,23 +71,36 @@ def capture(
     directory: bytes = DIRECTORY,
     dmesg: bytes = b"last words",
     size: int = 1000,
-    problem: str = "",
 ) -> Sighting:
     """Return the sighting of a capture; without facts of its kernel log alone."""
     log = stamp(b"dmesg.202611230113") if dmesg else None
     core = stamp(name, size=size) if facts else None
-    read = CoreFacts() if problem or not facts else facts
-    identity = read.identity or (b"" if problem else dmesg) or directory.rpartition(b"/")[2]
+    read = facts or CoreFacts()
     return Sighting(
         directory=directory,
         layout=Layout.KDUMP_TOOLS,
-        trusted=not problem,
-        problem=problem,
+        trusted=True,
         files=tuple(file for file in (core, log) if file),
         core=core,
         dmesg=log,
         facts=read,
-        id=capture_id(identity),
+        id=capture_id(read.identity or dmesg or folder_name(directory)),
+    )
+
+
+def folder_name(directory: bytes) -> bytes:
+    """Return the last component of a path."""
+    return directory.rpartition(b"/")[2]
+
+
+def distrusted(sighting: Sighting, problem: str = "belongs to uid 1000") -> Sighting:
+    """Return what is seen of the same files when they are not read."""
+    return replace(
+        sighting,
+        trusted=False,
+        problem=problem,
+        facts=CoreFacts(),
+        id=capture_id(folder_name(sighting.directory)),
     )
 
 

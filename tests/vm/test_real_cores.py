@@ -2,7 +2,7 @@
 """Cores that makedumpfile really wrote: each is complete, and none of its beginnings is."""
 
 import os
-import random
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,10 +64,11 @@ async def test_all_formats_of_one_crash_have_one_identity(corpus: Corpus) -> Non
 
 @pytest.mark.parametrize("name", FORMATS)
 async def test_no_beginning_is_complete(corpus: Corpus, name: str, tmp_path: Path) -> None:
-    copy = shutil.copy(getattr(corpus, name), tmp_path / "core")
-    size = copy.stat().st_size
+    copy = Path(shutil.copy(getattr(corpus, name), tmp_path / "core"))
+    with opened(copy) as fd:
+        size = os.fstat(fd).st_size
     cuts = {size - 1, size - 8, size - 16, size - 17, 4096, 16, 1, 0}
-    cuts |= {random.randrange(size) for _ in range(CUTS)}
+    cuts |= {secrets.randbelow(size) for _ in range(CUTS)}
     with opened(copy) as fd:
         for cut in sorted(cuts, reverse=True):
             os.ftruncate(fd, cut)

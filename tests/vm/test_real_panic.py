@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The main job, end to end: a kernel panics, and the people learn what was captured."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ SETTLE = 30.0  # seconds, the default: longer than any pause of the writer
 COMPLETE = "MESSAGE_ID=6bc3f018b40343559c7bccda6fc737c6"
 INCOMPLETE = "MESSAGE_ID=a6a8bcf7df1243a49434241c1eae3353"
 
-# What Debian's kdump-tools do when makedumpfile is killed: the pipe's status is the compressor's, and
-# the stump gets the name of a finished dump.
+# What Debian's kdump-tools do when makedumpfile is killed: the pipe's status is the compressor's,
+# and the stump gets the name of a finished dump.
 KILLED = f"""
 stamp=$(date +%Y%m%d%H%M)
 mkdir -p {CRASH}/$stamp
@@ -126,8 +127,7 @@ async def check_one_complete_capture(scene: Scene, watchers: Watchers, before: d
     crashed_at = datetime.fromtimestamp(capture["CrashedAt"] / 1e6, UTC)
     assert before - timedelta(seconds=5) < crashed_at < datetime.now(UTC)
     core = bytes(capture["CoreFile"]).decode()
-    file = Path(f"{scene.machine.root}{core}")
-    assert capture["Size"] == file.stat().st_size
+    assert capture["Size"] == os.stat(f"{scene.machine.root}{core}").st_size  # noqa: PTH116
 
     (entry,) = await scene.journal.wait_for(1, COMPLETE)
     assert entry["PRIORITY"] == "2"
