@@ -37,12 +37,12 @@ clean:
 $(VENV)/run.stamp: pyproject.toml setup/packages Makefile
 	setup/packages run
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --editable .
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/run.stamp
 	setup/packages test
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[test]'
 	touch $@
 
 $(VENV)/vm.stamp: $(VENV)/test.stamp

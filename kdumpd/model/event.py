@@ -49,7 +49,7 @@ def capture_event(capture: Capture, at: datetime) -> Event:
     """Return the event that tells of a capture in the state it is now in."""
     kind = CAPTURE_EVENTS.get(capture.state, EventKind.CAPTURE_INCOMPLETE)
     # A capture can come and go again: each going is a happening of its own.
-    occasion = at.isoformat() if kind is EventKind.CAPTURE_GONE else ""
+    occasion = at.isoformat() if kind is EventKind.CAPTURE_GONE else capture.state
     return Event(
         id=_event_id(kind, capture.id, occasion),
         kind=kind,

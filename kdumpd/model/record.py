@@ -62,7 +62,10 @@ def _value(name: str, value: object) -> object:
 
 def _from_text(name: str, text: str) -> object:
     if name in TIMES:
-        return datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            raise ValueError("a time without its zone")
+        return at
     if name in PATHS:
         return text.encode("utf-8", "surrogateescape")
     return ENUMS[name](text) if name in ENUMS else text

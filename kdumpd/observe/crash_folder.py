@@ -2,7 +2,6 @@
 """Look at a crash folder: which captures lie in it, and what each proves about itself."""
 
 import os
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,8 +21,9 @@ from kdumpd.observe.folder import (
     untrusted_reason,
 )
 
-MOST_ENTRIES = 100_000
-MOST_STRANGE = 1_000  # folders of others than the machine's owner
+MOST_ENTRIES = 2_000_000  # looked at for folders among them
+MOST_FOLDERS = 100_000  # of the machine's owner: the last by name, as most are named by the time
+MOST_STRANGE = 1_000  # of others
 DMESG_END = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
 
 
@@ -76,16 +76,13 @@ def _candidates(folder: Folder) -> tuple[list[bytes], list[str]]:
     """
     own: list[bytes] = []
     strange: list[bytes] = []
-    names = folder.names(MOST_ENTRIES + 1)
-    for name in names:
+    for name in folder.folders(MOST_ENTRIES):
         with suppress(VanishedError):
-            stamp = folder.stamp(name)
-            if stat.S_ISDIR(stamp.mode):
-                (own if stamp.owner == folder.owner else strange).append(name)
+            (own if folder.stamp(name).owner == folder.owner else strange).append(name)
     problems = []
-    if len(names) > MOST_ENTRIES or len(strange) > MOST_STRANGE:
-        problems.append(f"'{shown(folder.path)}' has too many entries to look at all of them")
-    return own + strange[:MOST_STRANGE], problems
+    if len(own) > MOST_FOLDERS or len(strange) > MOST_STRANGE:
+        problems.append(f"'{shown(folder.path)}' has too many folders to look into all of them")
+    return sorted(own)[-MOST_FOLDERS:] + sorted(strange)[-MOST_STRANGE:], problems
 
 
 def _read_candidate(
