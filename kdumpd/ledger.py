@@ -19,7 +19,12 @@ from typing import TypeVar
 
 from kdumpd.model.capture import Capture
 from kdumpd.model.event import Event, EventKind
-from kdumpd.model.record import capture_from_record, capture_to_record
+from kdumpd.model.record import (
+    RecordError,
+    capture_from_record,
+    capture_to_record,
+    time_from_text,
+)
 from kdumpd.model.state import State
 
 T = TypeVar("T")
@@ -228,12 +233,13 @@ def _read_untold(connection: sqlite3.Connection, most: int) -> list[Event]:
         "SELECT id, kind, at, facts FROM outbox WHERE journaled_at IS NULL ORDER BY number LIMIT ?",
         (most,),
     )
-    return [
-        Event(
-            id=id_,
-            kind=EventKind(kind),
-            at=datetime.fromisoformat(at),
-            facts=MappingProxyType(json.loads(facts)),
-        )
-        for id_, kind, at, facts in rows
-    ]
+    return [_event(*row) for row in rows]
+
+
+def _event(id_: str, kind: str, at: str, facts: str) -> Event:
+    content = json.loads(facts)
+    if not isinstance(content, dict) or not all(isinstance(one, str) for one in content.values()):
+        raise RecordError(f"'{facts}' are no facts of an event")
+    return Event(
+        id=id_, kind=EventKind(kind), at=time_from_text(at), facts=MappingProxyType(content)
+    )

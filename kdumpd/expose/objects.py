@@ -15,6 +15,7 @@ MANAGER = "org.kdumpd1.Manager"
 CAPTURE = "org.kdumpd1.Capture"
 MANAGER_PATH = "/org/kdumpd1"
 CAPTURES_PATH = "/org/kdumpd1/capture"
+MOST_OBJECTS = 10_000  # of about 1 KiB, 3 KiB with the longest names
 
 
 def findings(state: State) -> list[list[str]]:
@@ -66,6 +67,19 @@ def manager_properties(state: State) -> Properties:
 def capture_properties(capture: Capture) -> Properties:
     """Return the properties of org.kdumpd1.Capture."""
     return {name: value(capture) for name, value in CAPTURE_PROPERTIES.items()}
+
+
+def exported_captures(state: State) -> Mapping[str, Capture]:
+    """Return the captures to show on the bus: all, or the newest of very many.
+
+    GetManagedObjects answers in one message, and a bus ends a peer that sends more than 32 MiB.
+    """
+    if len(state.captures) <= MOST_OBJECTS:
+        return state.captures
+    newest = sorted(
+        state.captures.values(), key=lambda capture: capture.crashed_at or capture.found_at
+    )[-MOST_OBJECTS:]
+    return {capture.id: capture for capture in newest}
 
 
 def capture_path(id_: str) -> str:

@@ -18,6 +18,7 @@ from kdumpd.expose.objects import (
     Properties,
     capture_path,
     capture_properties,
+    exported_captures,
     manager_properties,
 )
 from kdumpd.model.capture import Capture
@@ -45,6 +46,7 @@ class Service:
         self._connection = connection
         self._interfaces = interfaces
         self._state = state
+        self._captures = exported_captures(state)
         self._look = look
         self._shown = asyncio.Event()
         self._methods: Mapping[tuple[str, str], Method] = {
@@ -77,12 +79,17 @@ class Service:
     async def show(self, state: State) -> None:
         """Take the state over, and announce what differs from the one before."""
         before, self._state = self._state, state
+        captures_before, self._captures = self._captures, exported_captures(state)
         self._shown.set()
-        for signal in self._changes(before, state):
+        for signal in self._capture_changes(captures_before, self._captures):
+            await self._connection.emit(signal)
+        for signal in self._manager_changes(before, state):
             await self._connection.emit(signal)
 
-    def _changes(self, before: State, after: State) -> Iterator[Signal]:
-        for id_ in before.captures.keys() - after.captures.keys():
+    def _capture_changes(
+        self, before: Mapping[str, Capture], after: Mapping[str, Capture]
+    ) -> Iterator[Signal]:
+        for id_ in before.keys() - after.keys():
             yield self._signal(
                 MANAGER_PATH,
                 OBJECT_MANAGER,
@@ -90,8 +97,8 @@ class Service:
                 capture_path(id_),
                 list(ON_CAPTURE),
             )
-        for id_, capture in after.captures.items():
-            known = before.captures.get(id_)
+        for id_, capture in after.items():
+            known = before.get(id_)
             if known is None:
                 yield self._signal(
                     MANAGER_PATH,
@@ -107,7 +114,6 @@ class Service:
                     capture_properties(known),
                     capture_properties(capture),
                 )
-        yield from self._manager_changes(before, after)
 
     def _manager_changes(self, before: State, after: State) -> Iterator[Signal]:
         yield from self._changed(
@@ -151,7 +157,7 @@ class Service:
     async def _get_managed_objects(self, _: Call) -> Reply:
         objects = {
             capture_path(id_): self._capture_interfaces(capture)
-            for id_, capture in self._state.captures.items()
+            for id_, capture in self._captures.items()
         }
         return Reply("a{oa{sa{sv}}}", (objects,))
 
@@ -201,11 +207,11 @@ class Service:
         if path == MANAGER_PATH:
             return (CAPTURES_PATH.removeprefix(MANAGER_PATH + "/"),)
         if path == CAPTURES_PATH:
-            return tuple(self._state.captures)
+            return tuple(self._captures)
         return PARENTS.get(path, ())
 
     def _capture(self, path: str) -> Capture:
-        capture = self._state.captures.get(path.removeprefix(CAPTURES_PATH + "/"))
+        capture = self._captures.get(path.removeprefix(CAPTURES_PATH + "/"))
         if capture is None or path != capture_path(capture.id):
             raise CallError(UNKNOWN_OBJECT, f"no object {path}")
         return capture

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from kdumpd.model.crashkernel import requested_size
+from kdumpd.model.text import shown
 
 MIB = 1 << 20
 
@@ -153,7 +154,7 @@ def crash_folder_missing(machine: MachineFacts) -> Iterable[Finding]:
     """Report a crash folder that does not exist: some tools make it, others fail."""
     for folder in machine.folders:
         if not folder.present and not folder.problem:
-            name = folder.path.decode("utf-8", "backslashreplace")
+            name = shown(folder.path)
             yield Finding(
                 code="crash-folder-missing",
                 severity=Severity.WARNING,

@@ -34,6 +34,14 @@ def capture_from_record(record: Mapping[str, object]) -> Capture:
     return Capture(**values)  # type: ignore[arg-type]  # each value was checked by its name
 
 
+def time_from_text(text: str) -> datetime:
+    """Return the time; ValueError when the text is none, or says no zone."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"'{text}' is a time without its zone")
+    return at
+
+
 def _plain(value: object) -> Plain:
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
@@ -62,10 +70,7 @@ def _value(name: str, value: object) -> object:
 
 def _from_text(name: str, text: str) -> object:
     if name in TIMES:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is None:
-            raise ValueError("a time without its zone")
-        return at
+        return time_from_text(text)
     if name in PATHS:
         return text.encode("utf-8", "surrogateescape")
     return ENUMS[name](text) if name in ENUMS else text

@@ -2,6 +2,8 @@
 """The daemon among its neighbours: service manager, bus, state folder, slow folders."""
 
 import asyncio
+import socket
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from tests.services.dbus_next import dbus_next_client
 from tests.services.message_bus import Bus
 
 pytestmark = pytest.mark.bus
+
+MORE_THAN_A_QUEUE = 30  # datagrams; net.unix.max_dgram_qlen is 10, 512 at most in the field
 
 
 async def end_of(kdumpd: Kdumpd) -> int:
@@ -30,6 +34,23 @@ async def test_told_to_the_service_manager(machine: Machine, setup: Setup) -> No
         await kdumpd.wait_until_told("WATCHDOG=1", count=3)
         assert await kdumpd.stop() == 0
         await kdumpd.wait_until_told("STOPPING=1")
+
+
+async def test_service_manager_that_hangs_stalls_nobody(machine: Machine, setup: Setup) -> None:
+    name = f"kdumpd-test-{uuid.uuid4()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{name}")
+        manager.settimeout(0)
+        hung = replace(setup, environment={"NOTIFY_SOCKET": f"@{name}"})
+        async with started(hung) as kdumpd, dbus_next_client(setup.bus) as client:
+            await kdumpd.wait_until_logged("READY")
+            for number in range(MORE_THAN_A_QUEUE):
+                core = flattened(Crash(crash_time=1_795_396_400 + number))
+                machine.kdump_tools(f"{202611230000 + number}", core)
+                await client.call("org.kdumpd1.Manager", "Rescan")
+            assert len(await client.captures()) == MORE_THAN_A_QUEUE
+        assert manager.recv(4096).startswith(b"READY=1\nSTATUS=ready; 0 captures")
+        assert manager.recv(4096).startswith(b"STATUS=ready; ")
 
 
 async def test_ready_means_on_the_bus(setup: Setup) -> None:

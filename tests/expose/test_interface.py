@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+import pytest
+
+from kdumpd.expose.interface import InterfaceError, parse_interfaces, read_interfaces
+from kdumpd.expose.introspection import standard_interfaces
+from kdumpd.expose.objects import CAPTURE, MANAGER
+from kdumpd.expose.service import check_served
+
+DOCUMENT = """<node><interface name="org.example.One">
+<!-- kept -->
+<method name="Do">
+<arg name="a" type="s" direction="in"/><arg name="b" type="u" direction="out"/>
+</method>
+<signal name="Done"><arg name="c" type="t"/></signal>
+<property name="State" type="s" access="{access}">{annotation}</property>
+</interface></node>"""
+EMITS = '<annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="{}"/>'
+
+
+def test_signatures_come_from_the_document() -> None:
+    document = DOCUMENT.format(access="read", annotation=EMITS.format("const"))
+    interface = parse_interfaces(document)["org.example.One"]
+    assert (interface.methods["Do"].takes, interface.methods["Do"].returns) == ("s", "u")
+    assert interface.signals == {"Done": "t"}
+    assert interface.properties["State"].signature == "s"
+    assert interface.properties["State"].emits == "const"
+    assert "<!-- kept -->" in interface.xml
+
+
+@pytest.mark.parametrize(
+    ("access", "annotation"),
+    [("readwrite", EMITS.format("true")), ("read", ""), ("read", EMITS.format("maybe"))],
+)
+def test_property_must_be_readonly_and_say_whether_it_emits(access: str, annotation: str) -> None:
+    with pytest.raises(InterfaceError, match="State"):
+        parse_interfaces(DOCUMENT.format(access=access, annotation=annotation))
+
+
+def test_member_without_handler_and_handler_without_member_are_refused() -> None:
+    interfaces = {**read_interfaces(), **standard_interfaces()}
+    methods = frozenset(
+        (interface.name, name) for interface in interfaces.values() for name in interface.methods
+    )
+    check_served(interfaces, methods)
+    with pytest.raises(InterfaceError, match="Rescan"):
+        check_served(interfaces, methods - {(MANAGER, "Rescan")})
+    with pytest.raises(InterfaceError, match="Explode"):
+        check_served(interfaces, methods | {(CAPTURE, "Explode")})
+    other = parse_interfaces(DOCUMENT.format(access="read", annotation=EMITS.format("true")))
+    with pytest.raises(InterfaceError, match="State"):
+        check_served({**interfaces, **other}, methods | {("org.example.One", "Do")})

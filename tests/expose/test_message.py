@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from datetime import UTC, datetime
+
+import pytest
+
+from kdumpd.expose.message import entry_of
+from kdumpd.model.event import Event, EventKind
+
+AT = datetime(2026, 11, 23, 1, 20, tzinfo=UTC)
+CRASH = {
+    "capture": "170fcc1f40175c28",
+    "core": "/var/crash/202611230113/dump.202611230113",
+    "directory": "/var/crash/202611230113",
+    "state": "complete",
+    "kernel": "6.1.0-56-amd64",
+    "crashed_at": "1795396414000000",
+    "size": "17311006",
+}
+READY = {"readiness": "ready", "crashkernel": "256M", "reserved": "268435456", "loaded": "1"}
+UNREADY = {"readiness": "not-ready", "findings": "a b", "because": "it is so; and so"}
+
+COMPLETE = (
+    "Kernel 6.1.0-56-amd64 crashed at 2026-11-23 01:13:34 UTC: a complete dump of 16.5 MiB is in "
+    "/var/crash/202611230113/dump.202611230113"
+)
+CHANGED = (
+    "From ready to not-ready. The next kernel panic would leave no usable dump. "
+    "Because: it is so; and so."
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "priority", "message"),
+    [
+        (
+            EventKind.CAPTURE_COMPLETE,
+            CRASH,
+            2,
+            COMPLETE,
+        ),
+        (
+            EventKind.CAPTURE_INCOMPLETE,
+            {"core": "/c/dump.1", "directory": "/c", "state": "incomplete", "problem": "is empty"},
+            2,
+            "A kernel crashed: the dump /c/dump.1 is incomplete (is empty)",
+        ),
+        (
+            EventKind.CAPTURE_INCOMPLETE,
+            {"directory": "/c", "state": "dmesg-only", "kernel": "6.1"},
+            2,
+            "Kernel 6.1 crashed: only the kernel log was saved, in /c",
+        ),
+        (
+            EventKind.CAPTURE_INCOMPLETE,
+            {"directory": "/c\x1b[31m", "state": "unreadable", "problem": "no"},
+            2,
+            r"A kernel crashed: /c\x1b[31m cannot be judged (no)",
+        ),
+        (
+            EventKind.CAPTURE_GONE,
+            {"directory": "/c", "state": "gone"},
+            5,
+            "A kernel crashed: its capture is gone from /c",
+        ),
+        (EventKind.BOOT_VALIDATED, READY, 6, "The next kernel panic would leave a dump."),
+        (
+            EventKind.READINESS_CHANGED,
+            {"before": "ready", **UNREADY},
+            4,
+            CHANGED,
+        ),
+    ],
+)
+def test_sentence_and_priority(
+    kind: EventKind, facts: dict[str, str], priority: int, message: str
+) -> None:
+    entry = entry_of(Event(id="e" * 32, kind=kind, at=AT, facts=facts))
+    assert entry.message == message
+    assert entry.fields["PRIORITY"] == str(priority).encode()
+    assert entry.fields["KDUMPD_EVENT"] == b"e" * 32
+
+
+def test_fields_keep_bytes_that_are_not_utf8() -> None:
+    facts = CRASH | {"core": "/c/\udcff\n"}
+    entry = entry_of(Event(id="e", kind=EventKind.CAPTURE_COMPLETE, at=AT, facts=facts))
+    assert entry.fields["KDUMPD_CORE"] == b"/c/\xff\n"
+    assert entry.fields["KDUMPD_CRASHED_AT"] == b"1795396414000000"
+    assert "\n" not in entry.message
+
+
+def test_every_field_has_a_name_that_journald_keeps() -> None:
+    for facts in (CRASH, READY | UNREADY):
+        event = Event(id="e", kind=EventKind.CAPTURE_GONE, at=AT, facts={**CRASH, **facts})
+        for name in entry_of(event).fields:
+            assert name.replace("_", "").isalnum()
+            assert name.isupper()
+            assert not name.startswith("_")
