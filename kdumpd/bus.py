@@ -119,6 +119,8 @@ def plain(value: Any) -> Any:  # noqa: ANN401  # any D-Bus value
     """Return the value without the variants around it and inside."""
     if isinstance(value, Variant):
         return plain(value.value)
+    if isinstance(value, bytearray):  # dbus-fast 1.84's byte strings
+        return bytes(value)
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -157,6 +157,17 @@ def test_the_log_first_then_a_core(watched: Watched) -> None:
     assert EventKind.CAPTURE_GONE not in kinds(watched.told)
 
 
+def test_the_log_then_a_stump(watched: Watched) -> None:
+    """The stump cannot say yet which crash it is; that there is one is told."""
+    watched.look(capture(None))
+    (first,) = watched.look(capture(None), after=SETTLE)
+    watched.look(capture(STUMP), after=SETTLE)
+    (second,) = watched.look(capture(STUMP), after=SETTLE)
+    assert watched.only.state is CaptureState.INCOMPLETE
+    assert (first.facts["state"], second.facts["state"]) == ("dmesg-only", "incomplete")
+    assert first.id != second.id
+
+
 def test_a_stump_then_a_core(watched: Watched) -> None:
     watched.look(capture(STUMP))
     watched.look(capture(STUMP), after=SETTLE)

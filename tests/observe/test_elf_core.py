@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.observe.elf_core import parse_notes, read_elf_header, read_elf_vmcoreinfo
+from kdumpd.observe.elf_core import read_elf_header, read_elf_vmcoreinfo
 from kdumpd.observe.source import CoreError, FileSource
 from tests.cores import PT_LOAD, PT_NOTE, Crash, Segment, elf, note
 
@@ -23,7 +23,7 @@ class Counted:
 
     def __init__(self, fd: int) -> None:
         self._file = FileSource(fd)
-        self.size = self._file.size
+        self.size, self.whole = self._file.size, self._file.whole
         self.asked = 0
 
     def read(self, offset: int, length: int) -> bytes:
@@ -153,26 +153,57 @@ def test_unknown_architecture() -> None:
         assert read_elf_header(source).architecture == "elf-4711"
 
 
+def with_notes(notes: bytes, order: str = "<") -> bytes:
+    """Return a core of these notes, and of nothing else."""
+    core = elf(Crash(), order=order)
+    segments = (
+        Segment(PT_NOTE, 64 + 4 * 56, len(notes), len(notes)),
+        Segment(PT_LOAD, 0, 0, 0),
+        Segment(PT_LOAD, 0, 0, 0),
+        Segment(PT_LOAD, 0, 64, 64),
+    )
+    return core[:64] + b"".join(one.header(order, wide=True) for one in segments) + notes
+
+
+def vmcoreinfo_of(notes: bytes, order: str = "<") -> bytes:
+    with source_of(with_notes(notes, order)) as source:
+        return read_elf_vmcoreinfo(source, read_elf_header(source))
+
+
 @given(
-    notes=st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=50))),
+    notes=st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=50)), max_size=10),
+    info=st.binary(max_size=50),
     order=st.sampled_from("<>"),
 )
-def test_notes_come_back(notes: list[tuple[bytes, bytes]], order: str) -> None:
-    content = b"".join(note(name, 1, text, order) for name, text in notes)
-    expected = [(name.rstrip(b"\0"), text) for name, text in notes]
-    assert list(parse_notes(content, order)) == expected
+def test_vmcoreinfo_among_other_notes(
+    notes: list[tuple[bytes, bytes]], info: bytes, order: str
+) -> None:
+    notes = [(b"CORE", bytes(336)), *notes]
+    content = b"".join(note(name, 1, text, order) for name, text in notes if name != b"VMCOREINFO")
+    assert vmcoreinfo_of(content, order) == b""
+    assert vmcoreinfo_of(content + note(b"VMCOREINFO", 0, info, order), order) == info
 
 
 @given(notes=st.binary(max_size=200), order=st.sampled_from("<>"))
 def test_any_bytes_as_notes(notes: bytes, order: str) -> None:
-    for name, content in parse_notes(notes, order):
-        assert name in notes
-        assert content in notes
+    with suppress(CoreError):
+        assert vmcoreinfo_of(notes, order) in notes
 
 
-def test_a_note_that_claims_more_than_there_is() -> None:
-    whole = note(b"VMCOREINFO", 0, b"OSRELEASE=6.1\n", "<")
-    for size in (17, 1 << 16, 0xFFFFFFFF):
-        claimed = bytearray(whole)
-        struct.pack_into("<I", claimed, 4, size)
-        assert list(parse_notes(bytes(claimed), "<")) == []
+@pytest.mark.parametrize("size", [17, 1 << 16, (1 << 20) + 1, 0xFFFFFFFF])
+def test_a_note_that_claims_more_than_there_is(size: int) -> None:
+    claimed = bytearray(note(b"VMCOREINFO", 0, b"OSRELEASE=6.1\n", "<"))
+    struct.pack_into("<I", claimed, 4, size)
+    with suppress(CoreError):
+        assert vmcoreinfo_of(bytes(claimed)) == b""
+
+
+def test_vmcoreinfo_before_the_program_headers_are_written() -> None:
+    """The notes are there early; until the end there are zeros where they should be described."""
+    crash = Crash()
+    core = bytearray(elf(crash))
+    core[64 : 64 + 4 * 56] = bytes(4 * 56)
+    with source_of(bytes(core)) as source:
+        header = read_elf_header(source)
+        assert not header.written
+        assert read_elf_vmcoreinfo(source, header) == crash.vmcoreinfo
