@@ -25,8 +25,8 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 25.0  # as libdbus and sd-bus wait
 SEND_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
-# Under way at once: the bus bounds how many answers a peer may wait for, but not calls without one.
-MOST_CALLS = 1024
+# Under way at once: a bus bounds for how many answers a peer may wait, but not calls without one.
+MOST_SILENT_CALLS = 16
 
 DO_NOT_QUEUE = 4  # flag and answers of RequestName (D-Bus specification)
 PRIMARY_OWNER, ALREADY_OWNER = 1, 4
@@ -140,6 +140,7 @@ class Connection:
         self._handler: Handler = _nothing
         self._listener: Listener | None = None
         self._calls: set[asyncio.Task[None]] = set()
+        self._silent_calls: set[asyncio.Task[None]] = set()
         self._answers: dict[int, asyncio.Future[Message]] = {}
         self._loss = asyncio.create_task(_loss(bus))
         bus.add_message_handler(self._receive)
@@ -208,9 +209,10 @@ class Connection:
 
     async def close(self) -> None:
         """Answer no more, and leave the bus."""
-        for task in self._calls:
+        calls = self._calls | self._silent_calls
+        for task in calls:
             task.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        await asyncio.gather(*calls, return_exceptions=True)
         self._bus.disconnect()
         await asyncio.wait([self._loss], timeout=CLOSE_SECONDS)
         self._loss.cancel()
@@ -229,11 +231,13 @@ class Connection:
         return True
 
     def _take_call(self, message: Message) -> None:
-        if len(self._calls) >= MOST_CALLS:
+        silent = MessageFlag.NO_REPLY_EXPECTED in message.flags
+        if silent and len(self._silent_calls) >= MOST_SILENT_CALLS:
             return
+        calls = self._silent_calls if silent else self._calls
         task = asyncio.create_task(self._answer(message))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+        calls.add(task)
+        task.add_done_callback(calls.discard)
 
     async def _answer(self, message: Message) -> None:
         try:

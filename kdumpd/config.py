@@ -81,7 +81,7 @@ def read_configuration(root: Path, file: Path | None) -> Configuration:
 def parse_assignments(text: str, name: str) -> Iterator[Assignment | ConfigError]:
     """Yield each assignment of a file (systemd.syntax(7)), or the error that a line is."""
     section = ""
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(text.split("\n"), 1):
         line = raw.strip()
         if not line or line[0] in "#;":
             continue
@@ -117,7 +117,7 @@ def _crash_directories(settings: Settings, value: str) -> Settings:
             raise ConfigError(
                 f"CrashDirectories={value}: '{word}' is no absolute path without '..'"
             )
-    added = [bytes(Path(word)) for word in words]
+    added = [bytes(Path("/", *word.split("/"))) for word in words]
     both = tuple(dict.fromkeys((*settings.crash_directories, *added)))
     return replace(settings, crash_directories=both)
 

@@ -24,6 +24,7 @@ from kdumpd.expose.notify import Notifier
 from kdumpd.expose.service import Service
 from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger import Ledger, LedgerError
+from kdumpd.model.event import Event
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.state import Patience, State, Verdict, judged, next_look, step
@@ -67,13 +68,15 @@ class Daemon:
     def __init__(self, machine: Machine, parts: Parts) -> None:
         self._machine = machine
         self._parts = parts
-        self._state = State()
+        self._state = self._recorded = State()
+        self._unrecorded: tuple[Event, ...] = ()
+        self._failing = False
         self._looked = asyncio.Condition()
         self._last_look = 0
 
     async def load(self) -> State:
         """Return what the ledger remembers, and go on from there."""
-        self._state = await self._parts.ledger.load()
+        self._state = self._recorded = await self._parts.ledger.load()
         return self._state
 
     async def look(self) -> None:
@@ -85,16 +88,34 @@ class Daemon:
     async def run(self, sinks: Sequence[Sink]) -> None:
         """Observe, for ever."""
         async for seen in self._machine.observations(self._due):
-            before = self._state
-            self._state, events = step(before, seen, self._parts.patience)
-            await self._parts.ledger.record(before, self._state, events)
-            self._parts.herald.wake()
+            self._state, events = step(self._state, seen, self._parts.patience)
+            await self._record(events)
             self._parts.terminal.tell(events)
             for sink in sinks:
                 await sink.show(self._state)
             async with self._looked:
                 self._last_look = seen.number
                 self._looked.notify_all()
+
+    async def _record(self, events: tuple[Event, ...]) -> None:
+        """Record the state and the events; while that fails, tell them and try again each time."""
+        self._unrecorded += events
+        try:
+            await self._parts.ledger.record(self._recorded, self._state, self._unrecorded)
+        except LedgerError as error:
+            self._parts.herald.tell(self._unrecorded)
+            self._mind(error)
+            return
+        self._recorded, self._unrecorded = self._state, ()
+        self._parts.herald.wake()
+        self._mind(None)
+
+    def _mind(self, problem: LedgerError | None) -> None:
+        if problem is not None and not self._failing:
+            log.warning("what is new is not remembered, but told: %s", problem)
+        elif problem is None and self._failing:
+            log.warning("the ledger can be written again: all that was new is recorded")
+        self._failing = problem is not None
 
     def _due(self) -> float | None:
         return next_look(self._state, clock(), self._parts.patience)

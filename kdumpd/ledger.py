@@ -26,12 +26,24 @@ from kdumpd.model.record import (
     time_from_text,
 )
 from kdumpd.model.state import State
+from kdumpd.model.text import shown
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 VERSION = 1
+IN_MEMORY = ":memory:"
 BUSY_SECONDS = 10.0
+OF_THE_MACHINE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS capture (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS boot (id TEXT PRIMARY KEY, validated_at TEXT NOT NULL) STRICT;
@@ -47,8 +59,12 @@ CREATE INDEX IF NOT EXISTS untold ON outbox (number) WHERE journaled_at IS NULL;
 """
 
 
-class LedgerError(Exception):
+class LedgerError(OSError):
     """The ledger cannot be used; the text names the file and says why."""
+
+
+class NewerLedgerError(LedgerError):
+    """A newer kdumpd wrote the ledger: it is left as it is."""
 
 
 class Ledger:
@@ -60,8 +76,18 @@ class Ledger:
         self._connection: sqlite3.Connection | None = None
 
     async def open(self) -> None:
-        """Open the file, or make it; a damaged one is moved aside. LedgerError when all fails."""
-        self._connection = await self._run(lambda: _open_or_replace(self._path))
+        """Open the file, or make it; a damaged one is moved aside.
+
+        Where that cannot be, as on a full disk, the ledger is kept in memory until the daemon ends:
+        what a full disk made of a capture is news too. NewerLedgerError for a newer kdumpd's file.
+        """
+        try:
+            self._connection = await self._run(lambda: _open_or_replace(self._path))
+        except NewerLedgerError:
+            raise
+        except LedgerError as error:
+            log.warning("what is known now is forgotten at the next restart: %s", error)
+            self._connection = await self._run(lambda: _open_database(IN_MEMORY, self._path))
 
     async def close(self) -> None:
         """Close the file and end the thread."""
@@ -119,7 +145,7 @@ class Ledger:
 
         try:
             return await self._run(transaction)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             raise LedgerError(f"'{self._path}' cannot be used: {error}") from error
 
     async def _run(self, work: Callable[[], T]) -> T:
@@ -129,10 +155,10 @@ class Ledger:
 def _open_or_replace(path: Path) -> sqlite3.Connection:
     try:
         return _open(path)
-    except sqlite3.OperationalError as error:
-        raise LedgerError(f"'{path}' cannot be opened: {error}") from error
-    except sqlite3.DatabaseError as error:
-        damage = error
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if _is_of_the_machine(error):
+            raise LedgerError(f"'{path}' cannot be opened: {error}") from error
+        damage = shown(str(error).encode("utf-8", "surrogateescape"))
     try:
         aside = _move_aside(path)
         connection = _open(path)
@@ -142,14 +168,24 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _is_of_the_machine(error: Exception) -> bool:
+    """Return whether disk, rights or another process are to blame, not the content."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in OF_THE_MACHINE
+
+
 def _open(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise LedgerError(f"'{path.parent}' cannot be made: {error.strerror}") from error
+    return _open_database(str(path), path)
+
+
+def _open_database(database: str, path: Path) -> sqlite3.Connection:
     with ExitStack() as on_error:
         connection = on_error.enter_context(
-            closing(sqlite3.connect(path, check_same_thread=False, timeout=BUSY_SECONDS))
+            closing(sqlite3.connect(database, check_same_thread=False, timeout=BUSY_SECONDS))
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -163,8 +199,9 @@ def _open(path: Path) -> sqlite3.Connection:
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
-        raise LedgerError(f"'{path}' was written by a newer kdumpd (its version is {version})")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+        raise NewerLedgerError(f"'{path}' is from a newer kdumpd (its version is {version})")
+    if version != VERSION:
+        connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _check_content(connection: sqlite3.Connection) -> None:

@@ -17,7 +17,7 @@ RETRY_SECONDS = 2.0
 
 
 class Outbox(Protocol):
-    """Where events wait."""
+    """Where events wait; OSError while it cannot be used."""
 
     async def untold(self, most: int) -> list[Event]:
         """Return the oldest events that wait."""
@@ -33,35 +33,52 @@ class Herald:
         self._outbox = outbox
         self._journal = journal
         self._news = asyncio.Event()
+        self._told: set[str] = set()  # what was taken, and could not be marked so yet
         self._silent = False
 
     def wake(self) -> None:
         """Say that there may be something to tell."""
         self._news.set()
 
-    async def run(self) -> None:
-        """Tell whatever comes, for ever."""
-        while True:
-            self._news.clear()
-            events = await self._outbox.untold(BATCH)
-            if not events:
-                await self._news.wait()
-            elif not await self._tell(events):
-                await asyncio.sleep(RETRY_SECONDS)
-
-    async def _tell(self, events: list[Event]) -> bool:
-        told = []
+    def tell(self, events: Sequence[Event]) -> bool:
+        """Return whether journald took all the events, or had taken them before."""
         problem: JournalError | None = None
         for event in events:
+            if event.id in self._told:
+                continue
             try:
                 self._journal.send(entry_of(event))
             except JournalError as error:
                 problem = error
                 break
-            told.append(event)
-        await self._outbox.mark_told(told)
+            self._told.add(event.id)
         self._mind(problem)
         return problem is None
+
+    async def run(self) -> None:
+        """Tell whatever comes, for ever."""
+        while True:
+            self._news.clear()
+            try:
+                idle = await self._empty_outbox()
+            except OSError:  # whoever records events has said what is wrong with the ledger
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if idle:
+                await self._news.wait()
+
+    async def _empty_outbox(self) -> bool:
+        """Return whether nothing waits; OSError while the outbox cannot be used."""
+        events = await self._outbox.untold(BATCH)
+        if not events:
+            return True
+        all_taken = self.tell(events)
+        taken = [event for event in events if event.id in self._told]
+        await self._outbox.mark_told(taken)
+        self._told.difference_update(event.id for event in taken)
+        if not all_taken:
+            await asyncio.sleep(RETRY_SECONDS)
+        return False
 
     def _mind(self, problem: JournalError | None) -> None:
         if problem is not None and not self._silent:

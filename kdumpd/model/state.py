@@ -25,6 +25,8 @@ class CrashFolder:
 
     facts: FolderFacts
     sightings: tuple[Sighting, ...] = ()
+    listed: bool = True  # whether what is neither sighted nor unread is not there
+    unread: frozenset[bytes] = frozenset()  # directories that could not be looked into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +209,8 @@ def _miss(
     occupied = {sighting.directory for sighting in _sightings(seen)} - {
         sighting.directory for sighting in settled
     }
-    answering = [folder.facts.path for folder in seen.folders if not folder.facts.problem]
+    occupied |= {directory for folder in seen.folders for directory in folder.unread}
+    answering = [folder.facts.path for folder in seen.folders if folder.listed]
     missing = {}
     for id_, capture in captures.items():
         if id_ in present or capture.directory in occupied or capture.state is CaptureState.GONE:

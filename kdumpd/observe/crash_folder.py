@@ -3,7 +3,6 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from kdumpd.model.capture import CoreFacts, FileStamp, Sighting, capture_id
@@ -20,6 +19,7 @@ from kdumpd.observe.folder import (
     open_crash_folder,
     untrusted_reason,
 )
+from kdumpd.observe.mounts import read_mounted_names
 
 MOST_ENTRIES = 2_000_000  # looked at for folders among them
 MOST_FOLDERS = 100_000  # of the machine's owner: the last by name, as most are named by the time
@@ -42,47 +42,62 @@ def read_crash_folder(
             return _read_captures(folder, known, on_folder)
     except (FolderError, OSError) as error:
         facts = FolderFacts(path=path, present=True, problem=_described(error, path))
-        return CrashFolder(facts=facts)
+        return CrashFolder(facts=facts, listed=False)
 
 
 def _read_captures(
     folder: Folder, known: Mapping[bytes, Sighting], on_folder: OnFolder
 ) -> CrashFolder:
     sightings = []
-    names, problems = _candidates(folder)
+    names, problems, listed = _candidates(folder)
     for name in names:
         try:
             sighting = _read_candidate(folder, name, known, on_folder)
         except VanishedError:
             continue
         except (FolderError, OSError) as error:
-            problems.append(_described(error, folder.path + b"/" + name))
+            problems[name] = _described(error, folder.path + b"/" + name)
             continue
         if sighting is not None:
             sightings.append(sighting)
-    others = f" (and {len(problems) - 1} more like this)" if len(problems) > 1 else ""
+    problem = _summed_up(folder, list(problems.values()), listed=listed)
     return CrashFolder(
-        facts=FolderFacts(
-            path=folder.path, present=True, problem=problems[0] + others if problems else ""
-        ),
+        facts=FolderFacts(path=folder.path, present=True, problem=problem),
         sightings=tuple(sightings),
+        listed=listed,
+        unread=frozenset(folder.path.rstrip(b"/") + b"/" + name for name in problems),
     )
 
 
-def _candidates(folder: Folder) -> tuple[list[bytes], list[str]]:
-    """Return the names of folders to look into, and what is wrong if there are too many.
+def _candidates(folder: Folder) -> tuple[list[bytes], dict[bytes, str], bool]:
+    """Return the folders to look into, what is wrong with others, and whether those are all.
 
     A stranger can fill a folder that everybody may write to: his folders crowd out no others.
     """
     own: list[bytes] = []
     strange: list[bytes] = []
+    problems = {}
+    mounted = read_mounted_names(folder.fd)
     for name in folder.folders(MOST_ENTRIES):
-        with suppress(VanishedError):
+        if name in mounted:
+            path = shown(folder.path + b"/" + name)
+            problems[name] = f"'{path}' is another file system: name it in CrashDirectories="
+            continue
+        try:
             (own if folder.stamp(name).owner == folder.owner else strange).append(name)
-    problems = []
-    if len(own) > MOST_FOLDERS or len(strange) > MOST_STRANGE:
-        problems.append(f"'{shown(folder.path)}' has too many folders to look into all of them")
-    return sorted(own)[-MOST_FOLDERS:] + sorted(strange)[-MOST_STRANGE:], problems
+        except VanishedError:
+            continue
+        except FolderError as error:
+            problems[name] = str(error)
+    all_seen = len(own) <= MOST_FOLDERS and len(strange) <= MOST_STRANGE
+    return sorted(own)[-MOST_FOLDERS:] + sorted(strange)[-MOST_STRANGE:], problems, all_seen
+
+
+def _summed_up(folder: Folder, problems: list[str], *, listed: bool) -> str:
+    if not listed:
+        return f"'{shown(folder.path)}' has too many folders to look into all of them"
+    others = f" (and {len(problems) - 1} more like this)" if len(problems) > 1 else ""
+    return problems[0] + others if problems else ""
 
 
 def _read_candidate(

@@ -30,6 +30,10 @@ class FolderError(Exception):
     """A folder or file cannot be used; the text names it and says why."""
 
 
+class LinkError(FolderError):
+    """What should be a folder is a link or a file."""
+
+
 class VanishedError(FolderError):
     """Something was removed or replaced between two looks at it."""
 
@@ -66,11 +70,17 @@ class Folder:
             return _stamp(name, os.stat(name, dir_fd=self.fd, follow_symlinks=False))
         except FileNotFoundError as error:
             raise VanishedError(f"'{shown(_join(self.path, name))}' does not exist") from error
+        except OSError as error:
+            path = shown(_join(self.path, name))
+            raise FolderError(f"'{path}' cannot be read: {error.strerror}") from error
 
     @contextmanager
     def open_folder(self, name: bytes) -> Iterator["Folder"]:
-        """Open the folder of this name inside; FolderError when it is a link or no folder."""
-        fd = _open(name, FOLDER, self.fd, _join(self.path, name))
+        """Open the folder of this name inside; VanishedError when it is none any more."""
+        try:
+            fd = _open(name, FOLDER, self.fd, _join(self.path, name))
+        except LinkError as error:
+            raise VanishedError(str(error)) from error
         try:
             status = os.fstat(fd)
             yield Folder(
@@ -159,9 +169,7 @@ def _open(name: bytes, flags: int, dir_fd: int, path: bytes) -> int:
     except OSError as error:
         # O_NOFOLLOW on a link: ELOOP, with O_DIRECTORY ENOTDIR (open(2)).
         if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-            raise FolderError(
-                f"'{shown(path)}' is, or leads through, a link or no folder"
-            ) from error
+            raise LinkError(f"'{shown(path)}' is, or leads through, a link or no folder") from error
         raise FolderError(f"'{shown(path)}' cannot be opened: {error.strerror}") from error
 
 

@@ -36,37 +36,43 @@ class KernelReader:
         reserved = self._number(CRASH_SIZE)
         supported = crash_loaded is not None or reserved is not None or bool(self._problems)
         return KernelFacts(
-            boot_id=printable(self._bytes(BOOT_ID) or b""),
-            release=printable(self._bytes(RELEASE) or b""),
+            boot_id=printable(self._bytes(BOOT_ID)),
+            release=printable(self._bytes(RELEASE)),
             supported=supported,
-            crashkernel=crashkernel_parameter(self._bytes(CMDLINE) or b""),
+            crashkernel=crashkernel_parameter(self._bytes(CMDLINE)),
             crash_loaded=None if crash_loaded is None else crash_loaded == 1,
             reserved=reserved,
             problems=tuple(self._problems),
         )
 
     def _number(self, names: tuple[str, ...]) -> int | None:
-        content = self._bytes(names, optional=True)
-        if content is None:
+        found = self._find(names)
+        if found is None:
             return None
+        path, content = found
         if not content.isdigit() or len(content) > MOST_DIGITS:
-            self._problems.append(
-                f"'{self._root / names[-1]}' holds no number but '{printable(content[:40])}'"
-            )
+            self._problems.append(f"'{path}' holds no number but '{printable(content[:40])}'")
             return None
         return int(content)
 
-    def _bytes(self, names: tuple[str, ...], *, optional: bool = False) -> bytes | None:
+    def _bytes(self, names: tuple[str, ...]) -> bytes:
+        found = self._find(names)
+        if found is None:
+            self._problems.append(f"'{self._root / names[-1]}' does not exist")
+            return b""
+        return found[1]
+
+    def _find(self, names: tuple[str, ...]) -> tuple[Path, bytes] | None:
+        """Return the first of the files that exists, and its content, empty if unreadable."""
         for name in names:
+            path = self._root / name
             try:
-                return _read(self._root / name).strip()
+                return path, _read(path).strip()
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self._problems.append(f"'{self._root / name}' cannot be read: {error.strerror}")
-                return None
-        if not optional:
-            self._problems.append(f"'{self._root / names[-1]}' does not exist")
+                self._problems.append(f"'{path}' cannot be read: {error.strerror}")
+                return path, b""
         return None
 
 

@@ -17,6 +17,7 @@ from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
 from kdumpd.observe.thread import PatientThread, StuckError
 
 LOOK_PATIENCE = 10.0  # seconds for one look at one crash folder
+PAUSE_RATIO, LONGEST_PAUSE = 2.0, 2.0  # a look is followed by a pause of twice its time
 POLL = 60.0  # seconds; sysfs does not tell when a crash kernel is loaded or unloaded
 
 
@@ -46,7 +47,8 @@ class FolderObserver:
             folder = await self._thread.run(self._read)
         except StuckError as error:
             problem = f"'{shown(self._path)}' does not answer: {error}"
-            return CrashFolder(facts=FolderFacts(path=self._path, present=True, problem=problem))
+            facts = FolderFacts(path=self._path, present=True, problem=problem)
+            return CrashFolder(facts=facts, listed=False)
         self._known = {sighting.directory: sighting for sighting in folder.sightings}
         return folder
 
@@ -94,7 +96,12 @@ class Machine:
         """Yield a look now, at each hint, in `due()` seconds where it says so, and each minute."""
         while True:
             self._again.clear()
-            yield await self.look()
+            began = clock()
+            seen = await self.look()
+            ended = clock()
+            yield seen
+            # Whoever makes and removes files in a loop gets a part of one processor, no more.
+            await asyncio.sleep(min(LONGEST_PAUSE, PAUSE_RATIO * (ended - began)))
             wait = due()
             try:
                 async with asyncio.timeout(POLL if wait is None else min(wait, POLL)):

@@ -2,6 +2,7 @@
 """The daemon among its neighbours: service manager, bus, state folder, slow folders."""
 
 import asyncio
+import contextlib
 import socket
 import uuid
 from dataclasses import replace
@@ -14,9 +15,14 @@ from tests.bus.machine import Machine
 from tests.cores import Crash, flattened
 from tests.services.busctl import Busctl
 from tests.services.dbus_next import dbus_next_client
+from tests.services.journal import Journal
 from tests.services.message_bus import Bus
+from tests.services.namespace import needs_root
 
 pytestmark = pytest.mark.bus
+
+COMPLETE = "MESSAGE_ID=6bc3f018b40343559c7bccda6fc737c6"
+INCOMPLETE = "MESSAGE_ID=a6a8bcf7df1243a49434241c1eae3353"
 
 MORE_THAN_A_QUEUE = 30  # datagrams; net.unix.max_dgram_qlen is 10, 512 at most in the field
 
@@ -82,12 +88,41 @@ async def test_loss_of_the_bus_ends_it_with_an_error(setup: Setup, bus: Bus) -> 
         assert "Traceback" not in kdumpd.log
 
 
-async def test_state_folder_that_cannot_be_made(setup: Setup, tmp_path: Path) -> None:
+async def test_state_folder_that_cannot_be_made_is_said_and_no_obstacle(
+    machine: Machine, setup: Setup, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
-    async with started(replace(setup, state=tmp_path / "file/state")) as kdumpd:
-        assert await end_of(kdumpd) == 1
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    async with running(replace(setup, state=tmp_path / "file/state")) as kdumpd:
         assert str(tmp_path / "file/state") in kdumpd.log
         assert "Traceback" not in kdumpd.log
+        async with dbus_next_client(setup.bus) as client:
+            assert len(await client.captures()) == 1
+
+
+@needs_root
+async def test_full_state_folder_loses_nothing(
+    machine: Machine, setup: Setup, journal: Journal
+) -> None:
+    """A capture that has just filled the disk is the news that matters most."""
+    small = ("sh", "-c", 'mount -t tmpfs -o size=512k tmpfs "$0"; exec "$@"', str(setup.state))
+    setup.state.mkdir()
+    setup = replace(setup, prefix=(*journal.prefix, *small))
+    async with running(setup) as kdumpd, dbus_next_client(setup.bus) as client:
+        inside = Path(f"/proc/{kdumpd.process.pid}/root{setup.state}")
+        with contextlib.suppress(OSError), (inside / "filling").open("wb", buffering=0) as filling:
+            while True:
+                filling.write(bytes(4096))
+        machine.kdump_tools("202611230113", flattened(Crash())[:-1])
+        await client.wait_for(1, "InterfacesAdded")
+        await journal.wait_for(1, INCOMPLETE)
+        assert "not remembered, but told" in kdumpd.log
+        (inside / "filling").unlink()
+        await client.call("org.kdumpd1.Manager", "Rescan")
+        await kdumpd.wait_until_logged("can be written again")
+        machine.kdump_tools("202611230114", flattened(Crash(crash_time=1_795_396_500)))
+        await journal.wait_for(1, COMPLETE)
+        assert len(await journal.entries(INCOMPLETE)) == 1
 
 
 async def test_damaged_ledger_is_moved_aside_and_rebuilt(machine: Machine, setup: Setup) -> None:

@@ -25,7 +25,7 @@ USER = "" if ROOT else "--user --preserve-credentials"
 ENTER = (
     "sh",
     "-c",
-    f'exec nsenter --target "$0" --mount {USER} --wdns="$PWD" -- "$@"',
+    f'exec nsenter --target "$0" --mount --root {USER} --wdns="$PWD" -- "$@"',
 )
 
 
