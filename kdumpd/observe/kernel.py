@@ -50,6 +50,8 @@ class KernelReader:
         if found is None:
             return None
         path, content = found
+        if content is None:
+            return None
         if not content.isdigit() or len(content) > MOST_DIGITS:
             self._problems.append(f"'{path}' holds no number but '{printable(content[:40])}'")
             return None
@@ -60,10 +62,10 @@ class KernelReader:
         if found is None:
             self._problems.append(f"'{self._root / names[-1]}' does not exist")
             return b""
-        return found[1]
+        return found[1] or b""
 
-    def _find(self, names: tuple[str, ...]) -> tuple[Path, bytes] | None:
-        """Return the first of the files that exists, and its content, empty if unreadable."""
+    def _find(self, names: tuple[str, ...]) -> tuple[Path, bytes | None] | None:
+        """Return the first of the files that exists, and its content, None if unreadable."""
         for name in names:
             path = self._root / name
             try:
@@ -72,7 +74,7 @@ class KernelReader:
                 continue
             except OSError as error:
                 self._problems.append(f"'{path}' cannot be read: {error.strerror}")
-                return path, b""
+                return path, None
         return None
 
 

@@ -127,11 +127,13 @@ class Watched:
         kernel: KernelFacts = KERNEL,
         problem: str = "",
     ) -> list[Event]:
-        """Look at a crash folder with these captures, and return the events."""
+        """Look at a crash folder with these captures, and return the events.
+
+        With a problem it does not answer.
+        """
         facts = FolderFacts(path=CRASH, present=True, problem=problem)
-        return self.look_at(
-            CrashFolder(facts=facts, sightings=sightings), after=after, kernel=kernel
-        )
+        folder = CrashFolder(facts=facts, sightings=sightings, listed=not problem)
+        return self.look_at(folder, after=after, kernel=kernel)
 
     def look_at(
         self, *folders: CrashFolder, after: float = 0.0, kernel: KernelFacts = KERNEL

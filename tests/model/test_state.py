@@ -335,7 +335,7 @@ def test_incomplete_back_after_it_was_gone(watched: Watched) -> None:
     assert len({event.id for event in watched.told}) == 2
 
 
-def test_a_folder_with_a_problem_makes_nothing_gone(watched: Watched) -> None:
+def test_a_folder_that_does_not_answer_makes_nothing_gone(watched: Watched) -> None:
     watched.look(capture())
     for _ in range(3):
         watched.look(after=SETTLE, problem="does not answer")
@@ -353,9 +353,20 @@ def test_one_folder_with_a_problem_of_two(watched: Watched) -> None:
         CrashFolder(facts=mine, sightings=(capture(),)),
         CrashFolder(facts=other, sightings=(second,)),
     )
-    stuck = replace(mine, problem="does not answer")
+    stuck = CrashFolder(facts=replace(mine, problem="does not answer"), listed=False)
     for _ in range(2):
-        watched.look_at(CrashFolder(facts=stuck), CrashFolder(facts=other), after=SETTLE)
+        watched.look_at(stuck, CrashFolder(facts=other), after=SETTLE)
+    states = {one.id: one.state for one in watched.listed}
+    assert states == {capture().id: CaptureState.COMPLETE, second.id: CaptureState.GONE}
+
+
+def test_what_could_not_be_looked_into_is_not_gone(watched: Watched) -> None:
+    """Others that were not seen are."""
+    second = of_another_crash(capture(directory=ELSEWHERE), b"another crash")
+    watched.look(capture(), second)
+    facts = FolderFacts(path=CRASH, present=True, problem="one cannot be opened")
+    for _ in range(2):
+        watched.look_at(CrashFolder(facts=facts, unread=frozenset({DIRECTORY})), after=SETTLE)
     states = {one.id: one.state for one in watched.listed}
     assert states == {capture().id: CaptureState.COMPLETE, second.id: CaptureState.GONE}
 
@@ -535,6 +546,8 @@ def folders(draw: st.DrawFn) -> tuple[CrashFolder, ...]:
                 for directory in DIRECTORIES
                 if directory.startswith(path) and draw(st.booleans())
             ),
+            listed=draw(st.sampled_from([True, True, False])),
+            unread=draw(st.frozensets(st.sampled_from(DIRECTORIES), max_size=1)),
         )
         for path in (CRASH, b"/srv/crash")
     )

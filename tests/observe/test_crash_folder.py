@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.capture import CaptureState, CoreFacts, Format, Layout, Sighting
-from kdumpd.observe.crash_folder import read_crash_folder
+from kdumpd.observe.crash_folder import MOST_STRANGE, read_crash_folder
 from kdumpd.observe.folder import OnFolder
 from tests.bus.machine import Machine
 from tests.cores import Crash, elf, flattened, kdump
 from tests.observe.rights import SOMEBODY, WITHOUT_RIGHTS, as_root
+from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.services.process import output
 
 CRASH = b"/var/crash"
@@ -35,6 +36,8 @@ def look(
     folder = read_crash_folder(machine.root, CRASH, known, on_folder)
     assert folder.facts.present
     assert folder.facts.problem == ""
+    assert folder.listed
+    assert folder.unread == frozenset()
     return folder.sightings
 
 
@@ -56,12 +59,14 @@ def test_missing_folder(machine: Machine) -> None:
     folder = read_crash_folder(machine.root, CRASH, {}, ignore)
     assert not folder.facts.present
     assert folder.facts.problem == ""
+    assert folder.listed
     assert folder.sightings == ()
 
 
 def test_no_root() -> None:
     folder = read_crash_folder(Path("/nowhere"), CRASH, {}, ignore)
     assert "No such file" in folder.facts.problem
+    assert not folder.listed
 
 
 def test_kdump_tools(machine: Machine) -> None:
@@ -464,6 +469,7 @@ def test_a_link_on_the_path(machine: Machine, path: bytes) -> None:
     folder = read_crash_folder(machine.root, CRASH, {}, ignore)
     assert "link or no folder" in folder.facts.problem
     assert folder.facts.present
+    assert not folder.listed
     assert folder.sightings == ()
 
 
@@ -475,16 +481,20 @@ def link_elsewhere_folder(path: Path) -> None:
 SEEN = """
 import sys
 from pathlib import Path
-from kdumpd.observe.crash_folder import read_crash_folder
+from kdumpd.observe.crash_folder import MOST_STRANGE, read_crash_folder
 folder = read_crash_folder(Path(sys.argv[1]), b"/var/crash", {}, lambda _: None)
 print(folder.facts.problem)
+print(folder.listed, *sorted(name.decode() for name in folder.unread))
 for sighting in folder.sightings:
     print(sighting.directory.decode(), sighting.state)
 """
 
 
 async def seen_without_rights(machine: Machine) -> list[str]:
-    """Return what is seen by one who is denied what modes deny: the problem, and the captures."""
+    """Return what is seen by one who is denied what modes deny.
+
+    First the problem, then whether all is listed and what is unread, then the captures.
+    """
     printed = await output(*WITHOUT_RIGHTS, sys.executable, "-c", SEEN, str(machine.root))
     return printed.decode().splitlines()
 
@@ -501,28 +511,80 @@ async def test_unreadable(machine: Machine, unreadable: str, problem: str) -> No
     machine.kdump_tools(STAMP, flattened(Crash()))
     machine.kdump_tools("202611230114", flattened(Crash(crash_time=2)))
     (machine.crash / unreadable).chmod(0)
-    said, *captures = await seen_without_rights(machine)
+    said, unread, *captures = await seen_without_rights(machine)
     (machine.crash / unreadable).chmod(0o700)
     assert problem in said
+    assert unread == f"True /var/crash/{STAMP}"
     assert captures == ["/var/crash/202611230114 complete"]
 
 
 async def test_several_unreadable_folders(machine: Machine) -> None:
     for minute in range(3):
         machine.kdump_tools(f"20261123011{minute}", flattened(Crash())).parent.chmod(0)
-    (said,) = await seen_without_rights(machine)
+    said, unread = await seen_without_rights(machine)
     for folder in machine.crash.iterdir():
         folder.chmod(0o700)
     assert "202611230110" in said
+    assert unread.count("/var/crash/20261123011") == 3
     assert "and 2 more like this" in said
 
 
 async def test_an_unreadable_crash_folder(machine: Machine) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
     machine.crash.chmod(0)
-    (said,) = await seen_without_rights(machine)
+    said, unread = await seen_without_rights(machine)
     machine.crash.chmod(0o700)
     assert said == "'/var/crash' cannot be opened: Permission denied"
+    assert unread == "False"
+
+
+async def test_a_crash_folder_that_can_only_be_listed(machine: Machine) -> None:
+    """Its names are seen, and nothing of what they are: that makes nothing gone."""
+    machine.kdump_tools(STAMP, flattened(Crash()))
+    machine.crash.chmod(0o444)
+    said, unread = await seen_without_rights(machine)
+    machine.crash.chmod(0o700)
+    assert said == f"'/var/crash/{STAMP}' cannot be read: Permission denied"
+    assert unread == f"True /var/crash/{STAMP}"
+
+
+MOUNTED = """
+import os, subprocess
+subprocess.run(["mount", "-t", "tmpfs", "x", sys.argv[1] + "/var/crash/mounted"], check=True)
+told = []
+folder = read_crash_folder(Path(sys.argv[1]), b"/var/crash", {}, lambda fd: told.append(fd))
+print(len(told), folder.facts.problem)
+print(folder.listed, *folder.unread)
+"""
+
+
+@needs_root
+async def test_a_mount_in_a_crash_folder(machine: Machine) -> None:
+    """A user may mount there what never answers: it is named, and nothing is asked of it."""
+    machine.kdump_tools(STAMP, flattened(Crash()))
+    (machine.crash / "mounted").mkdir()
+    program = f"{SEEN}{MOUNTED}"
+    printed = await output(*MOUNTS_AS_ROOT, sys.executable, "-c", program, str(machine.root))
+    *_, capture, said, unread = printed.decode().splitlines()
+    assert capture == f"/var/crash/{STAMP} complete"
+    assert said.startswith("2 '/var/crash/mounted' is another file system")
+    assert unread == "True b'/var/crash/mounted'"
+
+
+@as_root
+def test_more_folders_of_strangers_than_are_looked_into(machine: Machine) -> None:
+    """They crowd out none of our own, whatever their names, and that is said."""
+    machine.kdump_tools(STAMP, flattened(Crash()))
+    for number in range(MOST_STRANGE + 10):
+        for name in (f"0{number}", f"z{number}"):
+            (machine.crash / name).mkdir()
+            os.chown(machine.crash / name, SOMEBODY, SOMEBODY)
+    told: list[int] = []
+    folder = read_crash_folder(machine.root, CRASH, {}, told.append)
+    assert [sighting.directory for sighting in folder.sightings] == [b"/var/crash/202611230113"]
+    assert "too many" in folder.facts.problem
+    assert not folder.listed
+    assert len(told) == 1 + 1 + MOST_STRANGE
 
 
 # What is known already

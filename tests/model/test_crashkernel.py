@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdumpd.model.crashkernel import crashkernel_parameter, requested_size
+from kdumpd.model.readiness import FolderFacts, MachineFacts, find
+from tests.model.looks import CRASH, KERNEL
+
+MIB, GIB = 1 << 20, 1 << 30
+
+# What Linux 6.1 reserved on a guest of 2 GiB: the command line, the parameter that counts, the size
+# that we say it asks for, and the bytes that were reserved.
+ON_LINUX_6_1 = [
+    ("crashkernel=64M", "64M", 64 * MIB, 67108864),
+    ("crashkernel=64m", "64m", 64 * MIB, 67108864),
+    ("crashkernel=65536K", "65536K", 64 * MIB, 67108864),
+    ("crashkernel=-64M", "-64M", None, 0),
+    ("crashkernel=", "", None, 0),
+    ("crashkernel=auto", "auto", None, 0),
+    ("crashkernel=64M@1G", "64M@1G", 64 * MIB, 67108864),
+    ("crashkernel=64M@4T", "64M@4T", 64 * MIB, 0),
+    ("crashkernel=18446744073709551615", "18446744073709551615", (1 << 64) - 1, 0),
+    ("crashkernel=1.5G", "1.5G", None, 0),
+    ("crashkernel=128M crashkernel=garbage", "garbage", None, 0),
+    ("crashkernel=4G-:256M", "4G-:256M", None, 0),
+    ("crashkernel=1G-4G:192M,2G-8G:128M", "1G-4G:192M,2G-8G:128M", None, 201326592),
+    ("crashkernel=1G-4G:192M,", "1G-4G:192M,", None, 201326592),
+    ("crashkernel=1G-:3G", "1G-:3G", None, 0),
+    ("crashkernel=192M,low", "192M,low", None, 0),
+    ("crashkernel=192M,HIGH", "192M,HIGH", None, 0),
+    ('crashkernel="64M"', '"64M"', None, 0),
+    ("crashkernel= 64M", "", None, 0),
+    ("crash_kernel=64M", "", None, 0),
+]
+
+
+@pytest.mark.parametrize(("cmdline", "parameter", "size", "reserved"), ON_LINUX_6_1)
+def test_as_linux_took_it(cmdline: str, parameter: str, size: int | None, reserved: int) -> None:
+    found = crashkernel_parameter(f"console=ttyS0 {cmdline} panic=1\n".encode())
+    assert found == parameter
+    assert requested_size(found) == size
+    kernel = replace(KERNEL, crashkernel=found, reserved=reserved)
+    folders = (FolderFacts(path=CRASH, present=True),)
+    codes = [one.code for one in find(MachineFacts(kernel=kernel, folders=folders))]
+    assert codes == ([] if reserved else ["reservation-missing"])
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "parameter"),
+    [
+        (b"", ""),
+        (b"ro quiet", ""),
+        (b"crashkernel=256M", "256M"),
+        (b"ro crashkernel=256M quiet\n", "256M"),
+        (b"crashkernel=1M crashkernel=2M crashkernel=3M", "3M"),
+        (b"crashkernel=1G,high crashkernel=72M,low", "1G,high 72M,low"),
+        (b"crashkernel=1G,high crashkernel=2G,high", "2G,high"),
+        (b"crashkernel=1G,cma crashkernel=256M", "1G,cma 256M"),
+        (b"rd.crashkernel=5M", "5M"),  # the kernel looks for the text anywhere
+        (b"crashkernel=256M\0crashkernel=1M", "1M"),
+        (b"crashkernel=\xff\xfe", r"\xff\xfe"),
+        (b"crashkernel=2G-64G:256M,64G-:512M", "2G-64G:256M,64G-:512M"),
+    ],
+)
+def test_parameter(cmdline: bytes, parameter: str) -> None:
+    assert crashkernel_parameter(cmdline) == parameter
+
+
+@pytest.mark.parametrize(
+    ("parameter", "size"),
+    [
+        ("0", 0),
+        ("1", 1),
+        ("256M", 256 * MIB),
+        ("256m", 256 * MIB),
+        ("1G", GIB),
+        ("1t", GIB << 10),
+        ("1P", GIB << 20),
+        ("1E", GIB << 30),
+        ("512K", 512 << 10),
+        ("0x10000000", 256 * MIB),
+        ("0X10M", 16 * MIB),
+        ("010M", 8 * MIB),
+        ("256M@16M", 256 * MIB),
+        ("256M@0x1000000", 256 * MIB),
+        ("1G,high", GIB),
+        ("1G,high 72M,low", GIB),
+        ("72M,low 1G,high", GIB),
+        ("512M,high 256M", 256 * MIB),  # a plain one makes the others ignored
+        ("256M 512M,high", 256 * MIB),
+        ("256M 72M,low", 256 * MIB),
+        ("1G,cma 256M", 256 * MIB),
+        ("garbage 512M,high", None),
+        ("512M,high auto", None),
+        ("72M,low", None),
+        ("1G,cma", None),
+        ("256M,", None),
+        ("256MB", None),
+        ("M", None),
+        ("", None),
+        ("0x", None),
+        ("08M", None),
+        ("+256M", None),
+        ("2G-64G:256M", None),
+        ("٣M", None),  # digits, but no ASCII
+    ],
+)
+def test_size(parameter: str, size: int | None) -> None:
+    assert requested_size(parameter) == size
+
+
+@given(cmdline=st.binary(max_size=200))
+def test_any_command_line(cmdline: bytes) -> None:
+    parameter = crashkernel_parameter(cmdline)
+    assert parameter.isascii()
+    requested_size(parameter)
+
+
+@given(parameter=st.text(max_size=30))
+def test_any_parameter(parameter: str) -> None:
+    size = requested_size(parameter)
+    assert size is None or size >= 0
+
+
+@given(size=st.integers(0, 1 << 50), form=st.sampled_from(["{}", "{:#x}", "0{:o}", "{}@1G"]))
+def test_any_size(size: int, form: str) -> None:
+    assert requested_size(form.format(size)) == size

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from kdumpd.model.capture import Capture, CaptureState
+from kdumpd.model.event import (
+    CAPTURE_EVENTS,
+    EVENT_DIGITS,
+    EventKind,
+    boot_event,
+    capture_event,
+    readiness_event,
+)
+from kdumpd.model.readiness import FolderFacts, MachineFacts, Readiness, find
+from tests.model.looks import CRASH, KERNEL, START, as_listed, capture
+
+CAPTURE = as_listed(capture())
+LATER = START + timedelta(hours=1)
+
+
+def in_state(state: CaptureState) -> Capture:
+    return replace(CAPTURE, state=state)
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        (CaptureState.COMPLETE, EventKind.CAPTURE_COMPLETE),
+        (CaptureState.INCOMPLETE, EventKind.CAPTURE_INCOMPLETE),
+        (CaptureState.DMESG_ONLY, EventKind.CAPTURE_INCOMPLETE),
+        (CaptureState.UNREADABLE, EventKind.CAPTURE_INCOMPLETE),
+        (CaptureState.GONE, EventKind.CAPTURE_GONE),
+    ],
+)
+def test_kind(state: CaptureState, kind: EventKind) -> None:
+    event = capture_event(in_state(state), START)
+    assert event.kind is kind
+    assert event.facts["state"] == state
+    assert event.at == START
+    assert CAPTURE_EVENTS.get(state, EventKind.CAPTURE_INCOMPLETE) is kind
+
+
+def test_facts_of_a_capture() -> None:
+    assert capture_event(CAPTURE, START).facts == {
+        "capture": CAPTURE.id,
+        "core": "/var/crash/202611230113/dump.202611230113",
+        "directory": "/var/crash/202611230113",
+        "state": "complete",
+        "kernel": "6.1.0-56-amd64",
+        "crashed_at": "1795396414000000",
+        "size": "1000",
+    }
+
+
+def test_what_is_unknown_is_left_out() -> None:
+    facts = capture_event(as_listed(capture(None)), START).facts
+    assert facts.keys() == {"capture", "directory", "state", "size"}
+
+
+def test_names_that_are_not_utf_8() -> None:
+    event = capture_event(as_listed(capture(directory=b"/var/crash/\xff")), START)
+    name = event.facts["directory"].encode("utf-8", "surrogateescape")
+    assert name == b"/var/crash/\xff"
+
+
+@pytest.mark.parametrize("state", set(CaptureState) - {CaptureState.GONE})
+def test_the_same_happening_later(state: CaptureState) -> None:
+    """Seen again after a restart, or after the ledger was lost."""
+    assert capture_event(in_state(state), START).id == capture_event(in_state(state), LATER).id
+
+
+def test_each_going_is_a_happening() -> None:
+    gone = in_state(CaptureState.GONE)
+    assert capture_event(gone, START).id == capture_event(gone, START).id
+    assert capture_event(gone, START).id != capture_event(gone, LATER).id
+
+
+def test_each_state_is_a_happening() -> None:
+    ids = {capture_event(in_state(state), START).id for state in CaptureState}
+    assert len(ids) == len(CaptureState)
+
+
+def test_each_capture_has_its_own() -> None:
+    other = replace(CAPTURE, id="0123456789abcdef")
+    assert capture_event(CAPTURE, START).id != capture_event(other, START).id
+
+
+def test_moved_is_the_same_happening() -> None:
+    moved = replace(CAPTURE, directory=b"/srv/crash/1", core_file=b"/srv/crash/1/vmcore")
+    assert capture_event(CAPTURE, START).id == capture_event(moved, START).id
+
+
+def test_digits() -> None:
+    for event in (
+        capture_event(CAPTURE, START),
+        boot_event(KERNEL, Readiness.READY, (), START),
+        readiness_event(KERNEL, Readiness.READY, Readiness.DEGRADED, (), START),
+    ):
+        assert len(event.id) == EVENT_DIGITS
+        int(event.id, 16)
+
+
+def test_boot() -> None:
+    folders = (FolderFacts(path=CRASH, present=False),)
+    kernel = replace(KERNEL, crash_loaded=False)
+    findings = find(MachineFacts(kernel=kernel, folders=folders))
+    event = boot_event(kernel, Readiness.NOT_READY, findings, START)
+    assert event.kind is EventKind.BOOT_VALIDATED
+    assert event.facts == {
+        "readiness": "not-ready",
+        "findings": "crash-kernel-unloaded crash-folder-missing",
+        "because": "no crash kernel is loaded; the crash folder '/var/crash' does not exist",
+        "crashkernel": "256M",
+        "reserved": str(256 << 20),
+        "loaded": "0",
+        "kernel": "6.1.0-56-amd64",
+    }
+
+
+def test_boot_with_little_known() -> None:
+    kernel = replace(KERNEL, crash_loaded=None, reserved=None, crashkernel="", release="")
+    facts = boot_event(kernel, Readiness.UNSUPPORTED, (), START).facts
+    assert facts == {"readiness": "unsupported"}
+
+
+def test_one_event_for_each_boot() -> None:
+    """Whatever was found: a second validation of the boot, in a ledger made anew, is the same."""
+    first = boot_event(KERNEL, Readiness.READY, (), START)
+    again = boot_event(KERNEL, Readiness.DEGRADED, (), LATER)
+    other = boot_event(replace(KERNEL, boot_id="another"), Readiness.READY, (), START)
+    assert first.id == again.id
+    assert first.id != other.id
+
+
+def test_each_change_is_a_happening() -> None:
+    ready, degraded = Readiness.READY, Readiness.DEGRADED
+    event = readiness_event(KERNEL, ready, degraded, (), START)
+    assert event.facts["before"] == "ready"
+    assert event.facts["readiness"] == "degraded"
+    others = [
+        readiness_event(KERNEL, degraded, ready, (), START),
+        readiness_event(KERNEL, ready, degraded, (), LATER),
+        readiness_event(replace(KERNEL, boot_id="another"), ready, degraded, (), START),
+        boot_event(KERNEL, degraded, (), START),
+    ]
+    assert len({event.id, *(other.id for other in others)}) == 5
+
+
+def test_facts_cannot_be_changed() -> None:
+    facts = capture_event(CAPTURE, START).facts
+    with pytest.raises(TypeError):
+        facts["state"] = "gone"  # type: ignore[index]  # that is what is tried

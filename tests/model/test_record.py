@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+import json
+from dataclasses import fields
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdumpd.model.capture import Capture, CaptureState, Format, Layout
+from kdumpd.model.record import RecordError, capture_from_record, capture_to_record
+from tests.model.looks import as_listed, capture
+
+TIMES = st.datetimes(timezones=st.just(UTC))
+TEXTS = st.text(alphabet=st.characters(codec="utf-8"), max_size=20)
+CAPTURES = st.builds(
+    Capture,
+    id=TEXTS,
+    directory=st.binary(max_size=20),
+    core_file=st.binary(max_size=20),
+    dmesg_file=st.binary(max_size=20),
+    layout=st.sampled_from(Layout),
+    format=st.sampled_from(Format),
+    compression=TEXTS,
+    size=st.integers(0, 1 << 63),
+    state=st.sampled_from(CaptureState),
+    trusted=st.booleans(),
+    problem=TEXTS,
+    crashed_at=st.none() | TIMES,
+    found_at=TIMES,
+    host=TEXTS,
+    kernel_release=TEXTS,
+    architecture=TEXTS,
+    build_id=TEXTS,
+    world_readable=st.booleans(),
+)
+RECORD = capture_to_record(as_listed(capture()))
+
+
+@given(before=CAPTURES)
+def test_round_trip(before: Capture) -> None:
+    after = capture_from_record(capture_to_record(before))
+    assert after == before
+    assert [type(getattr(after, one.name)) for one in fields(after)] == [
+        type(getattr(before, one.name)) for one in fields(before)
+    ]
+
+
+@given(before=CAPTURES)
+def test_round_trip_as_json(before: Capture) -> None:
+    text = json.dumps(capture_to_record(before))
+    text.encode("ascii")
+    assert capture_from_record(json.loads(text)) == before
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Capture)])
+def test_a_value_that_is_missing(name: str) -> None:
+    record = {key: value for key, value in RECORD.items() if key != name}
+    with pytest.raises(RecordError, match=f"no {name} in"):
+        capture_from_record(record)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Capture)])
+@pytest.mark.parametrize("value", [[], {}, 1.5, None])
+def test_a_value_of_a_wrong_kind(name: str, value: object) -> None:
+    if (name, value) == ("crashed_at", None):
+        assert capture_from_record({**RECORD, name: value}).crashed_at is None
+        return
+    with pytest.raises(RecordError, match=f"{name} is"):
+        capture_from_record({**RECORD, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size", True),
+        ("size", "1000"),
+        ("trusted", 1),
+        ("trusted", "true"),
+        ("world_readable", "no"),
+        ("id", 1),
+        ("state", "perfect"),
+        ("state", ""),
+        ("layout", "SUSE"),
+        ("format", "tar"),
+        ("found_at", "yesterday"),
+        ("found_at", ""),
+        ("crashed_at", ""),
+        ("crashed_at", 1795396414),
+        ("found_at", "2026-11-23T01:13:34"),  # in which zone?
+        ("crashed_at", "2026-11-23"),
+        ("directory", "\ud800"),
+    ],
+)
+def test_a_value_that_makes_no_sense(name: str, value: object) -> None:
+    with pytest.raises(RecordError, match=f"{name} is"):
+        capture_from_record({**RECORD, name: value})
+
+
+def test_more_than_is_known() -> None:
+    """A newer kdumpd may have written more."""
+    assert capture_from_record({**RECORD, "signature": "abc"}) == as_listed(capture())
+
+
+def test_bytes_that_are_no_text() -> None:
+    before = as_listed(capture(directory=b"/var/crash/\xff\x80"))
+    record = capture_to_record(before)
+    assert record["directory"] == "/var/crash/\udcff\udc80"
+    assert capture_from_record(record).directory == b"/var/crash/\xff\x80"
+
+
+def test_plain_values() -> None:
+    assert RECORD["state"] == "complete"
+    assert RECORD["format"] == "flattened"
+    assert RECORD["crashed_at"] == "2026-11-23T01:13:34+00:00"
+    assert RECORD["trusted"] is True
+    assert datetime.fromisoformat(str(RECORD["found_at"])).tzinfo is not None

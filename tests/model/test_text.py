@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdumpd.model.text import human_size, printable, shown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"", ""),
+        (b"6.1.0-56-amd64", "6.1.0-56-amd64"),
+        (b"a b~", "a b~"),
+        (b"a\nb", r"a\x0ab"),
+        (b"\x1b[31m", r"\x1b[31m"),
+        (b"\x7f\x80\xff\0", r"\x7f\x80\xff\x00"),
+        (rb"\x41", r"\x5cx41"),
+        ("ä".encode(), r"\xc3\xa4"),
+    ],
+)
+def test_printable(text: bytes, expected: str) -> None:
+    assert printable(text) == expected
+
+
+@given(one=st.binary(), other=st.binary())
+def test_printable_hides_no_difference(one: bytes, other: bytes) -> None:
+    assert printable(one).isprintable()
+    assert printable(one).isascii()
+    assert (printable(one) == printable(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (b"/var/crash/202611230113", "/var/crash/202611230113"),
+        ("/var/crash/Größe 1".encode(), "/var/crash/Größe 1"),
+        (b"a\nb\tc", r"a\nb\tc"),
+        (b"\x1b[2J", r"\x1b[2J"),
+        (b"\xff\xfe", r"\xff\xfe"),
+        ("\u202edpm.eroc".encode(), r"\u202edpm.eroc"),  # shown from right to left
+        ("\u2028".encode(), r"\u2028"),  # a line of its own
+        ("\u200b".encode(), r"\u200b"),  # nothing at all
+        ("\U0001f4a5".encode(), "\U0001f4a5"),
+    ],
+)
+def test_shown(name: bytes, expected: str) -> None:
+    assert shown(name) == expected
+
+
+@given(name=st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_shown_is_safe(name: bytes) -> None:
+    text = shown(name)
+    assert text.isprintable()
+    assert all(unicodedata.category(char)[0] != "C" for char in text)
+    text.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (40_789_606, "38.9 MiB"),
+        (1 << 30, "1.0 GiB"),
+        (1 << 40, "1.0 TiB"),
+        (1 << 54, "16384.0 TiB"),
+    ],
+)
+def test_human_size(size: int, expected: str) -> None:
+    assert human_size(size) == expected

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kdumpd.model.capture import CaptureState
+from kdumpd.observe.machine import Machine as Observed
+from kdumpd.observe.machine import clock
+from tests.bus.machine import BOOT_ID, Machine
+from tests.cores import Crash, flattened
+
+CRASH = b"/var/crash"
+LONG = 30.0
+
+
+def ignore(_: int) -> None:
+    pass
+
+
+@pytest.fixture
+def again() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
+def observed(machine: Machine, again: asyncio.Event) -> Observed:
+    return Observed(machine.root, (CRASH,), again, ignore)
+
+
+async def test_a_look(machine: Machine, observed: Observed) -> None:
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    before, begun = datetime.now(UTC), clock()
+    seen = await observed.look()
+    assert seen.number == 1
+    assert before <= seen.at <= datetime.now(UTC)
+    assert begun <= seen.clock <= clock()
+    assert seen.kernel.boot_id == BOOT_ID
+    (folder,) = seen.folders
+    assert folder.facts.path == CRASH
+    assert folder.facts.present
+    (sighting,) = folder.sightings
+    assert sighting.state is CaptureState.COMPLETE
+
+
+async def test_looks_are_numbered(observed: Observed) -> None:
+    assert [(await observed.look()).number for _ in range(3)] == [1, 2, 3]
+
+
+async def test_unchanged_is_not_read_again(machine: Machine, observed: Observed) -> None:
+    core = machine.kdump_tools("202611230113", flattened(Crash()))
+    first = (await observed.look()).folders[0].sightings[0]
+    second = (await observed.look()).folders[0].sightings[0]
+    assert second is first
+    core.chmod(0o600)
+    third = (await observed.look()).folders[0].sightings[0]
+    assert third is not first
+    assert third.id == first.id
+
+
+async def test_several_folders(machine: Machine, again: asyncio.Event) -> None:
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    (machine.root / "srv").symlink_to("var")
+    paths = (b"/mnt/crash", b"/srv/crash", CRASH)
+    observed = Observed(machine.root, paths, again, ignore)
+    missing, linked, there = (await observed.look()).folders
+    assert not missing.facts.present
+    assert "link" in linked.facts.problem
+    assert len(there.sightings) == 1
+
+
+async def test_each_folder_is_told(machine: Machine, again: asyncio.Event) -> None:
+    told: list[int] = []
+    await Observed(machine.root, (CRASH, b"/srv/crash"), again, told.append).look()
+    assert len(told) == 2
+
+
+async def test_look_again(observed: Observed, again: asyncio.Event) -> None:
+    """The number is that of a look that begins after the question."""
+    assert observed.look_again() == 1
+    assert again.is_set()
+    looking = asyncio.create_task(observed.look())
+    await asyncio.sleep(0)
+    assert observed.look_again() == 2
+    assert (await looking).number == 1
+    assert observed.look_again() == 2
+
+
+async def test_observations(machine: Machine, observed: Observed, again: asyncio.Event) -> None:
+    """One at once, then one for each reason; many hints during a look are one reason."""
+    due: list[float | None] = [None, 0.0, None, None]
+    observations = observed.observations(lambda: due.pop(0))
+    async with asyncio.timeout(LONG):
+        assert (await anext(observations)).number == 1
+        for _ in range(3):
+            again.set()
+        machine.kdump_tools("202611230113", flattened(Crash()))
+        seen = await anext(observations)
+        assert seen.number == 2
+        assert len(seen.folders[0].sightings) == 1
+        assert (await anext(observations)).number == 3  # it was due
+        waiting = asyncio.ensure_future(anext(observations))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        observed.look_again()
+        assert (await waiting).number == 4
+    await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_a_hint_during_a_look(machine: Machine, again: asyncio.Event) -> None:
+    """It may be of something that the look has passed already."""
+    loop = asyncio.get_running_loop()
+    hints = [1]
+
+    def hint(_: int) -> None:
+        if hints:
+            hints.pop()
+            loop.call_soon_threadsafe(again.set)
+
+    observations = Observed(machine.root, (CRASH,), again, hint).observations(lambda: None)
+    async with asyncio.timeout(LONG):
+        assert (await anext(observations)).number == 1
+        assert (await anext(observations)).number == 2
+    await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_this_machine(again: asyncio.Event) -> None:
+    seen = await Observed(Path("/"), (CRASH,), again, ignore).look()
+    assert seen.kernel.boot_id
+
+
+def test_clock() -> None:
+    """Of the boot: it goes on while the machine sleeps, and does not jump with the time of day."""
+    first = clock()
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    assert first - 0.02 <= uptime <= clock() + 0.02

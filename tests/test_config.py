@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdumpd.config import (
+    Assignment,
+    ConfigError,
+    Configuration,
+    Settings,
+    parse_assignments,
+    read_configuration,
+)
+
+MAIN = "etc/kdumpd/kdumpd.conf"
+DROP_INS = "etc/kdumpd/kdumpd.conf.d"
+
+
+def write(root: Path, name: str, *lines: str) -> Path:
+    """Write a file of these lines below [Manager]."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in ("[Manager]", *lines)))
+    return path
+
+
+def configured(root: Path, *lines: str) -> Settings:
+    """Return the settings of a file of these lines, which has no problem."""
+    configuration = read_configuration(root, write(root, MAIN, *lines))
+    assert configuration.problems == ()
+    return configuration.settings
+
+
+def test_nothing_configured(tmp_path: Path) -> None:
+    assert read_configuration(tmp_path, None) == Configuration(Settings(), ())
+    assert Settings().folders == (b"/var/crash",)
+    assert Settings().settle_seconds == 30
+
+
+def test_all_configured(tmp_path: Path) -> None:
+    settings = configured(tmp_path, "CrashDirectories=/srv/crash /mnt", "SettleSec=5s")
+    assert settings == Settings(crash_directories=(b"/srv/crash", b"/mnt"), settle_seconds=5)
+    assert settings.folders == (b"/srv/crash", b"/mnt")
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("30", 30),
+        ("30s", 30),
+        ("30 s", 30),
+        ("30sec", 30),
+        ("2min", 120),
+        ("1.5 min", 90),
+        ("500ms", 0.5),
+        ("0.25", 0.25),
+        ("999999", 999999),
+    ],
+)
+def test_settle(tmp_path: Path, value: str, seconds: float) -> None:
+    assert configured(tmp_path, f"SettleSec={value}").settle_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "paths"),
+    [
+        ("/var/crash", [b"/var/crash"]),
+        ("/var/crash/", [b"/var/crash"]),
+        ("/", [b"/"]),
+        ("/a /b", [b"/a", b"/b"]),
+        ("/a   /b\t/c", [b"/a", b"/b", b"/c"]),
+        ("/b /a /b", [b"/b", b"/a"]),
+        ("/a/./b //a//b", [b"/a/b"]),
+        ("'/with a blank' \"/and another\"", [b"/with a blank", b"/and another"]),
+        (r"/with\ a\ blank", [b"/with a blank"]),
+        ("/Größe", ["/Größe".encode()]),
+        ("/a#b", [b"/a#b"]),
+        ("/a..b /...", [b"/a..b", b"/..."]),
+    ],
+)
+def test_crash_directories(tmp_path: Path, value: str, paths: list[bytes]) -> None:
+    assert configured(tmp_path, f"CrashDirectories={value}").folders == tuple(paths)
+
+
+def test_a_list_appends(tmp_path: Path) -> None:
+    settings = configured(
+        tmp_path, "CrashDirectories=/a", "CrashDirectories=/b /a", "CrashDirectories=/c"
+    )
+    assert settings.folders == (b"/a", b"/b", b"/c")
+
+
+def test_an_empty_value_resets_a_list(tmp_path: Path) -> None:
+    lines = "CrashDirectories=/a", "CrashDirectories=", "CrashDirectories=/b"
+    assert configured(tmp_path, *lines).folders == (b"/b",)
+    assert configured(tmp_path, *lines[:2]).folders == (b"/var/crash",)
+
+
+def test_the_last_of_two_values_counts(tmp_path: Path) -> None:
+    assert configured(tmp_path, "SettleSec=5", "SettleSec=6").settle_seconds == 6
+
+
+def test_comments_and_blanks(tmp_path: Path) -> None:
+    settings = configured(
+        tmp_path,
+        "",
+        "# SettleSec=1",
+        "; SettleSec=2",
+        "   # SettleSec=3",
+        "  SettleSec  =  4  ",
+        "\t",
+        "[Manager]",
+    )
+    assert settings.settle_seconds == 4
+
+
+def test_lines_end_where_an_editor_ends_them(tmp_path: Path) -> None:
+    """Not at a form feed in a comment, which would make its rest an assignment."""
+    configuration = read_configuration(
+        tmp_path, write(tmp_path, MAIN, "# page \fSettleSec=5", "# \u2028SettleSec=6", "Wrong=1")
+    )
+    assert configuration.settings == Settings()
+    (problem,) = configuration.problems
+    assert f"{MAIN}:4: " in problem
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SettleSec",
+        "SettleSec 5",
+        "SettleSec=",
+        "SettleSec=0",
+        "SettleSec=0ms",
+        "SettleSec=-5",
+        "SettleSec=soon",
+        "SettleSec=1h",
+        "SettleSec=1e3",
+        "SettleSec=inf",
+        "SettleSec=nan",
+        "SettleSec=5 # seconds",
+        "SettleSec=1234567",
+        "settlesec=5",
+        "SettleSeconds=5",
+        "CrashDirectories=crash",
+        "CrashDirectories=/a crash",
+        "CrashDirectories=/a/../b",
+        "CrashDirectories=/..",
+        "CrashDirectories='/a",
+        "CrashDirectories=/a\0b",
+        "CrashDirectories=''",
+        "=5",
+        "[Manager",
+        "nonsense",
+    ],
+)
+def test_a_wrong_line(tmp_path: Path, line: str) -> None:
+    """It is named by file and line; the default stands, and the other lines count."""
+    path = write(tmp_path, MAIN, "# a comment", line)
+    configuration = read_configuration(tmp_path, path)
+    (problem,) = configuration.problems
+    assert problem.startswith(f"{path}:3: ")
+    assert configuration.settings == Settings()
+    path = write(tmp_path, MAIN, "CrashDirectories=/x", line, "SettleSec=7")
+    configuration = read_configuration(tmp_path, path)
+    assert configuration.settings == Settings(crash_directories=(b"/x",), settle_seconds=7)
+    assert [problem.startswith(f"{path}:3: ") for problem in configuration.problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("Color=blue", "unknown key 'Color' in section [Manager]"),
+        ("SettleSec=soon", "SettleSec=soon: no time span such as 30, 30s or 2min"),
+        ("CrashDirectories=crash", "'crash' is no absolute path without '..'"),
+        ("CrashDirectories='/a", "No closing quotation"),
+        ("nonsense", "'nonsense' is neither [SECTION] nor KEY=VALUE"),
+    ],
+)
+def test_what_is_said(tmp_path: Path, line: str, said: str) -> None:
+    (problem,) = read_configuration(tmp_path, write(tmp_path, MAIN, line)).problems
+    assert said in problem
+
+
+@pytest.mark.parametrize("section", ["", "[Daemon]\n", "[manager]\n", "[]\n", "[Manager ]\n"])
+def test_a_key_of_another_section(tmp_path: Path, section: str) -> None:
+    path = tmp_path / "kdumpd.conf"
+    path.write_text(f"{section}SettleSec=5\n")
+    configuration = read_configuration(tmp_path, path)
+    assert configuration.settings == Settings()
+    (problem,) = configuration.problems
+    assert "unknown key 'SettleSec'" in problem
+
+
+def test_all_problems_are_told(tmp_path: Path) -> None:
+    write(tmp_path, MAIN, "A=1", "B=2")
+    write(tmp_path, f"{DROP_INS}/10.conf", "C=3")
+    problems = read_configuration(tmp_path, None).problems
+    assert [problem.partition(" ")[0] for problem in problems] == [
+        f"{tmp_path / MAIN}:2:",
+        f"{tmp_path / MAIN}:3:",
+        f"{tmp_path / DROP_INS}/10.conf:2:",
+    ]
+
+
+# Which files count
+
+
+def test_the_first_main_file_counts(tmp_path: Path) -> None:
+    for number, folder in enumerate(("usr/lib/kdumpd", "run/kdumpd", "etc/kdumpd"), 1):
+        write(tmp_path, f"{folder}/kdumpd.conf", f"SettleSec={number}")
+        assert read_configuration(tmp_path, None).settings.settle_seconds == number
+
+
+def test_a_drop_in_comes_after_the_main_file(tmp_path: Path) -> None:
+    write(tmp_path, MAIN, "SettleSec=1", "CrashDirectories=/a")
+    write(tmp_path, "usr/lib/kdumpd/kdumpd.conf.d/10.conf", "SettleSec=2", "CrashDirectories=/b")
+    settings = read_configuration(tmp_path, None).settings
+    assert settings == Settings(crash_directories=(b"/a", b"/b"), settle_seconds=2)
+
+
+def test_drop_ins_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    """Wherever they lie."""
+    write(tmp_path, "usr/lib/kdumpd/kdumpd.conf.d/30.conf", "CrashDirectories=/3")
+    write(tmp_path, "run/kdumpd/kdumpd.conf.d/20.conf", "CrashDirectories=/2")
+    write(tmp_path, "etc/kdumpd/kdumpd.conf.d/40.conf", "CrashDirectories=/4")
+    write(tmp_path, "etc/kdumpd/kdumpd.conf.d/10.conf", "CrashDirectories=/1")
+    settings = read_configuration(tmp_path, None).settings
+    assert settings.folders == (b"/1", b"/2", b"/3", b"/4")
+
+
+def test_a_drop_in_hides_its_namesakes(tmp_path: Path) -> None:
+    for number, folder in enumerate(("usr/lib/kdumpd", "run/kdumpd", "etc/kdumpd"), 1):
+        write(tmp_path, f"{folder}/kdumpd.conf.d/10.conf", f"CrashDirectories=/{number}")
+        settings = read_configuration(tmp_path, None).settings
+        assert settings.folders == (b"/%d" % number,)
+
+
+def test_a_drop_in_masked(tmp_path: Path) -> None:
+    """As systemd's: a link to /dev/null."""
+    write(tmp_path, "usr/lib/kdumpd/kdumpd.conf.d/10.conf", "SettleSec=5")
+    (tmp_path / DROP_INS).mkdir(parents=True)
+    (tmp_path / DROP_INS / "10.conf").symlink_to("/dev/null")
+    assert read_configuration(tmp_path, None) == Configuration(Settings(), ())
+
+
+def test_other_files_do_not_count(tmp_path: Path) -> None:
+    for name in ("10.conf~", "10.conf.dpkg-old", "README", ".10.conf.swp"):
+        write(tmp_path, f"{DROP_INS}/{name}", "SettleSec=5")
+    assert read_configuration(tmp_path, None) == Configuration(Settings(), ())
+
+
+def test_a_file_that_is_named_counts_alone(tmp_path: Path) -> None:
+    write(tmp_path, MAIN, "CrashDirectories=/a")
+    write(tmp_path, f"{DROP_INS}/10.conf", "CrashDirectories=/b")
+    path = write(tmp_path, "mine.conf", "SettleSec=5")
+    assert read_configuration(tmp_path, path).settings == Settings(settle_seconds=5)
+
+
+# Files that cannot be read
+
+
+def test_a_file_that_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.conf"
+    configuration = read_configuration(tmp_path, path)
+    assert configuration == Configuration(Settings(), (f"{path}: No such file or directory",))
+
+
+def test_a_folder_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / DROP_INS / "10.conf"
+    path.mkdir(parents=True)
+    write(tmp_path, f"{DROP_INS}/20.conf", "SettleSec=5")
+    configuration = read_configuration(tmp_path, None)
+    assert configuration.problems == (f"{path}: Is a directory",)
+    assert configuration.settings.settle_seconds == 5
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "kdumpd.conf"
+    path.write_bytes(b"[Manager]\nSettleSec=5\n# \xff\n")
+    configuration = read_configuration(tmp_path, path)
+    assert configuration.settings == Settings()
+    (problem,) = configuration.problems
+    assert problem.startswith(f"{path}: not UTF-8")
+
+
+def test_windows_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "kdumpd.conf"
+    path.write_bytes(b"[Manager]\r\nSettleSec=5\r\n")
+    assert read_configuration(tmp_path, path) == Configuration(Settings(settle_seconds=5), ())
+
+
+@given(text=st.text())
+def test_any_text(text: str) -> None:
+    for line in parse_assignments(text, "name"):
+        where = line.where if isinstance(line, Assignment) else str(line)
+        assert where.startswith("name:")
+
+
+@given(content=st.binary() | st.text().map(str.encode))
+def test_any_file(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.conf"
+    path.write_bytes(b"[Manager]\n" + content)
+    for problem in read_configuration(Path("/"), path).problems:
+        assert problem.startswith(f"{path}:")
+
+
+@given(value=st.text(st.characters(codec="utf-8", exclude_characters="\n\r")))
+def test_any_value(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "any-value.conf"
+    path.write_text(f"[Manager]\nCrashDirectories={value}\nSettleSec={value}\n", newline="")
+    configuration = read_configuration(Path("/"), path)
+    for folder in configuration.settings.folders:
+        assert folder.startswith(b"/")
+        assert b"\0" not in folder
+    assert configuration.settings.settle_seconds > 0
+
+
+def test_errors_are_values() -> None:
+    (error,) = parse_assignments("nonsense", "name")
+    assert isinstance(error, ConfigError)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Data flows one way: observe -> model -> ledger -> expose. Imports may only follow it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "kdumpd"
+# What needs no machine: no file, no clock, no process, no network, no chance.
+PURE = {
+    "collections",
+    "dataclasses",
+    "datetime",
+    "enum",
+    "hashlib",
+    "re",
+    "types",
+    "typing",
+}
+# Whatever a module of the model imports, it does not ask what time it is.
+IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "exec", "eval"}
+MAY_IMPORT = {
+    "model": {"model"},
+    "observe": {"model", "observe"},
+    "ledger": {"model"},
+    "bus": set[str](),
+    "expose": {"model", "bus", "ledger", "expose"},
+    "client": {"model", "bus", "client"},
+    "config": {"model"},
+    "daemon": {"model", "observe", "ledger", "bus", "expose", "config"},
+}
+# Who may import what is not the standard library's.
+THIRD_PARTY = {
+    "dbus_fast": {"bus.py"},
+    "pyinotify": {"observe/watch.py"},
+    "systemd": {"expose/journal.py", "expose/notify.py"},
+}
+MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+
+def tree(module: Path) -> ast.Module:
+    return ast.parse((PACKAGE / module).read_text())
+
+
+def imports(module: Path) -> Iterator[str]:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer(module: Path) -> str:
+    return module.parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_layer(module: Path) -> None:
+    if layer(module) == "__init__":
+        assert list(imports(module)) == []
+        return
+    for name in imports(module):
+        first, second, *_ = f"{name}.".split(".")
+        if first == "kdumpd":
+            assert second == "__version__" or second in MAY_IMPORT[layer(module)], name
+        elif first in THIRD_PARTY:
+            assert str(module) in THIRD_PARTY[first], name
+        elif layer(module) == "model":
+            assert first in PURE, name
+
+
+@pytest.mark.parametrize("module", [one for one in MODULES if layer(one) == "model"], ids=str)
+def test_the_model_is_pure(module: Path) -> None:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call):
+            function = node.func
+            name = function.id if isinstance(function, ast.Name) else ""
+            attribute = function.attr if isinstance(function, ast.Attribute) else ""
+            assert not {name, attribute} & IMPURE_CALLS, ast.unparse(node)
+        assert not isinstance(node, ast.Global | ast.AsyncFunctionDef | ast.Await)
+
+
+def test_all_layers_are_known() -> None:
+    assert {layer(module) for module in MODULES} == {"__init__", *MAY_IMPORT}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_license(module: Path) -> None:
+    first = (PACKAGE / module).read_text().partition("\n")[0]
+    assert first == "# SPDX-License-Identifier: GPL-2.0-or-later"
