@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 RUN := build/run
 # The crash folder that `make run` watches: make run CRASH=/srv/crash
 CRASH ?= /var/crash
+export CRASH
 
 .PHONY: help run test test-vm lint clean
 
@@ -18,7 +19,7 @@ help:
 	@echo 'make clean     remove what was built'
 
 run: $(VENV)/run.stamp
-	@BIN='$(BIN)' RUN='$(RUN)' setup/run '$(CRASH)'
+	@BIN='$(BIN)' RUN='$(RUN)' setup/run
 
 test: $(VENV)/test.stamp
 	$(BIN)/pytest -m 'not vm' $(PYTEST)

@@ -265,7 +265,7 @@ class Connection:
         except TimeoutError as error:
             raise BusError(f"the bus took no message for {SEND_SECONDS:g} s") from error
         except (OSError, EOFError) as error:
-            raise BusError(f"the bus was lost: {error}") from error
+            raise BusError(f"the bus was lost: {_reason(error)}") from error
 
     async def _writable(self) -> None:
         poll = select.poll()
@@ -291,8 +291,7 @@ async def connect(address: str) -> AsyncIterator[Connection]:
     except TimeoutError as error:
         raise BusError(f"the bus at {address} does not answer") from error
     except (OSError, EOFError, AuthError, InvalidAddressError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BusError(f"cannot connect to the bus at {address}: {reason}") from error
+        raise BusError(f"cannot connect to the bus at {address}: {_reason(error)}") from error
     connection = Connection(bus)
     try:
         yield connection
@@ -300,11 +299,19 @@ async def connect(address: str) -> AsyncIterator[Connection]:
         await connection.close()
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return "it closed the connection"
+    if isinstance(error, AuthError):
+        return f"it does not take uid {os.geteuid()}: {error}"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 async def _loss(bus: MessageBus) -> str:
     try:
         await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]  # dbus-fast has no types here
     except (OSError, EOFError, DBusError) as error:
-        return f"the bus was lost: {error}"
+        return f"the bus was lost: {_reason(error)}"
     return "the bus closed the connection"
 
 

@@ -100,6 +100,8 @@ def apply(settings: Settings, line: Assignment | ConfigError) -> Settings:
     if isinstance(line, ConfigError):
         raise line
     setter = SETTERS.get((line.section, line.key))
+    if setter is None and not line.section:
+        raise ConfigError(f"'{line.key}=' stands before any section")
     if setter is None:
         raise ConfigError(f"unknown key '{line.key}' in section [{line.section}]")
     return setter(settings, line.value)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from kdumpd import __version__
 from kdumpd.bus import BusError, Connection, bus_address, connect
@@ -28,7 +28,7 @@ from kdumpd.model.event import Event
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.state import Patience, State, Verdict, judged, next_look, step
-from kdumpd.observe.machine import Machine, clock
+from kdumpd.observe.machine import Machine, Unwatched, clock
 from kdumpd.observe.watch import Watch
 
 log = logging.getLogger("kdumpd")
@@ -37,6 +37,7 @@ BUS_NAME = "org.kdumpd1"
 STATE_DIR = Path("/var/lib/kdumpd")
 LEDGER = "ledger.sqlite"
 EXIT_FAILURE = 1
+EXIT_USAGE, EXIT_IO = 64, 74  # sysexits.h
 EXIT_STATUS = {
     Readiness.READY: 0,
     Readiness.DEGRADED: 1,
@@ -138,7 +139,7 @@ async def serve(options: argparse.Namespace, settings: Settings) -> None:
         again = asyncio.Event()
         watch = Watch(again.set)
         parts.enter_context(watch.attached(loop))
-        machine = Machine(options.root, settings.folders, again, watch.folder)
+        machine = Machine(options.root, settings.folders, again, watch)
         await run_parts(connection, ledger, machine, Patience(settle=settings.settle_seconds), stop)
 
 
@@ -169,7 +170,7 @@ async def run_parts(
 
 async def look_once(root: Path, settings: Settings) -> Verdict:
     """Return readiness as one look at the machine below `root` tells it."""
-    machine = Machine(root, settings.folders, asyncio.Event(), on_folder=lambda _: None)
+    machine = Machine(root, settings.folders, asyncio.Event(), Unwatched())
     return judged(await machine.look())
 
 
@@ -181,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     configuration = read_configuration(options.root, options.config)
     for problem in configuration.problems:
-        log.warning("%s", problem)
+        log.warning("%s (the default stands)", problem)
     if options.check:
         return check(options.root, configuration.settings)
     return run(options, configuration.settings)
@@ -191,7 +192,13 @@ def check(root: Path, settings: Settings) -> int:
     """Print readiness, and return the exit status that says it."""
     verdict = asyncio.run(look_once(root, settings))
     lines = readiness_lines(verdict.readiness, verdict.findings)
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
+    except OSError as error:
+        log.error("kdumpd: cannot print: %s", error.strerror)  # noqa: TRY400  # no traceback
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_IO
     return EXIT_STATUS[verdict.readiness]
 
 
@@ -207,13 +214,22 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     return EXIT_FAILURE if failures else 0
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors cannot be taken for what --check answers."""
+
+    def error(self, message: str) -> NoReturn:  # type: ignore[explicit-override]  # typing.override: 3.12
+        """Print the message and exit."""
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}\n")
+
+
 def arguments_parser() -> argparse.ArgumentParser:
     """Return the parser of kdumpd's command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="kdumpd",
         description="Watch kernel crash captures, and say whether the next one would succeed.",
         epilog="With --check the exit status is 0 for ready, 1 for degraded, 2 for not ready, "
-        "3 for unsupported.",
+        "3 for unsupported. It is 64 for a wrong command line, and 74 if nothing can be printed.",
     )
     parser.add_argument("--version", action="version", version=f"kdumpd {__version__}")
     parser.add_argument(
@@ -232,7 +248,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        type=Path,
+        type=_file,
         help="read this configuration instead of /etc/kdumpd/kdumpd.conf and its drop-ins",
     )
     parser.add_argument(
@@ -251,10 +267,15 @@ def arguments_parser() -> argparse.ArgumentParser:
 
 
 def _folder(text: str) -> Path:
-    path = Path(text)
-    if not path.is_dir():
+    if not text or not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"'{text}' is no folder")
-    return path
+    return Path(text)
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"'{text}' is no file")
+    return Path(text)
 
 
 @asynccontextmanager

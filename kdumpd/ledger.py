@@ -33,9 +33,8 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 IN_MEMORY = ":memory:"
-BUSY_SECONDS = 10.0
+BUSY_SECONDS = 2.0
 OF_THE_MACHINE = {
-    sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -63,8 +62,8 @@ class LedgerError(OSError):
     """The ledger cannot be used; the text names the file and says why."""
 
 
-class NewerLedgerError(LedgerError):
-    """A newer kdumpd wrote the ledger: it is left as it is."""
+class ForeignLedgerError(LedgerError):
+    """The ledger is a newer kdumpd's, or one that runs now: it is left alone."""
 
 
 class Ledger:
@@ -79,11 +78,11 @@ class Ledger:
         """Open the file, or make it; a damaged one is moved aside.
 
         Where that cannot be, as on a full disk, the ledger is kept in memory until the daemon ends:
-        what a full disk made of a capture is news too. NewerLedgerError for a newer kdumpd's file.
+        what a full disk made of a capture is news too. ForeignLedgerError for another's file.
         """
         try:
             self._connection = await self._run(lambda: _open_or_replace(self._path))
-        except NewerLedgerError:
+        except ForeignLedgerError:
             raise
         except LedgerError as error:
             log.warning("what is known now is forgotten at the next restart: %s", error)
@@ -156,6 +155,8 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
     try:
         return _open(path)
     except (sqlite3.Error, UnicodeDecodeError) as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            raise ForeignLedgerError(f"'{path}' is in use: another kdumpd runs") from error
         if _is_of_the_machine(error):
             raise LedgerError(f"'{path}' cannot be opened: {error}") from error
         damage = shown(str(error).encode("utf-8", "surrogateescape"))
@@ -187,6 +188,7 @@ def _open_database(database: str, path: Path) -> sqlite3.Connection:
         connection = on_error.enter_context(
             closing(sqlite3.connect(database, check_same_thread=False, timeout=BUSY_SECONDS))
         )
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _check_version(connection, path)
@@ -199,7 +201,7 @@ def _open_database(database: str, path: Path) -> sqlite3.Connection:
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
-        raise NewerLedgerError(f"'{path}' is from a newer kdumpd (its version is {version})")
+        raise ForeignLedgerError(f"'{path}' is from a newer kdumpd (its version is {version})")
     if version != VERSION:
         connection.execute(f"PRAGMA user_version = {VERSION}")
 

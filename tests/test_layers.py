@@ -16,6 +16,7 @@ PURE = {
     "enum",
     "hashlib",
     "re",
+    "stat",
     "types",
     "typing",
 }

@@ -48,8 +48,15 @@ async def list_captures(daemon: Daemon, options: argparse.Namespace) -> int:
     elif captures:
         _print(list_lines(captures))
     else:
-        print("No captures found.", file=sys.stderr)
+        print(await none_found(daemon), file=sys.stderr)
     return 0 if captures else EXIT_FAILURE
+
+
+async def none_found(daemon: Daemon) -> str:
+    """Return the sentence for an empty list: none there, or none that could be read."""
+    findings = (await daemon.manager())["Findings"]
+    unread = [message for code, _, message, _ in findings if code == "crash-folder-unreadable"]
+    return "\n".join(["No captures found.", *unread])
 
 
 async def info(daemon: Daemon, options: argparse.Namespace) -> int:
@@ -72,7 +79,8 @@ def select(captures: Sequence[Properties], id_: str | None) -> Properties:
     if not matching:
         raise SelectionError(f"No capture with the id '{id_}'. See: kdumpdctl list")
     if len(matching) > 1:
-        raise SelectionError(f"{len(matching)} captures have an id that begins with '{id_}'.")
+        ids = " ".join(capture["Id"] for capture in matching)
+        raise SelectionError(f"'{id_}' is the beginning of several ids: {ids}")
     return matching[0]
 
 
@@ -84,10 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BusError, CallError, SelectionError) as error:
         print(error, file=sys.stderr)
     except AbsentError:
-        print("kdumpd does not run on this bus. Start it: systemctl start kdumpd", file=sys.stderr)
+        print(f"kdumpd does not run on the bus '{options.bus}'.", file=sys.stderr)
     except BrokenPipeError:
         # Whoever read has seen enough; what Python would still flush has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
+    except OSError as error:
+        print(f"cannot print: {error.strerror}", file=sys.stderr)
+        _discard_stdout()
     return EXIT_FAILURE
 
 
@@ -138,6 +149,10 @@ async def _ask(options: argparse.Namespace) -> int:
         return await verb(daemon, options)
 
 
+def _discard_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _spelled_out(given: Sequence[str], arguments: Sequence[str] | None) -> list[str]:
     """Return the arguments with a lone --json written as --json=pretty."""
     words = list(given if arguments is None else arguments)
@@ -148,11 +163,11 @@ def _spelled_out(given: Sequence[str], arguments: Sequence[str] | None) -> list[
 
 
 def _print(lines: Iterable[str]) -> None:
-    print("\n".join(lines))
+    print("\n".join(lines), flush=True)
 
 
 def _print_json(value: object, options: argparse.Namespace) -> None:
-    print(to_json(value, pretty=options.json == "pretty"))
+    print(to_json(value, pretty=options.json == "pretty"), flush=True)
 
 
 if __name__ == "__main__":

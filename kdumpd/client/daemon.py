@@ -36,11 +36,11 @@ class Daemon:
         return dict(properties)
 
     async def captures(self) -> list[Properties]:
-        """Return the properties of every capture, the newest crash last."""
+        """Return the properties of every capture, the newest crash last, strangers' files first."""
         target = Target(NAME, PATH, "org.freedesktop.DBus.ObjectManager")
         (objects,) = await self._ask(target, "GetManagedObjects", "")
         found = [interfaces[CAPTURE] for interfaces in objects.values() if CAPTURE in interfaces]
-        return sorted(found, key=lambda one: (one["CrashedAt"] or one["FoundAt"], one["Id"]))
+        return sorted(found, key=_age)
 
     async def _ask(self, target: Target, member: str, signature: str, *body: object) -> list[Any]:
         try:
@@ -49,6 +49,10 @@ class Daemon:
             if error.name in ABSENT:
                 raise AbsentError(str(error)) from error
             raise
+
+
+def _age(capture: Properties) -> tuple[bool, int, str]:
+    return capture["Trusted"], capture["CrashedAt"] or capture["FoundAt"], capture["Id"]
 
 
 @asynccontextmanager

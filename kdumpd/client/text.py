@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from kdumpd.model.capture import CaptureState
 from kdumpd.model.readiness import Finding, Readiness, Severity
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.text import human_size, shown
@@ -54,7 +55,7 @@ def info_lines(capture: Properties) -> Iterator[str]:
         "Build id": capture["BuildId"],
         "Host": capture["Host"],
         "State": capture["State"],
-        "Problem": capture["Problem"],
+        "Problem": _problem(capture),
         "Core": shown(capture["CoreFile"]),
         "Size": human_size(capture["Size"]) if capture["CoreFile"] else "",
         "Format": _joined(capture["Format"], capture["Compression"]),
@@ -85,7 +86,12 @@ def _reservation(manager: Properties) -> str:
 
 def _captures(manager: Properties, captures: Sequence[Properties]) -> str:
     settling = manager["Settling"]
-    return _joined(str(len(captures)), f"{settling} being written" if settling else "")
+    gone = sum(capture["State"] == CaptureState.GONE for capture in captures)
+    return _joined(
+        str(len(captures)),
+        f"{gone} gone" if gone else "",
+        f"{settling} being written" if settling else "",
+    )
 
 
 def _headline(capture: Properties) -> str:
@@ -103,6 +109,12 @@ def _row(capture: Properties) -> tuple[str, ...]:
         capture["Id"],
         shown(capture["Directory"]),
     )
+
+
+def _problem(capture: Properties) -> str:
+    if capture["Problem"] and capture["CoreFile"] and capture["Trusted"]:
+        return f"the core {capture['Problem']}"
+    return str(capture["Problem"])
 
 
 def _warning(capture: Properties) -> str:

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from kdumpd.expose.journal import Journal, JournalError
+from kdumpd.expose.journal import FullJournalError, Journal, JournalError
 from kdumpd.expose.message import entry_of
 from kdumpd.model.event import Event
 
 log = logging.getLogger(__name__)
 
 BATCH = 100
-RETRY_SECONDS = 2.0
+FIRST_RETRY, LAST_RETRY = 0.02, 2.0  # seconds; journald that is only slow has room again soon
 
 
 class Outbox(Protocol):
@@ -35,6 +35,7 @@ class Herald:
         self._news = asyncio.Event()
         self._told: set[str] = set()  # what was taken, and could not be marked so yet
         self._silent = False
+        self._retry = FIRST_RETRY
 
     def wake(self) -> None:
         """Say that there may be something to tell."""
@@ -62,7 +63,7 @@ class Herald:
             try:
                 idle = await self._empty_outbox()
             except OSError:  # whoever records events has said what is wrong with the ledger
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(LAST_RETRY)
                 continue
             if idle:
                 await self._news.wait()
@@ -76,11 +77,14 @@ class Herald:
         taken = [event for event in events if event.id in self._told]
         await self._outbox.mark_told(taken)
         self._told.difference_update(event.id for event in taken)
+        self._retry = FIRST_RETRY if taken else min(2 * self._retry, LAST_RETRY)
         if not all_taken:
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(self._retry)
         return False
 
     def _mind(self, problem: JournalError | None) -> None:
+        if isinstance(problem, FullJournalError):
+            return
         if problem is not None and not self._silent:
             log.warning("events wait in the ledger until they can be journaled: %s", problem)
         elif problem is None and self._silent:

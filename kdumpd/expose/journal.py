@@ -14,6 +14,10 @@ class JournalError(Exception):
     """journald does not take entries now; the text says why."""
 
 
+class FullJournalError(JournalError):
+    """journald has not yet read what was sent to it before."""
+
+
 class Journal:
     """The journal of this machine."""
 
@@ -21,7 +25,7 @@ class Journal:
         """Send one entry; JournalError when journald is absent, stopped or hangs."""
         before = _receiver()
         if not before.has_room:
-            raise JournalError("journald does not read what is sent to it")
+            raise FullJournalError("journald has not read what was sent to it")
         try:
             journal.send(
                 entry.message,

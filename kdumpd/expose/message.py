@@ -72,15 +72,21 @@ def _complete(facts: Mapping[str, str]) -> tuple[str, int]:
 
 
 def _incomplete(facts: Mapping[str, str]) -> tuple[str, int]:
-    why = f" ({facts['problem']})" if "problem" in facts else ""
+    if "suspect" in facts:
+        place = _name(facts["directory"])
+        why = facts.get("problem", "its contents were not read")
+        return (
+            f"What may be a capture is in {place}, but anybody could have put it there: {why}",
+            WARNING,
+        )
     match facts["state"]:
         case CaptureState.DMESG_ONLY:
             what = f"only the kernel log was saved, in {_name(facts['directory'])}"
         case CaptureState.UNREADABLE:
             place = facts.get("core") or facts["directory"]
-            what = f"{_name(place)} cannot be judged{why}"
+            what = f"the dump {_name(place)} cannot be judged: it {facts.get('problem', '')}"
         case _:
-            what = f"the dump {_name(facts['core'])} is incomplete{why}"
+            what = f"the dump {_name(facts['core'])} is incomplete: it {facts.get('problem', '')}"
     return f"{_crash(facts)}: {what}", CRITICAL
 
 

@@ -2,10 +2,11 @@
 """The D-Bus objects as plain values: which properties each interface has in a given state."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from kdumpd import __version__
-from kdumpd.model.capture import Capture
+from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.state import State
 from kdumpd.model.time import microseconds
 
@@ -70,16 +71,19 @@ def capture_properties(capture: Capture) -> Properties:
 
 
 def exported_captures(state: State) -> Mapping[str, Capture]:
-    """Return the captures to show on the bus: all, or the newest of very many.
+    """Return the captures to show on the bus: all, or the most important of very many.
 
     GetManagedObjects answers in one message, and a bus ends a peer that sends more than 32 MiB.
     """
     if len(state.captures) <= MOST_OBJECTS:
         return state.captures
-    newest = sorted(
-        state.captures.values(), key=lambda capture: capture.crashed_at or capture.found_at
-    )[-MOST_OBJECTS:]
-    return {capture.id: capture for capture in newest}
+    best = sorted(state.captures.values(), key=_importance)[-MOST_OBJECTS:]
+    return {capture.id: capture for capture in best}
+
+
+def _importance(capture: Capture) -> tuple[bool, bool, datetime]:
+    there = capture.state is not CaptureState.GONE
+    return capture.trusted, there, capture.crashed_at or capture.found_at
 
 
 def capture_path(id_: str) -> str:

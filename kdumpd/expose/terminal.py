@@ -6,7 +6,7 @@ import logging
 from kdumpd import __version__
 from kdumpd.expose.message import entry_of
 from kdumpd.expose.notify import status_line
-from kdumpd.model.event import Event
+from kdumpd.model.event import Event, EventKind
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.state import State
 
@@ -22,6 +22,8 @@ class Terminal:
     def tell(self, events: tuple[Event, ...]) -> None:
         """Say what happened, a line each."""
         for event in events:
+            if event.kind is EventKind.BOOT_VALIDATED:
+                continue  # what is said at the start says the same
             log.info("%s", entry_of(event).message)
 
     async def show(self, state: State) -> None:
@@ -31,4 +33,4 @@ class Terminal:
         self._greeted = True
         for line in readiness_lines(state.verdict.readiness, state.verdict.findings):
             log.info("%s", line)
-        log.info("READY: kdumpd %s serves %s", __version__, status_line(state))
+        log.info("READY: kdumpd %s, readiness %s", __version__, status_line(state))

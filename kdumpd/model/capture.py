@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A capture: what one crash of a kernel left on disk."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
 from hashlib import sha256
+from stat import S_ISREG
 
 ID_DIGITS = 16
 
@@ -78,6 +79,7 @@ class Sighting:
     dmesg: FileStamp | None
     facts: CoreFacts = CoreFacts()
     id: str = ""
+    filesystem: int = 0  # the id of the one it lies on, the same at every mount
 
     @property
     def complete(self) -> bool:
@@ -120,6 +122,7 @@ class Capture:
     architecture: str
     build_id: str
     world_readable: bool
+    filesystem: int = 0
 
 
 def capture_id(*parts: bytes) -> str:
@@ -130,9 +133,23 @@ def capture_id(*parts: bytes) -> str:
     return digest.hexdigest()[:ID_DIGITS]
 
 
-def capture_from(sighting: Sighting, found_at: datetime) -> Capture:
-    """Return the capture that a settled sighting shows, first found at `found_at`."""
+def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None = None) -> Capture:
+    """Return the capture that a settled sighting shows, first found at `found_at`.
+
+    What was read of it `before` stays known when nobody vouches for its contents any more.
+    """
     facts = sighting.facts
+    if before is not None and not sighting.trusted:
+        facts = replace(
+            facts,
+            format=before.format,
+            compression=before.compression,
+            crashed_at=before.crashed_at,
+            host=before.host,
+            kernel_release=before.kernel_release,
+            architecture=before.architecture,
+            build_id=before.build_id,
+        )
     core, dmesg = sighting.core, sighting.dmesg
     return Capture(
         id=sighting.id,
@@ -152,7 +169,11 @@ def capture_from(sighting: Sighting, found_at: datetime) -> Capture:
         kernel_release=facts.kernel_release,
         architecture=facts.architecture,
         build_id=facts.build_id,
-        world_readable=any(file is not None and file.mode & 0o004 for file in (core, dmesg)),
+        world_readable=any(
+            file is not None and S_ISREG(file.mode) and file.mode & 0o004 and file.size
+            for file in (core, dmesg)
+        ),
+        filesystem=sighting.filesystem,
     )
 
 

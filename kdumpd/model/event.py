@@ -63,6 +63,7 @@ def capture_event(capture: Capture, at: datetime) -> Event:
             crashed_at=str(microseconds(capture.crashed_at)) if capture.crashed_at else "",
             size=str(capture.size),
             problem=capture.problem,
+            suspect="" if capture.trusted else "yes",
         ),
     )
 

@@ -36,7 +36,7 @@ SENTENCES = {
     Readiness.READY: "The next kernel panic would leave a dump.",
     Readiness.DEGRADED: "The next kernel panic may leave a dump, but something stands in the way.",
     Readiness.NOT_READY: "The next kernel panic would leave no usable dump.",
-    Readiness.UNSUPPORTED: "This kernel cannot capture its own crash.",
+    Readiness.UNSUPPORTED: "No kernel here can capture its own crash.",
 }
 
 
@@ -50,6 +50,7 @@ class KernelFacts:
     crashkernel: str  # crashkernel= on the command line, as written
     crash_loaded: bool | None  # /sys/kernel/kexec_crash_loaded
     reserved: int | None  # /sys/kernel/kexec_crash_size
+    present: bool = True  # whether there is a kernel to ask
     problems: tuple[str, ...] = ()  # files that could not be read or understood
 
 
@@ -85,7 +86,7 @@ Rule = Callable[[MachineFacts], Iterable[Finding]]
 
 def kexec_unsupported(machine: MachineFacts) -> Iterable[Finding]:
     """Report a kernel that was built without kexec or crash dumps."""
-    if not machine.kernel.supported:
+    if machine.kernel.present and not machine.kernel.supported:
         yield Finding(
             code="kexec-unsupported",
             severity=Severity.FATAL,
@@ -94,10 +95,21 @@ def kexec_unsupported(machine: MachineFacts) -> Iterable[Finding]:
         )
 
 
+def kernel_absent(machine: MachineFacts) -> Iterable[Finding]:
+    """Report that there is no kernel to judge, as below a mounted image."""
+    if not machine.kernel.present:
+        yield Finding(
+            code="kernel-absent",
+            severity=Severity.FATAL,
+            message="; ".join(machine.kernel.problems),
+            remedy="nothing, if only captures are of interest there",
+        )
+
+
 def kernel_unreadable(machine: MachineFacts) -> Iterable[Finding]:
     """Report each of the kernel's own files that says nothing we understand."""
     kernel = machine.kernel
-    problems = list(kernel.problems)
+    problems = list(kernel.problems) if kernel.present else []
     if kernel.supported and not problems and None in {kernel.crash_loaded, kernel.reserved}:
         problems.append("the kernel tells only half of kexec_crash_loaded and kexec_crash_size")
     for problem in problems:
@@ -171,11 +183,13 @@ def crash_folder_unreadable(machine: MachineFacts) -> Iterable[Finding]:
                 code="crash-folder-unreadable",
                 severity=Severity.WARNING,
                 message=folder.problem,
-                remedy="mend the folder, or name another by CrashDirectories= in kdumpd.conf",
+                remedy="run kdumpd with the right to read it, or name other folders by"
+                " CrashDirectories= in kdumpd.conf",
             )
 
 
 RULES: tuple[Rule, ...] = (
+    kernel_absent,
     kexec_unsupported,
     kernel_unreadable,
     reservation_missing,

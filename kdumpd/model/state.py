@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one step: from what is known and what is seen to what is known now, and what to tell."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -27,6 +27,7 @@ class CrashFolder:
     sightings: tuple[Sighting, ...] = ()
     listed: bool = True  # whether what is neither sighted nor unread is not there
     unread: frozenset[bytes] = frozenset()  # directories that could not be looked into
+    filesystem: int | None = None  # its id, None where the folder does not exist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """A capture that may still be written: its files, and since when they have been so."""
+    """A capture that does not prove complete: its files, and since when they have been so."""
 
     files: tuple[FileStamp, ...]
     since: float
@@ -64,6 +65,7 @@ class State:
 
     captures: Mapping[str, Capture] = field(default_factory=dict)
     settling: Mapping[bytes, Growth] = field(default_factory=dict)
+    resting: Mapping[bytes, Growth] = field(default_factory=dict)  # settled, though not complete
     missing: Mapping[str, float] = field(default_factory=dict)  # captures not seen, since when
     folders: tuple[bytes, ...] = ()
     verdict: Verdict | None = None
@@ -79,14 +81,15 @@ class Patience:
 
 def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:
     """Return the state after one look at the machine, and the events it brings."""
-    settled, settling = _settle(state, seen, patience)
-    captures = _list(state.captures, settled, seen.at)
+    settled, settling, resting = _settle(state, seen, patience)
+    captures = _list(_watched(state, seen), settled, seen.at)
     captures, missing = _miss(captures, settled, state, seen, patience)
     verdict = judged(seen)
     after = replace(
         state,
         captures=MappingProxyType(captures),
         settling=MappingProxyType(settling),
+        resting=MappingProxyType(resting),
         missing=MappingProxyType(missing),
         folders=tuple(folder.facts.path for folder in seen.folders),
         verdict=verdict,
@@ -102,23 +105,37 @@ def next_look(state: State, clock: float, patience: Patience) -> float | None:
     return max(0.0, min(since) + patience.settle - clock) if since else None
 
 
+def _watched(state: State, seen: Observation) -> dict[str, Capture]:
+    """Return what is known of captures in the folders that are watched now: no more is true."""
+    folders = [folder.facts.path for folder in seen.folders]
+    return {
+        id_: capture
+        for id_, capture in state.captures.items()
+        if any(_inside(capture.directory, folder) for folder in folders)
+    }
+
+
 def _settle(
     state: State, seen: Observation, patience: Patience
-) -> tuple[list[Sighting], dict[bytes, Growth]]:
+) -> tuple[list[Sighting], dict[bytes, Growth], dict[bytes, Growth]]:
     settled = []
-    settling = {}
+    settling: dict[bytes, Growth] = {}
+    resting: dict[bytes, Growth] = {}
     listed = _by_directory(state.captures)
     for shown in _sightings(seen):
-        sighting = _named(shown, listed)
-        growth = state.settling.get(sighting.directory)
+        sighting = _named(shown, listed, state.captures.keys())
+        growth = state.settling.get(sighting.directory) or state.resting.get(sighting.directory)
         if growth is None or growth.files != sighting.files:
             growth = Growth(files=sighting.files, since=seen.clock)
         waited = seen.clock - growth.since >= patience.settle
-        if waited or _finished(sighting) or _listed(state.captures, sighting):
+        if _finished(sighting):
             settled.append(sighting)
+        elif waited or _listed(state.captures, sighting):
+            settled.append(sighting)
+            resting[sighting.directory] = growth
         else:
             settling[sighting.directory] = growth
-    return settled, settling
+    return settled, settling, resting
 
 
 def _by_directory(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
@@ -129,10 +146,10 @@ def _by_directory(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
     }
 
 
-def _named(sighting: Sighting, listed: Mapping[bytes, Capture]) -> Sighting:
+def _named(sighting: Sighting, listed: Mapping[bytes, Capture], ids: Collection[str]) -> Sighting:
     """Return the sighting under the id listed for its directory, unless it proves another crash."""
     known = listed.get(sighting.directory)
-    if known is None or sighting.facts.identity:
+    if known is None or sighting.facts.identity or sighting.id in ids:
         return sighting
     return replace(sighting, id=known.id)
 
@@ -146,7 +163,7 @@ def _finished(sighting: Sighting) -> bool:
 
 def _listed(captures: Mapping[str, Capture], sighting: Sighting) -> bool:
     known = captures.get(sighting.id)
-    return known is not None and capture_from(sighting, known.found_at) == known
+    return known is not None and capture_from(sighting, known.found_at, known) == known
 
 
 def _list(
@@ -160,8 +177,7 @@ def _list(
     outgrown = _outgrown(captures, best)
     for id_, sighting in best.items():
         before = captures.get(id_) or _same_crash(outgrown.get(sighting.directory))
-        found_at = before.found_at if before else at
-        after[id_] = capture_from(sighting, found_at)
+        after[id_] = capture_from(sighting, before.found_at if before else at, before)
     for capture in outgrown.values():
         if capture.state is CaptureState.COMPLETE:
             after[capture.id] = replace(capture, state=CaptureState.GONE)
@@ -210,19 +226,31 @@ def _miss(
         sighting.directory for sighting in settled
     }
     occupied |= {directory for folder in seen.folders for directory in folder.unread}
-    answering = [folder.facts.path for folder in seen.folders if folder.listed]
-    missing = {}
+    answering = [folder for folder in seen.folders if folder.listed]
+    missing: dict[str, float] = {}
+    forgotten = set()  # what a stranger put there is no record of a crash
     for id_, capture in captures.items():
         if id_ in present or capture.directory in occupied or capture.state is CaptureState.GONE:
             continue
-        if not any(_inside(capture.directory, folder) for folder in answering):
+        if not any(_would_hold(folder, capture) for folder in answering):
             continue
         since = state.missing.get(id_, seen.clock)
-        if seen.clock - since >= patience.settle:
-            captures[id_] = replace(capture, state=CaptureState.GONE)
-        else:
+        if seen.clock - since < patience.settle:
             missing[id_] = since
-    return captures, missing
+        elif capture.trusted:
+            captures[id_] = replace(capture, state=CaptureState.GONE, world_readable=False)
+        else:
+            forgotten.add(id_)
+    return {id_: one for id_, one in captures.items() if id_ not in forgotten}, missing
+
+
+def _would_hold(folder: CrashFolder, capture: Capture) -> bool:
+    """Return whether the capture, if it were still there, would be in this folder.
+
+    What was seen on a file system that is not mounted now is not gone.
+    """
+    same = folder.filesystem in {None, capture.filesystem}
+    return same and _inside(capture.directory, folder.facts.path)
 
 
 def _inside(directory: bytes, folder: bytes) -> bool:

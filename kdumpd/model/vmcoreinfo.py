@@ -9,6 +9,7 @@ from types import MappingProxyType
 from kdumpd.model.text import printable
 from kdumpd.model.time import EPOCH
 
+LONGEST_TEXT = 128  # a field of struct new_utsname has 65 bytes
 MOST_DIGITS = 20  # of 2^64
 BEYOND_TIME = 1 << 37  # seconds; datetime ends with the year 9999
 
@@ -26,12 +27,12 @@ class Vmcoreinfo:
     @property
     def kernel_release(self) -> str:
         """What uname -r said."""
-        return self.values.get("OSRELEASE", "")
+        return self.values.get("OSRELEASE", "")[:LONGEST_TEXT]
 
     @property
     def build_id(self) -> str:
         """The kernel's build id in hexadecimal; kernels before 5.9 do not say it."""
-        return self.values.get("BUILD-ID", "")
+        return self.values.get("BUILD-ID", "")[:LONGEST_TEXT]
 
     @property
     def crashed_at(self) -> datetime | None:

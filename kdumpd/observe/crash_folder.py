@@ -65,6 +65,7 @@ def _read_captures(
         facts=FolderFacts(path=folder.path, present=True, problem=problem),
         sightings=tuple(sightings),
         listed=listed,
+        filesystem=folder.filesystem,
         unread=frozenset(folder.path.rstrip(b"/") + b"/" + name for name in problems),
     )
 
@@ -140,12 +141,13 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
         dmesg=dmesg,
         facts=facts,
         id=capture_id(identity or folder.name),
+        filesystem=folder.filesystem,
     )
 
 
 def _distrust(folder: Folder, files: tuple[FileStamp, ...]) -> str:
     if not folder.trusted:
-        return "a folder on its path can be changed by others: contents not read"
+        return f"{folder.distrust}: contents not read"
     for file in files:
         reason = untrusted_reason(file, folder.owner)
         if reason:

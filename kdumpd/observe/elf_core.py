@@ -17,7 +17,7 @@ WIDE_SEGMENT = 56  # bytes of an Elf64_Phdr
 MOST_SEGMENTS = 1 << 16
 MOST_NOTES = 1 << 22  # bytes in all; the registers of a CPU take about 400
 NAME = b"VMCOREINFO\0"
-LONGEST_VMCOREINFO = 1 << 20  # the kernel's own is one page (include/linux/vmcore_info.h)
+LONGEST_VMCOREINFO = 1 << 16  # the kernel's own is one page (include/linux/vmcore_info.h)
 
 MACHINES = {
     3: "i686",

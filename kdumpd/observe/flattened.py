@@ -11,7 +11,10 @@ import struct
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
+from kdumpd.observe import kdump_compressed
+from kdumpd.observe.kdump_compressed import read_kdump_header
 from kdumpd.observe.source import CoreError, Source
 
 MAGIC = b"makedumpfile\0\0\0\0"
@@ -21,12 +24,11 @@ RECORD = struct.Struct(">qq")
 END = b"\xff" * RECORD.size
 
 KEPT_RECORDS = 64  # from the front: header, sub-header and VMCOREINFO are among the first three
-MOST_RECORDS = 1 << 16  # walked: 4 GiB of the 64 KiB that makedumpfile 1.7.2 writes at most
+MOST_RECORDS = 1 << 16  # walked at first: about 2 GiB of what makedumpfile 1.7.2 writes
 TAIL = 1 << 18  # bytes read from the end of a longer file: four records of that size, usually more
 LARGEST_RECORD = 1 << 26  # bytes
 # A plausible record header: an offset below 2^56, and a size above zero and below LARGEST_RECORD.
 PLAUSIBLE = re.compile(rb"(?=\0[\s\S]{7}\0{4}(?!\0{4})[\0-\x03][\s\S]{3})")
-ENOUGH_RECORDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class FlattenedSource:
         self._source = source
         self._records = records
 
+    @property
+    def is_kdump(self) -> bool:
+        """Whether the core inside is kdump-compressed."""
+        return self.read(0, len(kdump_compressed.MAGIC)) == kdump_compressed.MAGIC
+
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes of the core inside; CoreError when no known record holds them."""
         pieces = [
@@ -73,49 +80,62 @@ def read_flattened(source: Source) -> tuple[FlattenedSource, bool]:
     """Return the core inside, and whether the end record proves the file whole.
 
     16 bytes of 0xff alone prove nothing, they may be a page's: records must lead there. They are
-    walked from the front; only a file of very many is judged by its tail.
+    walked from the front; in a file of very many, the last must fit what the first say.
     """
     kind, version = struct.unpack(">qq", source.read(len(MAGIC), 16))
     if (kind, version) != (TYPE, VERSION):
         raise CoreError(f"is flattened in an unknown way (type {kind}, version {version})")
-    first: list[Record] = []
-    last: deque[Record] = deque(maxlen=KEPT_RECORDS)
-    at, walked = HEADER_SIZE, 0
-    for record in _records(source):
-        walked += 1
-        at = record.end
-        (first if len(first) < KEPT_RECORDS else last).append(record)
-    if walked == MOST_RECORDS:
-        return FlattenedSource(source, first, whole=False), _tail_proves(source)
-    ended = at == source.size - RECORD.size and source.read(at, RECORD.size) == END
-    return FlattenedSource(source, [*first, *last], whole=True), ended
+    walk = _records(source)
+    records = list(islice(walk, MOST_RECORDS))
+    inside = FlattenedSource(source, records[:KEPT_RECORDS], whole=False)
+    if len(records) == MOST_RECORDS and inside.is_kdump:
+        pages_at = find_pages(records, read_kdump_header(inside).descriptors_at)
+        return inside, _tail_proves(source, pages_at)
+    last = deque(walk, maxlen=KEPT_RECORDS) or deque(records[KEPT_RECORDS:], KEPT_RECORDS)
+    inside = FlattenedSource(source, [*records[:KEPT_RECORDS], *last], whole=True)
+    at = (last or records)[-1].end if records else HEADER_SIZE
+    return inside, at == source.size - RECORD.size and source.read(at, RECORD.size) == END
 
 
-def parse_tail(tail: bytes) -> bool:
-    """Return whether records lead exactly to the end record of a long file.
+def find_pages(records: list[Record], descriptors_at: int) -> int | None:
+    """Return where in a kdump-compressed core the pages begin, None when no record says it.
 
-    What looks like a record in a page may lead there too: so a file is walked where it can be.
+    Behind the bitmaps two streams of records grow in turn: the page descriptors, and the pages,
+    which begin where the descriptors will end once all are written.
+    """
+    end = descriptors_at
+    for record in records:
+        if record.offset == end:
+            end += record.size
+        elif record.offset > end:
+            return record.offset
+    return None
+
+
+def parse_tail(tail: bytes, pages_at: int) -> bool:
+    """Return whether the last record of a long file is the last of the page descriptors.
+
+    Bytes in a page may look like records and an end; they cannot know where the pages begin.
     """
     if not tail.endswith(END):
         return False
-    lengths = {len(tail) - RECORD.size: 0}  # of the chain of records that begins at a place
-    for match in reversed(list(PLAUSIBLE.finditer(tail))):
-        _, size = RECORD.unpack_from(tail, match.start())
-        after = lengths.get(match.start() + RECORD.size + size)
-        if after is not None:
-            lengths[match.start()] = after + 1
-    return max(lengths.values()) >= ENOUGH_RECORDS
+    for match in PLAUSIBLE.finditer(tail):
+        offset, size = RECORD.unpack_from(tail, match.start())
+        leads_to_the_end = match.start() + RECORD.size + size == len(tail) - RECORD.size
+        if leads_to_the_end and offset + size == pages_at:
+            return True
+    return False
 
 
-def _tail_proves(source: Source) -> bool:
-    return parse_tail(source.read(source.size - TAIL, TAIL))
+def _tail_proves(source: Source, pages_at: int | None) -> bool:
+    if pages_at is None:
+        return False
+    return parse_tail(source.read(source.size - TAIL, TAIL), pages_at)
 
 
 def _records(source: Source) -> Iterator[Record]:
     at = HEADER_SIZE
-    for _ in range(MOST_RECORDS):
-        if at + RECORD.size > source.size:
-            return
+    while at + RECORD.size <= source.size:
         offset, size = RECORD.unpack(source.read(at, RECORD.size))
         record = Record(at + RECORD.size, offset, size)
         if offset < 0 or not 0 < size < LARGEST_RECORD or record.end > source.size:

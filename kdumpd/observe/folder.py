@@ -44,8 +44,18 @@ class Folder:
 
     fd: int
     path: bytes
-    trusted: bool
+    distrust: str  # which folder on the path others can change, and why; empty for none
     owner: int  # the machine's owner: of the root folder, 0 on a real machine
+
+    @property
+    def trusted(self) -> bool:
+        """Whether nobody but the machine's owner can change what lies on its path."""
+        return not self.distrust
+
+    @property
+    def filesystem(self) -> int:
+        """The id of the file system that it lies on (statfs(2)), the same at every mount."""
+        return os.statvfs(self.fd).f_fsid
 
     @property
     def name(self) -> bytes:
@@ -86,7 +96,7 @@ class Folder:
             yield Folder(
                 fd=fd,
                 path=_join(self.path, name),
-                trusted=self.trusted and _trusted(status, self.owner),
+                distrust=self.distrust or _distrust(status, self.owner, _join(self.path, name)),
                 owner=self.owner,
             )
         finally:
@@ -116,7 +126,7 @@ def open_crash_folder(root: Path, path: bytes, on_folder: OnFolder) -> Iterator[
     fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         owner = os.fstat(fd).st_uid
-        trusted = True
+        distrust, done = "", b""
         for name in filter(None, path.split(b"/")):
             below = _open_below(fd, name, path, on_folder)
             if below is None:
@@ -124,9 +134,10 @@ def open_crash_folder(root: Path, path: bytes, on_folder: OnFolder) -> Iterator[
                 return
             os.close(fd)
             fd = below
-            trusted = trusted and _trusted(os.fstat(fd), owner)
+            done = _join(done, name)
+            distrust = distrust or _distrust(os.fstat(fd), owner, done)
         on_folder(fd)
-        yield Folder(fd=fd, path=path, trusted=trusted, owner=owner)
+        yield Folder(fd=fd, path=path, distrust=distrust, owner=owner)
     finally:
         os.close(fd)
 
@@ -144,10 +155,14 @@ def untrusted_reason(stamp: FileStamp, owner: int) -> str:
     return ""
 
 
-def _trusted(status: os.stat_result, owner: int) -> bool:
+def _distrust(status: os.stat_result, owner: int, path: bytes) -> str:
+    if status.st_uid != owner:
+        return f"'{shown(path)}' belongs to uid {status.st_uid}, not to uid {owner}"
     # In a sticky folder nobody but the owner can rename or replace the owner's entries.
-    writable = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
-    return status.st_uid == owner and not writable
+    if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+        mode = stat.S_IMODE(status.st_mode)
+        return f"'{shown(path)}' is writable by others than its owner (mode {mode:04o})"
+    return ""
 
 
 def _open_below(fd: int, name: bytes, path: bytes, on_folder: OnFolder) -> int | None:

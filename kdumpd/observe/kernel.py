@@ -4,6 +4,7 @@
 import errno
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from kdumpd.model.crashkernel import crashkernel_parameter
@@ -18,7 +19,7 @@ BOOT_ID = ("proc/sys/kernel/random/boot_id",)
 RELEASE = ("proc/sys/kernel/osrelease",)
 
 LONGEST = 1 << 16  # bytes; COMMAND_LINE_SIZE is 2048 on x86 and 4096 on s390
-MOST_DIGITS = 20  # of 2^64
+MOST_DIGITS, LARGEST = 20, (1 << 64) - 1  # sizes in bytes are 64 bits wide
 BUSY_RETRIES = 5  # crash_size takes a lock that a kexec load holds: EBUSY until it is done
 BUSY_PAUSE = 0.1
 
@@ -32,6 +33,8 @@ class KernelReader:
 
     def read(self) -> KernelFacts:
         """Return what the kernel says about its crash kernel; what it does not say is None."""
+        if not any(self._find(names) for names in (CMDLINE, BOOT_ID, RELEASE)):
+            return absent_kernel(self._root)
         crash_loaded = self._number(CRASH_LOADED)
         reserved = self._number(CRASH_SIZE)
         supported = crash_loaded is not None or reserved is not None or bool(self._problems)
@@ -52,7 +55,7 @@ class KernelReader:
         path, content = found
         if content is None:
             return None
-        if not content.isdigit() or len(content) > MOST_DIGITS:
+        if not content.isdigit() or len(content) > MOST_DIGITS or int(content) > LARGEST:
             self._problems.append(f"'{path}' holds no number but '{printable(content[:40])}'")
             return None
         return int(content)
@@ -81,6 +84,12 @@ class KernelReader:
 def read_kernel_facts(root: Path) -> KernelFacts:
     """Return what the kernel below `root` says about its crash kernel; sizes in bytes."""
     return KernelReader(root).read()
+
+
+def absent_kernel(root: Path) -> KernelFacts:
+    """Return the facts where no kernel runs, as below a mounted image."""
+    absent = unread_kernel(f"no kernel runs below '{root}'")
+    return replace(absent, present=False, supported=False)
 
 
 def unread_kernel(problem: str) -> KernelFacts:

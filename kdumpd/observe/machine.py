@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from kdumpd.model.capture import Sighting
 from kdumpd.model.readiness import FolderFacts, KernelFacts
@@ -27,6 +28,26 @@ def clock() -> float:
 
 
 Known = Mapping[bytes, Sighting]
+
+
+class Watcher(Protocol):
+    """Somebody who watches the folders that a look comes across."""
+
+    def folder(self, fd: int) -> None:
+        """Watch an open folder."""
+
+    def forget_others(self) -> None:
+        """Watch no folder any more that the look which ends now has not come across."""
+
+
+class Unwatched:
+    """Nobody watches: there will be one look."""
+
+    def folder(self, fd: int) -> None:
+        """Do nothing."""
+
+    def forget_others(self) -> None:
+        """Do nothing."""
 
 
 class FolderObserver:
@@ -52,6 +73,11 @@ class FolderObserver:
         self._known = {sighting.directory: sighting for sighting in folder.sightings}
         return folder
 
+    @property
+    def busy(self) -> bool:
+        """Whether a look is still under way that nobody waits for."""
+        return self._thread.busy
+
     def _read(self) -> CrashFolder:
         return read_crash_folder(self._root, self._path, self._known, self._on_folder)
 
@@ -60,13 +86,16 @@ class Machine:
     """The machine below one root, looked at once, or whenever `again` is set."""
 
     def __init__(
-        self, root: Path, folders: tuple[bytes, ...], again: asyncio.Event, on_folder: OnFolder
+        self, root: Path, folders: tuple[bytes, ...], again: asyncio.Event, watcher: Watcher
     ) -> None:
         self._root = root
+        self._watcher = watcher
         self._kernel = PatientThread[KernelFacts](LOOK_PATIENCE, self.look_again)
         self._again = again
         self._looks = 0
-        self._folders = [FolderObserver(root, path, on_folder, self.look_again) for path in folders]
+        self._folders = [
+            FolderObserver(root, path, watcher.folder, self.look_again) for path in folders
+        ]
 
     def look_again(self) -> int:
         """Ask for another look, and return its number; many calls during one look make one more."""
@@ -78,6 +107,8 @@ class Machine:
         self._looks += 1
         number = self._looks
         folders = await asyncio.gather(*(folder.look() for folder in self._folders))
+        if not any(folder.busy for folder in self._folders):
+            self._watcher.forget_others()
         return Observation(
             number=number,
             at=datetime.now(UTC),

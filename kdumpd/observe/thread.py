@@ -42,6 +42,11 @@ class PatientThread(Generic[T]):
         self._under_way = None
         return future.result()
 
+    @property
+    def busy(self) -> bool:
+        """Whether work is under way."""
+        return self._under_way is not None
+
     def _late(self, _: asyncio.Future[T]) -> None:
         self._on_late()
 

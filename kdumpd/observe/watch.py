@@ -42,6 +42,7 @@ class Watch:
         self._manager = pyinotify.WatchManager()
         self._watched: set[tuple[int, int]] = set()  # device and inode
         self._identities: dict[int, tuple[int, int]] = {}  # by watch descriptor
+        self._seen: set[tuple[int, int]] = set()  # in the look that is under way
         self._exhausted = False
         self._open = True
 
@@ -52,6 +53,7 @@ class Watch:
         """
         status = os.fstat(fd)
         identity = status.st_dev, status.st_ino
+        self._seen.add(identity)
         full = len(self._watched) >= MOST_WATCHES
         if identity in self._watched or full or not self._open:
             return
@@ -64,6 +66,14 @@ class Watch:
             return
         self._identities.update(dict.fromkeys(added.values(), identity))
         self._watched.add(identity)
+
+    def forget_others(self) -> None:
+        """End the watches on folders that the look which ends now has not seen."""
+        gone = {wd for wd, identity in self._identities.items() if identity not in self._seen}
+        self._seen.clear()
+        for wd in gone:
+            self._watched.discard(self._identities.pop(wd))
+            self._manager.rm_watch(wd)
 
     @contextlib.contextmanager
     def attached(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:

@@ -214,7 +214,7 @@ def test_known_from_the_ledger() -> None:
 
 def test_a_copy_is_the_same_capture(watched: Watched) -> None:
     watched.look(capture())
-    for directory in (b"/var/crash/AAA", b"/var/crash/zzz"):
+    for directory in (b"/var/crash/1", b"/var/crash/3"):
         assert watched.look(capture(), capture(directory=directory), after=1) == []
         assert watched.only.directory == DIRECTORY
 
@@ -472,6 +472,13 @@ def test_a_boot_without_an_id() -> None:
     assert watched.state.verdict is not None
     (event,) = watched.look(after=60)
     assert event.kind is EventKind.BOOT_VALIDATED
+
+
+def test_a_boot_that_loses_its_id_for_a_while() -> None:
+    watched = Watched()
+    watched.look()
+    assert watched.look(after=60, kernel=replace(KERNEL, boot_id="")) == []
+    assert watched.look(after=60) == []
 
 
 def test_readiness_changes(watched: Watched) -> None:

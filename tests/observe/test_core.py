@@ -410,6 +410,17 @@ def test_hostile_texts_are_escaped() -> None:
     assert facts.host == r"\x1b[2Jhost"
     assert facts.kernel_release == r"6.1\x07"
     assert facts.architecture == r"x86\x0d64"
+    # Of a 32-bit kernel there is no other word on its release than that of the header.
+    assert facts_of(kdump(Crash(release="6.1\x07"), wide=False)).kernel_release == r"6.1\x07"
+
+
+def test_a_flattened_elf_core_of_more_records_than_are_kept() -> None:
+    """The program headers are written twice: at first as zeros, in the end as they are."""
+    core = flattened_elf(Crash(pages=(page(0),) * 200), buffer=BLOCK)
+    assert facts_of(core).complete
+    cut = facts_of(core[: core.index(page(0)) + 150 * (BLOCK + 16)])
+    assert not cut.complete
+    assert cut.kernel_release == Crash().release
 
 
 EXTREMES = [0, 1, 0x7F, 0x80, 0xFF]

@@ -299,6 +299,7 @@ REPLACEMENTS: dict[str, Callable[[Path], object]] = {
     "file": lambda path: path.write_bytes(b"another"),
     "link": link_to_another,
     "link to itself": lambda path: path.symlink_to(path.name),
+    "link to where it went": lambda path: path.symlink_to("moved"),
     "hard link": hard_link,
     "fifo": os.mkfifo,
     "folder": Path.mkdir,

@@ -72,6 +72,13 @@ def test_vmcoreinfo_that_cannot_be(offset: int, size: int) -> None:
         read_kdump_vmcoreinfo(source, read_kdump_header(source))
 
 
+def test_vmcoreinfo_longer_than_any() -> None:
+    """It is within the file, and yet not read."""
+    core = changed(kdump(Crash()), "<QQ", VMCOREINFO_AT, 0, (1 << 20) + 1).ljust(1 << 21, b"\0")
+    with source_of(core) as source, pytest.raises(CoreError, match="claims"):
+        read_kdump_vmcoreinfo(source, read_kdump_header(source))
+
+
 @pytest.mark.parametrize("at", [SUB_BLOCKS_AT, BITMAP_BLOCKS_AT])
 def test_block_counts_that_cannot_be(at: int) -> None:
     core = changed(kdump(Crash()), "<I", at, 0xFFFFFFFF)

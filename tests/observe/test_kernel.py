@@ -101,6 +101,15 @@ def test_unreadable(machine: Machine, name: str) -> None:
     assert facts.supported
 
 
+def test_a_kernel_that_cannot_be_understood(machine: Machine) -> None:
+    """It has the files: what is wrong is not that it has no kexec."""
+    for name in OLD:
+        machine.write(name, "?\n")
+    facts = read_kernel_facts(machine.root)
+    assert facts.supported
+    assert len(facts.problems) == 2
+
+
 @pytest.mark.parametrize("name", FILES.keys() - set(OLD))
 def test_missing(machine: Machine, name: str) -> None:
     (machine.root / name).unlink()
