@@ -36,6 +36,7 @@ log = logging.getLogger("kdumpd")
 BUS_NAME = "org.kdumpd1"
 STATE_DIR = Path("/var/lib/kdumpd")
 LEDGER = "ledger.sqlite"
+RETRY_SECONDS = 5.0  # while the ledger cannot be written
 EXIT_FAILURE = 1
 EXIT_USAGE, EXIT_IO = 64, 74  # sysexits.h
 EXIT_STATUS = {
@@ -119,7 +120,10 @@ class Daemon:
         self._failing = problem is not None
 
     def _due(self) -> float | None:
-        return next_look(self._state, clock(), self._parts.patience)
+        due = next_look(self._state, clock(), self._parts.patience)
+        if self._failing:
+            return RETRY_SECONDS if due is None else min(due, RETRY_SECONDS)
+        return due
 
 
 class StopError(Exception):

@@ -63,7 +63,15 @@ class LedgerError(OSError):
 
 
 class ForeignLedgerError(LedgerError):
-    """The ledger is a newer kdumpd's, or one that runs now: it is left alone."""
+    """The ledger belongs to another kdumpd: it is left alone."""
+
+
+class NewerLedgerError(ForeignLedgerError):
+    """A newer kdumpd wrote the ledger."""
+
+
+class BusyLedgerError(ForeignLedgerError):
+    """Another kdumpd has the ledger open."""
 
 
 class Ledger:
@@ -156,7 +164,7 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
         return _open(path)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            raise ForeignLedgerError(f"'{path}' is in use: another kdumpd runs") from error
+            raise BusyLedgerError(f"'{path}' is in use: another kdumpd runs") from error
         if _is_of_the_machine(error):
             raise LedgerError(f"'{path}' cannot be opened: {error}") from error
         damage = shown(str(error).encode("utf-8", "surrogateescape"))
@@ -201,7 +209,7 @@ def _open_database(database: str, path: Path) -> sqlite3.Connection:
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
-        raise ForeignLedgerError(f"'{path}' is from a newer kdumpd (its version is {version})")
+        raise NewerLedgerError(f"'{path}' is from a newer kdumpd (its version is {version})")
     if version != VERSION:
         connection.execute(f"PRAGMA user_version = {VERSION}")
 

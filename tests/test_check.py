@@ -114,5 +114,24 @@ async def test_mistaken_configuration_is_named_and_the_rest_stands(machine: Mach
 
 async def test_root_that_is_no_folder() -> None:
     status, _, words = await check(Path("/nowhere"))
-    assert status == 2
+    assert status == 64
     assert "'/nowhere' is no folder" in words
+
+
+async def test_folder_without_a_kernel_is_no_broken_machine(tmp_path: Path) -> None:
+    (tmp_path / "var/crash").mkdir(parents=True)
+    status, out, words = await check(tmp_path)
+    assert (status, words) == (3, "")
+    assert f"no kernel runs below '{tmp_path}' [kernel-absent]" in out
+    assert "kernel-unreadable" not in out
+
+
+async def test_verdict_that_cannot_be_printed_is_no_verdict(machine: Machine) -> None:
+    script = f'exec "{sys.executable}" -m kdumpd.daemon --check --root "{machine.root}" >/dev/full'
+    process = await asyncio.create_subprocess_exec("sh", "-c", script, stderr=PIPE)
+    async with asyncio.timeout(20):
+        _, words = await process.communicate()
+    assert (process.returncode, words) == (
+        74,
+        b"kdumpd: cannot print: No space left on device\n",
+    )

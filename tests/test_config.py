@@ -183,14 +183,22 @@ def test_what_is_said(tmp_path: Path, line: str, said: str) -> None:
     assert said in problem
 
 
-@pytest.mark.parametrize("section", ["", "[Daemon]\n", "[manager]\n", "[]\n", "[Manager ]\n"])
-def test_a_key_of_another_section(tmp_path: Path, section: str) -> None:
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("", "'SettleSec=' stands before any section"),
+        ("[Daemon]\n", "unknown key 'SettleSec' in section [Daemon]"),
+        ("[manager]\n", "unknown key 'SettleSec' in section [manager]"),
+        ("[Manager ]\n", "unknown key 'SettleSec' in section [Manager ]"),
+    ],
+)
+def test_a_key_of_another_section(tmp_path: Path, section: str, said: str) -> None:
     path = tmp_path / "kdumpd.conf"
     path.write_text(f"{section}SettleSec=5\n")
     configuration = read_configuration(tmp_path, path)
     assert configuration.settings == Settings()
     (problem,) = configuration.problems
-    assert "unknown key 'SettleSec'" in problem
+    assert said in problem
 
 
 def test_all_problems_are_told(tmp_path: Path) -> None:

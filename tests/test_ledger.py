@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdumpd.ledger import Ledger, LedgerError, NewerLedgerError
+from kdumpd.ledger import ForeignLedgerError, Ledger, LedgerError
 from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.event import Event, capture_event
 from kdumpd.model.state import State, Verdict
@@ -385,7 +385,7 @@ REFUSED = {18, *range(60, 64)}
 
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), in_schema=st.booleans())
 @settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_a_flipped_bit(path: Path, at: float, bit: int, *, in_schema: bool) -> None:
     """The ledger opens as it was, or as a new one; it never stops the daemon for good."""
@@ -412,11 +412,25 @@ async def test_a_newer_version(path: Path) -> None:
     await keep(path, crash(1))
     change("PRAGMA user_version = 2")(path)
     content = content_of(path)
-    with pytest.raises(NewerLedgerError, match=r"ledger\.sqlite' is from a newer kdumpd .* 2"):
+    with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is from a newer kdumpd .* 2"):
         async with opened(path):
             pass
     assert content_of(path) == content
     assert aside(path) == []
+
+
+async def test_a_ledger_in_use(path: Path) -> None:
+    """It is another daemon's: neither is moved aside, nor does a second one tell all again."""
+    async with opened(path) as ledger:
+        await ledger.record(State(), state_of(crash(1)), events_of(crash(1)))
+        with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is in use"):
+            async with opened(path):
+                pass
+        await ledger.record(state_of(crash(1)), state_of(crash(1), crash(2)), ())
+        assert await ledger.load() == state_of(crash(1), crash(2))
+    assert aside(path) == []
+    async with opened(path) as ledger:
+        assert await ledger.load() == state_of(crash(1), crash(2))
 
 
 async def test_a_folder_in_its_place(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -47,6 +47,9 @@ class Service:
         self._interfaces = interfaces
         self._state = state
         self._captures = exported_captures(state)
+        self._objects: dict[str, dict[str, Properties]] | None = (
+            None  # once built, till they change
+        )
         self._look = look
         self._shown = asyncio.Event()
         self._methods: Mapping[tuple[str, str], Method] = {
@@ -80,6 +83,7 @@ class Service:
         """Take the state over, and announce what differs from the one before."""
         before, self._state = self._state, state
         captures_before, self._captures = self._captures, exported_captures(state)
+        self._objects = None
         self._shown.set()
         for signal in self._capture_changes(captures_before, self._captures):
             await self._connection.emit(signal)
@@ -155,11 +159,12 @@ class Service:
         return Reply()
 
     async def _get_managed_objects(self, _: Call) -> Reply:
-        objects = {
-            capture_path(id_): self._capture_interfaces(capture)
-            for id_, capture in self._captures.items()
-        }
-        return Reply("a{oa{sa{sv}}}", (objects,))
+        if self._objects is None:
+            self._objects = {
+                capture_path(id_): self._capture_interfaces(capture)
+                for id_, capture in self._captures.items()
+            }
+        return Reply("a{oa{sa{sv}}}", (self._objects,))
 
     async def _get(self, call: Call) -> Reply:
         interface, name = call.body

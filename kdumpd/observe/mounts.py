@@ -20,7 +20,8 @@ def read_mounted_names(fd: int) -> frozenset[bytes]:
         return frozenset()
     inside = folder.rstrip(b"/") + b"/"
     below = (point for point in parse_mount_points(table) if point.startswith(inside))
-    return frozenset(point.removeprefix(inside).partition(b"/")[0] for point in below)
+    names = (point.removeprefix(inside) for point in below)
+    return frozenset(name for name in names if b"/" not in name)
 
 
 def parse_mount_points(table: bytes) -> Iterator[bytes]:

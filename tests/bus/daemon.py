@@ -27,6 +27,7 @@ class Setup:
     state: Path
     bus: str
     settle: float = 0.5
+    folders: Sequence[str] = ()
     prefix: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -109,7 +110,8 @@ async def started(setup: Setup) -> AsyncIterator[Kdumpd]:
         manager.settimeout(0)
         manager.bind(f"\0{name}")
         config = Path(work) / "kdumpd.conf"
-        config.write_text(f"[Manager]\nSettleSec={setup.settle:g}s\n")
+        folders = "".join(f"CrashDirectories={folder}\n" for folder in setup.folders)
+        config.write_text(f"[Manager]\nSettleSec={setup.settle:g}s\n{folders}")
         log = Path(work) / "log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(

@@ -16,6 +16,7 @@ from tests.cores import Crash, elf, flattened, kdump
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
 from tests.services.journal import Journal
 from tests.services.namespace import needs_root
+from tests.services.process import output
 
 pytestmark = pytest.mark.bus
 
@@ -26,6 +27,13 @@ FOREVER = 600.0  # seconds to settle, for what must not happen by waiting
 MANY = 300
 
 Properties = dict[str, Any]
+
+
+async def until_settled(client: DbusNextClient) -> None:
+    """Return once nothing counts as being written any more."""
+    async with asyncio.timeout(20):
+        while (await client.manager())["Settling"]:  # noqa: ASYNC110  # asked as a user would
+            await asyncio.sleep(0.1)
 
 
 async def only(client: DbusNextClient) -> Properties:
@@ -227,3 +235,79 @@ async def test_what_a_stranger_put_there_is_listed_unread(machine: Machine, setu
         assert {capture["State"] for capture in captures} == {"unreadable"}
         assert not any(capture["Trusted"] for capture in captures)
         assert all("contents not read" in capture["Problem"] for capture in captures)
+
+
+async def test_incomplete_copies_settle_for_good(machine: Machine, setup: Setup) -> None:
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        core = flattened(Crash())
+        machine.kdump_tools("202611230113", core[:-16])
+        machine.kdump_tools("202611230114", core[:-32])
+        await client.wait_for(1, "InterfacesAdded")
+        await until_settled(client)
+        (machine.crash / "touched").touch()
+        await client.call("org.kdumpd1.Manager", "Rescan")
+        assert (await client.manager())["Settling"] == 0
+        assert len(await client.captures()) == 1
+
+
+async def test_folder_that_is_watched_no_more_is_not_vouched_for(
+    machine: Machine, setup: Setup
+) -> None:
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        assert len(await client.captures()) == 1
+    other = replace(setup, folders=("/srv/crash",))
+    async with running(other), dbus_next_client(setup.bus) as client:
+        assert not await client.captures()
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        assert len(await client.captures()) == 1
+
+
+async def test_trust_that_is_lost_leaves_what_is_known(machine: Machine, setup: Setup) -> None:
+    path = machine.kdump_tools("202611230113", flattened(Crash()))
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        before = await only(client)
+        path.chmod(0o666)
+        await client.call("org.kdumpd1.Manager", "Rescan")
+        await until_settled(client)
+        after = await only(client)
+        assert (after["State"], after["Trusted"]) == ("unreadable", False)
+        for name in ("Id", "KernelRelease", "CrashedAt", "BuildId", "FoundAt"):
+            assert after[name] == before[name]
+
+
+@needs_root
+async def test_stranger_raises_no_alarm_and_is_forgotten(
+    machine: Machine, setup: Setup, journal: Journal
+) -> None:
+    setup = replace(setup, prefix=journal.prefix)
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        folder = machine.crash / "202611230113"
+        folder.mkdir()
+        (folder / "dump.202611230113").write_bytes(b"")
+        await asyncio.to_thread(os.chown, folder, 65534, 65534)
+        await client.wait_for(1, "InterfacesAdded")
+        (entry,) = await journal.wait_for(1, INCOMPLETE)
+        assert entry["PRIORITY"] == "4"
+        assert "anybody could have put it there" in entry["MESSAGE"]
+        shutil.rmtree(folder)
+        await client.wait_for(1, "InterfacesRemoved")
+        assert not await client.captures()
+
+
+@needs_root
+async def test_crash_folder_on_a_file_system_that_is_not_mounted(
+    machine: Machine, setup: Setup, journal: Journal
+) -> None:
+    """Another file system over the folder hides its captures: they are not gone."""
+    setup = replace(setup, prefix=journal.prefix)
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        inside = (*journal.prefix, "mount", "-t", "tmpfs", "tmpfs", str(machine.crash))
+        await output(*inside)
+        for _ in range(4):
+            await asyncio.sleep(setup.settle)
+            await client.call("org.kdumpd1.Manager", "Rescan")
+        assert (await only(client))["State"] == "complete"
+        await output(*journal.prefix, "umount", str(machine.crash))
+    assert not await journal.entries(GONE)

@@ -16,7 +16,7 @@ from tests.cores import Crash, flattened
 from tests.services.busctl import Busctl
 from tests.services.dbus_next import dbus_next_client
 from tests.services.journal import Journal
-from tests.services.message_bus import Bus
+from tests.services.message_bus import Broker, Bus, private_bus
 from tests.services.namespace import needs_root
 
 pytestmark = pytest.mark.bus
@@ -78,6 +78,20 @@ async def test_second_daemon_leaves_the_first_alone(setup: Setup, tmp_path: Path
         assert await end_of(second) == 1
         assert "the name org.kdumpd1 is taken" in second.log
         assert not (tmp_path / "other").exists()
+
+
+async def test_ledger_in_use_is_left_alone(machine: Machine, setup: Setup, tmp_path: Path) -> None:
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    (tmp_path / "other").mkdir()
+    async with (
+        running(setup),
+        private_bus(tmp_path / "other", Broker.DBUS_DAEMON) as other,
+        started(replace(setup, bus=other.address)) as second,
+    ):
+        assert await end_of(second) == 1
+        assert f"'{setup.ledger}' is in use: another kdumpd runs" in second.log
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        assert len(await client.captures()) == 1
 
 
 async def test_loss_of_the_bus_ends_it_with_an_error(setup: Setup, bus: Bus) -> None:

@@ -146,7 +146,7 @@ async def test_no_captures(machine: Machine, tmp_path: Path, bus: Bus) -> None:
 async def test_no_daemon(bus: Bus) -> None:
     status = await kdumpdctl("--bus", bus.address)
     assert (status.status, status.out) == (1, "")
-    assert "kdumpd does not run on this bus" in status.words
+    assert status.words == f"kdumpd does not run on the bus '{bus.address}'.\n"
 
 
 @pytest.mark.parametrize(
@@ -169,6 +169,14 @@ async def test_no_bus(bus: str, words: str) -> None:
 async def test_wrong_command_line() -> None:
     assert (await kdumpdctl("explode")).status == 2
     assert (await kdumpdctl("--json=yaml")).status == 2
+
+
+async def test_full_disk_behind_a_redirection_is_one_sentence(address: str) -> None:
+    script = f'exec "{sys.executable}" -m kdumpd.client.cli list --bus "{address}" >/dev/full'
+    process = await asyncio.create_subprocess_exec("sh", "-c", script, stderr=PIPE)
+    async with asyncio.timeout(20):
+        _, words = await process.communicate()
+    assert (process.returncode, words) == (1, b"cannot print: No space left on device\n")
 
 
 async def test_help_documents_exit_status() -> None:

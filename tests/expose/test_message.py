@@ -42,7 +42,7 @@ CHANGED = (
             EventKind.CAPTURE_INCOMPLETE,
             {"core": "/c/dump.1", "directory": "/c", "state": "incomplete", "problem": "is empty"},
             2,
-            "A kernel crashed: the dump /c/dump.1 is incomplete (is empty)",
+            "A kernel crashed: the dump /c/dump.1 is incomplete: it is empty",
         ),
         (
             EventKind.CAPTURE_INCOMPLETE,
@@ -52,9 +52,15 @@ CHANGED = (
         ),
         (
             EventKind.CAPTURE_INCOMPLETE,
-            {"directory": "/c\x1b[31m", "state": "unreadable", "problem": "no"},
+            {"core": "/c\x1b[31m", "directory": "/", "state": "unreadable", "problem": "is none"},
             2,
-            r"A kernel crashed: /c\x1b[31m cannot be judged (no)",
+            r"A kernel crashed: the dump /c\x1b[31m cannot be judged: it is none",
+        ),
+        (
+            EventKind.CAPTURE_INCOMPLETE,
+            {"directory": "/c", "state": "unreadable", "problem": "it's not", "suspect": "yes"},
+            4,
+            "What may be a capture is in /c, but anybody could have put it there: it's not",
         ),
         (
             EventKind.CAPTURE_GONE,

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import CaptureState, CoreFacts, Format, Sighting, capture_from, capture_id
+from kdumpd.model.capture import (
+    CaptureState,
+    CoreFacts,
+    FileStamp,
+    Format,
+    Sighting,
+    capture_from,
+    capture_id,
+)
 from tests.model.looks import CUT, DIRECTORY, FACTS, START, STUMP, capture, distrusted, stamp
 
 
@@ -71,6 +79,33 @@ def test_world_readable(core: int, dmesg: int, *, readable: bool) -> None:
         dmesg=stamp(b"dmesg", mode=0o100000 | dmesg),
     )
     assert capture_from(sighting, START).world_readable is readable
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        stamp(b"vmcore", mode=0o120777),  # a link
+        stamp(b"vmcore", mode=0o040755),
+        stamp(b"vmcore", mode=0o100644, size=0),
+    ],
+)
+def test_nothing_in_it_is_readable(file: FileStamp) -> None:
+    assert not capture_from(replace(capture(), core=file), START).world_readable
+
+
+def test_what_was_known_of_it() -> None:
+    """It stays known when its file can be written by others now: what died has not changed."""
+    known = capture_from(capture(), START)
+    changed = capture_from(distrusted(capture()), START, known)
+    assert changed.state is CaptureState.UNREADABLE
+    assert not changed.trusted
+    assert changed.problem == "belongs to uid 1000"
+    assert (changed.host, changed.kernel_release) == (FACTS.host, FACTS.kernel_release)
+    assert (changed.architecture, changed.build_id) == (FACTS.architecture, FACTS.build_id)
+    assert (changed.format, changed.compression) == (FACTS.format, FACTS.compression)
+    assert changed.crashed_at == FACTS.crashed_at
+    # What is read and trusted counts, also where it is less.
+    assert capture_from(capture(STUMP), START, known).kernel_release == ""
 
 
 def test_problem() -> None:

@@ -32,6 +32,11 @@ def kernel(**values: object) -> MachineFacts:
 # Each rule fires on what breaks exactly it.
 TABLE = [
     (machine(), [], Readiness.READY),
+    (
+        machine(replace(UNSUPPORTED, present=False, problems=("no kernel runs here",))),
+        ["kernel-absent"],
+        Readiness.UNSUPPORTED,
+    ),
     (machine(UNSUPPORTED), ["kexec-unsupported"], Readiness.UNSUPPORTED),
     (kernel(problems=("a",)), ["kernel-unreadable"], Readiness.NOT_READY),
     (kernel(problems=("a", "b")), ["kernel-unreadable"] * 2, Readiness.NOT_READY),
@@ -112,6 +117,7 @@ def test_severities() -> None:
         finding.code: finding.severity for facts, _, _ in TABLE for finding in find(facts)
     }
     assert severities == {
+        "kernel-absent": Severity.FATAL,
         "kexec-unsupported": Severity.FATAL,
         "kernel-unreadable": Severity.FATAL,
         "reservation-missing": Severity.FATAL,

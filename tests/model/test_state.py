@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.capture import CaptureState, CoreFacts, Sighting, capture_id
@@ -26,6 +26,7 @@ from tests.model.looks import (
     capture,
     distrusted,
     of_another_crash,
+    stamp,
 )
 
 SETTLE = PATIENCE.settle
@@ -380,12 +381,46 @@ def test_a_missing_crash_folder_has_no_captures(watched: Watched) -> None:
 
 
 def test_a_folder_that_is_watched_no_more(watched: Watched) -> None:
+    """What lies in it is not known any more; that is no news of any crash."""
     watched.look(capture())
+    other = CrashFolder(facts=FolderFacts(path=b"/var/cra", present=True))
+    assert watched.look_at(other, after=SETTLE) == []
+    assert watched.listed == ()
+
+
+def test_another_file_system_in_its_place(watched: Watched) -> None:
+    """Nothing is gone of what lies on one that is not mounted now."""
+    facts = FolderFacts(path=CRASH, present=True)
+    on_disk = replace(capture(), filesystem=4711)
+    watched.look_at(CrashFolder(facts=facts, sightings=(on_disk,), filesystem=4711))
     for _ in range(2):
-        watched.look_at(
-            CrashFolder(facts=FolderFacts(path=b"/var/cra", present=True)), after=SETTLE
-        )
-    assert watched.only.state is CaptureState.COMPLETE
+        assert watched.look_at(CrashFolder(facts=facts, filesystem=1), after=SETTLE) == []
+    assert watched.only == as_listed(on_disk)
+    assert watched.state.missing == {}
+    for _ in range(2):
+        watched.look_at(CrashFolder(facts=facts, filesystem=4711), after=SETTLE)
+    assert watched.only.state is CaptureState.GONE
+
+
+def test_what_a_stranger_put_there_is_forgotten(watched: Watched) -> None:
+    """Else he could fill the list for ever."""
+    theirs = distrusted(capture())
+    watched.look(theirs)
+    watched.look(theirs, after=SETTLE)
+    assert len(watched.listed) == 1
+    assert watched.look(after=1) == []
+    assert watched.look(after=SETTLE) == []
+    assert watched.listed == ()
+
+
+def test_gone_is_readable_by_nobody(watched: Watched) -> None:
+    core = stamp(b"dump.202611230113", mode=0o100644)
+    watched.look(replace(capture(), core=core))
+    assert watched.only.world_readable
+    watched.look(after=1)
+    watched.look(after=SETTLE)
+    assert watched.only.state is CaptureState.GONE
+    assert not watched.only.world_readable
 
 
 def test_settling_is_not_missing(watched: Watched) -> None:
@@ -554,6 +589,7 @@ def folders(draw: st.DrawFn) -> tuple[CrashFolder, ...]:
                 if directory.startswith(path) and draw(st.booleans())
             ),
             listed=draw(st.sampled_from([True, True, False])),
+            filesystem=draw(st.sampled_from([None, 0, 0, 1])),
             unread=draw(st.frozensets(st.sampled_from(DIRECTORIES), max_size=1)),
         )
         for path in (CRASH, b"/srv/crash")
@@ -562,7 +598,7 @@ def folders(draw: st.DrawFn) -> tuple[CrashFolder, ...]:
 
 LOOKS = st.lists(
     st.tuples(folders(), st.sampled_from([0.0, 1.0, SETTLE / 2, SETTLE, 10 * SETTLE])),
-    max_size=12,
+    max_size=10,
 )
 
 
@@ -597,6 +633,7 @@ def test_any_looks(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
 
 
 @given(looks=LOOKS)
+@settings(max_examples=50)
 def test_any_events(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
     """An id that is told again, of a capture that was away, is of the same happening."""
     watched = Watched()
@@ -610,6 +647,7 @@ def test_any_events(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
 
 
 @given(looks=LOOKS)
+@settings(max_examples=50)
 def test_what_stays_is_listed_in_the_end(
     looks: list[tuple[tuple[CrashFolder, ...], float]],
 ) -> None:

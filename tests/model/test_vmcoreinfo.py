@@ -82,6 +82,13 @@ def test_values_are_safe_to_show() -> None:
     assert info.build_id == "a=b"
 
 
+def test_values_are_short() -> None:
+    """They go into journals and onto the bus."""
+    info = parse_vmcoreinfo(b"OSRELEASE=" + b"6" * 5000 + b"\nBUILD-ID=" + b"a" * 5000 + b"\n")
+    assert info.kernel_release == "6" * 128
+    assert info.build_id == "a" * 128
+
+
 @given(note=st.binary(max_size=200))
 def test_any_note(note: bytes) -> None:
     info = parse_vmcoreinfo(b"OSRELEASE=6.1\n" + note)

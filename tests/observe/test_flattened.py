@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.observe.flattened import parse_tail, read_flattened
+from kdumpd.observe.flattened import Record, find_pages, parse_tail, read_flattened
 from kdumpd.observe.source import CoreError, FileSource
-from tests.cores import END, flat, record
+from tests.cores import BLOCK, END, Crash, Kdump, flat, kdump_records, page, record
 
 RECORDS = st.lists(
     st.tuples(st.integers(0, 100), st.binary(min_size=1, max_size=30)), min_size=1, max_size=20
@@ -76,24 +76,43 @@ def test_more_after_the_end_record(after: bytes) -> None:
         os.close(fd)
 
 
+def test_where_the_pages_begin() -> None:
+    """The first record behind the descriptors that are there by then."""
+    crash = Crash(pages=tuple(page(number) for number in range(20)))
+    layout = Kdump(crash, compressed=False)
+    records = [
+        Record(0, offset, len(data)) for offset, data in kdump_records(crash, compressed=False)
+    ]
+    assert find_pages(records, layout.descriptors_at) == layout.pages_at
+    small = [Record(0, offset, len(data)) for offset, data in layout.records(2 * BLOCK)]
+    assert len(small) > len(records)
+    assert find_pages(small, layout.descriptors_at) == layout.pages_at
+    assert find_pages(records[:5], layout.descriptors_at) is None
+    assert find_pages([], 0) is None
+
+
 def test_tail() -> None:
-    """What is looked at of a file of very many records."""
-    records = record(4096, b"a" * 100) + record(8192, b"b" * 50)
-    assert parse_tail(b"of a record before" + records + END)
-    assert parse_tail(b"\xff" * 100 + records + END)
-    assert not parse_tail(END)
-    assert not parse_tail(b"\xff" * 100)
-    assert not parse_tail(records)
-    assert not parse_tail(records + END[:-1])
-    assert not parse_tail(records + b"x" + END)
+    """Of a file of very many records: the last must be the last of the descriptors."""
+    before = b"of a record before"
+    records = record(10_000, b"a" * 100) + record(8_952, b"b" * 48)
+    assert parse_tail(before + records + END, 9_000)
+    assert parse_tail(b"\xff" * 100 + records + END, 9_000)
+    assert parse_tail(record(8_952, b"b" * 48) + END, 9_000)
+    for pages_at in (0, 8_952, 8_999, 9_001, 10_000, 10_100):
+        assert not parse_tail(before + records + END, pages_at)
+    assert not parse_tail(END, 9_000)
+    assert not parse_tail(b"\xff" * 100, 9_000)
+    assert not parse_tail(records, 9_000)
+    assert not parse_tail(records + END[:-1], 9_000)
+    assert not parse_tail(records + b"x" + END, 9_000)
 
 
 def test_a_tail_of_tiny_records() -> None:
-    """Kept for each of them is a number, not a list of all that follow."""
+    """They cost nothing that grows with their number by the square."""
     tail = record(4096, b"x") * 15_000 + END
     tracemalloc.start()
     try:
-        assert parse_tail(tail)
+        assert parse_tail(tail, 4097)
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:
         tracemalloc.stop()

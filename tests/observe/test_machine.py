@@ -7,7 +7,7 @@ import pytest
 
 from kdumpd.model.capture import CaptureState
 from kdumpd.observe.machine import Machine as Observed
-from kdumpd.observe.machine import clock
+from kdumpd.observe.machine import Unwatched, clock
 from tests.bus.machine import BOOT_ID, Machine
 from tests.cores import Crash, flattened
 
@@ -15,8 +15,18 @@ CRASH = b"/var/crash"
 LONG = 30.0
 
 
-def ignore(_: int) -> None:
-    pass
+class Watcher:
+    """What a look tells to those who watch folders."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+        self.forgot = 0
+
+    def folder(self, fd: int) -> None:
+        self.told.append(fd)
+
+    def forget_others(self) -> None:
+        self.forgot += 1
 
 
 @pytest.fixture
@@ -26,7 +36,7 @@ def again() -> asyncio.Event:
 
 @pytest.fixture
 def observed(machine: Machine, again: asyncio.Event) -> Observed:
-    return Observed(machine.root, (CRASH,), again, ignore)
+    return Observed(machine.root, (CRASH,), again, Unwatched())
 
 
 async def test_a_look(machine: Machine, observed: Observed) -> None:
@@ -63,7 +73,7 @@ async def test_several_folders(machine: Machine, again: asyncio.Event) -> None:
     machine.kdump_tools("202611230113", flattened(Crash()))
     (machine.root / "srv").symlink_to("var")
     paths = (b"/mnt/crash", b"/srv/crash", CRASH)
-    observed = Observed(machine.root, paths, again, ignore)
+    observed = Observed(machine.root, paths, again, Unwatched())
     missing, linked, there = (await observed.look()).folders
     assert not missing.facts.present
     assert "link" in linked.facts.problem
@@ -71,9 +81,14 @@ async def test_several_folders(machine: Machine, again: asyncio.Event) -> None:
 
 
 async def test_each_folder_is_told(machine: Machine, again: asyncio.Event) -> None:
-    told: list[int] = []
-    await Observed(machine.root, (CRASH, b"/srv/crash"), again, told.append).look()
-    assert len(told) == 2
+    watcher = Watcher()
+    observed = Observed(machine.root, (CRASH, b"/srv/crash"), again, watcher)
+    await observed.look()
+    assert len(watcher.told) == 2
+    assert watcher.forgot == 1
+    await observed.look()
+    assert len(watcher.told) == 4
+    assert watcher.forgot == 2
 
 
 async def test_look_again(observed: Observed, again: asyncio.Event) -> None:
@@ -111,23 +126,33 @@ async def test_observations(machine: Machine, observed: Observed, again: asyncio
 
 async def test_a_hint_during_a_look(machine: Machine, again: asyncio.Event) -> None:
     """It may be of something that the look has passed already."""
-    loop = asyncio.get_running_loop()
-    hints = [1]
-
-    def hint(_: int) -> None:
-        if hints:
-            hints.pop()
-            loop.call_soon_threadsafe(again.set)
-
-    observations = Observed(machine.root, (CRASH,), again, hint).observations(lambda: None)
+    observations = Observed(
+        machine.root, (CRASH,), again, HintOnce(asyncio.get_running_loop(), again)
+    ).observations(lambda: None)
     async with asyncio.timeout(LONG):
         assert (await anext(observations)).number == 1
         assert (await anext(observations)).number == 2
     await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
 
 
+class HintOnce:
+    """Gives a hint while the first look is under way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, again: asyncio.Event) -> None:
+        self._loop = loop
+        self._hints = [again.set]
+
+    def folder(self, fd: int) -> None:
+        assert fd
+        if self._hints:
+            self._loop.call_soon_threadsafe(self._hints.pop())
+
+    def forget_others(self) -> None:
+        pass
+
+
 async def test_this_machine(again: asyncio.Event) -> None:
-    seen = await Observed(Path("/"), (CRASH,), again, ignore).look()
+    seen = await Observed(Path("/"), (CRASH,), again, Unwatched()).look()
     assert seen.kernel.boot_id
 
 

@@ -203,6 +203,45 @@ async def test_made_again_with_the_same_inode(watched: Watched) -> None:
     await watched.hint()
 
 
+async def test_forgotten(watched: Watched) -> None:
+    """What a look does not come across any more is not watched for ever."""
+    watched.watch.forget_others()
+    before = watches()
+    with opened(watched.path / "inside") as fd:
+        watched.watch.folder(fd)
+    watched.again()
+    watched.watch.forget_others()  # of a look at both
+    assert watches() == before + 1
+    watched.again()
+    watched.watch.forget_others()  # of a look at one
+    assert watches() == before
+    await watched.hint()
+    (watched.path / "inside/new").mkdir()
+    assert await watched.quiet()
+    (watched.path / "new").mkdir()
+    await watched.hint()
+    # It can be watched again.
+    with opened(watched.path / "inside") as fd:
+        watched.watch.folder(fd)
+    assert watches() == before + 1
+
+
+async def test_forgotten_after_it_was_removed(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The kernel has forgotten it already."""
+    with opened(watched.path / "inside") as fd:
+        watched.watch.folder(fd)
+    watched.watch.forget_others()
+    watched.again()
+    (watched.path / "inside").rmdir()
+    watched.watch.forget_others()
+    await watched.hint()
+    assert caplog.messages == []
+    (watched.path / "new").mkdir()
+    await watched.hint()
+
+
 async def test_too_much_at_once(watched: Watched) -> None:
     """The queue overflows at 16,384 events, and then goes on."""
     for number in range(6000):
