@@ -2,6 +2,7 @@
 """Read the kernel's own account of its crash kernel from procfs and sysfs."""
 
 import errno
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,7 +34,7 @@ class KernelReader:
 
     def read(self) -> KernelFacts:
         """Return what the kernel says about its crash kernel; what it does not say is None."""
-        if not any(self._find(names) for names in (CMDLINE, BOOT_ID, RELEASE)):
+        if not any(os.path.lexists(self._root / name) for (name,) in (CMDLINE, BOOT_ID, RELEASE)):
             return absent_kernel(self._root)
         crash_loaded = self._number(CRASH_LOADED)
         reserved = self._number(CRASH_SIZE)

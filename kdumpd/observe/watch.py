@@ -73,7 +73,10 @@ class Watch:
         self._seen.clear()
         for wd in gone:
             self._watched.discard(self._identities.pop(wd))
-            self._manager.rm_watch(wd)
+            try:
+                self._manager.rm_watch(wd, quiet=False)
+            except pyinotify.WatchManagerError:  # the folder was removed, and its watch with it
+                self._manager.del_watch(wd)
 
     @contextlib.contextmanager
     def attached(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:

@@ -571,6 +571,51 @@ async def test_a_mount_in_a_crash_folder(machine: Machine) -> None:
     assert unread == "True b'/var/crash/mounted'"
 
 
+NEVER_ANSWERS = """
+import ctypes, os, sys, threading
+from pathlib import Path
+from kdumpd.observe.crash_folder import read_crash_folder
+
+def mount(path):
+    fuse = os.open("/dev/fuse", os.O_RDWR)  # nobody reads it
+    options = f"fd={fuse},rootmode=40000,user_id=0,group_id=0".encode()
+    if ctypes.CDLL(None).mount(b"x", os.fsencode(path), b"fuse", 0, options) != 0:
+        sys.exit("cannot mount")
+
+def look():
+    folder = read_crash_folder(Path(sys.argv[1]), b"/var/crash", {}, lambda _: None)
+    for sighting in folder.sightings:
+        print(sighting.directory.decode(), sighting.state)
+    print("looked", flush=True)
+
+mount(sys.argv[2])
+looking = threading.Thread(target=look, daemon=True)
+looking.start()
+looking.join(5)
+os._exit(0)  # the thread is stuck, if the look is
+"""
+
+
+def has_fuse() -> bool:
+    return os.access("/dev/fuse", os.R_OK | os.W_OK)
+
+
+@needs_root
+@pytest.mark.skipif(not has_fuse(), reason="no /dev/fuse")
+@pytest.mark.parametrize("name", ["theirs", f"theirs/dump.{STAMP}", f"theirs/dmesg.{STAMP}"])
+async def test_a_mount_that_never_answers(machine: Machine, name: str) -> None:
+    """Any user may mount one in a folder of his own, and make one where everybody may."""
+    machine.kdump_tools(STAMP, flattened(Crash()))
+    place = machine.crash / name
+    place.mkdir(parents=True)
+    printed = await output(
+        *MOUNTS_AS_ROOT, sys.executable, "-c", NEVER_ANSWERS, str(machine.root), str(place)
+    )
+    lines = printed.decode().splitlines()
+    assert f"/var/crash/{STAMP} complete" in lines
+    assert "looked" in lines
+
+
 @as_root
 def test_more_folders_of_strangers_than_are_looked_into(machine: Machine) -> None:
     """They crowd out none of our own, whatever their names, and that is said."""
