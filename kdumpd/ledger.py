@@ -34,11 +34,11 @@ log = logging.getLogger(__name__)
 VERSION = 1
 IN_MEMORY = ":memory:"
 BUSY_SECONDS = 2.0
+# Disk, rights or memory are to blame, not the file's content.
 OF_THE_MACHINE = {
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
@@ -163,9 +163,9 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
     try:
         return _open(path)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+        if _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise BusyLedgerError(f"'{path}' is in use: another kdumpd runs") from error
-        if _is_of_the_machine(error):
+        if _code(error) in OF_THE_MACHINE:
             raise LedgerError(f"'{path}' cannot be opened: {error}") from error
         damage = shown(str(error).encode("utf-8", "surrogateescape"))
     try:
@@ -177,10 +177,10 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _is_of_the_machine(error: Exception) -> bool:
-    """Return whether disk, rights or another process are to blame, not the content."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in OF_THE_MACHINE
+def _code(error: Exception) -> int | None:
+    """Return SQLite's primary result code, None where the error is of a text that is no UTF-8."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -19,8 +19,9 @@ from kdumpd.observe.folder import (
     open_crash_folder,
     untrusted_reason,
 )
-from kdumpd.observe.mounts import read_mounted_names
+from kdumpd.observe.mounts import read_mount_points, read_mounted_names
 
+ANOTHER = "is another file system, which is not looked into"
 MOST_ENTRIES = 2_000_000  # looked at for folders among them
 MOST_FOLDERS = 100_000  # of the machine's owner: the last by name, as most are named by the time
 MOST_STRANGE = 1_000  # of others
@@ -49,10 +50,13 @@ def _read_captures(
     folder: Folder, known: Mapping[bytes, Sighting], on_folder: OnFolder
 ) -> CrashFolder:
     sightings = []
-    names, problems, listed = _candidates(folder)
+    points = read_mount_points()
+    names, problems, listed = _candidates(folder, points)
     for name in names:
         try:
-            sighting = _read_candidate(folder, name, known, on_folder)
+            with folder.open_folder(name) as inside:
+                on_folder(inside.fd)
+                sighting = _read_sighting(inside, known.get(inside.path), points)
         except VanishedError:
             continue
         except (FolderError, OSError) as error:
@@ -70,7 +74,9 @@ def _read_captures(
     )
 
 
-def _candidates(folder: Folder) -> tuple[list[bytes], dict[bytes, str], bool]:
+def _candidates(
+    folder: Folder, points: frozenset[bytes]
+) -> tuple[list[bytes], dict[bytes, str], bool]:
     """Return the folders to look into, what is wrong with others, and whether those are all.
 
     A stranger can fill a folder that everybody may write to: his folders crowd out no others.
@@ -78,11 +84,11 @@ def _candidates(folder: Folder) -> tuple[list[bytes], dict[bytes, str], bool]:
     own: list[bytes] = []
     strange: list[bytes] = []
     problems = {}
-    mounted = read_mounted_names(folder.fd)
+    mounted = read_mounted_names(folder.fd, points)
     for name in folder.folders(MOST_ENTRIES):
         if name in mounted:
             path = shown(folder.path + b"/" + name)
-            problems[name] = f"'{path}' is another file system: name it in CrashDirectories="
+            problems[name] = f"'{path}' {ANOTHER}: name it in CrashDirectories="
             continue
         try:
             (own if folder.stamp(name).owner == folder.owner else strange).append(name)
@@ -101,20 +107,16 @@ def _summed_up(folder: Folder, problems: list[str], *, listed: bool) -> str:
     return problems[0] + others if problems else ""
 
 
-def _read_candidate(
-    folder: Folder, name: bytes, known: Mapping[bytes, Sighting], on_folder: OnFolder
+def _read_sighting(
+    folder: Folder, known: Sighting | None, points: frozenset[bytes]
 ) -> Sighting | None:
-    with folder.open_folder(name) as inside:
-        on_folder(inside.fd)
-        return _read_sighting(inside, known.get(inside.path))
-
-
-def _read_sighting(folder: Folder, known: Sighting | None) -> Sighting | None:
     names = folder.names()
     members = recognise(names)
     if members is None:
         return None
     wanted = (*members.cores, *((members.dmesg,) if members.dmesg else ()))
+    for name in read_mounted_names(folder.fd, points).intersection(wanted):
+        raise FolderError(f"'{shown(folder.path + b'/' + name)}' {ANOTHER}")
     files = tuple(folder.stamp(name) for name in wanted)
     if known is not None and known.files == files and known.trusted == folder.trusted:
         return known

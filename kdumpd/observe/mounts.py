@@ -11,16 +11,20 @@ MOUNT_POINT = 4  # the field's place in a line (proc(5))
 ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
-def read_mounted_names(fd: int) -> frozenset[bytes]:
-    """Return the names in the open folder that are mount points; nothing is asked of them."""
+def read_mount_points() -> frozenset[bytes]:
+    """Return the paths of all mounts that this process sees; none where there is no procfs."""
     try:
-        folder = os.fsencode(Path(f"/proc/self/fd/{fd}").readlink())
-        table = MOUNTINFO.read_bytes()
-    except FileNotFoundError:  # no procfs here
+        return frozenset(parse_mount_points(MOUNTINFO.read_bytes()))
+    except FileNotFoundError:
         return frozenset()
-    inside = folder.rstrip(b"/") + b"/"
-    below = (point for point in parse_mount_points(table) if point.startswith(inside))
-    names = (point.removeprefix(inside) for point in below)
+
+
+def read_mounted_names(fd: int, points: frozenset[bytes]) -> frozenset[bytes]:
+    """Return the names in the open folder that are mount points; nothing is asked of them."""
+    if not points:
+        return frozenset()
+    inside = os.fsencode(Path(f"/proc/self/fd/{fd}").readlink()).rstrip(b"/") + b"/"
+    names = (point.removeprefix(inside) for point in points if point.startswith(inside))
     return frozenset(name for name in names if b"/" not in name)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.observe.mounts import parse_mount_points, read_mounted_names
+from kdumpd.observe.mounts import parse_mount_points, read_mount_points, read_mounted_names
 from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.services.process import output
 
@@ -50,7 +50,7 @@ def test_any_name(name: bytes) -> None:
 def names_in(path: str) -> frozenset[bytes]:
     fd = os.open(path, os.O_RDONLY)
     try:
-        return read_mounted_names(fd)
+        return read_mounted_names(fd, read_mount_points())
     finally:
         os.close(fd)
 
@@ -62,7 +62,7 @@ def test_this_machine(tmp_path: Path) -> None:
 
 PROGRAM = r"""
 import os, subprocess, sys
-from kdumpd.observe.mounts import read_mounted_names
+from kdumpd.observe.mounts import read_mount_points, read_mounted_names
 folder = os.open(sys.argv[1], os.O_RDONLY)
 for name in (b"a", b"b c", b"d\re", b"f\\g", b"h\n", b"\xff", b"i/deeper"):
     path = os.path.join(os.fsencode(sys.argv[1]), name)
@@ -71,7 +71,7 @@ for name in (b"a", b"b c", b"d\re", b"f\\g", b"h\n", b"\xff", b"i/deeper"):
 os.mkdir(sys.argv[1] + "/not")
 os.mkdir(sys.argv[1] + "2")
 subprocess.run(["mount", "-t", "tmpfs", "x", sys.argv[1] + "2"], check=True)
-print(sorted(read_mounted_names(folder)))
+print(sorted(read_mounted_names(folder, read_mount_points())))
 """
 
 
