@@ -27,7 +27,8 @@ from kdumpd.ledger import Ledger, LedgerError
 from kdumpd.model.event import Event
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import readiness_lines
-from kdumpd.model.state import Patience, State, Verdict, judged, next_look, step
+from kdumpd.model.state import Patience, State, Verdict, next_look
+from kdumpd.model.step import judged, step
 from kdumpd.observe.machine import Machine, Unwatched, clock
 from kdumpd.observe.watch import Watch
 

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from kdumpd.model.capture import Capture
 from kdumpd.model.event import Event, EventKind
+from kdumpd.model.readiness import Readiness
 from kdumpd.model.record import (
     RecordError,
     capture_from_record,
@@ -45,7 +46,11 @@ OF_THE_MACHINE = {
 }
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS capture (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS boot (id TEXT PRIMARY KEY, validated_at TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS boot (
+    id TEXT PRIMARY KEY,
+    validated_at TEXT NOT NULL,
+    readiness TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -117,7 +122,8 @@ class Ledger:
             if before.captures.get(id_) is not capture
         ]
         outgrown = before.captures.keys() - after.captures.keys()
-        if not (changed or outgrown or events or before.validated_boot != after.validated_boot):
+        same_boot = (before.validated_boot, before.told) == (after.validated_boot, after.told)
+        if same_boot and not (changed or outgrown or events):
             return
 
         def write(connection: sqlite3.Connection) -> None:
@@ -240,10 +246,13 @@ def _load(connection: sqlite3.Connection) -> State:
         capture_from_record(json.loads(facts))
         for (facts,) in connection.execute("SELECT facts FROM capture ORDER BY id")
     ]
-    boot = connection.execute("SELECT id FROM boot ORDER BY validated_at DESC LIMIT 1").fetchone()
+    boot = connection.execute(
+        "SELECT id, readiness FROM boot ORDER BY validated_at DESC LIMIT 1"
+    ).fetchone()
     return State(
         captures=MappingProxyType({capture.id: capture for capture in captures}),
         validated_boot=boot[0] if boot else "",
+        told=Readiness(boot[1]) if boot else None,
     )
 
 
@@ -260,8 +269,9 @@ def _write_captures(
 def _write_boot(connection: sqlite3.Connection, state: State) -> None:
     if state.validated_boot and state.verdict is not None:
         connection.execute(
-            "INSERT OR IGNORE INTO boot (id, validated_at) VALUES (?, ?)",
-            (state.validated_boot, state.verdict.at.isoformat()),
+            "INSERT INTO boot (id, validated_at, readiness) VALUES (?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET readiness = excluded.readiness",
+            (state.validated_boot, state.verdict.at.isoformat(), state.verdict.readiness),
         )
 
 

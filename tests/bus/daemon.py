@@ -56,6 +56,12 @@ class Kdumpd:
         """How many descriptors it has open."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
+    @property
+    def written(self) -> int:
+        """How many bytes it has had written to disks."""
+        lines = Path(f"/proc/{self.process.pid}/io").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes:"))
+
     async def listen(self, manager: socket.socket) -> None:
         """Collect what the daemon tells, for ever: the kernel keeps no more than ten datagrams."""
         loop = asyncio.get_running_loop()

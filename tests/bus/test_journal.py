@@ -119,6 +119,18 @@ async def test_boot_is_validated_once(machine: Machine, setup: Setup, journal: J
     assert entry["PRIORITY"] == "4"
 
 
+async def test_change_while_the_daemon_was_down_is_journaled(
+    machine: Machine, setup: Setup, journal: Journal
+) -> None:
+    async with running(setup):
+        await journal.wait_for(1, VALIDATED)
+    machine.write("sys/kernel/kexec_crash_loaded", "0\n")
+    async with running(setup):
+        (entry,) = await journal.wait_for(1, CHANGED)
+        assert entry["MESSAGE"].startswith("From ready to not-ready.")
+    assert len(await journal.entries(VALIDATED)) == 1
+
+
 async def test_change_of_readiness_is_journaled(
     machine: Machine, setup: Setup, journal: Journal
 ) -> None:

@@ -185,3 +185,17 @@ async def test_no_descriptor_is_kept(machine: Machine, setup: Setup) -> None:
             await client.call("org.kdumpd1.Manager", "Rescan")
             counts.append(kdumpd.descriptors)
         assert counts[1] == counts[-1]
+
+
+async def test_quiet_machine_writes_nothing(machine: Machine, setup: Setup) -> None:
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    machine.kdump_tools("202611230114", flattened(Crash(crash_time=1_795_396_500))[:-1])
+    async with running(setup) as kdumpd, dbus_next_client(setup.bus) as client:
+        await kdumpd.wait_until_told("STATUS=ready; 2 captures")
+        await client.call("org.kdumpd1.Manager", "Rescan")
+        seen = len(client.signals)
+        written = kdumpd.written
+        for _ in range(10):
+            await client.call("org.kdumpd1.Manager", "Rescan")
+        assert kdumpd.written == written
+        assert len(client.signals) == seen

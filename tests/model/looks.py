@@ -17,7 +17,8 @@ from kdumpd.model.capture import (
 )
 from kdumpd.model.event import Event
 from kdumpd.model.readiness import MIB, FolderFacts, KernelFacts
-from kdumpd.model.state import CrashFolder, Observation, Patience, State, step
+from kdumpd.model.state import CrashFolder, Observation, Patience, State
+from kdumpd.model.step import step
 
 BOOT = "0f8e1a3c-5b7d-4e2f-9a6c-d4b8f0e2c1a5"
 CRASH = b"/var/crash"

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one step: from what is known and what is seen to what is known now, and what to tell."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+
+from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from
+from kdumpd.model.event import Event, boot_event, capture_event, readiness_event
+from kdumpd.model.readiness import MachineFacts, find, judge
+from kdumpd.model.settling import settle
+from kdumpd.model.state import CrashFolder, Observation, Patience, State, Verdict
+
+
+def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:
+    """Return the state after one look at the machine, and the events it brings."""
+    settled, settling, resting = settle(state, seen, patience)
+    captures = _list(_watched(state, seen), settled, seen.at)
+    captures, missing = _miss(captures, settled, state, seen, patience)
+    verdict = judged(seen)
+    after = replace(
+        state,
+        captures=MappingProxyType(captures),
+        settling=MappingProxyType(settling),
+        resting=MappingProxyType(resting),
+        missing=MappingProxyType(missing),
+        folders=tuple(folder.facts.path for folder in seen.folders),
+        verdict=verdict,
+        validated_boot=verdict.kernel.boot_id or state.validated_boot,
+        told=verdict.readiness,
+    )
+    return after, (*_capture_events(state, after, seen.at), *_verdict_events(state, verdict))
+
+
+def _watched(state: State, seen: Observation) -> dict[str, Capture]:
+    """Return what is known of captures in the folders that are watched now: no more is true."""
+    folders = [folder.facts.path for folder in seen.folders]
+    return {
+        id_: capture
+        for id_, capture in state.captures.items()
+        if any(_inside(capture.directory, folder) for folder in folders)
+    }
+
+
+def _list(
+    captures: Mapping[str, Capture], settled: list[Sighting], at: datetime
+) -> dict[str, Capture]:
+    """List every settled capture, the best sighting of each, in place of what it outgrew."""
+    after = dict(captures)
+    best: dict[str, Sighting] = {}
+    for sighting in sorted(settled, key=lambda one: _preference(captures, one)):
+        best.setdefault(sighting.id, sighting)
+    outgrown = _outgrown(captures, best)
+    for id_, sighting in best.items():
+        before = captures.get(id_) or _same_crash(outgrown.get(sighting.directory))
+        capture = capture_from(sighting, before.found_at if before else at, before)
+        # The same value stays the same object: whoever keeps or shows it sees what has changed.
+        after[id_] = before if before == capture else capture
+    for capture in outgrown.values():
+        if capture.state is CaptureState.COMPLETE:
+            after[capture.id] = replace(capture, state=CaptureState.GONE)
+        else:
+            del after[capture.id]
+    return after
+
+
+def _same_crash(outgrown: Capture | None) -> Capture | None:
+    return None if outgrown is None or outgrown.state is CaptureState.COMPLETE else outgrown
+
+
+def _preference(captures: Mapping[str, Capture], sighting: Sighting) -> tuple[bool, bool, bytes]:
+    known = captures.get(sighting.id)
+    moved = known is not None and known.directory != sighting.directory
+    return not sighting.complete, moved, sighting.directory
+
+
+def _outgrown(
+    captures: Mapping[str, Capture], best: Mapping[str, Sighting]
+) -> dict[bytes, Capture]:
+    """Return, by directory, what was listed where another crash is seen now.
+
+    One that was complete has been replaced; any other could not say yet which crash it is.
+    """
+    places = {sighting.directory for sighting in best.values()}
+    return {
+        capture.directory: capture
+        for id_, capture in captures.items()
+        if id_ not in best
+        and capture.directory in places
+        and capture.state is not CaptureState.GONE
+    }
+
+
+def _miss(
+    captures: dict[str, Capture],
+    settled: list[Sighting],
+    state: State,
+    seen: Observation,
+    patience: Patience,
+) -> tuple[dict[str, Capture], dict[str, float]]:
+    """Call gone what has been missing for long enough from a folder that answers."""
+    present = {sighting.id for sighting in settled}
+    occupied = {sighting.directory for sighting in seen.sightings} - {
+        sighting.directory for sighting in settled
+    }
+    occupied |= {directory for folder in seen.folders for directory in folder.unread}
+    answering = [folder for folder in seen.folders if folder.listed]
+    missing: dict[str, float] = {}
+    forgotten = set()  # what a stranger put there is no record of a crash
+    for id_, capture in captures.items():
+        if id_ in present or capture.directory in occupied or capture.state is CaptureState.GONE:
+            continue
+        if not any(_would_hold(folder, capture) for folder in answering):
+            continue
+        since = state.missing.get(id_, seen.clock)
+        if seen.clock - since < patience.settle:
+            missing[id_] = since
+        elif capture.trusted:
+            captures[id_] = replace(capture, state=CaptureState.GONE, world_readable=False)
+        else:
+            forgotten.add(id_)
+    return {id_: one for id_, one in captures.items() if id_ not in forgotten}, missing
+
+
+def _would_hold(folder: CrashFolder, capture: Capture) -> bool:
+    """Return whether the capture, if it were still there, would be in this folder.
+
+    What was seen on a file system that is not mounted now is not gone.
+    """
+    same = folder.filesystem in {None, capture.filesystem}
+    return same and _inside(capture.directory, folder.facts.path)
+
+
+def _inside(directory: bytes, folder: bytes) -> bool:
+    return directory == folder or directory.startswith(folder.rstrip(b"/") + b"/")
+
+
+def judged(seen: Observation) -> Verdict:
+    """Return readiness as one look tells it."""
+    machine = MachineFacts(
+        kernel=seen.kernel, folders=tuple(folder.facts for folder in seen.folders)
+    )
+    findings = find(machine)
+    return Verdict(
+        at=seen.at, kernel=seen.kernel, readiness=judge(machine, findings), findings=findings
+    )
+
+
+def _capture_events(before: State, after: State, at: datetime) -> Iterable[Event]:
+    for id_, capture in after.captures.items():
+        known = before.captures.get(id_)
+        if known is None or known.state != capture.state:
+            yield capture_event(capture, at)
+
+
+def _verdict_events(state: State, verdict: Verdict) -> Iterable[Event]:
+    kernel, readiness, findings = verdict.kernel, verdict.readiness, verdict.findings
+    if kernel.boot_id and kernel.boot_id != state.validated_boot:
+        yield boot_event(kernel, readiness, findings, verdict.at)
+    elif state.told is not None and state.told is not readiness:
+        yield readiness_event(kernel, state.told, readiness, findings, verdict.at)
