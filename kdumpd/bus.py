@@ -11,12 +11,13 @@ import os
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 from dbus_fast import Message, MessageFlag, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
+
+from kdumpd.call import Body, BusError, Call, CallError, Reply, Signal, Target
 
 log = logging.getLogger(__name__)
 
@@ -33,61 +34,6 @@ PRIMARY_OWNER, ALREADY_OWNER = 1, 4
 
 UNKNOWN_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
 FAILED = "org.kdumpd1.Error.Failed"
-
-Body = list[Any]
-
-
-class BusError(Exception):
-    """The bus cannot be used; the text says why."""
-
-
-class CallError(Exception):
-    """A method call's error answer, ours or another's: the error's name and a sentence."""
-
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(message)
-        self.name = name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A method call from somebody."""
-
-    path: str
-    interface: str
-    member: str
-    sender: str
-    signature: str
-    body: Body
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer to a call."""
-
-    signature: str = ""
-    body: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
-    """A signal to send, or one that came."""
-
-    path: str
-    interface: str
-    member: str
-    signature: str = ""
-    body: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a call goes: the bus name, the object and the interface."""
-
-    name: str
-    path: str
-    interface: str
-
 
 BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 Handler = Callable[[Call], Awaitable[Reply]]

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from kdumpd import __version__
-from kdumpd.bus import BusError, Connection, bus_address, connect
+from kdumpd.bus import Connection, bus_address, connect
+from kdumpd.call import BusError
 from kdumpd.config import Settings, read_configuration
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.interface import InterfaceError, read_interfaces

@@ -26,11 +26,12 @@ MAY_IMPORT = {
     "model": {"model"},
     "observe": {"model", "observe"},
     "ledger": {"model"},
-    "bus": set[str](),
-    "expose": {"model", "bus", "ledger", "expose"},
-    "client": {"model", "bus", "client"},
+    "call": set[str](),
+    "bus": {"call"},
+    "expose": {"model", "call", "bus", "expose"},
+    "client": {"model", "call", "bus", "client"},
     "config": {"model"},
-    "daemon": {"model", "observe", "ledger", "bus", "expose", "config"},
+    "daemon": {"model", "observe", "ledger", "call", "bus", "expose", "config"},
 }
 # Who may import what is not the standard library's.
 THIRD_PARTY = {

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kdumpd import __version__
-from kdumpd.bus import BusError, CallError, bus_address
+from kdumpd.bus import bus_address
+from kdumpd.call import BusError, CallError
 from kdumpd.client.daemon import AbsentError, Daemon, connected
 from kdumpd.client.record import plain_record, to_json
 from kdumpd.client.text import info_lines, list_lines, status_lines

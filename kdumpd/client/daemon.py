@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from kdumpd.bus import CallError, Connection, Target, connect
+from kdumpd.bus import Connection, connect
+from kdumpd.call import CallError, Target
 
 NAME = "org.kdumpd1"
 PATH = "/org/kdumpd1"

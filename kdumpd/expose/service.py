@@ -5,7 +5,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from kdumpd.bus import UNKNOWN_OBJECT, Call, CallError, Connection, Reply, Signal, variant
+from kdumpd.bus import UNKNOWN_OBJECT, Connection, variant
+from kdumpd.call import Call, CallError, Reply, Signal
 from kdumpd.expose.interface import Interface, InterfaceError
 from kdumpd.expose.introspection import INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES, node
 from kdumpd.expose.objects import (
