@@ -19,7 +19,7 @@ help:
 	@echo 'make clean     remove what was built'
 
 run: $(VENV)/run.stamp
-	@BIN='$(BIN)' RUN='$(RUN)' setup/run
+	@BIN='$(BIN)' RUN='$(RUN)' exec setup/run
 
 test: $(VENV)/test.stamp
 	$(BIN)/pytest -m 'not vm' $(PYTEST)
