@@ -8,21 +8,26 @@ RUN := build/run
 # The crash folder that `make run` watches: make run CRASH=/srv/crash
 CRASH ?= /var/crash
 export CRASH
+OLDEST_DBUS_FAST := 1.84.2
 
-.PHONY: help run test test-vm lint clean
+.PHONY: help run test test-oldest test-vm lint clean
 
 help:
-	@echo 'make run       watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
-	@echo 'make test      all tests that need no other machine'
-	@echo 'make test-vm   a real kernel panic in a small virtual machine'
-	@echo 'make lint      ruff and mypy'
-	@echo 'make clean     remove what was built'
+	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
+	@echo 'make test         all tests that need no other machine'
+	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
+	@echo 'make test-vm      a real kernel panic in a small virtual machine'
+	@echo 'make lint         ruff and mypy'
+	@echo 'make clean        remove what was built'
 
 run: $(VENV)/run.stamp
 	@BIN='$(BIN)' RUN='$(RUN)' exec setup/run
 
 test: $(VENV)/test.stamp
 	$(BIN)/pytest -m 'not vm' $(PYTEST)
+
+test-oldest: build/oldest/test.stamp
+	build/oldest/bin/pytest tests/bus tests/client $(PYTEST)
 
 test-vm: $(VENV)/vm.stamp
 	$(BIN)/pytest -m vm $(PYTEST)
@@ -44,6 +49,12 @@ $(VENV)/run.stamp: pyproject.toml setup/packages Makefile
 $(VENV)/test.stamp: $(VENV)/run.stamp
 	setup/packages test
 	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[test]'
+	touch $@
+
+build/oldest/test.stamp: $(VENV)/test.stamp
+	$(PYTHON) -m venv build/oldest
+	build/oldest/bin/pip install --quiet --disable-pip-version-check --use-pep517 \
+		--editable '.[test]' 'dbus-fast==$(OLDEST_DBUS_FAST)'
 	touch $@
 
 $(VENV)/vm.stamp: $(VENV)/test.stamp

@@ -20,8 +20,18 @@ from hypothesis import strategies as st
 from kdumpd.ledger import ForeignLedgerError, Ledger, LedgerError
 from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.event import Event, capture_event
+from kdumpd.model.readiness import Readiness
 from kdumpd.model.state import State, Verdict
-from tests.model.looks import BOOT, CUT, START, Watched, as_listed, capture, of_another_crash
+from tests.model.looks import (
+    BOOT,
+    CUT,
+    KERNEL,
+    START,
+    Watched,
+    as_listed,
+    capture,
+    of_another_crash,
+)
 from tests.model.test_record import RECORD
 from tests.observe.rights import WITHOUT_RIGHTS
 from tests.services.process import BOUND, end
@@ -142,6 +152,23 @@ async def test_boot_comes_back(path: Path) -> None:
         state = await ledger.load()
     assert state.validated_boot == BOOT
     assert Watched(state).look() == []
+
+
+async def test_readiness_comes_back(path: Path) -> None:
+    """So that a change while the daemon was away is told, against what was told last."""
+    watched = Watched()
+    before, after = State(), State()
+    async with opened(path) as ledger:
+        for kernel in (KERNEL, replace(KERNEL, crash_loaded=False)):
+            events = watched.look(kernel=kernel)
+            before, after = after, watched.state
+            await ledger.record(before, after, tuple(events))
+            assert (await ledger.load()).told == after.told
+    async with opened(path) as ledger:
+        state = await ledger.load()
+    assert state.told is Readiness.NOT_READY
+    assert Watched(state).look(kernel=replace(KERNEL, crash_loaded=False)) == []
+    assert len(Watched(state).look()) == 1
 
 
 async def test_the_last_boot_counts(path: Path) -> None:

@@ -14,7 +14,7 @@ from kdumpd.model.event import (
     readiness_event,
 )
 from kdumpd.model.readiness import FolderFacts, MachineFacts, Readiness, find
-from tests.model.looks import CRASH, KERNEL, START, as_listed, capture
+from tests.model.looks import CRASH, KERNEL, START, as_listed, capture, distrusted
 
 CAPTURE = as_listed(capture())
 LATER = START + timedelta(hours=1)
@@ -52,6 +52,11 @@ def test_facts_of_a_capture() -> None:
         "crashed_at": "1795396414000000",
         "size": "1000",
     }
+
+
+def test_a_capture_that_is_not_trusted_is_suspect() -> None:
+    assert capture_event(as_listed(distrusted(capture())), START).facts["suspect"] == "yes"
+    assert "suspect" not in capture_event(CAPTURE, START).facts
 
 
 def test_what_is_unknown_is_left_out() -> None:

@@ -58,9 +58,11 @@ def test_complete_is_listed_at_once(watched: Watched) -> None:
 
 def test_complete_is_told_once(watched: Watched) -> None:
     watched.look(capture())
+    first = watched.only
     for _ in range(3):
         assert watched.look(capture(), after=SETTLE) == []
-    assert watched.only.found_at == START
+    assert watched.only is first
+    assert first.found_at == START
 
 
 @pytest.mark.parametrize(
@@ -229,6 +231,36 @@ def test_the_copy_stays_when_the_first_goes(watched: Watched) -> None:
     assert watched.only.state is CaptureState.COMPLETE
 
 
+def test_a_copy_of_what_is_incomplete(watched: Watched) -> None:
+    """It has settled, too, though it is not the one that is listed: nothing is due any more."""
+    copied = capture(CUT, directory=ELSEWHERE)
+    watched.look(capture(CUT), copied)
+    watched.look(capture(CUT), copied, after=SETTLE)
+    assert watched.look(capture(CUT), copied, after=1) == []
+    assert watched.only.directory == DIRECTORY
+    assert watched.state.settling == {}
+    assert next_look(watched.state, watched.clock, PATIENCE) is None
+    # So it takes the place of the first at once.
+    assert watched.look(copied, after=1) == []
+    assert watched.only.directory == ELSEWHERE
+    assert watched.state.missing == {}
+
+
+def test_a_move_to_where_another_was(watched: Watched) -> None:
+    """A log alone proves no crash by itself, but it is known already as another."""
+    log = capture(None, directory=ELSEWHERE, dmesg=b"other words")
+    watched.look(capture(), log)
+    watched.look(capture(), log, after=SETTLE)
+    moved = capture(None, directory=DIRECTORY, dmesg=b"other words")
+    for _ in range(3):
+        watched.look(moved, after=SETTLE)
+    states = {one.id: (one.directory, one.state) for one in watched.listed}
+    assert states == {
+        capture().id: (DIRECTORY, CaptureState.GONE),
+        log.id: (DIRECTORY, CaptureState.DMESG_ONLY),
+    }
+
+
 @pytest.mark.parametrize("facts", [FACTS, CUT, STUMP, None])
 def test_a_move(watched: Watched, facts: CoreFacts | None) -> None:
     watched.look(capture(facts))
@@ -255,12 +287,14 @@ def test_a_move_to_another_crash_folder(watched: Watched) -> None:
 
 def test_another_crash_in_the_same_folder(watched: Watched) -> None:
     """kdump-tools name a folder by the minute; a second crash within it replaces the first."""
-    watched.look(capture())
+    readable = stamp(b"dump.202611230113", mode=0o100644)
+    watched.look(replace(capture(), core=readable))
     second = of_another_crash(capture(), b"a second crash")
     events = watched.look(second, after=1)
     assert sorted(kinds(events)) == [EventKind.CAPTURE_COMPLETE, EventKind.CAPTURE_GONE]
     states = {one.id: one.state for one in watched.listed}
     assert states == {capture().id: CaptureState.GONE, second.id: CaptureState.COMPLETE}
+    assert not watched.state.captures[capture().id].world_readable
     found = {one.id: one.found_at for one in watched.listed}
     assert found == {capture().id: START, second.id: START + timedelta(seconds=1)}
     assert watched.look(second, after=SETTLE) == []
@@ -277,6 +311,21 @@ def test_a_complete_one_that_is_damaged(watched: Watched, damaged: Sighting) -> 
     assert watched.only.id == capture().id
     assert watched.only.state is damaged.state
     assert kinds(watched.told) == [EventKind.CAPTURE_COMPLETE, EventKind.CAPTURE_INCOMPLETE]
+
+
+def test_damaged_where_a_nameless_one_was(watched: Watched) -> None:
+    """What says nothing is known by its folder's name; so is what is not read, in that folder."""
+    nameless = capture(STUMP, dmesg=b"")
+    for sightings in ((nameless,), (nameless,), (), (), (capture(),)):
+        watched.look(*sightings, after=SETTLE)
+    assert len(watched.listed) == 2
+    for _ in range(3):
+        watched.look(distrusted(capture()), after=SETTLE)
+    states = {one.id: one.state for one in watched.listed}
+    assert states == {
+        nameless.id: CaptureState.GONE,
+        capture().id: CaptureState.UNREADABLE,
+    }
 
 
 # Gone and back
@@ -526,6 +575,16 @@ def test_readiness_changes(watched: Watched) -> None:
     assert (back.facts["before"], back.facts["readiness"]) == ("not-ready", "ready")
     (again,) = watched.look(kernel=UNLOADED, after=60)
     assert len({lost.id, back.id, again.id}) == 3
+
+
+def test_readiness_that_changed_while_we_were_away() -> None:
+    """It is told against what was told last, before the restart."""
+    watched = Watched(State(validated_boot=BOOT, told=Readiness.READY))
+    (event,) = watched.look(kernel=UNLOADED)
+    assert event.kind is EventKind.READINESS_CHANGED
+    assert (event.facts["before"], event.facts["readiness"]) == ("ready", "not-ready")
+    same = Watched(State(validated_boot=BOOT, told=Readiness.NOT_READY))
+    assert same.look(kernel=UNLOADED) == []
 
 
 def test_other_findings_are_no_other_readiness(watched: Watched) -> None:

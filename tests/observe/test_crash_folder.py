@@ -38,6 +38,10 @@ def look(
     assert folder.facts.problem == ""
     assert folder.listed
     assert folder.unread == frozenset()
+    filesystem = os.statvfs(machine.crash).f_fsid
+    assert {folder.filesystem, *(sighting.filesystem for sighting in folder.sightings)} == {
+        filesystem
+    }
     return folder.sightings
 
 
@@ -60,6 +64,7 @@ def test_missing_folder(machine: Machine) -> None:
     assert not folder.facts.present
     assert folder.facts.problem == ""
     assert folder.listed
+    assert folder.filesystem is None
     assert folder.sightings == ()
 
 
