@@ -198,6 +198,8 @@ def check(root: Path, settings: Settings) -> int:
     """Print readiness, and return the exit status that says it."""
     verdict = asyncio.run(look_once(root, settings))
     lines = readiness_lines(verdict.readiness, verdict.findings)
+    if sys.stdout is None:  # closed by whoever started this
+        return EXIT_IO
     try:
         sys.stdout.writelines(f"{line}\n" for line in lines)
         sys.stdout.flush()

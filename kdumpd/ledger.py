@@ -6,8 +6,10 @@ been announced. All calls run in one thread of their own; the loop never waits f
 """
 
 import asyncio
+import fcntl
 import json
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,9 +39,11 @@ IN_MEMORY = ":memory:"
 BUSY_SECONDS = 2.0
 # Disk, rights or memory are to blame, not the file's content.
 OF_THE_MACHINE = {
+    sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
@@ -86,6 +90,7 @@ class Ledger:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kdumpd-ledger")
         self._connection: sqlite3.Connection | None = None
+        self._lock = -1  # the descriptor that holds the lock
 
     async def open(self) -> None:
         """Open the file, or make it; a damaged one is moved aside.
@@ -94,6 +99,7 @@ class Ledger:
         what a full disk made of a capture is news too. ForeignLedgerError for another's file.
         """
         try:
+            self._lock = await self._run(lambda: _lock(self._path))
             self._connection = await self._run(lambda: _open_or_replace(self._path))
         except ForeignLedgerError:
             raise
@@ -105,6 +111,8 @@ class Ledger:
         """Close the file and end the thread."""
         if self._connection is not None:
             await self._run(self._connection.close)
+        if self._lock >= 0:
+            os.close(self._lock)
         self._thread.shutdown(wait=False)
 
     async def load(self) -> State:
@@ -165,12 +173,28 @@ class Ledger:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
+def _lock(path: Path) -> int:
+    """Return a descriptor that keeps other kdumpds out, -1 where there can be none.
+
+    A lock of our own: whoever reads the ledger with other programs is no kdumpd.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise BusyLedgerError(f"'{path}' is in use: another kdumpd runs") from error
+    return fd
+
+
 def _open_or_replace(path: Path) -> sqlite3.Connection:
     try:
         return _open(path)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if _code(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            raise BusyLedgerError(f"'{path}' is in use: another kdumpd runs") from error
         if _code(error) in OF_THE_MACHINE:
             raise LedgerError(f"'{path}' cannot be opened: {error}") from error
         damage = shown(str(error).encode("utf-8", "surrogateescape"))
@@ -202,7 +226,6 @@ def _open_database(database: str, path: Path) -> sqlite3.Connection:
         connection = on_error.enter_context(
             closing(sqlite3.connect(database, check_same_thread=False, timeout=BUSY_SECONDS))
         )
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _check_version(connection, path)

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.config import (
@@ -300,6 +300,7 @@ def test_windows_line_ends(tmp_path: Path) -> None:
 
 
 @given(text=st.text())
+@settings(deadline=None)
 def test_any_text(text: str) -> None:
     for line in parse_assignments(text, "name"):
         where = line.where if isinstance(line, Assignment) else str(line)
@@ -307,6 +308,7 @@ def test_any_text(text: str) -> None:
 
 
 @given(content=st.binary() | st.text().map(str.encode))
+@settings(deadline=None)
 def test_any_file(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.conf"
     path.write_bytes(b"[Manager]\n" + content)
@@ -315,6 +317,7 @@ def test_any_file(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> N
 
 
 @given(value=st.text(st.characters(codec="utf-8", exclude_characters="\n\r")))
+@settings(deadline=None)
 def test_any_value(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any-value.conf"
     path.write_text(f"[Manager]\nCrashDirectories={value}\nSettleSec={value}\n", newline="")

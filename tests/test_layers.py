@@ -15,6 +15,7 @@ PURE = {
     "datetime",
     "enum",
     "hashlib",
+    "math",
     "re",
     "stat",
     "types",

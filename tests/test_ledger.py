@@ -412,7 +412,9 @@ REFUSED = {18, *range(60, 64)}
 
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), in_schema=st.booleans())
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 async def test_a_flipped_bit(path: Path, at: float, bit: int, *, in_schema: bool) -> None:
     """The ledger opens as it was, or as a new one; it never stops the daemon for good."""

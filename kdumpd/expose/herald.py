@@ -83,8 +83,8 @@ class Herald:
         return False
 
     def _mind(self, problem: JournalError | None) -> None:
-        if isinstance(problem, FullJournalError):
-            return
+        if isinstance(problem, FullJournalError) and self._retry < LAST_RETRY:
+            return  # slow, not yet silent
         if problem is not None and not self._silent:
             log.warning("events wait in the ledger until they can be journaled: %s", problem)
         elif problem is None and self._silent:

@@ -73,6 +73,7 @@ class Sighting:
     directory: bytes
     layout: Layout
     trusted: bool
+    trusted_folder: bool = True  # whether only the machine's owner can have made the folder
     problem: str = ""  # why the contents were not read
     files: tuple[FileStamp, ...]
     core: FileStamp | None
@@ -123,6 +124,11 @@ class Capture:
     build_id: str
     world_readable: bool
     filesystem: int = 0
+
+    @property
+    def was_read(self) -> bool:
+        """Whether its contents were ever believed and read."""
+        return self.trusted or self.crashed_at is not None or bool(self.kernel_release)
 
 
 def capture_id(*parts: bytes) -> str:

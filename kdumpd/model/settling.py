@@ -16,8 +16,9 @@ def settle(
     settling: dict[bytes, Growth] = {}
     resting: dict[bytes, Growth] = {}
     listed = _by_directory(state.captures)
+    ids = {capture.id for capture in listed.values()}
     for shown in seen.sightings:
-        sighting = _named(shown, listed, state.captures.keys())
+        sighting = _named(shown, listed, ids)
         growth = state.settling.get(sighting.directory) or state.resting.get(sighting.directory)
         if growth is None or growth.files != sighting.files:
             growth = Growth(files=sighting.files, since=seen.clock)
@@ -44,6 +45,8 @@ def _named(sighting: Sighting, listed: Mapping[bytes, Capture], ids: Collection[
     """Return the sighting under the id listed for its directory, unless it proves another crash."""
     known = listed.get(sighting.directory)
     if known is None or sighting.facts.identity or sighting.id in ids:
+        return sighting
+    if not sighting.trusted_folder:  # a stranger's, made where the capture was
         return sighting
     return replace(sighting, id=known.id)
 

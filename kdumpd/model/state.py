@@ -17,7 +17,7 @@ class CrashFolder:
     sightings: tuple[Sighting, ...] = ()
     listed: bool = True  # whether what is neither sighted nor unread is not there
     unread: frozenset[bytes] = frozenset()  # directories that could not be looked into
-    filesystem: int | None = None  # its id, None where the folder does not exist
+    filesystem: int = 0  # the id of the one it lies on, or would if it existed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class State:
     captures: Mapping[str, Capture] = field(default_factory=dict)
     settling: Mapping[bytes, Growth] = field(default_factory=dict)
     resting: Mapping[bytes, Growth] = field(default_factory=dict)  # settled, though not complete
-    missing: Mapping[str, float] = field(default_factory=dict)  # captures not seen, since when
+    missing: Mapping[str, float] = field(default_factory=dict)  # captures not seen; gone when
     folders: tuple[bytes, ...] = ()
     verdict: Verdict | None = None
     validated_boot: str = ""  # the boot id whose validation was told
@@ -73,10 +73,11 @@ class Patience:
     """How long to wait before something counts as settled, in seconds."""
 
     settle: float = 30.0
+    mount: float = 3600.0  # until what was on a file system that is not there counts as gone
 
 
 def next_look(state: State, clock: float, patience: Patience) -> float | None:
     """Return in how many seconds something is due to settle, None when nothing is."""
-    since = [growth.since for growth in state.settling.values()]
-    since += state.missing.values()
-    return max(0.0, min(since) + patience.settle - clock) if since else None
+    due = [growth.since + patience.settle for growth in state.settling.values()]
+    due += state.missing.values()
+    return max(0.0, min(due) - clock) if due else None

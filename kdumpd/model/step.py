@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 from types import MappingProxyType
 
 from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from
@@ -59,10 +60,14 @@ def _list(
         after[id_] = before if before == capture else capture
     for capture in outgrown.values():
         if capture.state is CaptureState.COMPLETE:
-            after[capture.id] = replace(capture, state=CaptureState.GONE)
+            after[capture.id] = _gone(capture)
         else:
             del after[capture.id]
     return after
+
+
+def _gone(capture: Capture) -> Capture:
+    return replace(capture, state=CaptureState.GONE, world_readable=False)
 
 
 def _same_crash(outgrown: Capture | None) -> Capture | None:
@@ -111,25 +116,30 @@ def _miss(
     for id_, capture in captures.items():
         if id_ in present or capture.directory in occupied or capture.state is CaptureState.GONE:
             continue
-        if not any(_would_hold(folder, capture) for folder in answering):
+        wait = _patience(answering, capture, patience)
+        if wait is None:
             continue
-        since = state.missing.get(id_, seen.clock)
-        if seen.clock - since < patience.settle:
-            missing[id_] = since
-        elif capture.trusted:
-            captures[id_] = replace(capture, state=CaptureState.GONE, world_readable=False)
+        due = min(seen.clock + wait, state.missing.get(id_, inf))
+        if seen.clock < due:
+            missing[id_] = due
+        elif capture.was_read:
+            captures[id_] = _gone(capture)
         else:
             forgotten.add(id_)
     return {id_: one for id_, one in captures.items() if id_ not in forgotten}, missing
 
 
-def _would_hold(folder: CrashFolder, capture: Capture) -> bool:
-    """Return whether the capture, if it were still there, would be in this folder.
+def _patience(folders: Iterable[CrashFolder], capture: Capture, patience: Patience) -> float | None:
+    """Return how long a capture that is not seen may be missing, None while nobody looks there.
 
-    What was seen on a file system that is not mounted now is not gone.
+    What was seen on a file system that is not mounted now is not gone; but ids of file systems can
+    change (xfs makes them of the device's number), so that this cannot be for ever.
     """
-    same = folder.filesystem in {None, capture.filesystem}
-    return same and _inside(capture.directory, folder.facts.path)
+    for folder in folders:
+        if _inside(capture.directory, folder.facts.path):
+            same = folder.filesystem == capture.filesystem
+            return patience.settle if same else patience.mount
+    return None
 
 
 def _inside(directory: bytes, folder: bytes) -> bool:

@@ -115,7 +115,7 @@ def _with_vmcoreinfo(facts: CoreFacts, note: bytes) -> CoreFacts:
     try:
         info = parse_vmcoreinfo(note)
     except VmcoreinfoError as error:
-        raise CoreError(str(error)) from error
+        raise CoreError("has a VMCOREINFO that names no kernel") from error
     # Without the time, two crashes of one kernel may say the same.
     identity = note + b"\0" + facts.host.encode("ascii") if info.crashed_at else b""
     return replace(

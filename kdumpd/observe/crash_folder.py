@@ -35,11 +35,19 @@ def read_crash_folder(
 
     Nothing is raised for what lies there: what cannot be read is named, and the others go on.
     """
-    facts = FolderFacts(path=path, present=False)
+    filesystem = 0
+
+    def come_across(fd: int) -> None:
+        nonlocal filesystem
+        filesystem = os.statvfs(fd).f_fsid
+        on_folder(fd)
+
     try:
-        with open_crash_folder(root, path, on_folder) as folder:
+        with open_crash_folder(root, path, come_across) as folder:
             if folder is None:
-                return CrashFolder(facts=facts)
+                # What was seen here on another file system is not gone, but not mounted.
+                facts = FolderFacts(path=path, present=False)
+                return CrashFolder(facts=facts, filesystem=filesystem)
             return _read_captures(folder, known, on_folder)
     except (FolderError, OSError) as error:
         facts = FolderFacts(path=path, present=True, problem=_described(error, path))
@@ -137,6 +145,7 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
         directory=folder.path,
         layout=members.layout,
         trusted=not problem,
+        trusted_folder=folder.trusted,
         problem=problem,
         files=files,
         core=core,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from kdumpd.observe import kdump_compressed
-from kdumpd.observe.kdump_compressed import read_kdump_header
+from kdumpd.observe.kdump_compressed import KdumpHeader, read_kdump_header
 from kdumpd.observe.source import CoreError, Source
 
 MAGIC = b"makedumpfile\0\0\0\0"
@@ -89,8 +89,7 @@ def read_flattened(source: Source) -> tuple[FlattenedSource, bool]:
     records = list(islice(walk, MOST_RECORDS))
     inside = FlattenedSource(source, records[:KEPT_RECORDS], whole=False)
     if len(records) == MOST_RECORDS and inside.is_kdump:
-        pages_at = find_pages(records, read_kdump_header(inside).descriptors_at)
-        return inside, _tail_proves(source, pages_at)
+        return inside, _fits_its_end(source, records, walk, read_kdump_header(inside))
     last = deque(walk, maxlen=KEPT_RECORDS) or deque(records[KEPT_RECORDS:], KEPT_RECORDS)
     inside = FlattenedSource(source, [*records[:KEPT_RECORDS], *last], whole=True)
     at = (last or records)[-1].end if records else HEADER_SIZE
@@ -127,9 +126,16 @@ def parse_tail(tail: bytes, pages_at: int) -> bool:
     return False
 
 
-def _tail_proves(source: Source, pages_at: int | None) -> bool:
-    if pages_at is None:
-        return False
+def _fits_its_end(
+    source: Source, records: list[Record], walk: Iterator[Record], header: KdumpHeader
+) -> bool:
+    # The bitmaps of 4 TiB alone are 65,536 records of 4 KiB: the pages can begin behind them.
+    pages_at = find_pages(records, header.descriptors_at)
+    while pages_at is None:
+        more = list(islice(walk, MOST_RECORDS))
+        if not more:
+            return False
+        pages_at = find_pages(more, header.descriptors_at)
     return parse_tail(source.read(source.size - TAIL, TAIL), pages_at)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kdumpd.model.crashkernel import crashkernel_parameter
 from kdumpd.model.readiness import KernelFacts
-from kdumpd.model.text import printable
+from kdumpd.model.text import printable, shown
 
 # Newer kernels have a folder; the old files go after 2028 (ABI/testing/sysfs-kernel-kexec).
 CRASH_LOADED = ("sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded")
@@ -57,14 +57,16 @@ class KernelReader:
         if content is None:
             return None
         if not content.isdigit() or len(content) > MOST_DIGITS or int(content) > LARGEST:
-            self._problems.append(f"'{path}' holds no number but '{printable(content[:40])}'")
+            self._problems.append(
+                f"'{_shown(path)}' holds no number but '{printable(content[:40])}'"
+            )
             return None
         return int(content)
 
     def _bytes(self, names: tuple[str, ...]) -> bytes:
         found = self._find(names)
         if found is None:
-            self._problems.append(f"'{self._root / names[-1]}' does not exist")
+            self._problems.append(f"'{_shown(self._root / names[-1])}' does not exist")
             return b""
         return found[1] or b""
 
@@ -77,7 +79,7 @@ class KernelReader:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self._problems.append(f"'{path}' cannot be read: {error.strerror}")
+                self._problems.append(f"'{_shown(path)}' cannot be read: {error.strerror}")
                 return path, None
         return None
 
@@ -89,7 +91,7 @@ def read_kernel_facts(root: Path) -> KernelFacts:
 
 def absent_kernel(root: Path) -> KernelFacts:
     """Return the facts where no kernel runs, as below a mounted image."""
-    absent = unread_kernel(f"no kernel runs below '{root}'")
+    absent = unread_kernel(f"no kernel runs below '{_shown(root)}'")
     return replace(absent, present=False, supported=False)
 
 
@@ -104,6 +106,10 @@ def unread_kernel(problem: str) -> KernelFacts:
         reserved=None,
         problems=(problem,),
     )
+
+
+def _shown(path: Path) -> str:
+    return shown(os.fsencode(path))
 
 
 def _read(path: Path, pause: Callable[[float], None] = time.sleep) -> bytes:

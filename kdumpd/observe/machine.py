@@ -121,7 +121,7 @@ class Machine:
         try:
             return await self._kernel.run(lambda: read_kernel_facts(self._root))
         except StuckError as error:
-            return unread_kernel(f"the kernel's files below '{self._root}' do not answer: {error}")
+            return unread_kernel(f"the kernel's files do not answer: {error}")
 
     async def observations(self, due: Callable[[], float | None]) -> AsyncIterator[Observation]:
         """Yield a look now, at each hint, in `due()` seconds where it says so, and each minute."""

@@ -311,3 +311,54 @@ async def test_crash_folder_on_a_file_system_that_is_not_mounted(
         assert (await only(client))["State"] == "complete"
         await output(*journal.prefix, "umount", str(machine.crash))
     assert not await journal.entries(GONE)
+
+
+@needs_root
+async def test_mount_above_the_crash_folder_that_is_late(
+    machine: Machine, setup: Setup, journal: Journal
+) -> None:
+    setup = replace(setup, prefix=journal.prefix)
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        await output(*journal.prefix, "mount", "-t", "tmpfs", "x", str(machine.root / "var"))
+        for _ in range(4):
+            await asyncio.sleep(setup.settle)
+            await client.call("org.kdumpd1.Manager", "Rescan")
+        assert (await only(client))["State"] == "complete"
+    assert not await journal.entries(GONE)
+
+
+@needs_root
+async def test_real_crash_is_not_forgotten_for_a_lack_of_trust(
+    machine: Machine, setup: Setup, journal: Journal
+) -> None:
+    """A hard link, as backups make them, and then the dump is removed."""
+    setup = replace(setup, prefix=journal.prefix)
+    path = machine.kdump_tools("202611230113", flattened(Crash()))
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        (machine.root / "backup").hardlink_to(path)
+        await client.call("org.kdumpd1.Manager", "Rescan")
+        await until_settled(client)
+        assert (await only(client))["State"] == "unreadable"
+        shutil.rmtree(path.parent)
+        await journal.wait_for(1, GONE)
+        assert (await only(client))["State"] == "gone"
+
+
+@needs_root
+async def test_stranger_in_the_place_of_a_removed_capture_is_another(
+    machine: Machine, setup: Setup
+) -> None:
+    machine.crash.chmod(0o1777)
+    path = machine.kdump_tools("202611230113", flattened(Crash()))
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        real = (await only(client))["Id"]
+        shutil.rmtree(path.parent)
+        path.parent.mkdir()
+        path.write_bytes(b"")
+        await asyncio.to_thread(os.chown, path.parent, 65534, 65534)
+        await client.wait_for(1, "InterfacesAdded")
+        captures = {capture["Id"]: capture for capture in (await client.captures()).values()}
+        assert captures.pop(real)["State"] == "gone"
+        (strange,) = captures.values()
+        assert (strange["Trusted"], strange["KernelRelease"]) == (False, "")

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import socket
+import sqlite3
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,15 @@ async def test_ledger_in_use_is_left_alone(machine: Machine, setup: Setup, tmp_p
         assert f"'{setup.ledger}' is in use: another kdumpd runs" in second.log
     async with running(setup), dbus_next_client(setup.bus) as client:
         assert len(await client.captures()) == 1
+
+
+async def test_other_readers_of_the_ledger_are_no_obstacle(setup: Setup) -> None:
+    async with running(setup):
+        pass
+    with contextlib.closing(sqlite3.connect(setup.ledger)) as reader:
+        reader.execute("SELECT * FROM boot").fetchone()
+        async with running(setup):
+            assert reader.execute("SELECT count(*) FROM boot").fetchone() == (1,)
 
 
 async def test_loss_of_the_bus_ends_it_with_an_error(setup: Setup, bus: Bus) -> None:

@@ -2,7 +2,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.capture import (
@@ -118,6 +118,7 @@ PARTS = st.lists(st.binary(max_size=5), max_size=4)
 
 
 @given(one=PARTS, other=PARTS)
+@settings(deadline=None)
 def test_ids(one: list[bytes], other: list[bytes]) -> None:
     """Made of the parts and of nothing else, each part for itself."""
     assert (capture_id(*one) == capture_id(*other)) == (one == other)

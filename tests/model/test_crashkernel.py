@@ -2,7 +2,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.crashkernel import crashkernel_parameter, requested_size
@@ -113,6 +113,7 @@ def test_size(parameter: str, size: int | None) -> None:
 
 
 @given(cmdline=st.binary(max_size=200))
+@settings(deadline=None)
 def test_any_command_line(cmdline: bytes) -> None:
     parameter = crashkernel_parameter(cmdline)
     assert parameter.isascii()
@@ -120,11 +121,13 @@ def test_any_command_line(cmdline: bytes) -> None:
 
 
 @given(parameter=st.text(max_size=30))
+@settings(deadline=None)
 def test_any_parameter(parameter: str) -> None:
     size = requested_size(parameter)
     assert size is None or size >= 0
 
 
 @given(size=st.integers(0, 1 << 50), form=st.sampled_from(["{}", "{:#x}", "0{:o}", "{}@1G"]))
+@settings(deadline=None)
 def test_any_size(size: int, form: str) -> None:
     assert requested_size(form.format(size)) == size

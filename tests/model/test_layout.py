@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.capture import Layout
@@ -81,6 +81,7 @@ NAMES = st.binary(max_size=20) | st.sampled_from(
 
 
 @given(names=st.sets(NAMES))
+@settings(deadline=None)
 def test_any_names(names: set[bytes]) -> None:
     members = recognise(names)
     if members is not None:

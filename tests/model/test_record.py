@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.capture import Capture, CaptureState, Format, Layout
@@ -39,6 +39,7 @@ RECORD = capture_to_record(as_listed(capture()))
 
 
 @given(before=CAPTURES)
+@settings(deadline=None)
 def test_round_trip(before: Capture) -> None:
     after = capture_from_record(capture_to_record(before))
     assert after == before
@@ -48,6 +49,7 @@ def test_round_trip(before: Capture) -> None:
 
 
 @given(before=CAPTURES)
+@settings(deadline=None)
 def test_round_trip_as_json(before: Capture) -> None:
     text = json.dumps(capture_to_record(before))
     text.encode("ascii")

@@ -2,7 +2,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.text import human_size, printable, shown
@@ -26,6 +26,7 @@ def test_printable(text: bytes, expected: str) -> None:
 
 
 @given(one=st.binary(), other=st.binary())
+@settings(deadline=None)
 def test_printable_hides_no_difference(one: bytes, other: bytes) -> None:
     assert printable(one).isprintable()
     assert printable(one).isascii()
@@ -51,6 +52,7 @@ def test_shown(name: bytes, expected: str) -> None:
 
 
 @given(name=st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
+@settings(deadline=None)
 def test_shown_is_safe(name: bytes) -> None:
     text = shown(name)
     assert text.isprintable()

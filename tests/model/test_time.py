@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from datetime import UTC, datetime, timedelta, timezone
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.time import EPOCH, microseconds
@@ -23,6 +23,7 @@ def test_other_zones() -> None:
 
 
 @given(number=st.integers(0, 1 << 57))
+@settings(deadline=None)
 def test_exact(number: int) -> None:
     """A number of floating point would lose the last digits."""
     assert microseconds(EPOCH + timedelta(microseconds=number)) == number

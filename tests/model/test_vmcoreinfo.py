@@ -2,7 +2,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.vmcoreinfo import VmcoreinfoError, parse_vmcoreinfo
@@ -90,6 +90,7 @@ def test_values_are_short() -> None:
 
 
 @given(note=st.binary(max_size=200))
+@settings(deadline=None)
 def test_any_note(note: bytes) -> None:
     info = parse_vmcoreinfo(b"OSRELEASE=6.1\n" + note)
     assert info.kernel_release.isprintable()
@@ -98,6 +99,7 @@ def test_any_note(note: bytes) -> None:
 
 
 @given(text=st.integers(0, 1 << 70).map(str))
+@settings(deadline=None)
 def test_any_crash_time(text: str) -> None:
     crashed_at = parse_vmcoreinfo(f"OSRELEASE=6.1\nCRASHTIME={text}\n".encode()).crashed_at
     assert crashed_at is None or crashed_at.timestamp() == int(text)

@@ -396,7 +396,7 @@ def test_a_program_is_no_core() -> None:
 def test_vmcoreinfo_of_no_kernel() -> None:
     facts = facts_of(kdump(Crash(release="")))
     assert not facts.complete
-    assert "OSRELEASE" in facts.problem
+    assert "names no kernel" in facts.problem
 
 
 @pytest.mark.parametrize("digits", ["9" * 18, "9" * 5000])
@@ -460,6 +460,7 @@ WRITTEN = {name: written(name) for name in FORMATS}
 
 
 @given(content=st.binary(), magic=st.sampled_from([core[:16] for core in WRITTEN.values()]))
+@settings(deadline=None)
 def test_garbage_after_a_magic_number(magic: bytes, content: bytes) -> None:
     assert not facts_of(magic + content).complete
 

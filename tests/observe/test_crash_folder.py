@@ -64,7 +64,7 @@ def test_missing_folder(machine: Machine) -> None:
     assert not folder.facts.present
     assert folder.facts.problem == ""
     assert folder.listed
-    assert folder.filesystem is None
+    assert folder.filesystem == os.statvfs(machine.root).f_fsid
     assert folder.sightings == ()
 
 

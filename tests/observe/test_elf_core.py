@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.observe.elf_core import read_elf_header, read_elf_vmcoreinfo
@@ -173,6 +173,7 @@ def vmcoreinfo_of(notes: bytes, order: str = "<") -> bytes:
     info=st.binary(max_size=50),
     order=st.sampled_from("<>"),
 )
+@settings(deadline=None)
 def test_vmcoreinfo_among_other_notes(
     notes: list[tuple[bytes, bytes]], info: bytes, order: str
 ) -> None:
@@ -183,6 +184,7 @@ def test_vmcoreinfo_among_other_notes(
 
 
 @given(notes=st.binary(max_size=200), order=st.sampled_from("<>"))
+@settings(deadline=None)
 def test_any_bytes_as_notes(notes: bytes, order: str) -> None:
     with suppress(CoreError):
         assert vmcoreinfo_of(notes, order) in notes

@@ -3,7 +3,7 @@ import os
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.observe.flattened import Record, find_pages, parse_tail, read_flattened
@@ -16,6 +16,7 @@ RECORDS = st.lists(
 
 
 @given(records=RECORDS, offset=st.integers(0, 130), length=st.integers(0, 130))
+@settings(deadline=None)
 def test_the_later_record_counts(
     records: list[tuple[int, bytes]], offset: int, length: int
 ) -> None:
@@ -39,6 +40,7 @@ def test_the_later_record_counts(
 
 
 @given(records=RECORDS, cut=st.integers(1, 40))
+@settings(deadline=None)
 def test_cut(records: list[tuple[int, bytes]], cut: int) -> None:
     fd = os.memfd_create("core")
     try:

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.readiness import (
@@ -140,6 +140,7 @@ def test_a_command_line_without_end(machine: Machine) -> None:
 
 
 @given(content=st.binary(max_size=100))
+@settings(deadline=None)
 def test_any_content(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     root = tmp_path_factory.getbasetemp() / "any-content"
     for name in FILES:

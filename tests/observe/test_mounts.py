@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.observe.mounts import parse_mount_points, read_mount_points, read_mounted_names
@@ -38,6 +38,7 @@ def test_no_table() -> None:
 
 
 @given(name=st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name))
+@settings(deadline=None)
 def test_any_name(name: bytes) -> None:
     """The kernel escapes these four, and nothing else: the name is whatever a user chose."""
     escaped = name
