@@ -3,7 +3,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import pytest
@@ -308,29 +308,25 @@ REPLACEMENTS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("replacement", REPLACEMENTS)
-def test_file_replaced_before_it_is_opened(
-    crash: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch, replacement: str
-) -> None:
+def test_file_replaced_before_it_is_opened(crash: Path, folder: Folder, replacement: str) -> None:
     path = crash / "file"
     path.write_bytes(b"content")
     stamp = folder.stamp(b"file")
     path.rename(crash / "moved")  # its inode is not free for the other
-    monkeypatch.chdir(crash)  # a socket's path is short
-    REPLACEMENTS[replacement](Path("file"))
+    with chdir(crash):  # a socket's path is short
+        REPLACEMENTS[replacement](Path("file"))
     with pytest.raises(FolderError), folder.open_file(stamp):
         pass
 
 
 @pytest.mark.parametrize("replacement", sorted(REPLACEMENTS.keys() - {"folder"}))
-def test_folder_replaced_before_it_is_opened(
-    crash: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch, replacement: str
-) -> None:
+def test_folder_replaced_before_it_is_opened(crash: Path, folder: Folder, replacement: str) -> None:
     path = crash / "202611230113"
     path.mkdir()
     assert stat.S_ISDIR(folder.stamp(b"202611230113").mode)
     path.rename(crash / "moved")
-    monkeypatch.chdir(crash)
-    REPLACEMENTS[replacement](Path("202611230113"))
+    with chdir(crash):
+        REPLACEMENTS[replacement](Path("202611230113"))
     with pytest.raises(FolderError), folder.open_folder(b"202611230113"):
         pass
 
