@@ -7,7 +7,6 @@ been announced. All calls run in one thread of their own; the loop never waits f
 
 import asyncio
 import fcntl
-import json
 import logging
 import os
 import sqlite3
@@ -16,20 +15,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
-from kdumpd.model.capture import Capture
-from kdumpd.model.event import Event, EventKind
-from kdumpd.model.readiness import Readiness
-from kdumpd.model.record import (
-    RecordError,
-    capture_from_record,
-    capture_to_record,
-    time_from_text,
-)
+from kdumpd.model.event import Event
 from kdumpd.model.state import State
 from kdumpd.model.text import shown
+from kdumpd.rows import (
+    SCHEMA,
+    load_state,
+    read_untold,
+    write_boot,
+    write_captures,
+    write_events,
+)
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -48,23 +46,6 @@ OF_THE_MACHINE = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
 }
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS capture (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS boot (
-    id TEXT PRIMARY KEY,
-    validated_at TEXT NOT NULL,
-    readiness TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS outbox (
-    number INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    kind TEXT NOT NULL,
-    at TEXT NOT NULL,
-    facts TEXT NOT NULL,
-    journaled_at TEXT
-) STRICT;
-CREATE INDEX IF NOT EXISTS untold ON outbox (number) WHERE journaled_at IS NULL;
-"""
 
 
 class LedgerError(OSError):
@@ -117,7 +98,7 @@ class Ledger:
 
     async def load(self) -> State:
         """Return what was known when the daemon last ran."""
-        return await self._transact(_load)
+        return await self._transact(load_state)
 
     async def record(self, before: State, after: State, events: tuple[Event, ...]) -> None:
         """Keep what changed, and the events to tell, all or nothing.
@@ -135,15 +116,15 @@ class Ledger:
             return
 
         def write(connection: sqlite3.Connection) -> None:
-            _write_captures(connection, changed, outgrown)
-            _write_boot(connection, after)
-            _write_events(connection, events)
+            write_captures(connection, changed, outgrown)
+            write_boot(connection, after)
+            write_events(connection, events)
 
         await self._transact(write)
 
     async def untold(self, most: int) -> list[Event]:
         """Return the oldest events, at most so many, that the journal has not taken yet."""
-        return await self._transact(lambda connection: _read_untold(connection, most))
+        return await self._transact(lambda connection: read_untold(connection, most))
 
     async def mark_told(self, events: Iterable[Event]) -> None:
         """Note that the journal took the events."""
@@ -248,8 +229,8 @@ def _check_content(connection: sqlite3.Connection) -> None:
     if finding != "ok":
         raise sqlite3.DatabaseError(finding)
     try:
-        _load(connection)
-        _read_untold(connection, 1 << 20)
+        load_state(connection)
+        read_untold(connection, 1 << 20)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise sqlite3.DatabaseError(f"a row makes no sense: {error}") from error
 
@@ -262,64 +243,3 @@ def _move_aside(path: Path) -> Path:
         if log_file.exists():
             log_file.rename(aside.with_name(aside.name + suffix))
     return aside
-
-
-def _load(connection: sqlite3.Connection) -> State:
-    captures = [
-        capture_from_record(json.loads(facts))
-        for (facts,) in connection.execute("SELECT facts FROM capture ORDER BY id")
-    ]
-    boot = connection.execute(
-        "SELECT id, readiness FROM boot ORDER BY validated_at DESC LIMIT 1"
-    ).fetchone()
-    return State(
-        captures=MappingProxyType({capture.id: capture for capture in captures}),
-        validated_boot=boot[0] if boot else "",
-        told=Readiness(boot[1]) if boot else None,
-    )
-
-
-def _write_captures(
-    connection: sqlite3.Connection, changed: Iterable[Capture], outgrown: Iterable[str]
-) -> None:
-    connection.executemany("DELETE FROM capture WHERE id = ?", [(id_,) for id_ in outgrown])
-    connection.executemany(
-        "INSERT OR REPLACE INTO capture (id, facts) VALUES (?, ?)",
-        [(capture.id, json.dumps(capture_to_record(capture))) for capture in changed],
-    )
-
-
-def _write_boot(connection: sqlite3.Connection, state: State) -> None:
-    if state.validated_boot and state.verdict is not None:
-        connection.execute(
-            "INSERT INTO boot (id, validated_at, readiness) VALUES (?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET readiness = excluded.readiness",
-            (state.validated_boot, state.verdict.at.isoformat(), state.verdict.readiness),
-        )
-
-
-def _write_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
-    connection.executemany(
-        "INSERT OR IGNORE INTO outbox (id, kind, at, facts) VALUES (?, ?, ?, ?)",
-        [
-            (event.id, event.kind, event.at.isoformat(), json.dumps(dict(event.facts)))
-            for event in events
-        ],
-    )
-
-
-def _read_untold(connection: sqlite3.Connection, most: int) -> list[Event]:
-    rows = connection.execute(
-        "SELECT id, kind, at, facts FROM outbox WHERE journaled_at IS NULL ORDER BY number LIMIT ?",
-        (most,),
-    )
-    return [_event(*row) for row in rows]
-
-
-def _event(id_: str, kind: str, at: str, facts: str) -> Event:
-    content = json.loads(facts)
-    if not isinstance(content, dict) or not all(isinstance(one, str) for one in content.values()):
-        raise RecordError(f"'{facts}' are no facts of an event")
-    return Event(
-        id=id_, kind=EventKind(kind), at=time_from_text(at), facts=MappingProxyType(content)
-    )

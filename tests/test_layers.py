@@ -26,7 +26,8 @@ IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "exec", "eva
 MAY_IMPORT = {
     "model": {"model"},
     "observe": {"model", "observe"},
-    "ledger": {"model"},
+    "rows": {"model"},
+    "ledger": {"model", "rows"},
     "call": set[str](),
     "bus": {"call"},
     "expose": {"model", "call", "bus", "expose"},

@@ -581,8 +581,9 @@ asyncio.run(main())
 DIE = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from kdumpd.ledger import Ledger, _write_captures, _write_events
+from kdumpd.ledger import Ledger
 from kdumpd.model.state import State
+from kdumpd.rows import write_captures, write_events
 from tests.test_ledger import crash, events_of, state_of
 
 async def main() -> None:
@@ -591,8 +592,8 @@ async def main() -> None:
     await ledger.record(State(), state_of(crash(1)), events_of(crash(1)))
 
     def write(connection):
-        _write_captures(connection, [crash(2)], [crash(1).id])
-        _write_events(connection, events_of(crash(2)))
+        write_captures(connection, [crash(2)], [crash(1).id])
+        write_events(connection, events_of(crash(2)))
         os.kill(os.getpid(), signal.SIGKILL)
 
     await ledger._transact(write)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ledger's tables, and what is kept in their rows: captures, boots, and events to tell."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from kdumpd.model.capture import Capture
+from kdumpd.model.event import Event, EventKind
+from kdumpd.model.readiness import Readiness
+from kdumpd.model.record import (
+    RecordError,
+    capture_from_record,
+    capture_to_record,
+    time_from_text,
+)
+from kdumpd.model.state import State
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS capture (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS boot (
+    id TEXT PRIMARY KEY,
+    validated_at TEXT NOT NULL,
+    readiness TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS outbox (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    at TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    journaled_at TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS untold ON outbox (number) WHERE journaled_at IS NULL;
+"""
+
+
+def load_state(connection: sqlite3.Connection) -> State:
+    """Return what the rows say was known when the daemon last ran."""
+    captures = [
+        capture_from_record(json.loads(facts))
+        for (facts,) in connection.execute("SELECT facts FROM capture ORDER BY id")
+    ]
+    boot = connection.execute(
+        "SELECT id, readiness FROM boot ORDER BY validated_at DESC LIMIT 1"
+    ).fetchone()
+    return State(
+        captures=MappingProxyType({capture.id: capture for capture in captures}),
+        validated_boot=boot[0] if boot else "",
+        told=Readiness(boot[1]) if boot else None,
+    )
+
+
+def write_captures(
+    connection: sqlite3.Connection, changed: Iterable[Capture], outgrown: Iterable[str]
+) -> None:
+    """Keep the captures that changed, and no more those that were outgrown."""
+    connection.executemany("DELETE FROM capture WHERE id = ?", [(id_,) for id_ in outgrown])
+    connection.executemany(
+        "INSERT OR REPLACE INTO capture (id, facts) VALUES (?, ?)",
+        [(capture.id, json.dumps(capture_to_record(capture))) for capture in changed],
+    )
+
+
+def write_boot(connection: sqlite3.Connection, state: State) -> None:
+    """Keep which boot was validated, and what was told of its readiness."""
+    if state.validated_boot and state.verdict is not None:
+        connection.execute(
+            "INSERT INTO boot (id, validated_at, readiness) VALUES (?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET readiness = excluded.readiness",
+            (state.validated_boot, state.verdict.at.isoformat(), state.verdict.readiness),
+        )
+
+
+def write_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
+    """Keep events to tell; one that was kept before is not kept again."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO outbox (id, kind, at, facts) VALUES (?, ?, ?, ?)",
+        [
+            (event.id, event.kind, event.at.isoformat(), json.dumps(dict(event.facts)))
+            for event in events
+        ],
+    )
+
+
+def read_untold(connection: sqlite3.Connection, most: int) -> list[Event]:
+    """Return the oldest events, at most so many, that were not told yet."""
+    rows = connection.execute(
+        "SELECT id, kind, at, facts FROM outbox WHERE journaled_at IS NULL ORDER BY number LIMIT ?",
+        (most,),
+    )
+    return [_event(*row) for row in rows]
+
+
+def _event(id_: str, kind: str, at: str, facts: str) -> Event:
+    content = json.loads(facts)
+    if not isinstance(content, dict) or not all(isinstance(one, str) for one in content.values()):
+        raise RecordError(f"'{facts}' are no facts of an event")
+    return Event(
+        id=id_, kind=EventKind(kind), at=time_from_text(at), facts=MappingProxyType(content)
+    )
