@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.bus.machine import Machine
 from tests.services.leftovers import nothing_left
+
+# The same examples in every run of a change's checks; at a developer's desk always new ones.
+settings.register_profile("checks", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("checks")
 
 
 @pytest.fixture(autouse=True)

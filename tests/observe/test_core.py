@@ -239,6 +239,18 @@ def test_a_flattened_core_of_very_many_records(name: str) -> None:
         assert not facts_of(core[:-cut]).complete
 
 
+def test_a_flattened_core_of_very_many_bitmaps() -> None:
+    """Of 4 TiB of memory: the pages begin behind all that is walked at first."""
+    crash = Crash()
+    header, notes, sub_header, bitmap, *others = kdump_records(crash)
+    core = flat(
+        [header, notes, sub_header, *[(bitmap[0], b"\xff")] * MOST_RECORDS, bitmap, *others]
+    )
+    assert facts_of(core).complete
+    for cut in (1, 16, 33):
+        assert not facts_of(core[:-cut]).complete
+
+
 def pieces(offset: int, data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield records of pages in pieces, others whole."""
     size = 16 if len(data) > BLOCK else BLOCK

@@ -335,7 +335,9 @@ def test_a_file_that_is_not_trusted(machine: Machine, name: str, strange: str) -
     change, reason = STRANGE[strange]
     core = machine.kdump_tools(STAMP, flattened(Crash()), DMESG)
     change(core.with_name(name))
-    assert f"'{name}' {reason}" in untrusted(machine).problem
+    sighting = untrusted(machine)
+    assert f"'{name}' {reason}" in sighting.problem
+    assert sighting.trusted_folder
 
 
 @as_root
@@ -363,7 +365,9 @@ def test_a_folder_of_somebody(machine: Machine, path: str) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
     machine.crash.chmod(0o3777)
     os.chown(machine.root / path, SOMEBODY, -1)
-    assert f"'/{path}' belongs to uid {SOMEBODY}" in untrusted(machine).problem
+    sighting = untrusted(machine)
+    assert f"'/{path}' belongs to uid {SOMEBODY}" in sighting.problem
+    assert not sighting.trusted_folder
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])

@@ -472,6 +472,29 @@ def test_what_a_stranger_put_there_is_forgotten(watched: Watched) -> None:
     assert watched.listed == ()
 
 
+def test_what_a_stranger_put_in_its_place(watched: Watched) -> None:
+    """His folder of the same name is not the capture that was there."""
+    watched.look(capture())
+    theirs = replace(distrusted(capture()), trusted_folder=False)
+    watched.look(theirs, after=1)
+    watched.look(theirs, after=SETTLE)
+    states = {one.id: one.state for one in watched.listed}
+    assert states == {
+        capture().id: CaptureState.GONE,
+        theirs.id: CaptureState.UNREADABLE,
+    }
+    assert EventKind.CAPTURE_GONE in kinds(watched.told)
+
+
+def test_what_was_read_once_is_not_forgotten(watched: Watched) -> None:
+    """Its file could be written by others in the end; that it was a crash has been told."""
+    watched.look(capture())
+    for sightings in ((distrusted(capture()),), (distrusted(capture()),), (), ()):
+        watched.look(*sightings, after=SETTLE)
+    assert watched.only.state is CaptureState.GONE
+    assert watched.only.kernel_release == FACTS.kernel_release
+
+
 def test_gone_is_readable_by_nobody(watched: Watched) -> None:
     core = stamp(b"dump.202611230113", mode=0o100644)
     watched.look(replace(capture(), core=core))
