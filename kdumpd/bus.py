@@ -37,7 +37,6 @@ FAILED = "org.kdumpd1.Error.Failed"
 
 BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 Handler = Callable[[Call], Awaitable[Reply]]
-Listener = Callable[[Signal], None]
 
 
 def bus_address(bus: str, environment: Mapping[str, str]) -> str:
@@ -84,7 +83,6 @@ class Connection:
         self._socket = os.dup(cast("int", bus._fd))  # noqa: SLF001
         self._sending = asyncio.Lock()
         self._handler: Handler = _nothing
-        self._listener: Listener | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._silent_calls: set[asyncio.Task[None]] = set()
         self._answers: dict[int, asyncio.Future[Message]] = {}
@@ -94,11 +92,6 @@ class Connection:
     def serve(self, handler: Handler) -> None:
         """Answer method calls by the handler, which raises CallError for an error answer."""
         self._handler = handler
-
-    async def listen(self, rule: str, listener: Listener) -> None:
-        """Have every signal that matches the rule told to the listener."""
-        self._listener = listener
-        await self.call(BUS, "AddMatch", "s", [rule])
 
     async def own(self, name: str) -> None:
         """Take the name; BusError when another has it or the bus refuses."""
@@ -167,10 +160,7 @@ class Connection:
     def _receive(self, message: Message) -> bool:
         if message.message_type is MessageType.METHOD_CALL:
             self._take_call(message)
-        elif message.message_type is MessageType.SIGNAL:
-            if self._listener is not None:
-                self._listener(_signal(message))
-        else:
+        elif message.message_type is not MessageType.SIGNAL:
             answer = self._answers.get(message.reply_serial)
             if answer is not None and not answer.done():
                 answer.set_result(message)
@@ -273,14 +263,4 @@ def _call(message: Message) -> Call:
         sender=message.sender or "",
         signature=message.signature,
         body=message.body,
-    )
-
-
-def _signal(message: Message) -> Signal:
-    return Signal(
-        path=message.path or "",
-        interface=message.interface or "",
-        member=message.member or "",
-        signature=message.signature,
-        body=tuple(plain(value) for value in message.body),
     )

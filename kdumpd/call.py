@@ -41,7 +41,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A signal to send, or one that came."""
+    """A signal to send."""
 
     path: str
     interface: str

@@ -7,8 +7,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -24,7 +24,7 @@ from kdumpd.expose.journal import Journal
 from kdumpd.expose.notify import Notifier
 from kdumpd.expose.service import Service
 from kdumpd.expose.terminal import Terminal
-from kdumpd.ledger import Ledger, LedgerError
+from kdumpd.ledger import Ledger, LedgerError, opened_ledger
 from kdumpd.model.event import Event
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import readiness_lines
@@ -141,7 +141,7 @@ async def serve(options: argparse.Namespace, settings: Settings) -> None:
     async with AsyncExitStack() as parts:
         connection = await parts.enter_async_context(connect(bus_address(options.bus, os.environ)))
         await connection.own(BUS_NAME)
-        ledger = await parts.enter_async_context(_open_ledger(options.state_dir / LEDGER))
+        ledger = await parts.enter_async_context(opened_ledger(options.state_dir / LEDGER))
         again = asyncio.Event()
         watch = Watch(again.set)
         parts.enter_context(watch.attached(loop))
@@ -284,16 +284,6 @@ def _file(text: str) -> Path:
     if not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"'{text}' is no file")
     return Path(text)
-
-
-@asynccontextmanager
-async def _open_ledger(path: Path) -> AsyncIterator[Ledger]:
-    ledger = Ledger(path)
-    try:
-        await ledger.open()
-        yield ledger
-    finally:
-        await ledger.close()
 
 
 async def _until_lost(connection: Connection) -> None:

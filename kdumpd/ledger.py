@@ -10,9 +10,9 @@ import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -152,6 +152,17 @@ class Ledger:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+@asynccontextmanager
+async def opened_ledger(path: Path) -> AsyncIterator[Ledger]:
+    """Open the ledger, and close it at the end, also when it could not be opened."""
+    ledger = Ledger(path)
+    try:
+        await ledger.open()
+        yield ledger
+    finally:
+        await ledger.close()
 
 
 def _lock(path: Path) -> int:

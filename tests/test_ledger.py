@@ -6,8 +6,8 @@ import sqlite3
 import subprocess
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdumpd.ledger import ForeignLedgerError, Ledger, LedgerError
+from kdumpd.ledger import ForeignLedgerError, Ledger, LedgerError, opened_ledger
 from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.event import Event, capture_event
 from kdumpd.model.readiness import Readiness
@@ -44,16 +44,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state/ledger.sqlite"
 
 
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Ledger]:
-    ledger = Ledger(path)
-    try:
-        await ledger.open()
-        yield ledger
-    finally:
-        await ledger.close()
-
-
 def crash(number: int, state: CaptureState = CaptureState.COMPLETE) -> Capture:
     """Return a capture of its own, for each number."""
     directory = b"/var/crash/%d" % number
@@ -71,7 +61,7 @@ def events_of(*captures: Capture) -> tuple[Event, ...]:
 
 async def keep(path: Path, *captures: Capture) -> None:
     """Make a ledger that holds these captures, and their events untold."""
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         await ledger.record(State(), state_of(*captures), events_of(*captures))
 
 
@@ -113,7 +103,7 @@ def mode(path: Path, bits: int) -> Iterator[None]:
 
 
 async def test_a_new_ledger(path: Path) -> None:
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         state = await ledger.load()
         assert state == State()
         assert await ledger.untold(ALL) == []
@@ -128,7 +118,7 @@ async def test_captures_come_back(path: Path) -> None:
         as_listed(of_another_crash(capture(None), b"unknown")),
     ]
     await keep(path, *captures)
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         assert await ledger.load() == state_of(*captures)
 
 
@@ -136,9 +126,9 @@ async def test_events_come_back(path: Path) -> None:
     watched = Watched()
     odd = of_another_crash(capture(directory=b"/var/crash/\xff\x1b\n"), b"odd")
     events = watched.look(capture(), odd)
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         await ledger.record(State(), watched.state, tuple(events))
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         assert await ledger.untold(ALL) == events
     assert len(events) == 3
 
@@ -146,9 +136,9 @@ async def test_events_come_back(path: Path) -> None:
 async def test_boot_comes_back(path: Path) -> None:
     watched = Watched()
     events = watched.look()
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         await ledger.record(State(), watched.state, tuple(events))
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         state = await ledger.load()
     assert state.validated_boot == BOOT
     assert Watched(state).look() == []
@@ -158,13 +148,13 @@ async def test_readiness_comes_back(path: Path) -> None:
     """So that a change while the daemon was away is told, against what was told last."""
     watched = Watched()
     before, after = State(), State()
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         for kernel in (KERNEL, replace(KERNEL, crash_loaded=False)):
             events = watched.look(kernel=kernel)
             before, after = after, watched.state
             await ledger.record(before, after, tuple(events))
             assert (await ledger.load()).told == after.told
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         state = await ledger.load()
     assert state.told is Readiness.NOT_READY
     assert Watched(state).look(kernel=replace(KERNEL, crash_loaded=False)) == []
@@ -173,7 +163,7 @@ async def test_readiness_comes_back(path: Path) -> None:
 
 async def test_the_last_boot_counts(path: Path) -> None:
     before = State()
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         for number in range(3):
             after = State(validated_boot=f"boot {number}", verdict=verdict(hours=number))
             await ledger.record(before, after, ())
@@ -191,7 +181,7 @@ def verdict(hours: int) -> Verdict:
 async def test_changes(path: Path) -> None:
     first, second, third = crash(1), crash(2), crash(3)
     gone = replace(second, state=CaptureState.GONE)
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         before = state_of(first, second)
         await ledger.record(State(), before, ())
         await ledger.record(before, state_of(first, gone, third), ())
@@ -203,7 +193,7 @@ async def test_changes(path: Path) -> None:
 async def test_nothing_new_is_not_written(path: Path) -> None:
     """A look each minute must not write to the disk each minute."""
     state = state_of(crash(1))
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         await ledger.record(State(), state, ())
         log = path.with_name(f"{path.name}-wal")
         before = log.stat().st_mtime_ns, log.stat().st_size
@@ -218,7 +208,7 @@ async def test_nothing_new_is_not_written(path: Path) -> None:
 
 async def test_events_in_order(path: Path) -> None:
     captures = [crash(number) for number in (5, 3, 9, 1)]
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         for one in captures:
             await ledger.record(State(), State(), events_of(one))
         events = list(events_of(*captures))
@@ -228,7 +218,7 @@ async def test_events_in_order(path: Path) -> None:
 
 async def test_told(path: Path) -> None:
     events = events_of(*(crash(number) for number in range(4)))
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         await ledger.record(State(), State(), events)
         await ledger.mark_told([events[0], events[2]])
         assert await ledger.untold(ALL) == [events[1], events[3]]
@@ -236,7 +226,7 @@ async def test_told(path: Path) -> None:
         await ledger.mark_told([])
         await ledger.mark_told(events)
         assert await ledger.untold(ALL) == []
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         assert await ledger.untold(ALL) == []
 
 
@@ -244,14 +234,14 @@ async def test_the_same_event_twice(path: Path) -> None:
     """Once it is told, it is never told again: not in this run, and not after a restart."""
     (event,) = events_of(crash(1))
     later = replace(event, at=START + timedelta(days=1), facts={"state": "changed"})
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         await ledger.record(State(), State(), (event,))
         await ledger.record(State(), State(), (later, later))
         assert await ledger.untold(ALL) == [event]
         await ledger.mark_told([event])
         await ledger.record(State(), State(), (later,))
         assert await ledger.untold(ALL) == []
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         await ledger.record(State(), State(), (event,))
         assert await ledger.untold(ALL) == []
 
@@ -259,7 +249,7 @@ async def test_the_same_event_twice(path: Path) -> None:
 async def test_all_or_nothing(path: Path) -> None:
     """An event that cannot be written takes its capture with it."""
     broken = replace(events_of(crash(1))[0], facts={"what": object()})  # type: ignore[dict-item]  # that is the point
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         with pytest.raises(TypeError):
             await ledger.record(State(), state_of(crash(1)), (*events_of(crash(2)), broken))
         assert await ledger.load() == State()
@@ -357,7 +347,7 @@ async def test_damaged(path: Path, damage: str, caplog: pytest.LogCaptureFixture
     await keep(path, crash(1), crash(2))
     DAMAGES[damage](path)
     damaged = pages(path)
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         assert await ledger.load() == State()
         assert await ledger.untold(ALL) == []
         await ledger.record(State(), state_of(crash(3)), events_of(crash(3)))
@@ -368,7 +358,7 @@ async def test_damaged(path: Path, damage: str, caplog: pytest.LogCaptureFixture
     assert said.message.startswith(f"'{path}' is damaged")
     assert str(moved) in said.message
     assert said.message.isprintable()
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         assert await ledger.load() == state_of(crash(3))
 
 
@@ -377,7 +367,7 @@ async def test_damaged_again(path: Path) -> None:
     for number in range(1, 4):
         await keep(path, crash(number))
         write(path, b"damage %d" % number * 1000)
-    async with opened(path):
+    async with opened_ledger(path):
         pass
     assert len(aside(path)) == 3
 
@@ -392,7 +382,7 @@ async def test_an_empty_file(path: Path) -> None:
 async def test_a_table_that_is_missing(path: Path) -> None:
     await keep(path, crash(1))
     change("DROP TABLE boot")(path)
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         assert await ledger.load() == state_of(crash(1))
     assert aside(path) == []
 
@@ -402,7 +392,7 @@ async def test_the_log_of_another_file(path: Path) -> None:
     await keep(path, crash(1))
     path.with_name(f"{path.name}-wal").write_bytes(b"noise" * 10000)
     path.with_name(f"{path.name}-shm").write_bytes(b"noise" * 10000)
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         assert await ledger.load() == state_of(crash(1))
 
 
@@ -427,7 +417,7 @@ async def test_a_flipped_bit(path: Path, at: float, bit: int, *, in_schema: bool
     write(path, bytes(content))
     if place in REFUSED:
         return
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         state = await ledger.load()
         await ledger.untold(ALL)
         await ledger.record(state, state_of(crash(3)), events_of(crash(3)))
@@ -442,7 +432,7 @@ async def test_a_newer_version(path: Path) -> None:
     change("PRAGMA user_version = 2")(path)
     content = content_of(path)
     with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is from a newer kdumpd .* 2"):
-        async with opened(path):
+        async with opened_ledger(path):
             pass
     assert content_of(path) == content
     assert aside(path) == []
@@ -450,15 +440,15 @@ async def test_a_newer_version(path: Path) -> None:
 
 async def test_a_ledger_in_use(path: Path) -> None:
     """It is another daemon's: neither is moved aside, nor does a second one tell all again."""
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         await ledger.record(State(), state_of(crash(1)), events_of(crash(1)))
         with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is in use"):
-            async with opened(path):
+            async with opened_ledger(path):
                 pass
         await ledger.record(state_of(crash(1)), state_of(crash(1), crash(2)), ())
         assert await ledger.load() == state_of(crash(1), crash(2))
     assert aside(path) == []
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         assert await ledger.load() == state_of(crash(1), crash(2))
 
 
@@ -478,7 +468,7 @@ async def test_a_file_in_place_of_its_folder(path: Path, caplog: pytest.LogCaptu
 async def in_memory(path: Path) -> None:
     """Use a ledger that has no file: it works, and forgets."""
     for _ in range(2):
-        async with opened(path) as ledger:
+        async with opened_ledger(path) as ledger:
             assert await ledger.load() == State()
             await ledger.record(State(), state_of(crash(1)), events_of(crash(1)))
             assert await ledger.load() == state_of(crash(1))
@@ -494,10 +484,10 @@ async def test_not_open(path: Path) -> None:
 OPEN = """
 import asyncio, logging, sys
 from pathlib import Path
-from tests.test_ledger import opened
+from kdumpd.ledger import opened_ledger
 
 async def main() -> None:
-    async with opened(Path(sys.argv[1])) as ledger:
+    async with opened_ledger(Path(sys.argv[1])) as ledger:
         print(len((await ledger.load()).captures))
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
@@ -545,7 +535,7 @@ async def test_a_file_that_cannot_be_read(path: Path) -> None:
 
 async def test_a_disk_that_is_full(path: Path) -> None:
     """Nothing is said to be kept that is not; when there is room again, it goes on."""
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         await ledger._transact(lambda connection: connection.execute("PRAGMA max_page_count = 9"))
         large = replace(events_of(crash(1))[0], facts={"because": "x" * (1 << 20)})
         with pytest.raises(LedgerError, match="full"):
@@ -619,7 +609,7 @@ async def test_killed_while_it_writes(path: Path) -> None:
         for _ in range(20):
             kept = int(await process.stdout.readline()) + 1
         assert await end(process, SIGKILL) == -SIGKILL
-        async with opened(path) as ledger:
+        async with opened_ledger(path) as ledger:
             captures = (await ledger.load()).captures
             told = [event.facts["capture"] for event in await ledger.untold(ALL)]
         # What was printed is there; what was being written is there whole, or not at all.
@@ -632,7 +622,7 @@ async def test_killed_while_it_writes(path: Path) -> None:
 async def test_killed_within_a_transaction(path: Path) -> None:
     process = await start(DIE, str(path))
     assert await process.wait() == -SIGKILL
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         assert await ledger.load() == state_of(crash(1))
         assert await ledger.untold(ALL) == list(events_of(crash(1)))
     assert aside(path) == []
@@ -640,7 +630,7 @@ async def test_killed_within_a_transaction(path: Path) -> None:
 
 async def test_what_it_promises(path: Path) -> None:
     """Thirty power cuts lost nothing this way, and thousands of rows with less."""
-    async with opened(path) as ledger:
+    async with opened_ledger(path) as ledger:
         assert await pragma(ledger, "journal_mode") == "wal"
         assert await pragma(ledger, "synchronous") == 2  # FULL
 

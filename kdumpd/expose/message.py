@@ -94,10 +94,6 @@ def _gone(facts: Mapping[str, str]) -> tuple[str, int]:
     return f"{_crash(facts)}: its capture is gone from {_name(facts['directory'])}", NOTICE
 
 
-def _boot(facts: Mapping[str, str]) -> tuple[str, int]:
-    return _readiness(facts)
-
-
 def _changed(facts: Mapping[str, str]) -> tuple[str, int]:
     sentence, priority = _readiness(facts)
     return f"From {facts['before']} to {facts['readiness']}. {sentence}", priority
@@ -129,6 +125,6 @@ SENTENCE: Mapping[EventKind, Callable[[Mapping[str, str]], tuple[str, int]]] = {
     EventKind.CAPTURE_COMPLETE: _complete,
     EventKind.CAPTURE_INCOMPLETE: _incomplete,
     EventKind.CAPTURE_GONE: _gone,
-    EventKind.BOOT_VALIDATED: _boot,
+    EventKind.BOOT_VALIDATED: _readiness,
     EventKind.READINESS_CHANGED: _changed,
 }

@@ -68,7 +68,7 @@ def _read_captures(
         except VanishedError:
             continue
         except (FolderError, OSError) as error:
-            problems[name] = _described(error, folder.path + b"/" + name)
+            problems[name] = _described(error, folder.path_of(name))
             continue
         if sighting is not None:
             sightings.append(sighting)
@@ -78,7 +78,7 @@ def _read_captures(
         sightings=tuple(sightings),
         listed=listed,
         filesystem=folder.filesystem,
-        unread=frozenset(folder.path.rstrip(b"/") + b"/" + name for name in problems),
+        unread=frozenset(folder.path_of(name) for name in problems),
     )
 
 
@@ -95,7 +95,7 @@ def _candidates(
     mounted = read_mounted_names(folder.fd, points)
     for name in folder.folders(MOST_ENTRIES):
         if name in mounted:
-            path = shown(folder.path + b"/" + name)
+            path = shown(folder.path_of(name))
             problems[name] = f"'{path}' {ANOTHER}: name it in CrashDirectories="
             continue
         try:
@@ -124,9 +124,9 @@ def _read_sighting(
         return None
     wanted = (*members.cores, *((members.dmesg,) if members.dmesg else ()))
     for name in read_mounted_names(folder.fd, points).intersection(wanted):
-        raise FolderError(f"'{shown(folder.path + b'/' + name)}' {ANOTHER}")
+        raise FolderError(f"'{shown(folder.path_of(name))}' {ANOTHER}")
     files = tuple(folder.stamp(name) for name in wanted)
-    if known is not None and known.files == files and known.trusted == folder.trusted:
+    if known is not None and known.files == files and known.trusted_folder == folder.trusted:
         return known
     return _read_anew(folder, members, files)
 

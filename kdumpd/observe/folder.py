@@ -67,6 +67,10 @@ class Folder:
         with os.scandir(self.fd) as entries:
             return sorted(os.fsencode(entry.name) for entry in islice(entries, most))
 
+    def path_of(self, name: bytes) -> bytes:
+        """Return the path of a name in the folder."""
+        return _join(self.path, name)
+
     def folders(self, most: int) -> Iterator[bytes]:
         """Yield the names of the folders inside, of so many entries at most, in no order."""
         with os.scandir(self.fd) as entries:
@@ -79,24 +83,24 @@ class Folder:
         try:
             return _stamp(name, os.stat(name, dir_fd=self.fd, follow_symlinks=False))
         except FileNotFoundError as error:
-            raise VanishedError(f"'{shown(_join(self.path, name))}' does not exist") from error
+            raise VanishedError(f"'{shown(self.path_of(name))}' does not exist") from error
         except OSError as error:
-            path = shown(_join(self.path, name))
+            path = shown(self.path_of(name))
             raise FolderError(f"'{path}' cannot be read: {error.strerror}") from error
 
     @contextmanager
     def open_folder(self, name: bytes) -> Iterator["Folder"]:
         """Open the folder of this name inside; VanishedError when it is none any more."""
         try:
-            fd = _open(name, FOLDER, self.fd, _join(self.path, name))
+            fd = _open(name, FOLDER, self.fd, self.path_of(name))
         except LinkError as error:
             raise VanishedError(str(error)) from error
         try:
             status = os.fstat(fd)
             yield Folder(
                 fd=fd,
-                path=_join(self.path, name),
-                distrust=self.distrust or _distrust(status, self.owner, _join(self.path, name)),
+                path=self.path_of(name),
+                distrust=self.distrust or _distrust(status, self.owner, self.path_of(name)),
                 owner=self.owner,
             )
         finally:
@@ -105,7 +109,7 @@ class Folder:
     @contextmanager
     def open_file(self, expected: FileStamp) -> Iterator[int]:
         """Open the regular file that the stamp describes; FolderError when it is another by now."""
-        path = _join(self.path, expected.name)
+        path = self.path_of(expected.name)
         fd = _open(expected.name, FILE, self.fd, path)
         try:
             status = os.fstat(fd)
