@@ -27,12 +27,13 @@ from kdumpd.rows import (
     write_boot,
     write_captures,
     write_events,
+    write_readings,
 )
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2  # 2: readings of cores
 IN_MEMORY = ":memory:"
 BUSY_SECONDS = 2.0
 # Disk, rights or memory are to blame, not the file's content.
@@ -112,11 +113,13 @@ class Ledger:
         ]
         outgrown = before.captures.keys() - after.captures.keys()
         same_boot = (before.validated_boot, before.told) == (after.validated_boot, after.told)
-        if same_boot and not (changed or outgrown or events):
+        same_readings = before.readings == after.readings
+        if same_boot and same_readings and not (changed or outgrown or events):
             return
 
         def write(connection: sqlite3.Connection) -> None:
             write_captures(connection, changed, outgrown)
+            write_readings(connection, before.readings, after.readings)
             write_boot(connection, after)
             write_events(connection, events)
 

@@ -6,15 +6,12 @@ import sqlite3
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from kdumpd.model.capture import Capture
+from kdumpd.model.capture import Capture, CoreFacts
+from kdumpd.model.crash import Crash
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.readiness import Readiness
-from kdumpd.model.record import (
-    RecordError,
-    capture_from_record,
-    capture_to_record,
-    time_from_text,
-)
+from kdumpd.model.reading import Reading, Readings
+from kdumpd.model.record import RecordError, from_record, time_from_text, to_record
 from kdumpd.model.state import State
 
 SCHEMA = """
@@ -32,6 +29,14 @@ CREATE TABLE IF NOT EXISTS outbox (
     facts TEXT NOT NULL,
     journaled_at TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS reading (
+    key TEXT PRIMARY KEY,
+    attempts INTEGER NOT NULL,
+    done INTEGER NOT NULL,
+    facts TEXT,
+    crash TEXT,
+    problem TEXT NOT NULL
+) STRICT;
 CREATE INDEX IF NOT EXISTS untold ON outbox (number) WHERE journaled_at IS NULL;
 """
 
@@ -39,7 +44,7 @@ CREATE INDEX IF NOT EXISTS untold ON outbox (number) WHERE journaled_at IS NULL;
 def load_state(connection: sqlite3.Connection) -> State:
     """Return what the rows say was known when the daemon last ran."""
     captures = [
-        capture_from_record(json.loads(facts))
+        from_record(Capture, json.loads(facts))
         for (facts,) in connection.execute("SELECT facts FROM capture ORDER BY id")
     ]
     boot = connection.execute(
@@ -47,6 +52,7 @@ def load_state(connection: sqlite3.Connection) -> State:
     ).fetchone()
     return State(
         captures=MappingProxyType({capture.id: capture for capture in captures}),
+        readings=MappingProxyType(_load_readings(connection)),
         validated_boot=boot[0] if boot else "",
         told=Readiness(boot[1]) if boot else None,
     )
@@ -59,7 +65,29 @@ def write_captures(
     connection.executemany("DELETE FROM capture WHERE id = ?", [(id_,) for id_ in outgrown])
     connection.executemany(
         "INSERT OR REPLACE INTO capture (id, facts) VALUES (?, ?)",
-        [(capture.id, json.dumps(capture_to_record(capture))) for capture in changed],
+        [(capture.id, json.dumps(to_record(capture))) for capture in changed],
+    )
+
+
+def write_readings(connection: sqlite3.Connection, before: Readings, after: Readings) -> None:
+    """Keep how often each core was read, and what came of it."""
+    forgotten = [(key,) for key in before.keys() - after.keys()]
+    connection.executemany("DELETE FROM reading WHERE key = ?", forgotten)
+    connection.executemany(
+        "INSERT OR REPLACE INTO reading (key, attempts, done, facts, crash, problem)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (
+                key,
+                reading.attempts,
+                int(reading.done),
+                json.dumps(to_record(reading.facts)) if reading.facts else None,
+                json.dumps(to_record(reading.crash)) if reading.crash else None,
+                reading.problem,
+            )
+            for key, reading in after.items()
+            if before.get(key) is not reading
+        ],
     )
 
 
@@ -91,6 +119,20 @@ def read_untold(connection: sqlite3.Connection, most: int) -> list[Event]:
         (most,),
     )
     return [_event(*row) for row in rows]
+
+
+def _load_readings(connection: sqlite3.Connection) -> dict[str, Reading]:
+    rows = connection.execute("SELECT key, attempts, done, facts, crash, problem FROM reading")
+    return {
+        key: Reading(
+            attempts=attempts,
+            done=bool(done),
+            facts=from_record(CoreFacts, json.loads(facts)) if facts else None,
+            crash=from_record(Crash, json.loads(crash)) if crash else None,
+            problem=problem,
+        )
+        for key, attempts, done, facts, crash, problem in rows
+    }
 
 
 def _event(id_: str, kind: str, at: str, facts: str) -> Event:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from kdumpd.model.capture import CaptureState
+from kdumpd.model.crash import CrashClass
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.readiness import SENTENCES, Readiness
 from kdumpd.model.text import human_size, shown
@@ -19,6 +20,7 @@ MESSAGE_IDS = {
     EventKind.CAPTURE_COMPLETE: "6bc3f018b40343559c7bccda6fc737c6",
     EventKind.CAPTURE_INCOMPLETE: "a6a8bcf7df1243a49434241c1eae3353",
     EventKind.CAPTURE_GONE: "350cce47a8c34764a4b50ff56b153b7c",
+    EventKind.CAPTURE_EXPOSED: "27657cf9d2e64ff0b27064bc5599a086",
     EventKind.BOOT_VALIDATED: "ad07e7dfd75f4edb97b23ba382e0cb93",
     EventKind.READINESS_CHANGED: "457eb317286b4b9ab294bbf437c045a5",
 }
@@ -28,6 +30,9 @@ FIELDS = {
     "capture": "KDUMPD_CAPTURE",
     "core": "KDUMPD_CORE",
     "state": "KDUMPD_STATE",
+    "class": "KDUMPD_CLASS",
+    "reason": "KDUMPD_REASON",
+    "signature": "KDUMPD_SIGNATURE",
     "kernel": "KDUMPD_KERNEL",
     "crashed_at": "KDUMPD_CRASHED_AT",
     "readiness": "KDUMPD_READINESS",
@@ -94,6 +99,11 @@ def _gone(facts: Mapping[str, str]) -> tuple[str, int]:
     return f"{_crash(facts)}: its capture is gone from {_name(facts['directory'])}", NOTICE
 
 
+def _exposed(facts: Mapping[str, str]) -> tuple[str, int]:
+    place = _name(facts.get("core") or facts.get("dmesg") or facts["directory"])
+    return f"Everybody may read {place}: a kernel's memory or log, and what it held", WARNING
+
+
 def _changed(facts: Mapping[str, str]) -> tuple[str, int]:
     sentence, priority = _readiness(facts)
     return f"From {facts['before']} to {facts['readiness']}. {sentence}", priority
@@ -107,10 +117,20 @@ def _readiness(facts: Mapping[str, str]) -> tuple[str, int]:
 
 def _crash(facts: Mapping[str, str]) -> str:
     kernel = f"Kernel {facts['kernel']}" if "kernel" in facts else "A kernel"
-    if "crashed_at" not in facts:
-        return f"{kernel} crashed"
-    at: datetime = EPOCH + timedelta(microseconds=int(facts["crashed_at"]))
-    return f"{kernel} crashed at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    how = "crashed" if facts.get("class") != CrashClass.SYSRQ else "was crashed on purpose"
+    if "crashed_at" in facts:
+        at: datetime = EPOCH + timedelta(microseconds=int(facts["crashed_at"]))
+        how += f" at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{kernel} {how}{_cause(facts)}"
+
+
+def _cause(facts: Mapping[str, str]) -> str:
+    class_ = facts.get("class", CrashClass.UNKNOWN)
+    if class_ == CrashClass.UNKNOWN:
+        return ""
+    place = f" in {facts['function']}" if "function" in facts else ""
+    again = f", for the {facts['occurrence']}. time" if "occurrence" in facts else ""
+    return f" ({class_}{place}{again})"
 
 
 def _size(facts: Mapping[str, str]) -> str:
@@ -125,6 +145,7 @@ SENTENCE: Mapping[EventKind, Callable[[Mapping[str, str]], tuple[str, int]]] = {
     EventKind.CAPTURE_COMPLETE: _complete,
     EventKind.CAPTURE_INCOMPLETE: _incomplete,
     EventKind.CAPTURE_GONE: _gone,
+    EventKind.CAPTURE_EXPOSED: _exposed,
     EventKind.BOOT_VALIDATED: _readiness,
     EventKind.READINESS_CHANGED: _changed,
 }

@@ -7,7 +7,10 @@ from enum import StrEnum, auto
 from hashlib import sha256
 from stat import S_ISREG
 
+from kdumpd.model.crash import Crash
+
 ID_DIGITS = 16
+NOTHING_KNOWN = Crash()
 
 
 class CaptureState(StrEnum):
@@ -79,6 +82,8 @@ class Sighting:
     core: FileStamp | None
     dmesg: FileStamp | None
     facts: CoreFacts = CoreFacts()
+    crash: Crash | None = None  # what the kernel log beside the core says; None without one
+    log_awaited: bool = False  # whether the kernel log is still to be read out of the core
     id: str = ""
     filesystem: int = 0  # the id of the one it lies on, the same at every mount
 
@@ -124,6 +129,15 @@ class Capture:
     build_id: str
     world_readable: bool
     filesystem: int = 0
+    dump_level: int | None = None
+    crash: Crash = NOTHING_KNOWN
+    log_awaited: bool = False  # whether the kernel log is still to be read out of the core
+    occurrence: int = 0  # which one this is of the crashes with its signature; 0 without one
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether everybody may read what its owner alone should."""
+        return self.world_readable and self.trusted and self.state is not CaptureState.GONE
 
     @property
     def was_read(self) -> bool:
@@ -155,6 +169,7 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
             kernel_release=before.kernel_release,
             architecture=before.architecture,
             build_id=before.build_id,
+            dump_level=before.dump_level,
         )
     core, dmesg = sighting.core, sighting.dmesg
     return Capture(
@@ -180,6 +195,10 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
             for file in (core, dmesg)
         ),
         filesystem=sighting.filesystem,
+        dump_level=facts.dump_level,
+        crash=sighting.crash or (before.crash if before else NOTHING_KNOWN),
+        log_awaited=sighting.log_awaited,
+        occurrence=before.occurrence if before else 0,
     )
 
 

@@ -25,6 +25,7 @@ class EventKind(StrEnum):
     CAPTURE_COMPLETE = "capture-complete"
     CAPTURE_INCOMPLETE = "capture-incomplete"
     CAPTURE_GONE = "capture-gone"
+    CAPTURE_EXPOSED = "capture-exposed"
     BOOT_VALIDATED = "boot-validated"
     READINESS_CHANGED = "readiness-changed"
 
@@ -54,17 +55,17 @@ def capture_event(capture: Capture, at: datetime) -> Event:
         id=_event_id(kind, capture.id, occasion),
         kind=kind,
         at=at,
-        facts=_known(
-            capture=capture.id,
-            core=capture.core_file.decode("utf-8", "surrogateescape"),
-            directory=capture.directory.decode("utf-8", "surrogateescape"),
-            state=capture.state,
-            kernel=capture.kernel_release,
-            crashed_at=str(microseconds(capture.crashed_at)) if capture.crashed_at else "",
-            size=str(capture.size),
-            problem=capture.problem,
-            suspect="" if capture.trusted else "yes",
-        ),
+        facts=_capture_facts(capture),
+    )
+
+
+def exposure_event(capture: Capture, at: datetime) -> Event:
+    """Return the event that tells of a capture which everybody may read."""
+    return Event(
+        id=_event_id(EventKind.CAPTURE_EXPOSED, capture.id, at.isoformat()),
+        kind=EventKind.CAPTURE_EXPOSED,
+        at=at,
+        facts=_capture_facts(capture),
     )
 
 
@@ -95,6 +96,27 @@ def readiness_event(
         kind=EventKind.READINESS_CHANGED,
         at=at,
         facts=_readiness_facts(kernel, readiness, findings) | {"before": before},
+    )
+
+
+def _capture_facts(capture: Capture) -> Mapping[str, str]:
+    crash = capture.crash
+    return _known(
+        capture=capture.id,
+        core=capture.core_file.decode("utf-8", "surrogateescape"),
+        dmesg=capture.dmesg_file.decode("utf-8", "surrogateescape"),
+        directory=capture.directory.decode("utf-8", "surrogateescape"),
+        state=capture.state,
+        kernel=capture.kernel_release,
+        crashed_at=str(microseconds(capture.crashed_at)) if capture.crashed_at else "",
+        size=str(capture.size),
+        problem=capture.problem,
+        suspect="" if capture.trusted else "yes",
+        **{"class": crash.class_},
+        reason=crash.reason,
+        function=crash.function,
+        signature=crash.signature,
+        occurrence=str(capture.occurrence) if capture.occurrence > 1 else "",
     )
 
 

@@ -1,37 +1,47 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A capture as a record of plain values, for the ledger and for JSON output."""
+"""Values of the model as records of plain values, as the ledger keeps them in JSON.
+
+Bytes that are not UTF-8 become surrogate escapes, times ISO 8601 with their zone. A record of an
+older kdumpd lacks what was added since: the default stands for it.
+"""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import datetime
 from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from kdumpd.model.capture import Capture, CaptureState, Format, Layout
+from kdumpd.model.capture import Capture, CoreFacts
+from kdumpd.model.crash import Crash
 
-Plain = str | int | bool | None
+Kept = Capture | CoreFacts | Crash
+T = TypeVar("T", Capture, CoreFacts, Crash)
+Plain = str | int | bool | dict[str, "Plain"] | None
 
-TIMES = {"crashed_at", "found_at"}
-PATHS = {"directory", "core_file", "dmesg_file"}
-ENUMS = {"layout": Layout, "format": Format, "state": CaptureState}
-TYPES: dict[str, type] = {"filesystem": int, "size": int, "trusted": bool, "world_readable": bool}
+TYPES: dict[type[Kept], dict[str, Any]] = {
+    kept: get_type_hints(kept) for kept in (Capture, CoreFacts, Crash)
+}
 
 
 class RecordError(ValueError):
-    """The record is not a capture's; the text says which value is wrong."""
+    """The record is not what it should be; the text says which value is wrong."""
 
 
-def capture_to_record(capture: Capture) -> dict[str, Plain]:
-    """Return the capture as plain values; bytes that are not UTF-8 become surrogate escapes."""
-    return {field.name: _plain(getattr(capture, field.name)) for field in fields(Capture)}
+def to_record(value: Kept) -> dict[str, Plain]:
+    """Return the value as plain values."""
+    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
 
 
-def capture_from_record(record: Mapping[str, object]) -> Capture:
-    """Return the capture; RecordError when a value is missing or of the wrong kind."""
-    try:
-        values = {field.name: _value(field.name, record[field.name]) for field in fields(Capture)}
-    except KeyError as error:
-        raise RecordError(f"no {error.args[0]} in the record of a capture") from error
-    return Capture(**values)  # type: ignore[arg-type]  # each value was checked by its name
+def from_record(kind: type[T], record: Mapping[str, object]) -> T:
+    """Return the value; RecordError when something is missing or of the wrong kind."""
+    known: dict[str, Any] = {}
+    for field in fields(kind):
+        if field.name in record:
+            known[field.name] = _value(kind, field.name, record[field.name])
+        elif field.default is MISSING:
+            raise RecordError(f"no {field.name} in the record of a {kind.__name__}")
+    return kind(**known)
 
 
 def time_from_text(text: str) -> datetime:
@@ -49,28 +59,34 @@ def _plain(value: object) -> Plain:
         return value.isoformat()
     if isinstance(value, Enum):
         return str(value)
+    if isinstance(value, Crash):
+        return to_record(value)
     if value is None or isinstance(value, str | int):
         return value
-    raise TypeError(f"{value!r} is no part of a capture")
+    raise TypeError(f"{value!r} is no part of a record")
 
 
-def _value(name: str, value: object) -> object:
-    if name == "crashed_at" and value is None:
+def _value(kind: type[Kept], name: str, value: object) -> object:
+    declared = TYPES[kind][name]
+    accepted = get_args(declared) if get_origin(declared) is UnionType else (declared,)
+    if value is None and NoneType in accepted:
         return None
-    expected = TYPES.get(name, str)
-    if type(value) is not expected:
-        raise RecordError(f"{name} is {value!r} in the record of a capture")
-    if not isinstance(value, str):
-        return value
     try:
-        return _from_text(name, value)
+        return _decoded(accepted[0], value)
     except ValueError as error:
-        raise RecordError(f"{name} is {value!r} in the record of a capture") from error
+        raise RecordError(f"{name} is {value!r} in the record of a {kind.__name__}") from error
 
 
-def _from_text(name: str, text: str) -> object:
-    if name in TIMES:
-        return time_from_text(text)
-    if name in PATHS:
-        return text.encode("utf-8", "surrogateescape")
-    return ENUMS[name](text) if name in ENUMS else text
+def _decoded(declared: type, value: object) -> object:
+    if declared in {int, bool, str} and type(value) is declared:
+        return value
+    if declared is Crash and isinstance(value, dict):
+        return from_record(Crash, value)
+    if isinstance(value, str):
+        if declared is datetime:
+            return time_from_text(value)
+        if declared is bytes:
+            return value.encode("utf-8", "surrogateescape")
+        if issubclass(declared, Enum):
+            return declared(value)
+    raise RecordError("of the wrong kind")

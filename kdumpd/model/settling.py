@@ -2,35 +2,60 @@
 """When a capture is not written any more: it proves complete, or has rested for long enough."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
-from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from
+from kdumpd.model.capture import Capture, CaptureState, FileStamp, Sighting, capture_from
+from kdumpd.model.reading import is_awaited, read_through
 from kdumpd.model.state import Growth, Observation, Patience, State
 
+NANOSECONDS = 1_000_000_000
 
-def settle(
-    state: State, seen: Observation, patience: Patience
-) -> tuple[list[Sighting], dict[bytes, Growth], dict[bytes, Growth]]:
-    """Return what has settled, what has not, and of the settled what may still grow."""
-    settled = []
-    settling: dict[bytes, Growth] = {}
-    resting: dict[bytes, Growth] = {}
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What was sighted, parted by whether it is still written."""
+
+    settled: list[Sighting] = field(default_factory=list)
+    settling: dict[bytes, Growth] = field(default_factory=dict)
+    resting: dict[bytes, Growth] = field(default_factory=dict)  # settled, though it may still grow
+    to_read: list[Sighting] = field(default_factory=list)  # cores to be read through
+
+
+def settle(state: State, seen: Observation, patience: Patience) -> Settlement:
+    """Return what has settled, what has not, and which cores are to be read through."""
+    parted = Settlement()
     listed = _by_directory(state.captures)
     ids = {capture.id for capture in listed.values()}
     for shown in seen.sightings:
-        sighting = _named(shown, listed, ids)
+        sighting = _named(read_through(shown, state.readings), listed, ids)
         growth = state.settling.get(sighting.directory) or state.resting.get(sighting.directory)
         if growth is None or growth.files != sighting.files:
             growth = Growth(files=sighting.files, since=seen.clock)
         waited = seen.clock - growth.since >= patience.settle
+        awaited = is_awaited(shown, state.readings)
+        if awaited and sighting.facts.wrapped:
+            # Nothing is known of it, not even which crash it is, before it was read through.
+            rested = waited or _is_old(sighting.core, seen, patience)
+            parted.settling[sighting.directory] = replace(growth, awaits_reading=rested)
+            if rested:
+                parted.to_read.append(shown)
+            continue
         if _finished(sighting):
-            settled.append(sighting)
+            parted.settled.append(sighting)
         elif waited or _listed(state.captures, sighting):
-            settled.append(sighting)
-            resting[sighting.directory] = growth
+            parted.settled.append(sighting)
+            parted.resting[sighting.directory] = growth
         else:
-            settling[sighting.directory] = growth
-    return settled, settling, resting
+            parted.settling[sighting.directory] = growth
+            continue
+        if awaited:
+            parted.to_read.append(shown)
+    return parted
+
+
+def _is_old(core: FileStamp | None, seen: Observation, patience: Patience) -> bool:
+    age = seen.at.timestamp() - (core.modified_ns / NANOSECONDS if core else 0.0)
+    return age >= patience.settle
 
 
 def _by_directory(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:

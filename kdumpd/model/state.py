@@ -7,6 +7,7 @@ from datetime import datetime
 
 from kdumpd.model.capture import Capture, FileStamp, Sighting
 from kdumpd.model.readiness import Finding, FolderFacts, KernelFacts, Readiness
+from kdumpd.model.reading import Answer, Job, Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Observation:
     clock: float  # seconds that never step back; CLOCK_BOOTTIME
     kernel: KernelFacts
     folders: tuple[CrashFolder, ...]
+    answers: tuple[Answer, ...] = ()  # what the reading of cores has brought since the last look
 
     @property
     def sightings(self) -> Iterator[Sighting]:
@@ -42,6 +44,7 @@ class Growth:
 
     files: tuple[FileStamp, ...]
     since: float
+    awaits_reading: bool = False  # whether it waits for nothing else any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,8 @@ class State:
     settling: Mapping[bytes, Growth] = field(default_factory=dict)
     resting: Mapping[bytes, Growth] = field(default_factory=dict)  # settled, though not complete
     missing: Mapping[str, float] = field(default_factory=dict)  # captures not seen; gone when
+    readings: Mapping[str, Reading] = field(default_factory=dict)  # of cores, by their keys
+    job: Job | None = None  # the core that is to be read now
     folders: tuple[bytes, ...] = ()
     verdict: Verdict | None = None
     validated_boot: str = ""  # the boot id whose validation was told
@@ -78,6 +83,10 @@ class Patience:
 
 def next_look(state: State, clock: float, patience: Patience) -> float | None:
     """Return in how many seconds something is due to settle, None when nothing is."""
-    due = [growth.since + patience.settle for growth in state.settling.values()]
+    due = [
+        growth.since + patience.settle
+        for growth in state.settling.values()
+        if not growth.awaits_reading
+    ]
     due += state.missing.values()
     return max(0.0, min(due) - clock) if due else None

@@ -8,24 +8,39 @@ from math import inf
 from types import MappingProxyType
 
 from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from
-from kdumpd.model.event import Event, boot_event, capture_event, readiness_event
+from kdumpd.model.event import (
+    Event,
+    boot_event,
+    capture_event,
+    exposure_event,
+    readiness_event,
+)
+from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.readiness import MachineFacts, find, judge
+from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
 from kdumpd.model.settling import settle
 from kdumpd.model.state import CrashFolder, Observation, Patience, State, Verdict
 
 
 def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:
     """Return the state after one look at the machine, and the events it brings."""
-    settled, settling, resting = settle(state, seen, patience)
-    captures = _list(_watched(state, seen), settled, seen.at)
-    captures, missing = _miss(captures, settled, state, seen, patience)
+    before = replace(state, readings=with_answers(state.readings, seen.answers))
+    parted = settle(before, seen, patience)
+    captures = _list(_watched(state, seen), parted.settled, seen.at)
+    captures, missing = _miss(captures, parted.settled, state, seen, patience)
+    readings = dict(before.readings)
+    if all(folder.listed for folder in seen.folders):
+        readings = sighted(readings, seen.sightings)
+    job = next_job(readings, parted.to_read)
     verdict = judged(seen)
     after = replace(
         state,
-        captures=MappingProxyType(captures),
-        settling=MappingProxyType(settling),
-        resting=MappingProxyType(resting),
+        captures=MappingProxyType(with_occurrences(captures)),
+        settling=MappingProxyType(parted.settling),
+        resting=MappingProxyType(parted.resting),
         missing=MappingProxyType(missing),
+        readings=MappingProxyType(readings),
+        job=job or (state.job if _is_under_way(state.job, readings) else None),
         folders=tuple(folder.facts.path for folder in seen.folders),
         verdict=verdict,
         validated_boot=verdict.kernel.boot_id or state.validated_boot,
@@ -67,7 +82,7 @@ def _list(
 
 
 def _gone(capture: Capture) -> Capture:
-    return replace(capture, state=CaptureState.GONE, world_readable=False)
+    return replace(capture, state=CaptureState.GONE, world_readable=False, log_awaited=False)
 
 
 def _same_crash(outgrown: Capture | None) -> Capture | None:
@@ -157,11 +172,21 @@ def judged(seen: Observation) -> Verdict:
     )
 
 
+def _is_under_way(job: Job | None, readings: Readings) -> bool:
+    return job is not None and job.key in readings and readings[job.key].under_way
+
+
 def _capture_events(before: State, after: State, at: datetime) -> Iterable[Event]:
     for id_, capture in after.captures.items():
         known = before.captures.get(id_)
-        if known is None or known.state != capture.state:
+        if known is capture:
+            continue
+        if not capture.log_awaited and (
+            known is None or known.log_awaited or known.state is not capture.state
+        ):
             yield capture_event(capture, at)
+        if capture.is_exposed and not (known and known.is_exposed):
+            yield exposure_event(capture, at)
 
 
 def _verdict_events(state: State, verdict: Verdict) -> Iterable[Event]:

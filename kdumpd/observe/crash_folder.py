@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kdumpd.model.capture import CoreFacts, FileStamp, Sighting, capture_id
+from kdumpd.model.crash import parse_kernel_log
 from kdumpd.model.layout import Members, recognise
 from kdumpd.model.readiness import FolderFacts
 from kdumpd.model.state import CrashFolder
@@ -26,6 +27,7 @@ MOST_ENTRIES = 2_000_000  # looked at for folders among them
 MOST_FOLDERS = 100_000  # of the machine's owner: the last by name, as most are named by the time
 MOST_STRANGE = 1_000  # of others
 DMESG_END = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
+LONGEST_LOG = 1 << 20  # bytes of a kernel log, from its end, in which the crash is looked for
 
 
 def read_crash_folder(
@@ -137,10 +139,11 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
     dmesg = stamps[members.dmesg] if members.dmesg else None
     problem = _distrust(folder, files)
     core, facts = (cores[0] if cores else None), CoreFacts()
-    identity = b""
+    identity, log = b"", b""
     if not problem:
         core, facts = _best_core(folder, cores)
-        identity = facts.identity or _last_words(folder, core, dmesg)
+        log = _read_log(folder, dmesg)
+        identity = facts.identity or log[-DMESG_END:] or (b"" if core is None else folder.name)
     return Sighting(
         directory=folder.path,
         layout=members.layout,
@@ -151,6 +154,7 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
         core=core,
         dmesg=dmesg,
         facts=facts,
+        crash=parse_kernel_log(log) if log else None,
         id=capture_id(identity or folder.name),
         filesystem=folder.filesystem,
     )
@@ -178,12 +182,12 @@ def _best_core(folder: Folder, cores: list[FileStamp]) -> tuple[FileStamp | None
     return read[0] if read else (None, CoreFacts())
 
 
-def _last_words(folder: Folder, core: FileStamp | None, dmesg: FileStamp | None) -> bytes:
-    """Return what else tells a capture from others: the end of its kernel log."""
+def _read_log(folder: Folder, dmesg: FileStamp | None) -> bytes:
+    """Return the end of the kernel log beside the core, empty without one."""
     if dmesg is None or dmesg.size == 0:
-        return b"" if core is None else folder.name
+        return b""
     with folder.open_file(dmesg) as fd:
-        return os.pread(fd, DMESG_END, max(0, dmesg.size - DMESG_END))
+        return os.pread(fd, LONGEST_LOG, max(0, dmesg.size - LONGEST_LOG))
 
 
 def _described(error: Exception, path: bytes) -> str:

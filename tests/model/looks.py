@@ -15,6 +15,7 @@ from kdumpd.model.capture import (
     capture_from,
     capture_id,
 )
+from kdumpd.model.crash import Crash
 from kdumpd.model.event import Event
 from kdumpd.model.readiness import MIB, FolderFacts, KernelFacts
 from kdumpd.model.state import CrashFolder, Observation, Patience, State
@@ -85,6 +86,7 @@ def capture(
         core=core,
         dmesg=log,
         facts=read,
+        crash=Crash() if log else None,
         id=capture_id(read.identity or dmesg or folder_name(directory)),
     )
 

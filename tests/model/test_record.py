@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import json
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import Capture, CaptureState, Format, Layout
-from kdumpd.model.record import RecordError, capture_from_record, capture_to_record
+from kdumpd.model.capture import Capture, CaptureState, CoreFacts, Format, Layout
+from kdumpd.model.crash import Crash, CrashClass
+from kdumpd.model.record import RecordError, from_record, to_record
 from tests.model.looks import as_listed, capture
 
 TIMES = st.datetimes(timezones=st.just(UTC))
@@ -34,14 +35,28 @@ CAPTURES = st.builds(
     build_id=TEXTS,
     world_readable=st.booleans(),
     filesystem=st.integers(0, (1 << 64) - 1),
+    dump_level=st.none() | st.integers(0, 31),
+    crash=st.builds(
+        Crash,
+        class_=st.sampled_from(CrashClass),
+        reason=TEXTS,
+        pid=st.none() | st.integers(0, 1 << 22),
+        armed=st.none() | st.booleans(),
+        hardware_error=st.booleans(),
+        signature=TEXTS,
+    ),
+    log_awaited=st.booleans(),
+    occurrence=st.integers(0, 1000),
 )
-RECORD = capture_to_record(as_listed(capture()))
+NEEDED = [field.name for field in fields(Capture) if field.default is MISSING]
+ADDED = [field for field in fields(Capture) if field.default is not MISSING]
+RECORD = to_record(as_listed(capture()))
 
 
 @given(before=CAPTURES)
 @settings(deadline=None)
 def test_round_trip(before: Capture) -> None:
-    after = capture_from_record(capture_to_record(before))
+    after = from_record(Capture, to_record(before))
     assert after == before
     assert [type(getattr(after, one.name)) for one in fields(after)] == [
         type(getattr(before, one.name)) for one in fields(before)
@@ -51,27 +66,27 @@ def test_round_trip(before: Capture) -> None:
 @given(before=CAPTURES)
 @settings(deadline=None)
 def test_round_trip_as_json(before: Capture) -> None:
-    text = json.dumps(capture_to_record(before))
+    text = json.dumps(to_record(before))
     text.encode("ascii")
-    assert capture_from_record(json.loads(text)) == before
+    assert from_record(Capture, json.loads(text)) == before
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Capture)])
+@pytest.mark.parametrize("name", NEEDED)
 def test_a_value_that_is_missing(name: str) -> None:
     record = {key: value for key, value in RECORD.items() if key != name}
     with pytest.raises(RecordError, match=f"no {name} in"):
-        capture_from_record(record)
+        from_record(Capture, record)
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Capture)])
 def test_a_value_of_a_wrong_kind(name: str) -> None:
     values: tuple[object, ...] = ([], {}, 1.5, None)
     for value in values:
-        if (name, value) == ("crashed_at", None):
-            assert capture_from_record({**RECORD, name: value}).crashed_at is None
+        if value is None and name in {"crashed_at", "dump_level"}:
+            assert getattr(from_record(Capture, {**RECORD, name: value}), name) is None
             continue
         with pytest.raises(RecordError, match=f"{name} is"):
-            capture_from_record({**RECORD, name: value})
+            from_record(Capture, {**RECORD, name: value})
 
 
 @pytest.mark.parametrize(
@@ -98,19 +113,47 @@ def test_a_value_of_a_wrong_kind(name: str) -> None:
 )
 def test_a_value_that_makes_no_sense(name: str, value: object) -> None:
     with pytest.raises(RecordError, match=f"{name} is"):
-        capture_from_record({**RECORD, name: value})
+        from_record(Capture, {**RECORD, name: value})
+
+
+def test_a_record_of_an_older_kdumpd() -> None:
+    old = {key: value for key, value in RECORD.items() if key in NEEDED}
+    known = from_record(Capture, old)
+    assert [getattr(known, field.name) for field in ADDED] == [field.default for field in ADDED]
+
+
+@given(
+    before=st.builds(
+        CoreFacts,
+        format=st.sampled_from(Format),
+        complete=st.booleans(),
+        crashed_at=st.none() | TIMES,
+        identity=st.binary(max_size=20),
+        wrapper=TEXTS,
+        dump_level=st.none() | st.integers(0, 31),
+    )
+)
+@settings(deadline=None)
+def test_what_was_read_of_a_core(before: CoreFacts) -> None:
+    assert from_record(CoreFacts, json.loads(json.dumps(to_record(before)))) == before
+
+
+@pytest.mark.parametrize("crash", [{"class_": "magic"}, {"pid": "1"}, [], "sysrq", None])
+def test_a_crash_that_makes_no_sense(crash: object) -> None:
+    with pytest.raises(RecordError):
+        from_record(Capture, {**RECORD, "crash": crash})
 
 
 def test_more_than_is_known() -> None:
     """A newer kdumpd may have written more."""
-    assert capture_from_record({**RECORD, "signature": "abc"}) == as_listed(capture())
+    assert from_record(Capture, {**RECORD, "signature": "abc"}) == as_listed(capture())
 
 
 def test_bytes_that_are_no_text() -> None:
     before = as_listed(capture(directory=b"/var/crash/\xff\x80"))
-    record = capture_to_record(before)
+    record = to_record(before)
     assert record["directory"] == "/var/crash/\udcff\udc80"
-    assert capture_from_record(record).directory == b"/var/crash/\xff\x80"
+    assert from_record(Capture, record).directory == b"/var/crash/\xff\x80"
 
 
 def test_plain_values() -> None:

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which cores are to be read through by kdumpd-inspect, what came of it, and when to give up.
+
+A look reads some headers of a core. What stands deeper in it, its kernel log or a whole core inside
+a compressed file, is read in a child process, one core at a time. A core can kill whoever reads it:
+each attempt is counted, and the count kept, before it begins.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from kdumpd.model.capture import CoreFacts, FileStamp, Sighting, capture_id
+from kdumpd.model.crash import Crash
+
+MOST_ATTEMPTS = 2
+KEY_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What is known of the reading of one core."""
+
+    attempts: int = 0
+    under_way: bool = False
+    done: bool = False
+    facts: CoreFacts | None = None  # of what lies inside a compressed file
+    crash: Crash | None = None  # what the kernel log in the core says
+    problem: str = ""  # why the core could not be read, or gave no kernel log
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not be tried (again)."""
+        return self.done or (self.attempts >= MOST_ATTEMPTS and not self.under_way)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A core to be read through; the files' names lead to it from the crash folder."""
+
+    key: str
+    directory: bytes
+    core: FileStamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """How a reading ended; `done` is False when the reader died, or took too long."""
+
+    key: str
+    done: bool
+    facts: CoreFacts | None = None
+    crash: Crash | None = None
+    problem: str = ""
+
+
+Readings = Mapping[str, Reading]
+
+
+def reading_key(sighting: Sighting) -> str:
+    """Return what names a core's content without reading it: it changes when the file does."""
+    core = sighting.core
+    if core is None:
+        return ""
+    parts = (sighting.filesystem, core.inode, core.size, core.modified_ns)
+    return sha256(repr(parts).encode("ascii")).hexdigest()[:KEY_DIGITS]
+
+
+def needs_reading(sighting: Sighting) -> bool:
+    """Return whether a look at the core's headers leaves something to be read in it."""
+    if sighting.core is None or not sighting.trusted or sighting.problem:
+        return False
+    return sighting.facts.wrapped or _without_log(sighting)
+
+
+def is_awaited(sighting: Sighting, readings: Readings) -> bool:
+    """Return whether the core is still to be read through."""
+    return needs_reading(sighting) and not readings.get(reading_key(sighting), Reading()).ended
+
+
+def read_through(sighting: Sighting, readings: Readings) -> Sighting:
+    """Return the sighting with what reading its core through has brought so far."""
+    if not needs_reading(sighting):
+        return sighting
+    reading = readings.get(reading_key(sighting), Reading())
+    if not reading.ended:
+        return replace(sighting, log_awaited=_without_log(sighting))
+    facts = sighting.facts
+    if facts.wrapped:
+        facts = reading.facts or replace(facts, complete=False, problem=_given_up(reading))
+    elif _without_log(sighting) and not facts.problem:
+        facts = replace(facts, problem=reading.problem)
+    return replace(
+        sighting,
+        facts=facts,
+        crash=sighting.crash or reading.crash,
+        id=capture_id(facts.identity) if facts.identity else sighting.id,
+    )
+
+
+def with_answers(readings: Readings, answers: Iterable[Answer]) -> dict[str, Reading]:
+    """Return the readings after these answers."""
+    after = dict(readings)
+    for answer in answers:
+        known = after.get(answer.key)
+        if known is not None:
+            after[answer.key] = replace(
+                known,
+                under_way=False,
+                done=answer.done,
+                facts=answer.facts,
+                crash=answer.crash,
+                problem=answer.problem,
+            )
+    return after
+
+
+def sighted(readings: Readings, sightings: Iterable[Sighting]) -> dict[str, Reading]:
+    """Return the readings of what is still there."""
+    keys = {reading_key(sighting) for sighting in sightings if needs_reading(sighting)}
+    return {key: reading for key, reading in readings.items() if key in keys or reading.under_way}
+
+
+def next_job(readings: dict[str, Reading], wanted: Iterable[Sighting]) -> Job | None:
+    """Choose the core to read next, and count the attempt; None when one is under way.
+
+    What was not tried yet comes first, of that the newest: it is the crash people ask about.
+    """
+    if any(reading.under_way for reading in readings.values()):
+        return None
+    jobs = [_job(sighting) for sighting in wanted]
+    untold = [job for job in jobs if not readings.get(job.key, Reading()).ended]
+    if not untold:
+        return None
+    job = min(untold, key=lambda one: _order(one, readings.get(one.key, Reading())))
+    known = readings.get(job.key, Reading())
+    readings[job.key] = replace(known, attempts=known.attempts + 1, under_way=True)
+    return job
+
+
+def _job(sighting: Sighting) -> Job:
+    if sighting.core is None:
+        raise ValueError("a capture without a core has none to read")
+    return Job(key=reading_key(sighting), directory=sighting.directory, core=sighting.core)
+
+
+def _order(job: Job, reading: Reading) -> tuple[int, int]:
+    return reading.attempts, -job.core.modified_ns
+
+
+def _without_log(sighting: Sighting) -> bool:
+    return sighting.crash is None and bool(
+        sighting.facts.wrapped or sighting.facts.kernel_release
+    )
+
+
+def _given_up(reading: Reading) -> str:
+    why = reading.problem or "kdumpd itself ended both times"
+    return f"was set aside after {MOST_ATTEMPTS} attempts to read it: {why}"
