@@ -15,9 +15,11 @@ PURE = {
     "datetime",
     "enum",
     "hashlib",
+    "json",
     "math",
     "re",
     "stat",
+    "struct",
     "types",
     "typing",
 }
@@ -26,6 +28,7 @@ IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "exec", "eva
 MAY_IMPORT = {
     "model": {"model"},
     "observe": {"model", "observe"},
+    "inspect": {"model", "observe", "inspect"},
     "rows": {"model"},
     "ledger": {"model", "rows"},
     "call": set[str](),
@@ -38,6 +41,7 @@ MAY_IMPORT = {
 # Who may import what is not the standard library's.
 THIRD_PARTY = {
     "dbus_fast": {"bus.py"},
+    "drgn": {"inspect/memory.py"},
     "pyinotify": {"observe/watch.py"},
     "systemd": {"expose/journal.py", "expose/notify.py"},
 }

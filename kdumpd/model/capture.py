@@ -67,6 +67,9 @@ class CoreFacts:
     architecture: str = ""
     build_id: str = ""
     identity: bytes = b""  # what no other crash shares; empty when the core does not hold it yet
+    dump_level: int | None = None  # makedumpfile's -d: which kinds of pages it left out
+    wrapper: str = ""  # the compressor that the core as a whole went through, as kdump-tools can
+    wrapped: bool = False  # nothing behind the wrapper was read: only kdumpd-inspect reads it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
