@@ -9,9 +9,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from kdumpd import __version__
 from kdumpd.bus import Connection, bus_address, connect
@@ -24,13 +23,15 @@ from kdumpd.expose.journal import Journal
 from kdumpd.expose.notify import Notifier
 from kdumpd.expose.service import Service
 from kdumpd.expose.terminal import Terminal
-from kdumpd.ledger import Ledger, LedgerError, opened_ledger
-from kdumpd.model.event import Event
+from kdumpd.flow import Flow, Parts, Sink
+from kdumpd.ledger import LedgerError, opened_ledger
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import readiness_lines
-from kdumpd.model.state import Patience, State, Verdict, next_look
-from kdumpd.model.step import judged, step
-from kdumpd.observe.machine import Machine, Unwatched, clock
+from kdumpd.model.state import Patience, Verdict
+from kdumpd.model.step import judged
+from kdumpd.observe.inspector import inspect
+from kdumpd.observe.machine import Machine, Unwatched
+from kdumpd.observe.reader import CoreReader, Place
 from kdumpd.observe.watch import Watch
 
 log = logging.getLogger("kdumpd")
@@ -38,7 +39,6 @@ log = logging.getLogger("kdumpd")
 BUS_NAME = "org.kdumpd1"
 STATE_DIR = Path("/var/lib/kdumpd")
 LEDGER = "ledger.sqlite"
-RETRY_SECONDS = 5.0  # while the ledger cannot be written
 EXIT_FAILURE = 1
 EXIT_USAGE, EXIT_IO = 64, 74  # sysexits.h
 EXIT_STATUS = {
@@ -47,85 +47,6 @@ EXIT_STATUS = {
     Readiness.NOT_READY: 2,
     Readiness.UNSUPPORTED: 3,
 }
-
-
-class Sink(Protocol):
-    """Somebody to whom the state is shown."""
-
-    async def show(self, state: State) -> None:
-        """Show the state."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the daemon is made of, apart from the machine it watches."""
-
-    ledger: Ledger
-    herald: Herald
-    terminal: Terminal
-    patience: Patience
-
-
-class Daemon:
-    """The one flow: observe → step → ledger → show."""
-
-    def __init__(self, machine: Machine, parts: Parts) -> None:
-        self._machine = machine
-        self._parts = parts
-        self._state = self._recorded = State()
-        self._unrecorded: tuple[Event, ...] = ()
-        self._failing = False
-        self._looked = asyncio.Condition()
-        self._last_look = 0
-
-    async def load(self) -> State:
-        """Return what the ledger remembers, and go on from there."""
-        self._state = self._recorded = await self._parts.ledger.load()
-        return self._state
-
-    async def look(self) -> None:
-        """Look at the machine now, and return when the outcome is shown."""
-        number = self._machine.look_again()
-        async with self._looked:
-            await self._looked.wait_for(lambda: self._last_look >= number)
-
-    async def run(self, sinks: Sequence[Sink]) -> None:
-        """Observe, for ever."""
-        async for seen in self._machine.observations(self._due):
-            self._state, events = step(self._state, seen, self._parts.patience)
-            await self._record(events)
-            self._parts.terminal.tell(events)
-            for sink in sinks:
-                await sink.show(self._state)
-            async with self._looked:
-                self._last_look = seen.number
-                self._looked.notify_all()
-
-    async def _record(self, events: tuple[Event, ...]) -> None:
-        """Record the state and the events; while that fails, tell them and try again each time."""
-        self._unrecorded += events
-        try:
-            await self._parts.ledger.record(self._recorded, self._state, self._unrecorded)
-        except LedgerError as error:
-            self._parts.herald.tell(self._unrecorded)
-            self._mind(error)
-            return
-        self._recorded, self._unrecorded = self._state, ()
-        self._parts.herald.wake()
-        self._mind(None)
-
-    def _mind(self, problem: LedgerError | None) -> None:
-        if problem is not None and not self._failing:
-            log.warning("what is new is not remembered, but told: %s", problem)
-        elif problem is None and self._failing:
-            log.warning("the ledger can be written again: all that was new is recorded")
-        self._failing = problem is not None
-
-    def _due(self) -> float | None:
-        due = next_look(self._state, clock(), self._parts.patience)
-        if self._failing:
-            return RETRY_SECONDS if due is None else min(due, RETRY_SECONDS)
-        return due
 
 
 class StopError(Exception):
@@ -138,35 +59,36 @@ async def serve(options: argparse.Namespace, settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as parts:
-        connection = await parts.enter_async_context(connect(bus_address(options.bus, os.environ)))
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(connect(bus_address(options.bus, os.environ)))
         await connection.own(BUS_NAME)
-        ledger = await parts.enter_async_context(opened_ledger(options.state_dir / LEDGER))
+        ledger = await stack.enter_async_context(opened_ledger(options.state_dir / LEDGER))
         again = asyncio.Event()
         watch = Watch(again.set)
-        parts.enter_context(watch.attached(loop))
-        machine = Machine(options.root, settings.folders, again, watch)
-        await run_parts(connection, ledger, machine, Patience(settle=settings.settle_seconds), stop)
+        stack.enter_context(watch.attached(loop))
+        parts = Parts(
+            machine=Machine(options.root, settings.folders, again, watch),
+            reader=CoreReader(Place(root=options.root, folders=settings.folders), inspect),
+            ledger=ledger,
+            herald=Herald(ledger, Journal()),
+            terminal=Terminal(),
+            patience=Patience(settle=settings.settle_seconds),
+        )
+        await run_parts(connection, parts, stop)
 
 
-async def run_parts(
-    connection: Connection,
-    ledger: Ledger,
-    machine: Machine,
-    patience: Patience,
-    stop: asyncio.Event,
-) -> None:
+async def run_parts(connection: Connection, parts: Parts, stop: asyncio.Event) -> None:
     """Run all tasks in one group, until one of them fails or `stop` is set."""
-    herald, terminal, notifier = Herald(ledger, Journal()), Terminal(), Notifier(os.environ)
-    parts = Parts(ledger=ledger, herald=herald, terminal=terminal, patience=patience)
-    daemon = Daemon(machine, parts)
+    flow, notifier = Flow(parts), Notifier(os.environ)
     interfaces = {**read_interfaces(), **standard_interfaces()}
-    service = Service(connection, interfaces, await daemon.load(), daemon.look)
+    service = Service(connection, interfaces, await flow.load(), flow.look)
     connection.serve(service.answer)
+    sinks: list[Sink] = [service, parts.terminal, notifier]
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(daemon.run([service, terminal, notifier]))
-            group.create_task(herald.run())
+            group.create_task(flow.run(sinks))
+            group.create_task(flow.learn(sinks))
+            group.create_task(parts.herald.run())
             group.create_task(notifier.feed_watchdog())
             group.create_task(_until_lost(connection))
             group.create_task(_until_set(stop))

@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "expose": {"model", "call", "bus", "expose"},
     "client": {"model", "call", "bus", "client"},
     "config": {"model"},
-    "daemon": {"model", "observe", "ledger", "call", "bus", "expose", "config"},
+    "flow": {"model", "observe", "ledger", "expose"},
+    "daemon": {"flow", "model", "observe", "ledger", "call", "bus", "expose", "config"},
 }
 # Who may import what is not the standard library's.
 THIRD_PARTY = {

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kdumpd.model.capture import CaptureState
+from kdumpd.model.crash import CrashClass
 from kdumpd.model.readiness import Finding, Readiness, Severity
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.text import human_size, shown
@@ -13,7 +14,9 @@ from kdumpd.model.time import EPOCH
 
 Properties = Mapping[str, Any]
 UNKNOWN = "-"
-COLUMNS = ("TIME", "KERNEL", "STATE", "SIZE", "ID", "DIRECTORY")
+COLUMNS = ("TIME", "KERNEL", "CLASS", "STATE", "SIZE", "ID", "DIRECTORY")
+# makedumpfile(8), option -d: bits of the dump level, and the pages that are left out.
+PAGE_KINDS = {1: "zero", 2: "cache", 4: "private cache", 8: "user", 16: "free"}
 SIZE_COLUMN = COLUMNS.index("SIZE")
 
 
@@ -51,6 +54,10 @@ def info_lines(capture: Properties) -> Iterator[str]:
     facts = {
         "Capture": capture["Id"],
         "Crashed": local_time(capture["CrashedAt"]),
+        "Cause": _cause(capture),
+        "Reason": capture["Reason"],
+        "Command": capture["Command"],
+        "Tainted": capture["Tainted"],
         "Kernel": _joined(capture["KernelRelease"], capture["Architecture"]),
         "Build id": capture["BuildId"],
         "Host": capture["Host"],
@@ -58,10 +65,11 @@ def info_lines(capture: Properties) -> Iterator[str]:
         "Problem": _problem(capture),
         "Core": shown(capture["CoreFile"]),
         "Size": human_size(capture["Size"]) if capture["CoreFile"] else "",
-        "Format": _joined(capture["Format"], capture["Compression"]),
+        "Format": _joined(capture["Format"], capture["Compression"], _left_out(capture)),
         "Kernel log": shown(capture["DmesgFile"]),
         "Directory": shown(capture["Directory"]),
         "Written by": capture["Layout"],
+        "Signature": _signature(capture),
         "Found": local_time(capture["FoundAt"]),
         "Warning": _warning(capture),
     }
@@ -97,18 +105,42 @@ def _captures(manager: Properties, captures: Sequence[Properties]) -> str:
 def _headline(capture: Properties) -> str:
     when = local_time(capture["CrashedAt"]) or "at an unknown time"
     kernel = capture["KernelRelease"] or "unknown"
-    return f"kernel {kernel}, {when}, {capture['State']}, {shown(capture['Directory'])}"
+    state, place = capture["State"], shown(capture["Directory"])
+    return _joined(f"kernel {kernel}", when, _cause(capture), state, place)
 
 
 def _row(capture: Properties) -> tuple[str, ...]:
     return (
         local_time(capture["CrashedAt"]) or UNKNOWN,
         capture["KernelRelease"] or UNKNOWN,
+        capture["Class"],
         capture["State"],
         human_size(capture["Size"]) if capture["CoreFile"] else UNKNOWN,
         capture["Id"],
         shown(capture["Directory"]),
     )
+
+
+def _cause(capture: Properties) -> str:
+    if capture["Class"] == CrashClass.UNKNOWN:
+        return ""
+    function, module = capture["Function"], capture["Module"]
+    owner = f" [{module}]" if module else ""
+    return f"{capture['Class']} in {function}{owner}" if function else str(capture["Class"])
+
+
+def _left_out(capture: Properties) -> str:
+    level = capture["DumpLevel"]
+    if level < 0:
+        return ""
+    kinds = [kind for bit, kind in PAGE_KINDS.items() if level & bit]
+    return f"dump level {level} (without {', '.join(kinds)} pages)" if kinds else "all pages"
+
+
+def _signature(capture: Properties) -> str:
+    if not capture["Signature"]:
+        return ""
+    return f"{capture['Signature']} (crash number {capture['Occurrence']} of this kind)"
 
 
 def _problem(capture: Properties) -> str:

@@ -56,6 +56,16 @@ CAPTURE_PROPERTIES: Mapping[str, Callable[[Capture], Any]] = {
     "KernelRelease": lambda capture: capture.kernel_release,
     "Architecture": lambda capture: capture.architecture,
     "BuildId": lambda capture: capture.build_id,
+    "DumpLevel": lambda capture: -1 if capture.dump_level is None else capture.dump_level,
+    "Class": lambda capture: str(capture.crash.class_),
+    "Reason": lambda capture: capture.crash.reason,
+    "Function": lambda capture: capture.crash.function,
+    "Module": lambda capture: capture.crash.module,
+    "Command": lambda capture: capture.crash.command,
+    "Tainted": lambda capture: capture.crash.tainted,
+    "CaptureArmed": lambda capture: capture.was_armed,
+    "Signature": lambda capture: capture.crash.signature,
+    "Occurrence": lambda capture: capture.occurrence,
     "WorldReadable": lambda capture: capture.world_readable,
 }
 

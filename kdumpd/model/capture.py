@@ -143,6 +143,11 @@ class Capture:
         return self.world_readable and self.trusted and self.state is not CaptureState.GONE
 
     @property
+    def was_armed(self) -> bool:
+        """Whether a capture kernel was loaded at death: a core proves it, a log may say it."""
+        return bool(self.core_file) if self.crash.armed is None else self.crash.armed
+
+    @property
     def was_read(self) -> bool:
         """Whether its contents were ever believed and read."""
         return self.trusted or self.crashed_at is not None or bool(self.kernel_release)
@@ -207,3 +212,8 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
 
 def _inside(directory: bytes, file: FileStamp | None) -> bytes:
     return b"" if file is None else directory.rstrip(b"/") + b"/" + file.name
+
+
+def is_inside(directory: bytes, folder: bytes) -> bool:
+    """Return whether a directory is a folder, or below it."""
+    return directory == folder or directory.startswith(folder.rstrip(b"/") + b"/")

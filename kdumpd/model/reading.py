@@ -87,9 +87,9 @@ def read_through(sighting: Sighting, readings: Readings) -> Sighting:
         return replace(sighting, log_awaited=_without_log(sighting))
     facts = sighting.facts
     if facts.wrapped:
-        facts = reading.facts or replace(facts, complete=False, problem=_given_up(reading))
-    elif _without_log(sighting) and not facts.problem:
-        facts = replace(facts, problem=reading.problem)
+        facts = reading.facts or replace(facts, complete=False, problem=_ending(reading))
+    elif reading.crash is None and not facts.problem:
+        facts = replace(facts, problem=f"gives no kernel log: it {_ending(reading)}")
     return replace(
         sighting,
         facts=facts,
@@ -149,11 +149,11 @@ def _order(job: Job, reading: Reading) -> tuple[int, int]:
 
 
 def _without_log(sighting: Sighting) -> bool:
-    return sighting.crash is None and bool(
-        sighting.facts.wrapped or sighting.facts.kernel_release
-    )
+    return sighting.crash is None and bool(sighting.facts.wrapped or sighting.facts.kernel_release)
 
 
-def _given_up(reading: Reading) -> str:
+def _ending(reading: Reading) -> str:
+    if reading.done:
+        return reading.problem
     why = reading.problem or "kdumpd itself ended both times"
     return f"was set aside after {MOST_ATTEMPTS} attempts to read it: {why}"

@@ -7,7 +7,7 @@ from datetime import datetime
 from math import inf
 from types import MappingProxyType
 
-from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from
+from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from, is_inside
 from kdumpd.model.event import (
     Event,
     boot_event,
@@ -55,7 +55,7 @@ def _watched(state: State, seen: Observation) -> dict[str, Capture]:
     return {
         id_: capture
         for id_, capture in state.captures.items()
-        if any(_inside(capture.directory, folder) for folder in folders)
+        if any(is_inside(capture.directory, folder) for folder in folders)
     }
 
 
@@ -151,14 +151,10 @@ def _patience(folders: Iterable[CrashFolder], capture: Capture, patience: Patien
     change (xfs makes them of the device's number), so that this cannot be for ever.
     """
     for folder in folders:
-        if _inside(capture.directory, folder.facts.path):
+        if is_inside(capture.directory, folder.facts.path):
             same = folder.filesystem == capture.filesystem
             return patience.settle if same else patience.mount
     return None
-
-
-def _inside(directory: bytes, folder: bytes) -> bool:
-    return directory == folder or directory.startswith(folder.rstrip(b"/") + b"/")
 
 
 def judged(seen: Observation) -> Verdict:

@@ -18,6 +18,7 @@ from kdumpd.model.capture import (
 from kdumpd.model.crash import Crash
 from kdumpd.model.event import Event
 from kdumpd.model.readiness import MIB, FolderFacts, KernelFacts
+from kdumpd.model.reading import Answer
 from kdumpd.model.state import CrashFolder, Observation, Patience, State
 from kdumpd.model.step import step
 
@@ -129,6 +130,7 @@ class Watched:
         after: float = 0.0,
         kernel: KernelFacts = KERNEL,
         problem: str = "",
+        answers: Sequence[Answer] = (),
     ) -> list[Event]:
         """Look at a crash folder with these captures, and return the events.
 
@@ -136,10 +138,14 @@ class Watched:
         """
         facts = FolderFacts(path=CRASH, present=True, problem=problem)
         folder = CrashFolder(facts=facts, sightings=sightings, listed=not problem)
-        return self.look_at(folder, after=after, kernel=kernel)
+        return self.look_at(folder, after=after, kernel=kernel, answers=answers)
 
     def look_at(
-        self, *folders: CrashFolder, after: float = 0.0, kernel: KernelFacts = KERNEL
+        self,
+        *folders: CrashFolder,
+        after: float = 0.0,
+        kernel: KernelFacts = KERNEL,
+        answers: Sequence[Answer] = (),
     ) -> list[Event]:
         """Look at all these crash folders, and return the events."""
         self.clock += after
@@ -150,6 +156,7 @@ class Watched:
             clock=self.clock,
             kernel=kernel,
             folders=folders,
+            answers=tuple(answers),
         )
         self.state, events = step(self.state, seen, PATIENCE)
         self.told += events

@@ -45,7 +45,9 @@ def test_kind(state: CaptureState, kind: EventKind) -> None:
 def test_facts_of_a_capture() -> None:
     assert capture_event(CAPTURE, START).facts == {
         "capture": CAPTURE.id,
+        "class": "unknown",
         "core": "/var/crash/202611230113/dump.202611230113",
+        "dmesg": "/var/crash/202611230113/dmesg.202611230113",
         "directory": "/var/crash/202611230113",
         "state": "complete",
         "kernel": "6.1.0-56-amd64",
@@ -61,7 +63,7 @@ def test_a_capture_that_is_not_trusted_is_suspect() -> None:
 
 def test_what_is_unknown_is_left_out() -> None:
     facts = capture_event(as_listed(capture(None)), START).facts
-    assert facts.keys() == {"capture", "directory", "state", "size"}
+    assert facts.keys() == {"capture", "class", "directory", "dmesg", "state", "size"}
 
 
 def test_names_that_are_not_utf_8() -> None:

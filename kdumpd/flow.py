@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one flow: observe → step → ledger → show."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from kdumpd.expose.herald import Herald
+from kdumpd.expose.terminal import Terminal
+from kdumpd.ledger import Ledger, LedgerError
+from kdumpd.model.event import Event
+from kdumpd.model.state import Observation, Patience, State, next_look
+from kdumpd.model.step import step
+from kdumpd.observe.machine import Machine, clock
+from kdumpd.observe.reader import CoreReader
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0  # while the ledger cannot be written
+
+
+class Sink(Protocol):
+    """Somebody to whom the state is shown."""
+
+    async def show(self, state: State) -> None:
+        """Show the state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the flow goes through."""
+
+    machine: Machine
+    reader: CoreReader
+    ledger: Ledger
+    herald: Herald
+    terminal: Terminal
+    patience: Patience
+
+
+class Flow:
+    """Takes every observation through the step, the ledger and the sinks, one at a time."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._state = self._recorded = State()
+        self._unrecorded: tuple[Event, ...] = ()
+        self._failing = False
+        self._looked = asyncio.Condition()
+        self._last_look = 0
+        self._seen: Observation | None = None
+        self._advancing = asyncio.Lock()
+
+    async def load(self) -> State:
+        """Return what the ledger remembers, and go on from there."""
+        self._state = self._recorded = await self._parts.ledger.load()
+        return self._state
+
+    async def look(self) -> None:
+        """Look at the machine now, and return when the outcome is shown."""
+        number = self._parts.machine.look_again()
+        async with self._looked:
+            await self._looked.wait_for(lambda: self._last_look >= number)
+
+    async def run(self, sinks: Sequence[Sink]) -> None:
+        """Observe, for ever."""
+        async for seen in self._parts.machine.observations(self._due):
+            self._seen = seen
+            await self._advance(seen, sinks)
+            async with self._looked:
+                self._last_look = seen.number
+                self._looked.notify_all()
+
+    async def learn(self, sinks: Sequence[Sink]) -> None:
+        """Take in what comes of the cores that are read, for ever."""
+        async for answer in self._parts.reader.answers():
+            if self._seen is not None:
+                await self._advance(replace(self._seen, answers=(answer,)), sinks)
+
+    async def _advance(self, seen: Observation, sinks: Sequence[Sink]) -> None:
+        async with self._advancing:
+            before = self._state
+            self._state, events = step(before, seen, self._parts.patience)
+            await self._record(events)
+            self._parts.terminal.tell(events)
+            # Only now: that it is tried must be on disk before a core is opened that may kill us.
+            if self._state.job is not None and self._state.job is not before.job:
+                self._parts.reader.read(self._state.job)
+            for sink in sinks:
+                await sink.show(self._state)
+
+    async def _record(self, events: tuple[Event, ...]) -> None:
+        """Record the state and the events; while that fails, tell them and try again each time."""
+        self._unrecorded += events
+        try:
+            await self._parts.ledger.record(self._recorded, self._state, self._unrecorded)
+        except LedgerError as error:
+            self._parts.herald.tell(self._unrecorded)
+            self._mind(error)
+            return
+        self._recorded, self._unrecorded = self._state, ()
+        self._parts.herald.wake()
+        self._mind(None)
+
+    def _mind(self, problem: LedgerError | None) -> None:
+        if problem is not None and not self._failing:
+            log.warning("what is new is not remembered, but told: %s", problem)
+        elif problem is None and self._failing:
+            log.warning("the ledger can be written again: all that was new is recorded")
+        self._failing = problem is not None
+
+    def _due(self) -> float | None:
+        due = next_look(self._state, clock(), self._parts.patience)
+        if self._failing:
+            return RETRY_SECONDS if due is None else min(due, RETRY_SECONDS)
+        return due

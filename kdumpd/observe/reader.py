@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read cores through, one at a time, each in a child process of its own."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kdumpd.model.capture import FileStamp
+from kdumpd.model.crash import Crash, parse_kernel_log
+from kdumpd.model.inspection import Inspected, InspectionError
+from kdumpd.model.reading import Answer, Job
+from kdumpd.model.text import shown
+from kdumpd.observe.folder import FolderError, open_crash_folder, untrusted_reason
+from kdumpd.observe.thread import PatientThread, StuckError
+
+OPEN_PATIENCE = 10.0  # seconds
+
+Inspect = Callable[[int], Awaitable[Inspected]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the cores are: the root, and the crash folders below it."""
+
+    root: Path
+    folders: tuple[bytes, ...]
+
+
+class CoreReader:
+    """Reads the cores that it is given, one after the other."""
+
+    def __init__(self, place: Place, inspect: Inspect) -> None:
+        self._place = place
+        self._inspect = inspect
+        self._jobs: asyncio.Queue[Job] = asyncio.Queue()
+        self._thread = PatientThread[int](OPEN_PATIENCE, lambda: None)
+
+    def read(self, job: Job) -> None:
+        """Have this core read."""
+        self._jobs.put_nowait(job)
+
+    async def answers(self) -> AsyncIterator[Answer]:
+        """Read, for ever, and yield what came of each core."""
+        while True:
+            yield await self._answer(await self._jobs.get())
+
+    async def _answer(self, job: Job) -> Answer:
+        failed = Answer(key=job.key, done=False)
+        try:
+            fd = await self._thread.run(lambda: open_core(self._place, job.directory, job.core))
+        except (FolderError, OSError, StuckError) as error:
+            return replace(failed, problem=f"cannot be opened: {error}")
+        try:
+            inspected = await self._inspect(fd)
+            crash = await asyncio.to_thread(_crash, inspected)
+        except InspectionError as error:
+            return replace(failed, problem=str(error))
+        finally:
+            os.close(fd)
+        return Answer(
+            key=job.key,
+            done=True,
+            facts=inspected.facts,
+            crash=crash,
+            problem=inspected.log_problem,
+        )
+
+
+def open_core(place: Place, directory: bytes, core: FileStamp) -> int:
+    """Return a descriptor of the file that a look saw there; FolderError if it is another now."""
+    inside = [
+        one for one in place.folders if (directory + b"/").startswith(one.rstrip(b"/") + b"/")
+    ]
+    if not inside:
+        raise FolderError(f"'{shown(directory)}' is in no crash folder")
+    path = max(inside, key=len)
+    with ExitStack() as opened:
+        folder = opened.enter_context(open_crash_folder(place.root, path, lambda _: None))
+        if folder is None:
+            raise FolderError(f"'{shown(path)}' does not exist")
+        for name in filter(None, directory[len(path) :].split(b"/")):
+            folder = opened.enter_context(folder.open_folder(name))
+        fd = opened.enter_context(folder.open_file(core))
+        reason = folder.distrust or untrusted_reason(core, folder.owner)
+        if reason:
+            raise FolderError(reason)
+        return os.dup(fd)
+
+
+def _crash(inspected: Inspected) -> Crash | None:
+    return parse_kernel_log(inspected.log) if inspected.log else None
