@@ -3,7 +3,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +29,15 @@ class Place:
     folders: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The core of a job as a descriptor, or why there is none."""
+
+    key: str
+    fd: int = -1
+    problem: str = ""
+
+
 class CoreReader:
     """Reads the cores that it is given, one after the other."""
 
@@ -36,13 +45,13 @@ class CoreReader:
         self._place = place
         self._inspect = inspect
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
-        self._thread = PatientThread[int](OPEN_PATIENCE, lambda: None)
+        self._thread = PatientThread[Opened](OPEN_PATIENCE, lambda: None)
 
     def read(self, job: Job) -> None:
         """Have this core read."""
         self._jobs.put_nowait(job)
 
-    async def answers(self) -> AsyncIterator[Answer]:
+    async def answers(self) -> AsyncGenerator[Answer, None]:
         """Read, for ever, and yield what came of each core."""
         while True:
             yield await self._answer(await self._jobs.get())
@@ -50,16 +59,18 @@ class CoreReader:
     async def _answer(self, job: Job) -> Answer:
         failed = Answer(key=job.key, done=False)
         try:
-            fd = await self._thread.run(lambda: open_core(self._place, job.directory, job.core))
-        except (FolderError, OSError, StuckError) as error:
+            opened = await self._open(job)
+        except StuckError as error:
             return replace(failed, problem=f"cannot be opened: {error}")
+        if opened.problem:
+            return replace(failed, problem=f"cannot be opened: {opened.problem}")
         try:
-            inspected = await self._inspect(fd)
+            inspected = await self._inspect(opened.fd)
             crash = await asyncio.to_thread(_crash, inspected)
         except InspectionError as error:
             return replace(failed, problem=str(error))
         finally:
-            os.close(fd)
+            os.close(opened.fd)
         return Answer(
             key=job.key,
             done=True,
@@ -67,6 +78,24 @@ class CoreReader:
             crash=crash,
             problem=inspected.log_problem,
         )
+
+    async def _open(self, job: Job) -> Opened:
+        while True:
+            opened = await self._thread.run(lambda: _open(self._place, job))
+            if opened.key == job.key:
+                return opened
+            # Of an earlier job, which nobody waits for any more.
+            if not opened.problem:
+                os.close(opened.fd)
+
+
+def _open(place: Place, job: Job) -> Opened:
+    try:
+        return Opened(key=job.key, fd=open_core(place, job.directory, job.core))
+    except FolderError as error:
+        return Opened(key=job.key, problem=str(error))
+    except OSError as error:
+        return Opened(key=job.key, problem=str(error.strerror))
 
 
 def open_core(place: Place, directory: bytes, core: FileStamp) -> int:

@@ -53,12 +53,11 @@ def failed(watched: Watched) -> Answer:
 def test_it_is_listed_at_once_and_told_when_its_log_is_read(watched: Watched) -> None:
     assert watched.look(without_log()) == []
     assert watched.only.state is CaptureState.COMPLETE
-    assert watched.only.log_awaited
+    assert watched.only.crash == Crash()
     (event,) = watched.look(without_log(), answers=[good(watched)])
     assert event.kind is EventKind.CAPTURE_COMPLETE
     assert event.facts["class"] == "nmi"
     assert watched.only.crash == CRASH
-    assert not watched.only.log_awaited
     assert watched.look(without_log()) == []
 
 
