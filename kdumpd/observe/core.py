@@ -15,6 +15,7 @@ from kdumpd.observe import elf_core, flattened, kdump_compressed
 from kdumpd.observe.elf_core import read_elf_header, read_elf_vmcoreinfo
 from kdumpd.observe.flattened import read_flattened
 from kdumpd.observe.kdump_compressed import (
+    read_dump_level,
     read_kdump_header,
     read_kdump_vmcoreinfo,
     read_missing_pages,
@@ -41,38 +42,70 @@ WRAPPERS = {
 
 def read_core(fd: int) -> CoreFacts:
     """Return what bounded reads of the open core prove, and in `problem` what is wrong."""
-    source = FileSource(fd)
+    source, facts = FileSource(fd), CoreFacts()
     try:
-        head = source.read(0, min(HEAD, source.size))
+        facts = parse_magic(source.read(0, min(HEAD, source.size)))
+        if facts.problem:
+            return facts
+        inside, ended = read_inside(source, facts.format)
     except CoreError as error:
-        return CoreFacts(problem=str(error))
+        return replace(facts, problem=str(error))
+    return judge(inside, facts, cut="" if ended else no_end_record(source.size))
+
+
+def read_inside(source: Source, format_: Format) -> tuple[Source, bool]:
+    """Return the core that a flattened one holds, any other itself, and whether its end is there.
+
+    CoreError when it is flattened in an unknown way.
+    """
+    return read_flattened(source) if format_ is Format.FLATTENED else (source, True)
+
+
+def read_vmcoreinfo(source: Source) -> bytes:
+    """Return the note of a core that is not flattened, empty when it has none; or CoreError."""
+    if source.read(0, len(elf_core.MAGIC)) == elf_core.MAGIC:
+        return read_elf_vmcoreinfo(source, read_elf_header(source))
+    return read_kdump_vmcoreinfo(source, read_kdump_header(source))
+
+
+def parse_magic(head: bytes) -> CoreFacts:
+    """Return the format or the wrapper that the first HEAD bytes name; else a problem."""
     for magic, format_ in MAGICS.items():
         if head.startswith(magic):
-            return _judge(source, CoreFacts(format=format_))
-    return CoreFacts(problem=_foreign(head))
+            return CoreFacts(format=format_)
+    for magic, name in WRAPPERS.items():
+        if head.startswith(magic):
+            problem = f"is compressed by {name} and not read through yet"
+            return CoreFacts(wrapper=name, wrapped=True, problem=problem)
+    # What it begins with is not said: any file could lie there, and all may read the problem.
+    foreign = "is no core: it begins with no known magic number"
+    return CoreFacts(problem=foreign if head else "is empty")
 
 
-def _judge(source: Source, facts: CoreFacts) -> CoreFacts:
-    """Return the facts with all that could be read until something was wrong."""
+def judge(source: Source, facts: CoreFacts, *, cut: str = "") -> CoreFacts:
+    """Return the facts with all that could be read until something was wrong.
+
+    The source is the core, of a flattened one what is inside; `cut` says that the latter has no
+    proper end.
+    """
     try:
         for reading in _readings(source, facts):
             facts = reading
     except CoreError as error:
         return replace(facts, complete=False, problem=str(error))
-    return replace(facts, complete=not facts.problem)
+    problem = cut or facts.problem
+    return replace(facts, complete=not problem, problem=problem)
+
+
+def no_end_record(size: int) -> str:
+    """Return what is wrong with a flattened core that ends after `size` bytes."""
+    return f"has no end record: it was cut off at {size} bytes"
 
 
 def _readings(source: Source, facts: CoreFacts) -> Iterator[CoreFacts]:
     """Yield the facts again each time that more is known; CoreError where they end."""
-    inside, ended = source, True
-    if facts.format is Format.FLATTENED:
-        inside, ended = read_flattened(source)
-    is_elf = inside.read(0, len(elf_core.MAGIC)) == elf_core.MAGIC
-    for reading in _elf_readings(inside, facts) if is_elf else _kdump_readings(inside, facts):
-        facts = reading
-        yield facts
-    if not ended:
-        yield replace(facts, problem=f"has no end record: it was cut off at {source.size} bytes")
+    is_elf = source.read(0, len(elf_core.MAGIC)) == elf_core.MAGIC
+    return _elf_readings(source, facts) if is_elf else _kdump_readings(source, facts)
 
 
 def _elf_readings(source: Source, facts: CoreFacts) -> Iterator[CoreFacts]:
@@ -100,6 +133,7 @@ def _kdump_readings(source: Source, facts: CoreFacts) -> Iterator[CoreFacts]:
         architecture=printable(header.machine),
     )
     yield facts
+    facts = replace(facts, dump_level=read_dump_level(source, header))
     facts = _with_vmcoreinfo(facts, read_kdump_vmcoreinfo(source, header))
     yield facts
     if header.incomplete:
@@ -125,12 +159,3 @@ def _with_vmcoreinfo(facts: CoreFacts, note: bytes) -> CoreFacts:
         build_id=info.build_id,
         identity=identity,
     )
-
-
-def _foreign(head: bytes) -> str:
-    if not head:
-        return "is empty"
-    for magic, name in WRAPPERS.items():
-        if head.startswith(magic):
-            return f"is compressed by {name}, which kdumpd does not look into yet"
-    return f"is no core: it begins with '{printable(head)}'"

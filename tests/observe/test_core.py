@@ -377,10 +377,9 @@ def test_a_core_cut_within_its_notes_says_what_it_is() -> None:
     ("content", "problem"),
     [
         (b"", "is empty"),
-        (b"\0", "is no core: it begins with '\\x00'"),
+        (b"\0", "is no core: it begins with no known magic number"),
         (bytes(1 << 20), "is no core"),
-        (b"[    0.000000] Linux version 6.1.0\n", "it begins with '[    0.000000] L'"),
-        (b"\x1b[2J\xe2\x80\xae\n", r"\x1b[2J\xe2\x80\xae\x0a"),
+        (b"[    0.000000] Linux version 6.1.0\n", "is no core"),
         (gzip.compress(flattened(Crash())), "gzip"),
         (lzma.compress(flattened(Crash())), "xz"),
         (b"makedumpfile\0\0\0\0".ljust(BLOCK, b"\0"), "unknown way"),
@@ -396,6 +395,11 @@ def test_no_core(content: bytes, problem: str) -> None:
     assert problem in facts.problem
     assert facts.kernel_release == ""
     assert facts.identity == b""
+
+
+def test_what_a_stranger_wrote_is_not_told() -> None:
+    problem = facts_of(b"root:$6$secret:20000\n").problem
+    assert problem == facts_of(b"another text").problem
 
 
 def test_a_program_is_no_core() -> None:

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel's own log as it lies in memory, made into the lines that dmesg prints.
+
+Since Linux 5.10 it is a ring of descriptors, one of infos and one of text (kernel/printk/
+printk_ringbuffer.c); VMCOREINFO says how they are laid out (log_buf_vmcoreinfo_setup in
+kernel/printk/printk.c). Nothing of it is believed: it comes out of a file.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+MOST_BITS = 27  # of a ring's size; the kernel's own default is 17, its largest 25 (LOG_BUF_SHIFT)
+MOST_RECORDS = 1 << 18  # looked at, the newest; with their times alone they make 4 MiB
+MOST_DIGITS = 4  # of the size of a struct or an offset in it
+ADDRESS = re.compile(r"[0-9a-f]{1,16}")
+COMMITTED, FINALIZED = 1, 2  # enum desc_state: the text can be read
+NANOSECONDS = 1_000_000_000
+TIME_SIZE = 8  # ts_nsec is 64 bits wide on every machine
+LENGTH_SIZE = 2  # text_len and len are 16 bits wide
+FIRST_PRINTABLE, BEYOND_PRINTABLE = 0x20, 0x7F
+# What C calls a space stays, everything else that is not printable ASCII is written as \xNN.
+ESCAPES = {
+    byte: f"\\x{byte:02x}"
+    for byte in range(256)
+    if not FIRST_PRINTABLE <= byte < BEYOND_PRINTABLE and byte not in b"\t\n\v\f\r"
+}
+
+Values = Mapping[str, str]
+Span = tuple[int, int]  # an index and a count
+Record = tuple[int, bytes]  # nanoseconds since boot, and text
+
+
+class PrintkError(ValueError):
+    """The bytes are no kernel log; the text is the end of a sentence about the core."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """How the machine that died writes numbers."""
+
+    order: Literal["little", "big"]
+    word: int  # bytes of an unsigned long
+
+    def number(self, content: bytes, offset: int, size: int) -> int:
+        """Return an unsigned number; PrintkError when the content ends before it does."""
+        if offset < 0 or offset + size > len(content):
+            raise PrintkError("holds a kernel log that is laid out in an unknown way")
+        return int.from_bytes(content[offset : offset + size], self.order)
+
+    def long(self, content: bytes, offset: int) -> int:
+        """Return an unsigned long, which an address is as well."""
+        return self.number(content, offset, self.word)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Sizes and offsets in bytes out of VMCOREINFO."""
+
+    values: Values
+
+    def size(self, name: str) -> int:
+        """Return the size of a struct, above zero; PrintkError when it is not said."""
+        size = self._number(f"SIZE({name})")
+        if size == 0:
+            raise PrintkError(f"says that a struct {name} takes no room")
+        return size
+
+    def offset(self, *path: str) -> int:
+        """Return where a field lies in a struct, each step of the path in the one before it."""
+        return sum(self._number(f"OFFSET({name})") for name in path)
+
+    def symbol(self, name: str) -> int:
+        """Return an address; PrintkError when it is not said."""
+        text = self.values.get(f"SYMBOL({name})", "")
+        if not ADDRESS.fullmatch(text):
+            raise PrintkError(f"does not say where the kernel's {name} lies")
+        return int(text, 16)
+
+    def _number(self, key: str) -> int:
+        text = self.values.get(key, "")
+        if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+            raise PrintkError(f"does not say the kernel's {key}")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """What struct printk_ringbuffer says: where its parts lie, and which records there are."""
+
+    machine: Machine
+    layout: Layout
+    descriptors_at: int
+    infos_at: int
+    count: int  # of descriptors and of infos
+    text_at: int
+    text_size: int
+    newest: int  # the id of the last record
+    records: int  # that are looked at
+
+    @property
+    def oldest(self) -> int:
+        """The id of the first record that is looked at."""
+        return (self.newest - self.records + 1) % self.ids
+
+    @property
+    def ids(self) -> int:
+        """The number of ids there can be: two bits of a word are the state."""
+        return 1 << (8 * self.machine.word - 2)
+
+    @property
+    def spans(self) -> list[Span]:
+        """Which entries of the arrays hold the records, oldest first: the ring may wrap."""
+        first = self.oldest % self.count
+        before = min(self.records, self.count - first)
+        return [span for span in ((first, before), (0, self.records - before)) if span[1]]
+
+
+def parse_ring(content: bytes, machine: Machine, values: Values) -> Ring:
+    """Return what the bytes of a struct printk_ringbuffer say, within bounds."""
+    layout = Layout(values)
+    descriptors = layout.offset("printk_ringbuffer.desc_ring")
+    text = layout.offset("printk_ringbuffer.text_data_ring")
+
+    def bits(at: int) -> int:
+        value = machine.number(content, at, 4)
+        if not 0 < value <= MOST_BITS:
+            raise PrintkError(f"claims a kernel log of 2^{value} bytes or records")
+        return value
+
+    def identity(name: str) -> int:
+        at = descriptors + layout.offset(f"prb_desc_ring.{name}", "atomic_long_t.counter")
+        return machine.long(content, at) % ids
+
+    ids = 1 << (8 * machine.word - 2)
+    count = 1 << bits(descriptors + layout.offset("prb_desc_ring.count_bits"))
+    newest, oldest = identity("head_id"), identity("tail_id")
+    return Ring(
+        machine=machine,
+        layout=layout,
+        descriptors_at=machine.long(content, descriptors + layout.offset("prb_desc_ring.descs")),
+        infos_at=machine.long(content, descriptors + layout.offset("prb_desc_ring.infos")),
+        count=count,
+        text_at=machine.long(content, text + layout.offset("prb_data_ring.data")),
+        text_size=1 << bits(text + layout.offset("prb_data_ring.size_bits")),
+        newest=newest,
+        records=min((newest - oldest) % ids + 1, count, MOST_RECORDS),
+    )
+
+
+def ring_log(ring: Ring, descriptors: bytes, infos: bytes, text: bytes, most: int) -> bytes:
+    """Return the newest lines, at most `most` bytes, out of the three arrays.
+
+    Descriptors and infos are those of the ring's spans, one after another. Records that were being
+    written or hold no text are left out, as makedumpfile 1.7.2 does (printk.c).
+    """
+    layout = ring.layout
+    desc_size, info_size = layout.size("prb_desc"), layout.size("printk_info")
+
+    def line(number: int) -> bytes:
+        desc = descriptors[number * desc_size : (number + 1) * desc_size]
+        if not _readable(ring, desc, (ring.oldest + number) % ring.ids):
+            return b""
+        info = infos[number * info_size : (number + 1) * info_size]
+        length = ring.machine.number(info, layout.offset("printk_info.text_len"), LENGTH_SIZE)
+        time = ring.machine.number(info, layout.offset("printk_info.ts_nsec"), TIME_SIZE)
+        start, end = _block(ring, desc)
+        return to_line(time, text[start:end][:length]) if start < end else b""
+
+    return _newest(line, ring.records, most)
+
+
+def parse_records(
+    content: bytes, first: int, beyond: int, machine: Machine, values: Values
+) -> Sequence[Record]:
+    """Return the newest records of a log buffer of Linux 3.5 to 5.9, oldest first.
+
+    Records of any length lie one behind another from `first` to `beyond`; one of length 0 says that
+    the next lies at the buffer's beginning (struct printk_log, before 3.11 struct log).
+    """
+    layout = Layout(values)
+    name = "printk_log" if "SIZE(printk_log)" in values else "log"
+    header = layout.size(name)
+    length_at, text_length_at, time_at = (
+        layout.offset(f"{name}.{field}") for field in ("len", "text_len", "ts_nsec")
+    )
+    records: deque[Record] = deque(maxlen=MOST_RECORDS)
+    at, left = first, len(content)
+    while at != beyond:
+        length = machine.number(content, at + length_at, LENGTH_SIZE)
+        if length == 0 and at != 0:
+            at = 0
+            continue
+        left -= length
+        if length < header or left < 0:
+            raise PrintkError("holds a kernel log whose records lead nowhere")
+        size = machine.number(content, at + text_length_at, LENGTH_SIZE)
+        time = machine.number(content, at + time_at, TIME_SIZE)
+        records.append((time, content[at + header : at + length][:size]))
+        at += length
+    return records
+
+
+def records_log(records: Sequence[Record], most: int) -> bytes:
+    """Return the newest records as lines, at most `most` bytes."""
+    return _newest(lambda number: to_line(*records[number]), len(records), most)
+
+
+def to_line(nanoseconds: int, text: bytes) -> bytes:
+    """Return a record as dmesg prints it; further lines of its text stand below the first."""
+    seconds, rest = divmod(nanoseconds, NANOSECONDS)
+    head = f"[{seconds:5}.{rest // 1000:06}] "
+    body = text.decode("latin-1").translate(ESCAPES).replace("\n", "\n" + " " * len(head))
+    return f"{head}{body}\n".encode("ascii")
+
+
+def _readable(ring: Ring, desc: bytes, identity: int) -> bool:
+    layout, machine = ring.layout, ring.machine
+    at = layout.offset("prb_desc.state_var", "atomic_long_t.counter")
+    state, found = divmod(machine.long(desc, at), ring.ids)
+    return found == identity and state in (COMMITTED, FINALIZED)
+
+
+def _block(ring: Ring, desc: bytes) -> tuple[int, int]:
+    """Return from where to where a record's text can lie: a block begins with the record's id.
+
+    Positions only grow, and a block lies in one piece: one that would not fit before the ring's end
+    lies at its beginning. A block that has no text says odd positions, or twice the same.
+    """
+    layout, machine, size = ring.layout, ring.machine, ring.text_size
+    block = layout.offset("prb_desc.text_blk_lpos")
+    begin = machine.long(desc, block + layout.offset("prb_data_blk_lpos.begin"))
+    beyond = machine.long(desc, block + layout.offset("prb_data_blk_lpos.next"))
+    if begin == beyond or begin & beyond & 1:
+        return 0, 0
+    longs = 1 << (8 * machine.word)
+    if begin // size == (beyond - 1) % longs // size:
+        return begin % size + machine.word, (beyond - 1) % size + 1
+    return machine.word, beyond % size
+
+
+def _newest(line: Callable[[int], bytes], count: int, most: int) -> bytes:
+    lines: list[bytes] = []
+    for number in reversed(range(count)):
+        text = line(number)
+        most -= len(text)
+        if most < 0:
+            break
+        lines.append(text)
+    return b"".join(reversed(lines))
