@@ -2,6 +2,7 @@
 """The memory of the machine that died, by virtual addresses, with drgn where it is installed."""
 
 import logging
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,9 @@ def open_memory(fd: int) -> Memory:
 
 
 def _set_core(program: "drgn.Program", fd: int) -> None:
+    own = os.dup(fd)
     try:
-        program.set_core_dump(fd)
+        program.set_core_dump(own)  # which closes it with the program, or at once when it fails
     except TypeError:  # drgn 0.0.22, Debian 12's, takes no descriptors
+        os.close(own)
         program.set_core_dump(f"/proc/self/fd/{fd}")
