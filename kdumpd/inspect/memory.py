@@ -20,7 +20,7 @@ class UnopenableCoreError(UnreadableMemoryError):
     """A tool does not take this core as it is."""
 
 
-class Memory:
+class CoreMemory:
     """What a core holds of it."""
 
     def __init__(self, program: "drgn.Program", machine: Machine) -> None:
@@ -41,7 +41,7 @@ def has_drgn() -> bool:
     return find_spec("drgn") is not None
 
 
-def open_memory(fd: int) -> Memory:
+def open_memory(fd: int) -> CoreMemory:
     """Return the memory that a core holds; UnopenableCoreError when drgn cannot open it.
 
     ImportError where drgn cannot be loaded.
@@ -55,7 +55,7 @@ def open_memory(fd: int) -> Memory:
     except Exception as error:  # libkdumpfile's own have no other class
         raise UnopenableCoreError("cannot be opened by drgn") from error
     flags = program.platform.flags if program.platform else drgn.PlatformFlags(0)
-    return Memory(
+    return CoreMemory(
         program,
         Machine(
             order="little" if flags & drgn.PlatformFlags.IS_LITTLE_ENDIAN else "big",
