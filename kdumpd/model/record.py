@@ -11,9 +11,15 @@ from kdumpd.model.capture import Capture, CaptureState, Format, Layout
 Plain = str | int | bool | None
 
 TIMES = {"crashed_at", "found_at"}
-PATHS = {"directory", "core_file", "dmesg_file"}
+PATHS = {"directory", "member", "core_file", "dmesg_file"}
 ENUMS = {"layout": Layout, "format": Format, "state": CaptureState}
-TYPES: dict[str, type] = {"filesystem": int, "size": int, "trusted": bool, "world_readable": bool}
+TYPES: dict[str, type] = {
+    "filesystem": int,
+    "size": int,
+    "trusted": bool,
+    "world_readable": bool,
+    "is_test": bool,
+}
 
 
 class RecordError(ValueError):

@@ -15,11 +15,11 @@ def settle(
     settled = []
     settling: dict[bytes, Growth] = {}
     resting: dict[bytes, Growth] = {}
-    listed = _by_directory(state.captures)
+    listed = _by_place(state.captures)
     ids = {capture.id for capture in listed.values()}
     for shown in seen.sightings:
         sighting = _named(shown, listed, ids)
-        growth = state.settling.get(sighting.directory) or state.resting.get(sighting.directory)
+        growth = state.settling.get(sighting.place) or state.resting.get(sighting.place)
         if growth is None or growth.files != sighting.files:
             growth = Growth(files=sighting.files, since=seen.clock)
         waited = seen.clock - growth.since >= patience.settle
@@ -27,23 +27,23 @@ def settle(
             settled.append(sighting)
         elif waited or _listed(state.captures, sighting):
             settled.append(sighting)
-            resting[sighting.directory] = growth
+            resting[sighting.place] = growth
         else:
-            settling[sighting.directory] = growth
+            settling[sighting.place] = growth
     return settled, settling, resting
 
 
-def _by_directory(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
+def _by_place(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
     return {
-        capture.directory: capture
+        capture.place: capture
         for capture in captures.values()
         if capture.state is not CaptureState.GONE
     }
 
 
 def _named(sighting: Sighting, listed: Mapping[bytes, Capture], ids: Collection[str]) -> Sighting:
-    """Return the sighting under the id listed for its directory, unless it proves another crash."""
-    known = listed.get(sighting.directory)
+    """Return the sighting under the id listed for its place, unless it proves another crash."""
+    known = listed.get(sighting.place)
     if known is None or sighting.facts.identity or sighting.id in ids:
         return sighting
     if not sighting.trusted_folder:  # a stranger's, made where the capture was

@@ -70,7 +70,7 @@ class FolderObserver:
             problem = f"'{shown(self._path)}' does not answer: {error}"
             facts = FolderFacts(path=self._path, present=True, problem=problem)
             return CrashFolder(facts=facts, listed=False)
-        self._known = {sighting.directory: sighting for sighting in folder.sightings}
+        self._known = {sighting.place: sighting for sighting in folder.sightings}
         return folder
 
     @property
