@@ -28,7 +28,7 @@ class Layout(StrEnum):
     SUSE = auto()
     STEAMOS = auto()
     APPORT = auto()  # Ubuntu's report of a crash: the kernel log alone
-    UBUNTU = auto()  # until 13.04, without folders
+    UBUNTU = auto()  # before it had kdump-tools
     PSTORE = auto()  # the archive of systemd-pstore
 
 

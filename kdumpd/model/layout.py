@@ -85,14 +85,14 @@ def kdump_utils(names: Collection[bytes], folder: bytes) -> Iterable[Members]:
 
 
 def suse(names: Collection[bytes], _: bytes) -> Iterable[Members]:
-    """Recognise SUSE's kdump (2.0, dracut/kdump-save; before 1.9 kdumptool wrote no temporary).
+    """Recognise SUSE's kdump (dracut/kdump-save; its older kdumptool wrote README.txt once, last).
 
     README.txt comes first, then the log, then vmcore under its final name; at last README.txt is
     written again.
     """
     cores = _matching(names, rb"vmcore")
     logs = _matching(names, rb"dmesg\.txt", rb"dmesg")
-    if (cores or logs) and README in names or (cores and logs):
+    if ((cores or logs) and README in names) or (cores and logs):
         notes = (README,) if README in names else ()
         yield Members(layout=Layout.SUSE, cores=cores, dmesg=_last(logs), notes=notes)
 
@@ -121,7 +121,7 @@ def steamos_saved(names: Collection[bytes], folder: bytes) -> Iterable[Members]:
 
 
 def pstore(names: Collection[bytes], _: bytes) -> Iterable[Members]:
-    """Recognise the archive of systemd-pstore 252 to 256 (src/pstore/pstore.c): ID/, or ID/001/.
+    """Recognise the archive of systemd-pstore (252 and later, pstore.c): ID/, or ID/001/.
 
     dmesg.txt is put together from the parts beside it; of those the first holds the log's end.
     """
@@ -142,7 +142,7 @@ def apport(names: Collection[bytes], _: bytes) -> Iterable[Members]:
 
 
 def ubuntu(names: Collection[bytes], _: bytes) -> Iterable[Members]:
-    """Recognise Ubuntu's captures until 13.04 (initramfs script 0_kdump): one, without a folder.
+    """Recognise what Ubuntu had before kdump-tools (initramfs script 0_kdump): one, in no folder.
 
     Beside it vmcore.log holds what makedumpfile said, and no kernel log.
     """
@@ -165,6 +165,9 @@ IN_FOLDERS: tuple[Recogniser, ...] = (
     kdump_utils,
 )
 AT_THE_TOP: tuple[Recogniser, ...] = (apport, ubuntu, ramoops)
+
+
+BEGINNINGS_AT_THE_TOP = (b"linux-image-", b"vmcore", b"dmesg-")  # of the names these rules want
 
 
 def recognise(names: Collection[bytes], folder: bytes = b"") -> tuple[Members, ...]:
