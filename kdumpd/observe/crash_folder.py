@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdumpd.model.capture import Layout, Sighting
-from kdumpd.model.layout import BEGINNINGS_AT_THE_TOP, Members, recognise, recognise_at_the_top
+from kdumpd.model.layout import (
+    BEGINNINGS_AT_THE_TOP,
+    PSTORE_ARCHIVE,
+    Members,
+    recognise,
+    recognise_at_the_top,
+)
 from kdumpd.model.readiness import FolderFacts
 from kdumpd.model.state import CrashFolder
 from kdumpd.model.text import shown
@@ -51,7 +57,8 @@ def read_crash_folder(
         with open_crash_folder(root, path, come_across) as folder:
             if folder is None:
                 # What was seen here on another file system is not gone, but not mounted.
-                facts = FolderFacts(path=path, present=False)
+                optional = path.rstrip(b"/") == PSTORE_ARCHIVE
+                facts = FolderFacts(path=path, present=False, optional=optional)
                 return CrashFolder(facts=facts, filesystem=filesystem)
             look = _Look(known=known, on_folder=on_folder, on_foreign=on_foreign)
             sightings = without_copies(look.at_the_top(folder))
