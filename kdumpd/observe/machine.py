@@ -14,6 +14,7 @@ from kdumpd.model.state import CrashFolder, Observation
 from kdumpd.model.text import shown
 from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.folder import OnFolder
+from kdumpd.observe.foreign import ForeignFolders
 from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
 from kdumpd.observe.thread import PatientThread, StuckError
 
@@ -60,6 +61,7 @@ class FolderObserver:
         self._path = path
         self._on_folder = on_folder
         self._known: Known = {}
+        self._foreign = ForeignFolders()
         self._thread = PatientThread[CrashFolder](LOOK_PATIENCE, on_late)
 
     async def look(self) -> CrashFolder:
@@ -70,7 +72,7 @@ class FolderObserver:
             problem = f"'{shown(self._path)}' does not answer: {error}"
             facts = FolderFacts(path=self._path, present=True, problem=problem)
             return CrashFolder(facts=facts, listed=False)
-        self._known = {sighting.directory: sighting for sighting in folder.sightings}
+        self._known = {sighting.place: sighting for sighting in folder.sightings}
         return folder
 
     @property
@@ -79,7 +81,9 @@ class FolderObserver:
         return self._thread.busy
 
     def _read(self) -> CrashFolder:
-        return read_crash_folder(self._root, self._path, self._known, self._on_folder)
+        return read_crash_folder(
+            self._root, self._path, self._known, self._on_folder, self._foreign.say
+        )
 
 
 class Machine:
