@@ -23,7 +23,9 @@ INDEX_SIZE = 4  # log_first_idx, log_next_idx and log_buf_len are 32 bits wide
 class Memory(Protocol):
     """The memory of the machine that died."""
 
-    machine: Machine
+    @property
+    def machine(self) -> Machine:
+        """How it writes numbers."""
 
     def read(self, address: int, size: int) -> bytes:
         """Return so many bytes from a virtual address; or UnreadableMemoryError."""
