@@ -46,7 +46,7 @@ def settle(state: State, seen: Observation, patience: Patience) -> Settlement:
             parted.settled.append(sighting)
             parted.resting[sighting.place] = growth
         else:
-            parted.settling[sighting.place] = growth
+            parted.settling[sighting.place] = replace(growth, awaits_reading=False)
             continue
         if awaited:
             parted.to_read.append(shown)
