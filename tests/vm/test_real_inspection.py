@@ -4,6 +4,7 @@
 import asyncio
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from kdumpd.inspect.unpacking import unwrap
 from kdumpd.model.capture import CoreFacts
 from kdumpd.model.inspection import Inspected
 from kdumpd.observe.core import read_core
-from kdumpd.observe.inspector import inspect
+from kdumpd.observe.inspector import PROGRAM, inspect
 from tests.services.process import program
 from tests.vm.corpus import Corpus, real_cores
 from tests.vm.image import default_cache
@@ -25,6 +26,8 @@ CUTS = 64
 FORMATS = ("flattened", "flattened_raw", "flattened_elf", "zlib", "lzo", "elf")
 WRAPPED = ("flattened", "zlib", "elf")
 WRAPPERS = {"gzip": "gzip", "bzip2": "bzip2", "xz": "xz-utils", "lz4": "lz4", "zstd": "zstd"}
+# Without what is installed beside the standard library.
+WITHOUT_DRGN = (PROGRAM[0], "-S", *PROGRAM[1:])
 wrappers = pytest.mark.parametrize("wrapper", WRAPPERS)
 
 
@@ -33,10 +36,10 @@ async def corpus() -> Corpus:
     return await real_cores(default_cache())
 
 
-async def inspected(path: Path) -> Inspected:
+async def inspected(path: Path, command: Sequence[str] = PROGRAM) -> Inspected:
     fd = os.open(path, os.O_RDONLY)
     try:
-        return await inspect(fd)
+        return await inspect(fd, program=command)
     finally:
         os.close(fd)
 
@@ -72,6 +75,13 @@ async def test_the_log_is_what_makedumpfile_prints(corpus: Corpus, name: str) ->
     answer = await inspected(getattr(corpus, name))
     assert answer.log_source == "drgn"
     assert answer.log_problem == ""
+    assert answer.log == corpus.dmesg.read_bytes()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_the_log_where_there_is_no_drgn(corpus: Corpus, name: str) -> None:
+    answer = await inspected(getattr(corpus, name), WITHOUT_DRGN)
+    assert answer.log_source == "makedumpfile"
     assert answer.log == corpus.dmesg.read_bytes()
 
 
