@@ -20,7 +20,8 @@ PIECE = 1 << 16  # bytes read at once
 LONGEST_WORDS = 4096  # bytes of stderr; what comes behind them is read and forgotten
 LONGEST_QUOTE = 256  # bytes of them that an error repeats: the last
 DYING = 5.0  # seconds that a killed child is waited for; only a dead disk or server holds it longer
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+# A home that is said is not asked for: of /etc/passwd, and thus of whatever serves names here.
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
 # Isolated from the working directory, the user's folder and every PYTHON… variable; an installation
 # in a folder that Python does not know by itself is named last, so that it hides nothing.
 MAIN = """\

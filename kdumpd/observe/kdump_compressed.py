@@ -17,7 +17,6 @@ MAGIC = b"KDUMP   "
 INCOMPLETE = 0x8  # DUMP_DH_COMPRESSED_INCOMPLETE, set when space ran out
 FIRST_WITH_VMCOREINFO = 3  # header_version
 VMCOREINFO_AT = 32  # offset_vmcoreinfo and size_vmcoreinfo in a 64-bit sub-header
-FIRST_WITH_DUMP_LEVEL = 1  # header_version
 DUMP_LEVEL_AT = {True: 8, False: 4}  # behind an unsigned long of a 64-bit or of a 32-bit machine
 MOST_DUMP_LEVEL = 31
 FIRST_WITH_SPLIT = 2
@@ -109,8 +108,6 @@ def read_kdump_vmcoreinfo(source: Source, header: KdumpHeader) -> bytes:
 
 def read_dump_level(source: Source, header: KdumpHeader) -> int | None:
     """Return makedumpfile's -d, a sum of the kinds of pages left out; None where it is not said."""
-    if header.version < FIRST_WITH_DUMP_LEVEL:
-        return None
     place = source.read(header.block_size + DUMP_LEVEL_AT[header.wide], 4)
     (level,) = struct.unpack(header.order + "i", place)
     return level if 0 <= level <= MOST_DUMP_LEVEL else None
