@@ -34,6 +34,8 @@ CAPTURES = st.builds(
     build_id=TEXTS,
     world_readable=st.booleans(),
     filesystem=st.integers(0, (1 << 64) - 1),
+    member=st.binary(max_size=20),
+    is_test=st.booleans(),
 )
 RECORD = capture_to_record(as_listed(capture()))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.capture import CaptureState, CoreFacts, Format, Layout, Sighting
-from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.budget import MOST_STRANGE
+from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.folder import OnFolder
 from tests.bus.machine import Machine
 from tests.cores import Crash, elf, flattened, kdump
