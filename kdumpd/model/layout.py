@@ -19,7 +19,7 @@ README = b"README.txt"
 CAPTURE_KERNEL_LOG = b"kexec-dmesg.log"
 TEST_STATUS = b"vmcore-creation.status"
 NOTHING_SAVED = (
-    f"nothing was saved of the crash: '{CAPTURE_KERNEL_LOG.decode()}' is the log of the kernel that"
+    f"holds nothing of the crash: '{CAPTURE_KERNEL_LOG.decode()}' is the log of the kernel that"
     " was to save it, and tells why it could not"
 )
 

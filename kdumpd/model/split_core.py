@@ -21,13 +21,13 @@ def joined(parts: Sequence[Named]) -> CoreFacts:
 def _problems(parts: Sequence[Named]) -> Iterator[str]:
     for name, facts in parts:
         if facts.problem:
-            yield f"'{shown(name)}' {facts.problem}"
+            yield f"has '{shown(name)}', which {facts.problem}"
         elif facts.part is None:
-            yield f"'{shown(name)}' is no part of a split core"
+            yield f"has '{shown(name)}', which is no part of a split core"
     first, known = parts[0]
     for name, facts in parts[1:]:
         if facts.identity != known.identity or _frames(facts) != _frames(known):
-            yield f"'{shown(name)}' is of another crash than '{shown(first)}'"
+            yield f"has '{shown(name)}', which is of another crash than '{shown(first)}'"
     for gap in _gaps([facts.part for _, facts in parts if facts.part is not None]):
         yield f"{_absent(parts)}page frames {gap.start} to {gap.end} of {gap.frames} are missing"
 

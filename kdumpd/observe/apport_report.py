@@ -15,6 +15,7 @@ REPORT_HEAD = 4096  # bytes; the kind is the first thing that apport writes
 LOG = b"VmCoreDmesg"
 MOST_LOG = 1 << 24  # bytes of a log, unpacked
 UNPACKED_AT_ONCE = 1 << 20  # bytes
+UNPACKABLE = "holds a kernel log that is broken, cut off or too long"
 GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -62,7 +63,7 @@ def _unpacked(blocks: list[bytes]) -> bytes:
                 log += stream.decompress(packed, UNPACKED_AT_ONCE)
                 packed = stream.unconsumed_tail
     except (binascii.Error, zlib.error) as error:
-        raise ReportError("holds a kernel log that cannot be unpacked") from error
+        raise ReportError(UNPACKABLE) from error
     if not stream.eof:
-        raise ReportError("holds a kernel log that is cut off or too long")
+        raise ReportError(UNPACKABLE)
     return bytes(log)

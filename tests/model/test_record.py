@@ -47,6 +47,8 @@ CAPTURES = st.builds(
     ),
     log_awaited=st.booleans(),
     occurrence=st.integers(0, 1000),
+    member=st.binary(max_size=20),
+    is_test=st.booleans(),
 )
 NEEDED = [field.name for field in fields(Capture) if field.default is MISSING]
 ADDED = [field for field in fields(Capture) if field.default is not MISSING]
