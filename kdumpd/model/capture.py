@@ -168,6 +168,8 @@ class Capture:
     occurrence: int = 0  # which one this is of the crashes with its signature; 0 without one
     member: bytes = b""
     is_test: bool = False
+    removal_at: datetime | None = None  # when the machine's own jobs will remove it
+    removal: str = ""  # which of them; without a time, when the next capture is saved
 
     @property
     def is_exposed(self) -> bool:
@@ -251,6 +253,8 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         occurrence=before.occurrence if before else 0,
         member=sighting.member,
         is_test=sighting.is_test,
+        removal_at=before.removal_at if before else None,
+        removal=before.removal if before else "",
     )
 
 

@@ -2,7 +2,8 @@
 """Which captures the machine's own jobs will remove, and when."""
 
 import re
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,20 +31,33 @@ class Retention:
     ages: tuple[tuple[bytes, timedelta], ...] = ()  # tmpfiles.d(5): what lies below, and its age
 
 
-def removal_of(sighting: Sighting, retention: Retention, directories: Collection[bytes]) -> Removal:
-    """Return when a capture will be removed and by what; `directories` are those of all captures.
+NOTHING_REMOVED = Retention()
+
+
+def with_the_next(retention: Retention, directories: Collection[bytes]) -> Mapping[bytes, str]:
+    """Return which directories go when the next capture is saved, and by what in words.
+
+    `directories` are those of all captures.
+    """
+    return {**_of_suse(retention, directories), **_of_kdump_tools(retention, directories)}
+
+
+def removal_of(sighting: Sighting, retention: Retention, next_: Mapping[bytes, str]) -> Removal:
+    """Return when a capture will be removed and by what; `next_` is what with_the_next returned.
 
     The time is the earliest: daily jobs come up to a day later.
     """
-    found = (
-        _by_apport(sighting, retention),
-        _by_age(sighting, retention),
-        _by_kdump_tools(sighting, retention, directories),
-        _by_suse(sighting, retention, directories),
-    )
-    dated = [(at, words) for at, words in found if at is not None]
-    undated = [(at, words) for at, words in found if at is None and words]
-    return min(dated, key=lambda one: one[0], default=next(iter(undated), NEVER))
+    dated = [
+        (at, words)
+        for at, words in (_by_apport(sighting, retention), _by_age(sighting, retention))
+        if at is not None
+    ]
+    if dated:
+        return min(dated, key=lambda one: one[0])
+    path = sighting.directory
+    while path and path not in next_:
+        path = path.rpartition(b"/")[0]
+    return None, next_.get(path, "")
 
 
 def _by_apport(sighting: Sighting, retention: Retention) -> Removal:
@@ -75,38 +89,37 @@ def _by_age(sighting: Sighting, retention: Retention) -> Removal:
     return at, f"systemd-tmpfiles removes what is old in '{path}'" if at else ""
 
 
-def _by_kdump_tools(
-    sighting: Sighting, retention: Retention, directories: Collection[bytes]
-) -> Removal:
+def _of_kdump_tools(retention: Retention, directories: Collection[bytes]) -> Mapping[bytes, str]:
     """Return what kdump-config 1.8 does when it has saved: the first by `sort -V` of 2* go."""
     if not retention.most_dumps:
-        return NEVER
+        return {}
     inside = retention.dump_folder.rstrip(b"/") + b"/"
     names = {_first(path, inside) for path in directories if path.startswith(inside + b"2")}
-    going = len(names) + 1 - retention.most_dumps
-    if going <= 0 or _first(sighting.directory, inside) not in sorted(names, key=_version)[:going]:
-        return NEVER
+    going = max(0, len(names) + 1 - retention.most_dumps)
     kept = f"KDUMP_NUM_DUMPS={retention.most_dumps}"
-    return None, f"kdump-tools removes the oldest when it saves the next ({kept})"
+    words = f"kdump-tools removes the oldest when it saves the next ({kept})"
+    return dict.fromkeys((inside + name for name in sorted(names, key=_version)[:going]), words)
 
 
-def _by_suse(sighting: Sighting, retention: Retention, directories: Collection[bytes]) -> Removal:
+def _of_suse(retention: Retention, directories: Collection[bytes]) -> Mapping[bytes, str]:
     """Return what SUSE's kdump-save does before it saves: all but the last by name go."""
     if retention.suse_keeps is None:
-        return NEVER
-    folder, _, name = sighting.directory.rpartition(b"/")
-    parted = (path.rpartition(b"/") for path in directories)
-    names = sorted(
-        {one for where, _, one in parted if where == folder and SUSE_NAME.fullmatch(one)}
-    )
-    if name not in names[: len(names) - retention.suse_keeps]:
-        return NEVER
+        return {}
+    folders: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    for folder, _, name in (path.rpartition(b"/") for path in directories):
+        if SUSE_NAME.fullmatch(name):
+            folders[folder].add(name)
     kept = f"KDUMP_KEEP_OLD_DUMPS={retention.suse_keeps}"
-    return None, f"kdump removes the oldest before it saves the next ({kept})"
+    words = f"kdump removes the oldest before it saves the next ({kept})"
+    return {
+        folder + b"/" + name: words
+        for folder, names in folders.items()
+        for name in sorted(names)[: max(0, len(names) - retention.suse_keeps)]
+    }
 
 
 def _first(path: bytes, inside: bytes) -> bytes:
-    return path.removeprefix(inside).partition(b"/")[0] if path.startswith(inside) else b""
+    return path.removeprefix(inside).partition(b"/")[0]
 
 
 def _after(start: datetime, span: timedelta) -> datetime | None:

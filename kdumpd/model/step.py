@@ -18,6 +18,7 @@ from kdumpd.model.event import (
 from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.readiness import MachineFacts, find, judge
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
+from kdumpd.model.retention import removal_of, with_the_next
 from kdumpd.model.settling import settle
 from kdumpd.model.state import CrashFolder, Observation, Patience, State, Verdict
 
@@ -35,7 +36,7 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
     verdict = judged(seen)
     after = replace(
         state,
-        captures=MappingProxyType(with_occurrences(captures)),
+        captures=MappingProxyType(with_occurrences(_with_removals(captures, parted.settled, seen))),
         settling=MappingProxyType(parted.settling),
         resting=MappingProxyType(parted.resting),
         missing=MappingProxyType(missing),
@@ -81,8 +82,30 @@ def _list(
     return after
 
 
+def _with_removals(
+    captures: Mapping[str, Capture], settled: Iterable[Sighting], seen: Observation
+) -> dict[str, Capture]:
+    """Return the captures, each with what the machine's own jobs are going to do with it."""
+    directories = [sighting.directory for sighting in seen.sightings]
+    next_ = with_the_next(seen.retention, directories)
+    after = dict(captures)
+    for sighting in settled:
+        known = after.get(sighting.id)
+        removal = removal_of(sighting, seen.retention, next_)
+        if known and known.place == sighting.place and removal != (known.removal_at, known.removal):
+            after[known.id] = replace(known, removal_at=removal[0], removal=removal[1])
+    return after
+
+
 def _gone(capture: Capture) -> Capture:
-    return replace(capture, state=CaptureState.GONE, world_readable=False, log_awaited=False)
+    return replace(
+        capture,
+        state=CaptureState.GONE,
+        world_readable=False,
+        log_awaited=False,
+        removal_at=None,
+        removal="",
+    )
 
 
 def _same_crash(outgrown: Capture | None) -> Capture | None:
