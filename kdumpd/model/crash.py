@@ -118,10 +118,10 @@ def _reason(lines: Sequence[Line], cause: Headline) -> bytes:
         mark, message = lines[cause.index - 2].text, lines[cause.index - 1].text
         if mark == CUT_HERE:
             return message
-    if cause.sentence.endswith(b" in ") or "place" in cause.details:
-        place, function = (cause.details.get(name, b"") for name in ("place", "function"))
-        return b" ".join((cause.sentence.strip(), place, plain_name(function)))
-    return cause.sentence
+    function = plain_name(cause.details.get("function", b""))
+    if "place" in cause.details:
+        return cause.sentence + b" at " + cause.details["place"] + b" " + function
+    return cause.sentence + (function if cause.sentence.endswith(b" in ") else b"")
 
 
 def _task(cause: Headline, tasks: Sequence[TaskLine]) -> tuple[str, int | None]:
