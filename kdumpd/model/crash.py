@@ -99,7 +99,8 @@ def _frames(class_: CrashClass, cause: Headline, trace: Sequence[Frame]) -> Sequ
     frames = own_frames(trace)
     if class_ is CrashClass.HUNG_TASK:
         frames = blocked_frames(frames)
-    named = Frame(plain_name(cause.details.get("function", b"")), cause.details.get("module", b""))
+    function, module = (cause.details.get(name, b"") for name in ("function", "module"))
+    named = Frame(plain_name(function), plain_name(module))
     if class_ is CrashClass.KCSAN:  # either side of the race may be the one that noticed
         other = Frame(plain_name(cause.details.get("other", b"")))
         return sorted((frame for frame in (named, other) if frame.function), key=_name)

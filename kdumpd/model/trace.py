@@ -44,7 +44,8 @@ END = re.compile(
 )
 # What a compiler adds to a name when it moves or copies code; BPF's tags are hashes of programs.
 ADDED = re.compile(rb"\.(?:cold|constprop|isra|part|llvm|lto_priv|\d).*$")
-BPF_TAG = re.compile(rb"[0-9a-f]{12,}_?")
+BPF_TAG = re.compile(rb"[0-9a-fA-F]{12,}_?")
+HEXADECIMAL = re.compile(rb"0[xX]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +96,21 @@ def blocked_frames(frames: Sequence[Frame]) -> Sequence[Frame]:
 
 
 def plain_name(symbol: bytes) -> bytes:
-    """Return a function's name as it is written in the source, as far as one can tell."""
-    return BPF_TAG.sub(b"", ADDED.sub(b"", symbol))[:LONGEST_NAME]
+    """Return a function's or module's name as it is written in the source, as far as one can tell.
+
+    Nothing in it looks like an address.
+    """
+    return HEXADECIMAL.sub(b"0_", BPF_TAG.sub(b"", ADDED.sub(b"", symbol)))[:LONGEST_NAME]
 
 
 def _program_counter(line: Line) -> Frame | None:
     match = PROGRAM_COUNTER.match(line.text)
-    return Frame(plain_name(match[1]), match[2] or b"") if match else None
+    return Frame(plain_name(match[1]), plain_name(match[2] or b"")) if match else None
 
 
 def _frame(line: Line) -> Frame | None:
     match = FRAME.match(line.text)
     if match is not None:
-        return None if match[1] else Frame(plain_name(match[2]), match[3] or b"")
+        return None if match[1] else Frame(plain_name(match[2]), plain_name(match[3] or b""))
     match = ARM_FRAME.match(line.text)
     return Frame(plain_name(match[1])) if match else None

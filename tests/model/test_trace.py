@@ -104,6 +104,7 @@ def test_own_frames() -> None:
         (b"bpf_prog_6deef7357e7b4530_ingress", b"bpf_prog_ingress"),
         (b"a" * 300, b""),
         (b"x" * 300, b"x" * 64),
+        (b"f_00xdeadbeefx", b"f_00_deadbeefx"),
     ],
 )
 def test_plain_name(symbol: bytes, name: bytes) -> None:
