@@ -99,7 +99,8 @@ def _frames(class_: CrashClass, cause: Headline, trace: Sequence[Frame]) -> Sequ
     frames = own_frames(trace)
     if class_ is CrashClass.HUNG_TASK:
         frames = blocked_frames(frames)
-    named = Frame(plain_name(cause.details.get("function", b"")), cause.details.get("module", b""))
+    function, module = (cause.details.get(name, b"") for name in ("function", "module"))
+    named = Frame(plain_name(function), plain_name(module))
     if class_ is CrashClass.KCSAN:  # either side of the race may be the one that noticed
         other = Frame(plain_name(cause.details.get("other", b"")))
         return sorted((frame for frame in (named, other) if frame.function), key=_name)
@@ -118,10 +119,10 @@ def _reason(lines: Sequence[Line], cause: Headline) -> bytes:
         mark, message = lines[cause.index - 2].text, lines[cause.index - 1].text
         if mark == CUT_HERE:
             return message
-    if cause.sentence.endswith(b" in ") or "place" in cause.details:
-        place, function = (cause.details.get(name, b"") for name in ("place", "function"))
-        return b" ".join((cause.sentence.strip(), place, plain_name(function)))
-    return cause.sentence
+    function = plain_name(cause.details.get("function", b""))
+    if "place" in cause.details:
+        return cause.sentence + b" at " + cause.details["place"] + b" " + function
+    return cause.sentence + (function if cause.sentence.endswith(b" in ") else b"")
 
 
 def _task(cause: Headline, tasks: Sequence[TaskLine]) -> tuple[str, int | None]:

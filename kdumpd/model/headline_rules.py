@@ -30,7 +30,8 @@ class Kind(Enum):
 SYMBOL = rb"[A-Za-z_.$][\w.$]{0,199}"
 OFFSET = rb"\+0x[0-9a-f]{1,16}/0x[0-9a-f]{1,16}"
 AT = rb"(?P<function>" + SYMBOL + rb")" + OFFSET + rb"(?: \[(?P<module>[\w-]{1,64}))?"
-PLACE = rb"(?P<place>[^\s:]{1,200}:\d{1,9})"
+FILE_AND_LINE = rb"[^\s:]{1,200}:\d{1,9}"
+PLACE = rb"(?P<place>" + FILE_AND_LINE + rb")"
 
 # "text [#1] PREEMPT SMP": what follows the number are words of the configuration.
 NUMBERED = rb"[^\[]{0,120}\[#\d{1,6}\](?: [A-Z][\w()=]{0,30}){0,16}\s*$"
@@ -117,6 +118,7 @@ _DIE_WORDS = (
     (CrashClass.UBSAN, rb"UBSAN: [a-z -]{1,60}"),
     (CrashClass.MACHINE_CHECK, rb"synchronous external abort|[Mm]achine check"),
     (CrashClass.PAGE_FAULT, rb"Kernel access of bad area"),
+    (CrashClass.NMI, rb"System Reset"),  # powerpc's, from the hypervisor or the service processor
     (CrashClass.UNKNOWN, rb"int3|alignment check|bounds|invalid TSS|simd exception|debug"),
 )
 DIE = (
@@ -142,15 +144,18 @@ REPORT = (
         rb"(?P<say>BUG: KCSAN: [a-z: -]{1,60} in (?P<function>" + SYMBOL + rb")"
         rb"(?: / (?P<other>" + SYMBOL + rb"))?)(?:" + OFFSET + rb"(?: \[[\w-]{1,64}\])?)?\s*$",
     ),
-    (CrashClass.UBSAN, rb"(?P<say>UBSAN: [A-Za-z -]{1,60} in " + PLACE + rb"(?::\d{1,9})?)\s*$"),
+    (
+        CrashClass.UBSAN,
+        rb"(?P<say>UBSAN: [A-Za-z -]{1,60} in " + FILE_AND_LINE + rb"(?::\d{1,9})?)\s*$",
+    ),
     (CrashClass.PANIC_ON_WARN, rb"(?P<say>BUG: KFENCE: [a-z -]{1,60} in )" + AT),
     # kernel/panic.c, __warn(); the second form since 6.18, the third before 3.11
     (
         CrashClass.PANIC_ON_WARN,
-        rb"(?P<say>WARNING: )CPU: \d{1,6} PID: \d{1,10} at " + PLACE + rb" " + AT,
+        rb"(?P<say>WARNING:) CPU: \d{1,6} PID: \d{1,10} at " + PLACE + rb" " + AT,
     ),
-    (CrashClass.PANIC_ON_WARN, rb"(?P<say>WARNING: )" + PLACE + rb" at " + AT),
-    (CrashClass.PANIC_ON_WARN, rb"(?P<say>WARNING: )at " + PLACE + rb" " + AT),
+    (CrashClass.PANIC_ON_WARN, rb"(?P<say>WARNING:) " + PLACE + rb" at " + AT),
+    (CrashClass.PANIC_ON_WARN, rb"(?P<say>WARNING:) at " + PLACE + rb" " + AT),
 )
 
 # kernel/watchdog.c, kernel/hung_task.c, kernel/rcu/tree_stall.h, arch/powerpc/kernel/watchdog.c

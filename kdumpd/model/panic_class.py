@@ -40,8 +40,7 @@ _RULES = (
         Kind.OOPS,
         rb"[Kk]ernel stack overflow|corrupted stack end|stack-protector: |Corrupt kernel stack",
     ),
-    # drivers/misc/lkdtm; kernel/debug/kdb; s390's operator (arch/s390/kernel/ipl.c)
-    (CrashClass.USER_REQUEST, Kind.PANIC, rb"dumptest$|.{0,40}\bkdb\b|PSW restart|Restart$"),
+    (CrashClass.USER_REQUEST, Kind.PANIC, rb"dumptest$"),  # drivers/misc/lkdtm/bugs.c
     # Machine halted is what follows a double fault.
     (CrashClass.DOUBLE_FAULT, Kind.OOPS, rb"Machine halted"),
 )

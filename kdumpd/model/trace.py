@@ -37,13 +37,15 @@ ARM_FRAME = re.compile(
     rb" {0,8}(?:" + ADDRESS + rb")?\(?(" + SYMBOL + rb")(?:" + OFFSET + rb")?\)? from "
     rb"(?:" + ADDRESS + rb")?\(?" + NAMED
 )
-BEGIN = re.compile(rb"(?i:call trace): ?$|Call Trace:")
+BEGIN = re.compile(rb"Call [Tt]race:")
 END = re.compile(
-    rb" {0,4}</TASK>|---\[ end |Kernel panic - |(?i:call trace):|Allocated by task|Freed by task"
+    rb" {0,4}</(?:TASK|IRQ|NMI)>|---\[ end |Kernel panic - |Allocated by task|Freed by task"
+    rb"|Last Breaking-Event-Address"
 )
 # What a compiler adds to a name when it moves or copies code; BPF's tags are hashes of programs.
 ADDED = re.compile(rb"\.(?:cold|constprop|isra|part|llvm|lto_priv|\d).*$")
-BPF_TAG = re.compile(rb"[0-9a-f]{12,}_?")
+BPF_TAG = re.compile(rb"[0-9a-fA-F]{12,}_?")
+HEXADECIMAL = re.compile(rb"0[xX]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,16 @@ def parse_trace(lines: Sequence[Line], start: int, stop: int) -> Sequence[Frame]
     It begins with the instruction that was executed, where the log says it.
     """
     frames: list[Frame] = []
-    within = False  # a Call Trace: has begun
+    begun = False  # a Call Trace:, which riscv leaves out after its registers
     for line in lines[start : min(stop, start + MOST_LINES)]:
-        if within and END.match(line.text):
-            if any(not is_dying(frame.function) for frame in frames):
+        if BEGIN.match(line.text) or END.match(line.text):
+            if begun and any(not is_dying(frame.function) for frame in frames):
                 break
-            within = False
-        if BEGIN.match(line.text):
-            within = True
-        elif (frame := _program_counter(line) or (_frame(line) if within else None)) is not None:
-            if not frames or frames[-1] != frame:  # not the counter twice, not a recursion
-                frames.append(frame)
+            begun = BEGIN.match(line.text) is not None
+            continue
+        frame = _program_counter(line) or (_frame(line) if begun or frames else None)
+        if frame and frame not in frames[-1:]:  # the counter's own comes twice, a recursion's often
+            frames.append(frame)
             if len(frames) == MOST_FRAMES:
                 break
     return frames
@@ -95,18 +96,21 @@ def blocked_frames(frames: Sequence[Frame]) -> Sequence[Frame]:
 
 
 def plain_name(symbol: bytes) -> bytes:
-    """Return a function's name as it is written in the source, as far as one can tell."""
-    return BPF_TAG.sub(b"", ADDED.sub(b"", symbol))[:LONGEST_NAME]
+    """Return a function's or module's name as it is written in the source, as far as one can tell.
+
+    Nothing in it looks like an address.
+    """
+    return HEXADECIMAL.sub(b"0_", BPF_TAG.sub(b"", ADDED.sub(b"", symbol)))[:LONGEST_NAME]
 
 
 def _program_counter(line: Line) -> Frame | None:
     match = PROGRAM_COUNTER.match(line.text)
-    return Frame(plain_name(match[1]), match[2] or b"") if match else None
+    return Frame(plain_name(match[1]), plain_name(match[2] or b"")) if match else None
 
 
 def _frame(line: Line) -> Frame | None:
     match = FRAME.match(line.text)
     if match is not None:
-        return None if match[1] else Frame(plain_name(match[2]), match[3] or b"")
+        return None if match[1] else Frame(plain_name(match[2]), plain_name(match[3] or b""))
     match = ARM_FRAME.match(line.text)
     return Frame(plain_name(match[1])) if match else None
