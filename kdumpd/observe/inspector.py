@@ -154,8 +154,10 @@ class _Child:
             raise InspectionError(f"kdumpd-inspect failed ({end.si_status}): {words}")
         if end.si_status == signal.SIGXCPU:
             raise InspectionError("kdumpd-inspect needed more time of the CPU than it may take")
-        name = signal.Signals(end.si_status).name
-        raise InspectionError(f"kdumpd-inspect was ended by {name}: the core may be damaged")
+        # Real-time signals have no names.
+        name = signal.strsignal(end.si_status) or "unknown"
+        said = f"kdumpd-inspect was ended by signal {end.si_status} ({name})"
+        raise InspectionError(f"{said}: the core may be damaged")
 
     def _release(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +11,17 @@ import pytest
 
 # What a process finds of itself and of the machine, once it is confined.
 LOOK = """
-import json, os, resource, socket, sys
+import ctypes, json, os, resource, socket, sys
 from pathlib import Path
 from kdumpd.inspect.confinement import Share, confine, forbid_processes
 confine(Share(cpu_seconds=7, address_space=1 << 29, file_size=1 << 20))
 forbid_processes()
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
 limits = {name: getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
+ends_with_parent = ctypes.c_int()
+ctypes.CDLL(None).prctl(2, ctypes.byref(ends_with_parent))  # PR_GET_PDEATHSIG
 print(json.dumps({
+    "signal": ends_with_parent.value,
     "status": {key: value.strip() for key, value in status.items()},
     "limits": {name: resource.getrlimit(number) for name, number in limits.items()},
     "folder": os.getcwd(),
@@ -64,6 +68,10 @@ def test_no_privilege_is_left(look: dict[str, Any]) -> None:
     assert {int(status[key], 16) for key in ("CapPrm", "CapEff", "CapInh", "CapAmb")} == {0}
 
 
+def test_it_ends_with_whoever_started_it(look: dict[str, Any]) -> None:
+    assert look["signal"] == signal.SIGKILL
+
+
 def test_nothing_else_is_open(look: dict[str, Any]) -> None:
     assert look["open"] == [0, 1, 2]
     assert look["folder"] == "/"
@@ -78,9 +86,10 @@ def test_no_network(look: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_somebody_without_rights() -> None:
-    status = confined(*NOBODY)["status"]
-    assert status["NoNewPrivs"] == "1"
-    assert int(status["CapEff"], 16) == 0
+    look = confined(*NOBODY)
+    assert look["status"]["NoNewPrivs"] == "1"
+    assert int(look["status"]["CapEff"], 16) == 0
+    assert look["signal"] == signal.SIGKILL
 
 
 def test_a_limit_that_is_lower_already() -> None:

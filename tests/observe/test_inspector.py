@@ -62,11 +62,11 @@ async def test_two_at_once(core: int) -> None:
     assert first == second
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-async def test_a_core_that_kills_its_reader(core: int, number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGRTMIN + 5])
+async def test_a_core_that_kills_its_reader(core: int, number: int) -> None:
     no_core = "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))"
     killed = f"import os, resource; {no_core}; os.kill(os.getpid(), {number:d})"
-    assert number.name in await error(core, killed)
+    assert f"ended by signal {number:d} (" in await error(core, killed)
 
 
 async def test_a_reader_that_uses_up_its_time(core: int) -> None:
