@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,15 +21,19 @@ from kdumpd.expose.herald import Herald
 from kdumpd.expose.interface import InterfaceError, read_interfaces
 from kdumpd.expose.introspection import standard_interfaces
 from kdumpd.expose.journal import Journal
+from kdumpd.expose.methods import ActionError, MissingError
 from kdumpd.expose.notify import Notifier
 from kdumpd.expose.service import Service
 from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger import Ledger, LedgerError, opened_ledger
+from kdumpd.model.acknowledgement import acknowledge
+from kdumpd.model.capture import Capture
 from kdumpd.model.event import Event
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.state import Patience, State, Verdict, next_look
 from kdumpd.model.step import judged, step
+from kdumpd.observe.evidence import Evidence, EvidenceError, NoEvidenceError
 from kdumpd.observe.machine import Machine, Unwatched, clock
 from kdumpd.observe.watch import Watch
 
@@ -63,6 +67,7 @@ class Parts:
     ledger: Ledger
     herald: Herald
     terminal: Terminal
+    evidence: Evidence
     patience: Patience
 
 
@@ -77,6 +82,8 @@ class Daemon:
         self._failing = False
         self._looked = asyncio.Condition()
         self._last_look = 0
+        self._changing = asyncio.Lock()
+        self._sinks: Sequence[Sink] = ()
 
     async def load(self) -> State:
         """Return what the ledger remembers, and go on from there."""
@@ -89,17 +96,47 @@ class Daemon:
         async with self._looked:
             await self._looked.wait_for(lambda: self._last_look >= number)
 
+    async def acknowledge(self, ids: Collection[str]) -> None:
+        """Acknowledge the captures of these ids, and return when that is shown."""
+        async with self._changing:
+            self._state = acknowledge(self._state, ids)
+            await self._record(())
+            await self._show()
+
+    async def open_core(self, id_: str) -> int:
+        """Return a read-only descriptor of the capture's core, which the caller closes."""
+        folder, capture = self._found(id_)
+        return await _opened(self._parts.evidence.open_core(folder, capture))
+
+    async def open_dmesg(self, id_: str) -> int:
+        """Return a read-only descriptor of its kernel log, which the caller closes."""
+        folder, capture = self._found(id_)
+        return await _opened(self._parts.evidence.open_dmesg(folder, capture))
+
     async def run(self, sinks: Sequence[Sink]) -> None:
         """Observe, for ever."""
+        self._sinks = sinks
         async for seen in self._machine.observations(self._due):
-            self._state, events = step(self._state, seen, self._parts.patience)
-            await self._record(events)
-            self._parts.terminal.tell(events)
-            for sink in sinks:
-                await sink.show(self._state)
+            async with self._changing:
+                self._state, events = step(self._state, seen, self._parts.patience)
+                await self._record(events)
+                self._parts.terminal.tell(events)
+                await self._show()
             async with self._looked:
                 self._last_look = seen.number
                 self._looked.notify_all()
+
+    def _found(self, id_: str) -> tuple[bytes, Capture]:
+        """Return a capture, and the crash folder that it lies in."""
+        capture = self._state.captures.get(id_)
+        for folder in self._state.folders:
+            if capture is not None and capture.directory.startswith(folder.rstrip(b"/") + b"/"):
+                return folder, capture
+        raise MissingError(f"There is no capture {id_} any more.")
+
+    async def _show(self) -> None:
+        for sink in self._sinks:
+            await sink.show(self._state)
 
     async def _record(self, events: tuple[Event, ...]) -> None:
         """Record the state and the events; while that fails, tell them and try again each time."""
@@ -158,10 +195,16 @@ async def run_parts(
 ) -> None:
     """Run all tasks in one group, until one of them fails or `stop` is set."""
     herald, terminal, notifier = Herald(ledger, Journal()), Terminal(), Notifier(os.environ)
-    parts = Parts(ledger=ledger, herald=herald, terminal=terminal, patience=patience)
+    parts = Parts(
+        ledger=ledger,
+        herald=herald,
+        terminal=terminal,
+        evidence=Evidence(machine.root),
+        patience=patience,
+    )
     daemon = Daemon(machine, parts)
     interfaces = {**read_interfaces(), **standard_interfaces()}
-    service = Service(connection, interfaces, await daemon.load(), daemon.look)
+    service = Service(connection, interfaces, await daemon.load(), daemon)
     connection.serve(service.answer)
     try:
         async with asyncio.TaskGroup() as group:
@@ -284,6 +327,15 @@ def _file(text: str) -> Path:
     if not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"'{text}' is no file")
     return Path(text)
+
+
+async def _opened(opening: Awaitable[int]) -> int:
+    try:
+        return await opening
+    except NoEvidenceError as error:
+        raise MissingError(str(error)) from error
+    except EvidenceError as error:
+        raise ActionError(str(error)) from error
 
 
 async def _until_lost(connection: Connection) -> None:

@@ -124,6 +124,7 @@ class Capture:
     build_id: str
     world_readable: bool
     filesystem: int = 0
+    acknowledged: bool = False  # whether somebody has taken note of it
 
     @property
     def was_read(self) -> bool:
@@ -180,6 +181,7 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
             for file in (core, dmesg)
         ),
         filesystem=sighting.filesystem,
+        acknowledged=before is not None and before.acknowledged,
     )
 
 

@@ -13,7 +13,13 @@ Plain = str | int | bool | None
 TIMES = {"crashed_at", "found_at"}
 PATHS = {"directory", "core_file", "dmesg_file"}
 ENUMS = {"layout": Layout, "format": Format, "state": CaptureState}
-TYPES: dict[str, type] = {"filesystem": int, "size": int, "trusted": bool, "world_readable": bool}
+TYPES: dict[str, type] = {
+    "acknowledged": bool,
+    "filesystem": int,
+    "size": int,
+    "trusted": bool,
+    "world_readable": bool,
+}
 
 
 class RecordError(ValueError):

@@ -88,7 +88,7 @@ class Machine:
     def __init__(
         self, root: Path, folders: tuple[bytes, ...], again: asyncio.Event, watcher: Watcher
     ) -> None:
-        self._root = root
+        self.root = root
         self._watcher = watcher
         self._kernel = PatientThread[KernelFacts](LOOK_PATIENCE, self.look_again)
         self._again = again
@@ -119,7 +119,7 @@ class Machine:
 
     async def _look_at_kernel(self) -> KernelFacts:
         try:
-            return await self._kernel.run(lambda: read_kernel_facts(self._root))
+            return await self._kernel.run(lambda: read_kernel_facts(self.root))
         except StuckError as error:
             return unread_kernel(f"the kernel's files do not answer: {error}")
 
