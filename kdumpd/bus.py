@@ -225,6 +225,8 @@ class Connection:
                 if self._sent is not None:
                     await asyncio.wait([self._sent])
                 await self._writable()
+                if self._loss.done():
+                    raise BusError("the bus was lost")
                 self._sent = self._bus.send(message)
                 self._sent.add_done_callback(partial(_close_sent, descriptors))
                 descriptors = []

@@ -8,6 +8,7 @@ anything in a crash folder may have been replaced.
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -35,13 +36,41 @@ class NoEvidenceError(EvidenceError):
     """There is no such file, or no more."""
 
 
-class Evidence:
-    """Opens files of captures below `root`; a file system that hangs stalls nobody else."""
+class Openings:
+    """Opens files in threads: a file system that hangs stalls nobody else."""
 
-    def __init__(self, root: Path, patience: float = PATIENCE) -> None:
-        self._root = root
+    def __init__(self, patience: float) -> None:
         self._patience = patience
-        self._under_way: Counter[bytes] = Counter()  # by crash folder
+        self._under_way: Counter[bytes] = Counter()  # by place
+
+    async def run(self, place: bytes, open_: Callable[[], int]) -> int:
+        """Return the descriptor that is opened below a place; EvidenceError when none comes."""
+        if self._under_way[place] >= MOST_STUCK:
+            raise EvidenceError(f"'{shown(place)}' does not answer. Try again later.")
+        opening = start(lambda: _opened_or_error(open_))
+        self._under_way[place] += 1
+        opening.add_done_callback(lambda _: self._under_way.subtract([place]))
+        in_time = False
+        try:
+            done, _ = await asyncio.wait([opening], timeout=self._patience)
+            in_time = bool(done)
+        finally:
+            if not in_time:
+                opening.add_done_callback(_close)
+        if not in_time:
+            raise EvidenceError(f"'{shown(place)}' does not answer. Try again later.")
+        result = opening.result()
+        if isinstance(result, EvidenceError):
+            raise result
+        return result
+
+
+class Evidence:
+    """The files of captures below `root`, opened one at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._openings = Openings(PATIENCE)
 
     async def open_core(self, folder: bytes, capture: Capture) -> int:
         """Return a read-only descriptor of the core, which the caller closes."""
@@ -56,24 +85,7 @@ class Evidence:
         return await self._open(folder, capture.dmesg_file)
 
     async def _open(self, folder: bytes, path: bytes) -> int:
-        if self._under_way[folder] >= MOST_STUCK:
-            raise EvidenceError(f"'{shown(folder)}' does not answer. Try again later.")
-        opening = start(lambda: _open_or_error(self._root, folder, path))
-        self._under_way[folder] += 1
-        opening.add_done_callback(lambda _: self._under_way.subtract([folder]))
-        taken = False
-        try:
-            done, _ = await asyncio.wait([opening], timeout=self._patience)
-            taken = bool(done)
-        finally:
-            if not taken:
-                opening.add_done_callback(_close)
-        if not taken:
-            raise EvidenceError(f"'{shown(path)}' does not answer. Try again later.")
-        result = opening.result()
-        if isinstance(result, EvidenceError):
-            raise result
-        return result
+        return await self._openings.run(folder, lambda: open_evidence(self._root, folder, path))
 
 
 def open_evidence(root: Path, folder: bytes, path: bytes) -> int:
@@ -129,9 +141,9 @@ def _check_own(folder: Folder, name: bytes, points: frozenset[bytes]) -> None:
         raise EvidenceError(f"'{path}' is another file system, which is not looked into.")
 
 
-def _open_or_error(root: Path, folder: bytes, path: bytes) -> int | EvidenceError:
+def _opened_or_error(open_: Callable[[], int]) -> int | EvidenceError:
     try:
-        return open_evidence(root, folder, path)
+        return open_()
     except EvidenceError as error:
         return error
 
