@@ -2,6 +2,7 @@
 """Nobody does what he has no right to, by any method, whatever becomes of polkit meanwhile."""
 
 import asyncio
+import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,7 @@ from tests.services.caller import Caller, caller
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
 from tests.services.message_bus import Broker
 from tests.services.polkit import (
+    KDUMPD,
     NOBODY,
     PERMITTED,
     Polkit,
@@ -76,13 +78,13 @@ def public() -> Iterator[Path]:
 
 @asynccontextmanager
 async def serving(
-    machine: Machine, public: Path, state: Path, broker: Broker
+    machine: Machine, public: Path, state: Path, broker: Broker, prefix: tuple[str, ...] = ()
 ) -> AsyncIterator[Served]:
     core = machine.kdump_tools("202611230113", CORE, LOG)
     for file in core.parent.iterdir():
         file.chmod(0o600)
     async with system_bus(public, broker) as bus, polkit_on(public, bus) as polkit:
-        setup = Setup(root=machine.root, state=state, bus=bus.address)
+        setup = Setup(root=machine.root, state=state, bus=bus.address, prefix=prefix)
         async with running(setup), dbus_next_client(bus.address) as client:
             (path,) = await client.captures()
             yield Served(
@@ -170,12 +172,27 @@ async def test_acknowledged_is_shown_and_kept(
         }
         await served.client.call(MANAGER, "Rescan")
         assert await served.unacknowledged() == 0
-        setup = Setup(root=machine.root, state=state, bus=served.address)
     async with system_bus(public, Broker.DBUS_DAEMON) as bus:
         setup = Setup(root=machine.root, state=state, bus=bus.address)
         async with running(setup), dbus_next_client(bus.address) as client:
             (capture,) = (await client.captures()).values()
             assert capture["Acknowledged"] is True
+
+
+async def test_daemon_that_is_not_root_is_answered(
+    machine: Machine, tmp_path: Path, public: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    os.chown(state, KDUMPD, KDUMPD)
+    user = ("setpriv", f"--reuid={KDUMPD}", f"--regid={KDUMPD}", "--clear-groups")
+    rights = ("--inh-caps=-all,+dac_read_search", "--ambient-caps=+dac_read_search", "--")
+    broker, prefix = Broker.DBUS_DAEMON, (*user, *rights)
+    async with serving(machine, public, state, broker, prefix) as served:
+        async with caller(served.address, PERMITTED) as who:
+            assert (await who.call(served.capture, CAPTURE, "OpenCore"))["readonly"] is True
+        async with caller(served.address, NOBODY) as who:
+            assert await call(served, who, "OpenCore") == NOT_AUTHORIZED
 
 
 async def test_polkit_that_hangs_denies_and_stalls_nobody_else(served: Served) -> None:

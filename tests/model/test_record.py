@@ -34,6 +34,7 @@ CAPTURES = st.builds(
     build_id=TEXTS,
     world_readable=st.booleans(),
     filesystem=st.integers(0, (1 << 64) - 1),
+    acknowledged=st.booleans(),
 )
 RECORD = capture_to_record(as_listed(capture()))
 

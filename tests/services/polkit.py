@@ -19,10 +19,13 @@ from tests.services.namespace import MOUNTS_AS_ROOT, ROOT, can_mount
 from tests.services.process import BOUND, ServiceError, end, program
 
 NAME = "org.freedesktop.PolicyKit1"
+USERS = Path("/etc/passwd")
 ACTIONS = Path(__file__).parents[2] / "dbus/org.kdumpd1.policy"
 
 PERMITTED = "games"  # a user of Debian's base-passwd, to whom the rule gives every right
 NOBODY = "nobody"
+# For polkit this is user kdumpd, whom most machines lack. The bus wants a user that it knows: bin.
+KDUMPD = 2
 RULE = f"""
 polkit.addRule(function(action, subject) {{
     if (action.id.indexOf("org.kdumpd1.") == 0 && subject.user == "{PERMITTED}")
@@ -33,6 +36,7 @@ polkit.addRule(function(action, subject) {{
 # What packages install in /usr/share/dbus-1/system.d.
 BUS_RULES = f"""
 <policy user="polkitd"><allow own="{NAME}"/></policy>
+<policy user="{KDUMPD}"><allow own="org.kdumpd1"/></policy>
 <policy user="root"><allow own="org.kdumpd1"/><allow own="{NAME}"/></policy>
 <policy context="default">
   <allow send_destination="{NAME}"/>
@@ -44,7 +48,8 @@ SETUP = """
 set -e
 mount --bind "$1" /usr/share/polkit-1/actions
 mount --bind "$2" /etc/polkit-1/rules.d
-shift 2
+mount --bind "$3" /etc/passwd
+shift 3
 exec "$@"
 """
 
@@ -64,17 +69,13 @@ class Polkit:
 
     async def start(self) -> None:
         """Start polkitd and wait until the bus knows it."""
-        actions, rules = self._folder / "actions", self._folder / "rules"
-        for made in (actions, rules):
-            made.mkdir(exist_ok=True)
-        (actions / ACTIONS.name).write_text(ACTIONS.read_text())
-        (rules / "50-tests.rules").write_text(RULE)
+        files = self._write_files()
         log = self._folder / "polkitd.log"
         with log.open("ab") as words:
             self._process = await asyncio.create_subprocess_exec(
                 *MOUNTS_AS_ROOT,
                 *BOUND,
-                *("sh", "-c", SETUP, "sh", str(actions), str(rules)),
+                *("sh", "-c", SETUP, "sh", *files),
                 *(program("polkitd", "polkitd"), "--no-debug"),
                 stdin=subprocess.DEVNULL,
                 stdout=words,
@@ -87,6 +88,17 @@ class Polkit:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise ServiceError(f"no polkitd: {log.read_text(errors='replace')}") from None
+
+    def _write_files(self) -> list[str]:
+        """Return the actions' folder, the rules' folder and the users' file, as they are bound."""
+        actions, rules = self._folder / "actions", self._folder / "rules"
+        for made in (actions, rules):
+            made.mkdir(exist_ok=True)
+        (actions / ACTIONS.name).write_text(ACTIONS.read_text())
+        (rules / "50-tests.rules").write_text(RULE)
+        users = self._folder / "passwd"
+        users.write_text(USERS.read_text() + f"kdumpd:x:{KDUMPD}:{KDUMPD}::/:/bin/false\n")
+        return [str(actions), str(rules), str(users)]
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End polkitd, paused or not, if it runs."""
