@@ -9,21 +9,21 @@ import asyncio
 import logging
 import os
 import select
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 from dbus_fast import Message, MessageFlag, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
-from kdumpd.call import Body, BusError, Call, CallError, Reply, Signal, Target
+from kdumpd.call import Body, BusError, Call, CallError, Manner, Reply, Signal, Target
 
 log = logging.getLogger(__name__)
 
 SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 25.0  # as libdbus and sd-bus wait
 SEND_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
 # Under way at once: a bus bounds for how many answers a peer may wait, but not calls without one.
@@ -36,6 +36,7 @@ UNKNOWN_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
 FAILED = "org.kdumpd1.Error.Failed"
 
 BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+USUAL = Manner()
 Handler = Callable[[Call], Awaitable[Reply]]
 
 
@@ -82,6 +83,7 @@ class Connection:
         # is given a message only when the socket takes one. There is no public way to the socket.
         self._socket = os.dup(cast("int", bus._fd))  # noqa: SLF001
         self._sending = asyncio.Lock()
+        self._sent: asyncio.Future[None] | None = None
         self._handler: Handler = _nothing
         self._calls: set[asyncio.Task[None]] = set()
         self._silent_calls: set[asyncio.Task[None]] = set()
@@ -103,31 +105,29 @@ class Connection:
             raise BusError(f"the name {name} is taken: another kdumpd runs on this bus")
 
     async def call(
-        self, target: Target, member: str, signature: str = "", body: Body | None = None
+        self,
+        target: Target,
+        member: str,
+        signature: str = "",
+        body: Body | None = None,
+        manner: Manner = USUAL,
     ) -> Body:
         """Return the answer's body without variants; CallError for an error, BusError for none."""
-        serial = self._bus.next_serial()
-        message = Message(
-            destination=target.name,
-            path=target.path,
-            interface=target.interface,
-            member=member,
-            signature=signature,
-            body=body or [],
-            serial=serial,
-        )
-        self._answers[serial] = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await self._send(message)
-                answer = await self._answers[serial]
-        except TimeoutError as error:
-            raise BusError(f"{target.name} does not answer {member}") from error
-        finally:
-            del self._answers[serial]
-        if answer.message_type is MessageType.ERROR:
-            raise CallError(answer.error_name or "", str(answer.body[0]) if answer.body else "")
+        answer = await self._ask(_question(target, member, signature, body, manner), manner)
+        _close(answer.unix_fds)
         return [plain(value) for value in answer.body]
+
+    async def call_for_descriptor(self, target: Target, member: str, manner: Manner = USUAL) -> int:
+        """Return the one descriptor that the answer brings, which the caller closes.
+
+        CallError for an error, BusError for no answer or one without a descriptor.
+        """
+        answer = await self._ask(_question(target, member, "", None, manner), manner)
+        if answer.signature != "h" or len(answer.unix_fds) != 1:
+            _close(answer.unix_fds)
+            raise BusError(f"{target.name} answers {member} without a descriptor")
+        (fd,) = answer.unix_fds
+        return fd
 
     async def emit(self, signal: Signal) -> None:
         """Send a signal to everybody; returns when the socket took it."""
@@ -157,13 +157,32 @@ class Connection:
         self._loss.cancel()
         os.close(self._socket)
 
+    async def _ask(self, message: Message, manner: Manner) -> Message:
+        """Return the answer to a call, whose descriptors are then the caller's to close."""
+        message.serial = self._bus.next_serial()
+        answer = self._answers[message.serial] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(manner.seconds):
+                await self._send(message)
+                got: Message = await answer
+        except TimeoutError as error:
+            raise BusError(f"{message.destination} does not answer {message.member}") from error
+        finally:
+            del self._answers[message.serial]
+        if got.message_type is MessageType.ERROR:
+            _close(got.unix_fds)
+            raise CallError(got.error_name or "", str(got.body[0]) if got.body else "")
+        return got
+
     def _receive(self, message: Message) -> bool:
-        if message.message_type is MessageType.METHOD_CALL:
-            self._take_call(message)
-        elif message.message_type is not MessageType.SIGNAL:
+        if message.message_type in {MessageType.METHOD_RETURN, MessageType.ERROR}:
             answer = self._answers.get(message.reply_serial)
             if answer is not None and not answer.done():
                 answer.set_result(message)
+                return True
+        _close(message.unix_fds)  # nobody asked for them, and they would stay open for ever
+        if message.message_type is MessageType.METHOD_CALL:
+            self._take_call(message)
         return True
 
     def _take_call(self, message: Message) -> None:
@@ -178,7 +197,9 @@ class Connection:
     async def _answer(self, message: Message) -> None:
         try:
             reply = await self._handler(_call(message))
-            answer = Message.new_method_return(message, reply.signature, list(reply.body))
+            answer = Message.new_method_return(
+                message, reply.signature, list(reply.body), list(reply.descriptors)
+            )
             await self._reply(message, answer)
         except CallError as error:
             await self._reply(message, Message.new_error(message, error.name, str(error)))
@@ -190,18 +211,32 @@ class Connection:
             await self._reply(message, Message.new_error(message, FAILED, sentence))
 
     async def _reply(self, message: Message, answer: Message) -> None:
-        if MessageFlag.NO_REPLY_EXPECTED not in message.flags:
+        if MessageFlag.NO_REPLY_EXPECTED in message.flags:
+            _close(answer.unix_fds)
+        else:
             await self._send(answer)
 
     async def _send(self, message: Message) -> None:
+        """Send the message, and close its descriptors once the socket has taken them."""
+        descriptors = message.unix_fds
         try:
             async with asyncio.timeout(SEND_SECONDS), self._sending:
+                # Half a message cannot be taken back, nor the numbers of its descriptors.
+                if self._sent is not None:
+                    await asyncio.wait([self._sent])
                 await self._writable()
-                await self._bus.send(message)
+                if self._loss.done():
+                    raise BusError("the bus was lost")
+                self._sent = self._bus.send(message)
+                self._sent.add_done_callback(partial(_close_sent, descriptors))
+                descriptors = []
+                await asyncio.shield(self._sent)
         except TimeoutError as error:
             raise BusError(f"the bus took no message for {SEND_SECONDS:g} s") from error
         except (OSError, EOFError) as error:
             raise BusError(f"the bus was lost: {_reason(error)}") from error
+        finally:
+            _close(descriptors)
 
     async def _writable(self) -> None:
         poll = select.poll()
@@ -221,7 +256,7 @@ class Connection:
 async def connect(address: str) -> AsyncIterator[Connection]:
     """Connect to the bus at the address; BusError when there is none."""
     try:
-        bus = MessageBus(bus_address=address)
+        bus = MessageBus(bus_address=address, negotiate_unix_fd=True)
         async with asyncio.timeout(CONNECT_SECONDS):
             await bus.connect()
     except TimeoutError as error:
@@ -263,4 +298,31 @@ def _call(message: Message) -> Call:
         sender=message.sender or "",
         signature=message.signature,
         body=message.body,
+        interactive=MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION in message.flags,
     )
+
+
+def _question(
+    target: Target, member: str, signature: str, body: Body | None, manner: Manner
+) -> Message:
+    interactive = MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION
+    return Message(
+        destination=target.name,
+        path=target.path,
+        interface=target.interface,
+        member=member,
+        signature=signature,
+        body=body or [],
+        flags=interactive if manner.interactive else MessageFlag.NONE,
+    )
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)
+
+
+def _close_sent(descriptors: Iterable[int], sent: asyncio.Future[None]) -> None:
+    _close(descriptors)
+    if not sent.cancelled():
+        sent.exception()  # whoever waited for it may have given up

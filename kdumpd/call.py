@@ -29,14 +29,19 @@ class Call:
     sender: str
     signature: str
     body: Body
+    interactive: bool = False  # whether the caller waits while a person is asked for a password
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a call."""
+    """The answer to a call.
+
+    The descriptors are the connection's to close; a value of type h is the place of one in them.
+    """
 
     signature: str = ""
     body: tuple[Any, ...] = ()
+    descriptors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,14 @@ class Signal:
     member: str
     signature: str = ""
     body: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a call is made: how long its answer may take, and whether a person may be asked."""
+
+    seconds: float = 25.0  # as libdbus and sd-bus wait
+    interactive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from kdumpd import __version__
 from kdumpd.bus import Connection, bus_address, connect
 from kdumpd.call import BusError
 from kdumpd.config import Settings, read_configuration
+from kdumpd.deeds import Deeds
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.interface import InterfaceError, read_interfaces
 from kdumpd.expose.introspection import standard_interfaces
@@ -29,9 +30,10 @@ from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.state import Patience, Verdict
 from kdumpd.model.step import judged
+from kdumpd.observe.evidence import Evidence
 from kdumpd.observe.inspector import inspect
 from kdumpd.observe.machine import Machine, Unwatched
-from kdumpd.observe.reader import CoreReader, Place
+from kdumpd.observe.reader import CoreReader
 from kdumpd.observe.watch import Watch
 
 log = logging.getLogger("kdumpd")
@@ -66,28 +68,31 @@ async def serve(options: argparse.Namespace, settings: Settings) -> None:
         again = asyncio.Event()
         watch = Watch(again.set)
         stack.enter_context(watch.attached(loop))
+        evidence = Evidence(options.root)
         parts = Parts(
             machine=Machine(options.root, settings.folders, again, watch),
-            reader=CoreReader(Place(root=options.root, folders=settings.folders), inspect),
+            reader=CoreReader(evidence, settings.folders, inspect),
             ledger=ledger,
             herald=Herald(ledger, Journal()),
             terminal=Terminal(),
             patience=Patience(settle=settings.settle_seconds),
         )
-        await run_parts(connection, parts, stop)
+        await run_parts(connection, parts, evidence, stop)
 
 
-async def run_parts(connection: Connection, parts: Parts, stop: asyncio.Event) -> None:
+async def run_parts(
+    connection: Connection, parts: Parts, evidence: Evidence, stop: asyncio.Event
+) -> None:
     """Run all tasks in one group, until one of them fails or `stop` is set."""
     flow, notifier = Flow(parts), Notifier(os.environ)
     interfaces = {**read_interfaces(), **standard_interfaces()}
-    service = Service(connection, interfaces, await flow.load(), flow.look)
+    service = Service(connection, interfaces, await flow.load(), Deeds(flow, evidence, inspect))
     connection.serve(service.answer)
     sinks: list[Sink] = [service, parts.terminal, notifier]
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(flow.run(sinks))
-            group.create_task(flow.learn(sinks))
+            group.create_task(flow.learn())
             group.create_task(parts.herald.run())
             group.create_task(notifier.feed_watchdog())
             group.create_task(_until_lost(connection))

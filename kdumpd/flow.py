@@ -3,13 +3,14 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger import Ledger, LedgerError
+from kdumpd.model.acknowledgement import acknowledge
 from kdumpd.model.event import Event
 from kdumpd.model.state import Observation, Patience, State, next_look
 from kdumpd.model.step import step
@@ -52,6 +53,7 @@ class Flow:
         self._last_look = 0
         self._seen: Observation | None = None
         self._advancing = asyncio.Lock()
+        self._sinks: Sequence[Sink] = ()
 
     async def load(self) -> State:
         """Return what the ledger remembers, and go on from there."""
@@ -64,24 +66,37 @@ class Flow:
         async with self._looked:
             await self._looked.wait_for(lambda: self._last_look >= number)
 
+    @property
+    def state(self) -> State:
+        """What is known now."""
+        return self._state
+
+    async def acknowledge(self, ids: Collection[str]) -> None:
+        """Acknowledge the captures of these ids, and return when that is shown."""
+        async with self._advancing:
+            self._state = acknowledge(self._state, ids)
+            await self._record(())
+            await self._show()
+
     async def run(self, sinks: Sequence[Sink]) -> None:
         """Observe, for ever."""
+        self._sinks = sinks
         async for seen in self._parts.machine.observations(self._due):
             self._seen = seen
-            await self._advance(seen, sinks)
+            await self._advance(seen)
             async with self._looked:
                 self._last_look = seen.number
                 self._looked.notify_all()
 
-    async def learn(self, sinks: Sequence[Sink]) -> None:
+    async def learn(self) -> None:
         """Take in what comes of the cores that are read, for ever."""
         async for answer in self._parts.reader.answers():
             if self._seen is not None:
-                await self._advance(replace(self._seen, answers=(answer,)), sinks)
+                await self._advance(replace(self._seen, answers=(answer,)))
             if self._due() is not None:
                 self._parts.machine.look_again()
 
-    async def _advance(self, seen: Observation, sinks: Sequence[Sink]) -> None:
+    async def _advance(self, seen: Observation) -> None:
         async with self._advancing:
             before = self._state
             self._state, events = step(before, seen, self._parts.patience)
@@ -90,8 +105,11 @@ class Flow:
             # Only now: that it is tried must be on disk before a core is opened that may kill us.
             if self._state.job is not None and self._state.job is not before.job:
                 self._parts.reader.read(self._state.job)
-            for sink in sinks:
-                await sink.show(self._state)
+            await self._show()
+
+    async def _show(self) -> None:
+        for sink in self._sinks:
+            await sink.show(self._state)
 
     async def _record(self, events: tuple[Event, ...]) -> None:
         """Record the state and the events; while that fails, tell them and try again each time."""

@@ -37,7 +37,8 @@ MAY_IMPORT = {
     "client": {"model", "call", "bus", "client"},
     "config": {"model"},
     "flow": {"model", "observe", "ledger", "expose"},
-    "daemon": {"flow", "model", "observe", "ledger", "call", "bus", "expose", "config"},
+    "deeds": {"flow", "model", "observe", "expose"},
+    "daemon": {"flow", "deeds", "model", "observe", "ledger", "call", "bus", "expose", "config"},
 }
 # Who may import what is not the standard library's.
 THIRD_PARTY = {

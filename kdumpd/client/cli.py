@@ -5,14 +5,15 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from kdumpd import __version__
 from kdumpd.bus import bus_address
 from kdumpd.call import BusError, CallError
 from kdumpd.client.daemon import AbsentError, Daemon, connected
+from kdumpd.client.evidence import acknowledge, dmesg, path
 from kdumpd.client.record import plain_record, to_json
+from kdumpd.client.selection import SelectionError, select
 from kdumpd.client.text import info_lines, list_lines, status_lines
 
 EXIT_FAILURE = 1
@@ -20,14 +21,10 @@ JSON = ("pretty", "short", "off")
 MODES = [[mode] for mode in JSON]
 EPILOG = """\
 exit status: 0 when the question was answered, 1 when it could not be (no daemon, no bus, no such
-capture) or there is no capture to show, 2 for a wrong command line."""
+capture or file, no right to it) or there is no capture to show, 2 for a wrong command line."""
+ID = "the capture's id or its beginning (default: the newest crash)"
 
-Properties = Mapping[str, Any]
 Verb = Callable[[Daemon, argparse.Namespace], Awaitable[int]]
-
-
-class SelectionError(Exception):
-    """The capture that was asked for is not there, or not just one."""
 
 
 async def status(daemon: Daemon, options: argparse.Namespace) -> int:
@@ -70,21 +67,6 @@ async def info(daemon: Daemon, options: argparse.Namespace) -> int:
     return 0
 
 
-def select(captures: Sequence[Properties], id_: str | None) -> Properties:
-    """Return the capture whose id begins so, the newest without one; SelectionError for none."""
-    if not captures:
-        raise SelectionError("No captures found.")
-    if id_ is None:
-        return captures[-1]
-    matching = [capture for capture in captures if capture["Id"].startswith(id_.lower())]
-    if not matching:
-        raise SelectionError(f"No capture with the id '{id_}'. See: kdumpdctl list")
-    if len(matching) > 1:
-        ids = " ".join(capture["Id"] for capture in matching)
-        raise SelectionError(f"'{id_}' is the beginning of several ids: {ids}")
-    return matching[0]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run kdumpdctl's command line and return its exit status."""
     options = arguments_parser().parse_args(_spelled_out(sys.argv[1:], arguments))
@@ -119,18 +101,22 @@ def arguments_parser() -> argparse.ArgumentParser:
         ("status", status, "whether the next panic would leave a dump (the default)"),
         ("list", list_captures, "all captures, the newest crash last"),
         ("info", info, "all that is known of one capture"),
+        ("dmesg", dmesg, "the kernel log of one capture"),
+        ("path", path, "where the core of one capture lies"),
+        ("acknowledge", acknowledge, "take note of crashes"),
     ):
         command = verbs.add_parser(
             name, help=text, description=verb.__doc__, parents=[_common_parser()]
         )
         command.set_defaults(verb=verb)
-        if verb is info:
-            command.add_argument(
-                "id",
-                nargs="?",
-                metavar="ID",
-                help="the capture's id or its beginning (default: the newest crash)",
-            )
+        if verb in {info, dmesg, path}:
+            command.add_argument("id", nargs="?", metavar="ID", help=ID)
+    verbs.choices["path"].add_argument(
+        "--directory", action="store_true", help="print the folder of the capture instead"
+    )
+    which = verbs.choices["acknowledge"].add_mutually_exclusive_group()
+    which.add_argument("ids", nargs="*", default=[], metavar="ID", help=ID)
+    which.add_argument("--all", action="store_true", help="all crashes that are known now")
     return parser
 
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon as its clients see it: what it answers, as plain values."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from kdumpd.bus import Connection, connect
-from kdumpd.call import CallError, Target
+from kdumpd.call import CallError, Manner, Target
 
 NAME = "org.kdumpd1"
 PATH = "/org/kdumpd1"
@@ -16,6 +16,9 @@ ABSENT = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
 }
+# Longer than the daemon takes to ask polkit and open a file, with and without a person's password.
+ASKING = Manner(seconds=180.0, interactive=True)
+UNASKED = Manner(seconds=60.0)
 
 Properties = Mapping[str, Any]
 
@@ -43,13 +46,42 @@ class Daemon:
         found = [interfaces[CAPTURE] for interfaces in objects.values() if CAPTURE in interfaces]
         return sorted(found, key=_age)
 
+    async def open_dmesg(self, id_: str, *, interactive: bool) -> int:
+        """Return a descriptor of the capture's kernel log, which the caller closes."""
+        manner = ASKING if interactive else UNASKED
+        with _absence():
+            return await self._connection.call_for_descriptor(_capture(id_), "OpenDmesg", manner)
+
+    async def acknowledge(self, id_: str, *, interactive: bool) -> None:
+        """Acknowledge one capture."""
+        await self._order(_capture(id_), "Acknowledge", interactive=interactive)
+
+    async def acknowledge_all(self, *, interactive: bool) -> None:
+        """Acknowledge all captures."""
+        await self._order(Target(NAME, PATH, MANAGER), "AcknowledgeAll", interactive=interactive)
+
+    async def _order(self, target: Target, member: str, *, interactive: bool) -> None:
+        manner = ASKING if interactive else UNASKED
+        with _absence():
+            await self._connection.call(target, member, manner=manner)
+
     async def _ask(self, target: Target, member: str, signature: str, *body: object) -> list[Any]:
-        try:
+        with _absence():
             return await self._connection.call(target, member, signature, list(body))
-        except CallError as error:
-            if error.name in ABSENT:
-                raise AbsentError(str(error)) from error
-            raise
+
+
+@contextmanager
+def _absence() -> Iterator[None]:
+    try:
+        yield
+    except CallError as error:
+        if error.name in ABSENT:
+            raise AbsentError(str(error)) from error
+        raise
+
+
+def _capture(id_: str) -> Target:
+    return Target(NAME, f"{PATH}/capture/{id_}", CAPTURE)
 
 
 def _age(capture: Properties) -> tuple[bool, int, str]:

@@ -31,8 +31,10 @@ def status_lines(manager: Properties, captures: Sequence[Properties]) -> Iterato
     yield f"Reservation: {_reservation(manager)}"
     yield f"Crash kernel: {'loaded' if manager['CrashKernelLoaded'] else 'not loaded'}"
     yield f"Captures: {_captures(manager, captures)}"
+    if manager["Unacknowledged"]:
+        yield f"Not acknowledged: {manager['Unacknowledged']}  (kdumpdctl acknowledge --all)"
     if captures:
-        yield f"Last: {_headline(captures[-1])}"
+        yield f"Last: {headline(captures[-1])}"
     folders = ", ".join(shown(folder) for folder in manager["CrashDirectories"])
     yield f"Watching: {folders}"
 
@@ -72,11 +74,19 @@ def info_lines(capture: Properties) -> Iterator[str]:
         "Signature": _signature(capture),
         "Found": local_time(capture["FoundAt"]),
         "Removal": _removal(capture),
+        "Acknowledged": "yes" if capture["Acknowledged"] else "no",
         "Warning": _warning(capture),
     }
     known = {name: text for name, text in facts.items() if text}
     width = max(len(name) for name in known)
     return (f"{name:>{width}}: {text}" for name, text in known.items())
+
+
+def headline(capture: Properties) -> str:
+    """Return what tells a capture from others, on one line."""
+    when = local_time(capture["CrashedAt"]) or "at an unknown time"
+    kernel = capture["KernelRelease"] or "unknown"
+    return f"kernel {kernel}, {when}, {capture['State']}, {shown(capture['Directory'])}"
 
 
 def local_time(microseconds: int) -> str:
@@ -101,13 +111,6 @@ def _captures(manager: Properties, captures: Sequence[Properties]) -> str:
         f"{gone} gone" if gone else "",
         f"{settling} being written" if settling else "",
     )
-
-
-def _headline(capture: Properties) -> str:
-    when = local_time(capture["CrashedAt"]) or "at an unknown time"
-    kernel = capture["KernelRelease"] or "unknown"
-    state, place = capture["State"], shown(capture["Directory"])
-    return _joined(f"kernel {kernel}", when, _cause(capture), state, place)
 
 
 def _row(capture: Properties) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from kdumpd import __version__
+from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.state import State
 from kdumpd.model.time import microseconds
@@ -34,6 +35,7 @@ MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
     "Crashkernel": lambda state: state.verdict.kernel.crashkernel if state.verdict else "",
     "ReservedBytes": lambda state: (state.verdict.kernel.reserved or 0) if state.verdict else 0,
     "CrashKernelLoaded": lambda state: bool(state.verdict and state.verdict.kernel.crash_loaded),
+    "Unacknowledged": lambda state: len(unacknowledged(state)),
     "Settling": lambda state: len(state.settling),
     "CrashDirectories": lambda state: list(state.folders),
 }
@@ -70,6 +72,7 @@ CAPTURE_PROPERTIES: Mapping[str, Callable[[Capture], Any]] = {
     "RemovalExpected": lambda capture: microseconds(capture.removal_at),
     "RemovalReason": lambda capture: capture.removal,
     "WorldReadable": lambda capture: capture.world_readable,
+    "Acknowledged": lambda capture: capture.acknowledged,
 }
 
 

@@ -2,13 +2,15 @@
 """Serve the state on D-Bus, as dbus/org.kdumpd1.xml writes it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kdumpd.bus import UNKNOWN_OBJECT, Connection, variant
 from kdumpd.call import Call, CallError, Reply, Signal
+from kdumpd.expose.authority import BUSY, Authority
 from kdumpd.expose.interface import Interface, InterfaceError
 from kdumpd.expose.introspection import INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES, node
+from kdumpd.expose.methods import Actions, GuardedMethods, Method
 from kdumpd.expose.objects import (
     CAPTURE,
     CAPTURE_PROPERTIES,
@@ -26,11 +28,7 @@ from kdumpd.model.capture import Capture
 from kdumpd.model.state import State
 
 ERROR = "org.freedesktop.DBus.Error."
-BUSY = "org.kdumpd1.Error.Busy"
 LOOK_SECONDS = 20.0  # a caller waits no longer for a look
-
-Method = Callable[[Call], Awaitable[Reply]]
-Look = Callable[[], Awaitable[None]]  # look at the machine now; returns when the state tells of it
 
 PARENTS = {"/": ("org",), "/org": ("kdumpd1",)}
 ON_PARENT = (INTROSPECTABLE, PEER)
@@ -42,7 +40,11 @@ class Service:
     """The objects on the bus: answers calls, and announces what changes from state to state."""
 
     def __init__(
-        self, connection: Connection, interfaces: Mapping[str, Interface], state: State, look: Look
+        self,
+        connection: Connection,
+        interfaces: Mapping[str, Interface],
+        state: State,
+        actions: Actions,
     ) -> None:
         self._connection = connection
         self._interfaces = interfaces
@@ -51,9 +53,11 @@ class Service:
         self._objects: dict[str, dict[str, Properties]] | None = (
             None  # once built, till they change
         )
-        self._look = look
+        self._actions = actions
         self._shown = asyncio.Event()
+        guarded = GuardedMethods(Authority(connection), actions, lambda: self._state)
         self._methods: Mapping[tuple[str, str], Method] = {
+            **guarded.table(),
             (MANAGER, "Rescan"): self._look_now,
             (MANAGER, "Revalidate"): self._look_now,
             (OBJECT_MANAGER, "GetManagedObjects"): self._get_managed_objects,
@@ -154,7 +158,7 @@ class Service:
     async def _look_now(self, _: Call) -> Reply:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                await self._look()
+                await self._actions.look()
         except TimeoutError as error:
             raise CallError(BUSY, "the crash folders do not answer yet; ask again later") from error
         return Reply()

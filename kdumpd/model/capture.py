@@ -170,6 +170,7 @@ class Capture:
     is_test: bool = False
     removal_at: datetime | None = None  # when the machine's own jobs will remove it
     removal: str = ""  # which of them; without a time, when the next capture is saved
+    acknowledged: bool = False  # whether somebody has taken note of it
 
     @property
     def is_exposed(self) -> bool:
@@ -255,6 +256,7 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         is_test=sighting.is_test,
         removal_at=before.removal_at if before else None,
         removal=before.removal if before else "",
+        acknowledged=before is not None and before.acknowledged,
     )
 
 

@@ -4,48 +4,25 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-from kdumpd.model.capture import FileStamp
+from kdumpd.model.capture import FileStamp, is_inside, place_of
 from kdumpd.model.crash import Crash, parse_kernel_log
 from kdumpd.model.inspection import Inspected, InspectionError
 from kdumpd.model.reading import Answer, Job
-from kdumpd.model.text import shown
-from kdumpd.observe.folder import FolderError, open_crash_folder, untrusted_reason
-from kdumpd.observe.thread import PatientThread, StuckError
-
-OPEN_PATIENCE = 10.0  # seconds
+from kdumpd.observe.evidence import Evidence, EvidenceError
 
 Inspect = Callable[[int], Awaitable[Inspected]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where the cores are: the root, and the crash folders below it."""
-
-    root: Path
-    folders: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """The core of a job as a descriptor, or why there is none."""
-
-    key: str
-    fd: int = -1
-    problem: str = ""
 
 
 class CoreReader:
     """Reads the cores that it is given, one after the other."""
 
-    def __init__(self, place: Place, inspect: Inspect) -> None:
-        self._place = place
+    def __init__(self, evidence: Evidence, folders: tuple[bytes, ...], inspect: Inspect) -> None:
+        self._evidence = evidence
+        self._folders = folders
         self._inspect = inspect
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
-        self._thread = PatientThread[Opened](OPEN_PATIENCE, lambda: None)
 
     def read(self, job: Job) -> None:
         """Have this core read."""
@@ -58,19 +35,20 @@ class CoreReader:
 
     async def _answer(self, job: Job) -> Answer:
         failed = Answer(key=job.key, done=False)
+        folder = next(one for one in self._folders if is_inside(job.directory, one))
         try:
-            opened = await self._open(job)
-        except StuckError as error:
+            fd = await self._evidence.open(folder, place_of(job.directory, job.core.name))
+        except EvidenceError as error:
             return replace(failed, problem=f"cannot be opened: {error}")
-        if opened.problem:
-            return replace(failed, problem=f"cannot be opened: {opened.problem}")
         try:
-            inspected = await self._inspect(opened.fd)
+            if not _is_the_same(fd, job.core):
+                return replace(failed, problem="cannot be opened: it was replaced.")
+            inspected = await self._inspect(fd)
             crash = await asyncio.to_thread(_crash, inspected)
         except InspectionError as error:
             return replace(failed, problem=str(error))
         finally:
-            os.close(opened.fd)
+            os.close(fd)
         return Answer(
             key=job.key,
             done=True,
@@ -79,44 +57,10 @@ class CoreReader:
             problem=inspected.log_problem,
         )
 
-    async def _open(self, job: Job) -> Opened:
-        while True:
-            opened = await self._thread.run(lambda: _open(self._place, job))
-            if opened.key == job.key:
-                return opened
-            # Of an earlier job, which nobody waits for any more.
-            if not opened.problem:
-                os.close(opened.fd)
 
-
-def _open(place: Place, job: Job) -> Opened:
-    try:
-        return Opened(key=job.key, fd=open_core(place, job.directory, job.core))
-    except FolderError as error:
-        return Opened(key=job.key, problem=str(error))
-    except OSError as error:
-        return Opened(key=job.key, problem=str(error.strerror))
-
-
-def open_core(place: Place, directory: bytes, core: FileStamp) -> int:
-    """Return a descriptor of the file that a look saw there; FolderError if it is another now."""
-    inside = [
-        one for one in place.folders if (directory + b"/").startswith(one.rstrip(b"/") + b"/")
-    ]
-    if not inside:
-        raise FolderError(f"'{shown(directory)}' is in no crash folder")
-    path = max(inside, key=len)
-    with ExitStack() as opened:
-        folder = opened.enter_context(open_crash_folder(place.root, path, lambda _: None))
-        if folder is None:
-            raise FolderError(f"'{shown(path)}' does not exist")
-        for name in filter(None, directory[len(path) :].split(b"/")):
-            folder = opened.enter_context(folder.open_folder(name))
-        fd = opened.enter_context(folder.open_file(core))
-        reason = folder.distrust or untrusted_reason(core, folder.owner)
-        if reason:
-            raise FolderError(reason)
-        return os.dup(fd)
+def _is_the_same(fd: int, core: FileStamp) -> bool:
+    status = os.fstat(fd)
+    return (status.st_ino, status.st_size) == (core.inode, core.size)
 
 
 def _crash(inspected: Inspected) -> Crash | None:

@@ -33,7 +33,7 @@ class PatientThread(Generic[T]):
     async def run(self, work: Callable[[], T]) -> T:
         """Return what the work returns; StuckError after `patience` seconds."""
         if self._under_way is None:
-            self._under_way = _start(work)
+            self._under_way = start(work)
         future = self._under_way
         done, _ = await asyncio.wait([future], timeout=self._patience)
         if not done:
@@ -51,7 +51,8 @@ class PatientThread(Generic[T]):
         self._on_late()
 
 
-def _start(work: Callable[[], T]) -> asyncio.Future[T]:
+def start(work: Callable[[], T]) -> asyncio.Future[T]:
+    """Return what the work, begun in a thread of its own, will return; ThreadError if it raises."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 

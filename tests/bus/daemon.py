@@ -57,6 +57,11 @@ class Kdumpd:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     @property
+    def files(self) -> list[Path]:
+        """What it has open."""
+        return [fd.readlink() for fd in Path(f"/proc/{self.process.pid}/fd").iterdir()]
+
+    @property
     def written(self) -> int:
         """How many bytes it has had written to disks."""
         lines = Path(f"/proc/{self.process.pid}/io").read_text().splitlines()

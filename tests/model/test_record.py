@@ -51,6 +51,7 @@ CAPTURES = st.builds(
     removal=TEXTS,
     member=st.binary(max_size=20),
     is_test=st.booleans(),
+    acknowledged=st.booleans(),
 )
 NEEDED = [field.name for field in fields(Capture) if field.default is MISSING]
 ADDED = [field for field in fields(Capture) if field.default is not MISSING]

@@ -11,7 +11,8 @@ from kdumpd.model.crash import parse_kernel_log
 from kdumpd.model.inspection import Inspected, InspectionError
 from kdumpd.model.reading import Answer, Job
 from kdumpd.observe.crash_folder import read_crash_folder
-from kdumpd.observe.reader import CoreReader, Place
+from kdumpd.observe.evidence import Evidence
+from kdumpd.observe.reader import CoreReader
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened
 
@@ -32,7 +33,7 @@ def job_for(machine: Machine, key: str = "key") -> Job:
 async def answer_to(machine: Machine, job: Job, inspect: Inspect) -> Answer:
     """Return what comes of one job, and check that no descriptor is left."""
     before = descriptors()
-    reader = CoreReader(Place(root=machine.root, folders=(CRASH,)), inspect)
+    reader = CoreReader(Evidence(machine.root), (CRASH,), inspect)
     reader.read(job)
     async with asyncio.timeout(10), aclosing(reader.answers()) as answers:
         answer = await anext(answers)
@@ -130,7 +131,7 @@ async def test_the_next_one_is_read_after_one_that_died(machine: Machine) -> Non
             raise outcome
         return INSPECTED
 
-    reader = CoreReader(Place(root=machine.root, folders=(CRASH,)), inspect)
+    reader = CoreReader(Evidence(machine.root), (CRASH,), inspect)
     reader.read(job_for(machine, "first"))
     reader.read(job_for(machine, "second"))
     async with asyncio.timeout(10), aclosing(reader.answers()) as answers:

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which of the captures is meant."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Properties = Mapping[str, Any]
+
+
+class SelectionError(Exception):
+    """The capture that was asked for is not there, or not just one."""
+
+
+def select(captures: Sequence[Properties], id_: str | None) -> Properties:
+    """Return the capture whose id begins so, the newest without one; SelectionError for none."""
+    if not captures:
+        raise SelectionError("No captures found.")
+    if id_ is None:
+        return captures[-1]
+    matching = [capture for capture in captures if capture["Id"].startswith(id_.lower())]
+    if not matching:
+        raise SelectionError(f"No capture with the id '{id_}'. See: kdumpdctl list")
+    if len(matching) > 1:
+        ids = " ".join(capture["Id"] for capture in matching)
+        raise SelectionError(f"'{id_}' is the beginning of several ids: {ids}")
+    return matching[0]
