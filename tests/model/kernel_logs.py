@@ -10,7 +10,8 @@ OOT = "out-of-tree module, unsigned module (G OE)"
 E = "unsigned module (G E)"
 Expected = tuple[CrashClass, str, str, str, str, int | None, str, bool | None]
 
-# class, reason, function, module, command, pid, tainted, armed
+# Class, reason, function, module, command, pid, tainted, armed. Numbers in a real log's reason and
+# its pid are chance: another capture of the same crash has others.
 REAL: dict[str, Expected] = {
     "bug": (
         CrashClass.KERNEL_BUG,
@@ -340,6 +341,36 @@ REAL: dict[str, Expected] = {
         "crasher",
         "insmod",
         96,
+        OOT,
+        True,
+    ),
+    "out-of-memory-system": (
+        CrashClass.OUT_OF_MEMORY,
+        "Out of memory: system-wide panic_on_oom is enabled",
+        "",
+        "",
+        "tail",
+        96,
+        "",
+        True,
+    ),
+    "soft-lockup-of-two": (
+        CrashClass.SOFT_LOCKUP,
+        "watchdog: BUG: soft lockup - CPU#1 stuck for 4s!",
+        "crasher_soft_lockup",
+        "crasher",
+        "insmod",
+        103,
+        OOT,
+        True,
+    ),
+    "stack-corruption": (
+        CrashClass.STACK_OVERFLOW,
+        ("stack-protector: Kernel stack is corrupted in: crasher_stack_corruption.cold [crasher]"),
+        "crasher_stack_corruption",
+        "crasher",
+        "insmod",
+        97,
         OOT,
         True,
     ),

@@ -112,6 +112,40 @@ def test_an_outlived_warning_a_second_before(name: str) -> None:
     assert parse_kernel_log(text[:start] + warning + text[start:]) == parse_kernel_log(text)
 
 
+def test_an_outlived_oops_half_a_minute_before() -> None:
+    """Only "Fatal exception" reaches back that far: a slow console may have been between."""
+    before = (100, oops(1, "old_bug"))
+    crash = parse_kernel_log(log(before, (130, panic("disk is gone", "disk_fail"))))
+    assert (crash.class_, crash.function) == (CrashClass.UNKNOWN, "disk_fail")
+    crash = parse_kernel_log(log(before, (130, panic("Fatal exception"))))
+    assert (crash.class_, crash.function) == (CrashClass.NULL_DEREFERENCE, "old_bug")
+
+
+def test_an_interrupt_does_not_mix_with_what_it_interrupted() -> None:
+    """What ran below is chance: the same crash over two tasks is one."""
+    crashes = {
+        parse_kernel_log(
+            log(
+                (
+                    100,
+                    [
+                        *oops(1, "bug")[:4],
+                        "Call Trace:",
+                        " <IRQ>",
+                        " run_timer_softirq+0x19/0x30",
+                        " </IRQ>",
+                        " <TASK>",
+                        f" {interrupted}+0x1/0x2",
+                        " </TASK>",
+                    ],
+                )
+            )
+        )
+        for interrupted in ("do_idle", "read_zero")
+    }
+    assert len(crashes) == 1
+
+
 def test_init_dies_of_an_oops_of_its_own() -> None:
     ended = panic("Attempted to kill init! exitcode=0x00000009")
     own = [line.replace("PID: 700 Comm: victim", "PID: 1 Comm: systemd") for line in oops(1, "bug")]
