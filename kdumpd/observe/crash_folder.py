@@ -104,7 +104,7 @@ class _Look:
         listing = folder.listing(self.budget.entries, MOST_ENTRIES, BEGINNINGS_AT_THE_TOP)
         self.budget.list_entries(listing.entries)
         members = {one.member: one for one in recognise_at_the_top(listing.names, folder.name)}
-        for name in self.budget.allowed(folder, members, self.problems):
+        for name in self.budget.allowed(folder, self._unmounted(folder, members), self.problems):
             yield from self._captures(folder, (members[name],))
         yield from self._below(folder, listing.folders, depth=1)
 
@@ -115,13 +115,8 @@ class _Look:
         first, *others = self.problems.values() or [""]
         return first + (f" (and {len(others)} more like this)" if others else "")
 
-    def _below(self, folder: Folder, names: list[bytes], *, depth: int) -> Iterator[Sighting]:
-        mounted = read_mounted_names(folder.fd, self.points)
-        for name in mounted.intersection(names):
-            path = folder.path_of(name)
-            self.problems[path] = f"'{shown(path)}' {ANOTHER}: name it in CrashDirectories="
-        own = [name for name in names if name not in mounted]
-        for name in self.budget.allowed(folder, own, self.problems):
+    def _below(self, folder: Folder, names: Iterable[bytes], *, depth: int) -> Iterator[Sighting]:
+        for name in self.budget.allowed(folder, self._unmounted(folder, names), self.problems):
             try:
                 with folder.open_folder(name) as inside:
                     self.on_folder(inside.fd)
@@ -132,19 +127,30 @@ class _Look:
                 path = folder.path_of(name)
                 self.problems[path] = _described(error, path)
 
+    def _unmounted(self, folder: Folder, names: Iterable[bytes]) -> list[bytes]:
+        """Return the names that are no mount points; the others are told, and asked nothing."""
+        mounted = read_mounted_names(folder.fd, self.points)
+        inside = []
+        for name in names:
+            path = folder.path_of(name)
+            if name in mounted:
+                self.problems[path] = f"'{shown(path)}' {ANOTHER}: name it in CrashDirectories="
+            else:
+                inside.append(name)
+        return inside
+
     def _inside(self, folder: Folder, depth: int) -> Iterator[Sighting]:
         listing = folder.listing(self.budget.entries)
         self.budget.list_entries(listing.entries)
-        members = recognise(listing.names, folder.name)
-        yield from self._captures(folder, members)
-        if depth < DEEPEST:
-            # A file's name on a folder makes no folder of captures of it.
-            files = {name for one in members for name in one.names}
-            below = [name for name in listing.folders if name not in files]
+        members = recognise(listing.names, folder.name) if listing.names else ()
+        if members:
+            yield from self._captures(folder, members)
+        # A file's name on a folder makes no folder of captures of it.
+        files = {name for one in members for name in one.names}
+        below = [name for name in listing.folders if name not in files]
+        if below and depth < DEEPEST:
             yield from self._below(folder, below, depth=depth + 1)
-            if below:
-                return
-        if not members:
+        elif not members:
             self.on_foreign(folder.path)
 
     def _captures(self, folder: Folder, members: Iterable[Members]) -> Iterator[Sighting]:

@@ -621,7 +621,18 @@ def has_fuse() -> bool:
 
 @needs_root
 @pytest.mark.skipif(not has_fuse(), reason="no /dev/fuse")
-@pytest.mark.parametrize("name", ["theirs", f"theirs/dump.{STAMP}", f"theirs/dmesg.{STAMP}"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "theirs",
+        f"theirs/dump.{STAMP}",
+        f"theirs/dmesg.{STAMP}",
+        f"theirs/{STAMP}",
+        f"theirs/{STAMP}/dump.{STAMP}",
+        "vmcore",
+        f"linux-image-x-{STAMP}.crash",
+    ],
+)
 async def test_a_mount_that_never_answers(machine: Machine, name: str) -> None:
     """Any user may mount one in a folder of his own, and make one where everybody may."""
     machine.kdump_tools(STAMP, flattened(Crash()))
