@@ -50,6 +50,8 @@ async def test_corpus() -> None:
         cores.zlib: b"KDUMP   ",
         cores.lzo: b"KDUMP   ",
         cores.elf: b"\x7fELF",
+        cores.split / "vmcore.1": b"KDUMP   ",
+        cores.split / "vmcore.2": b"KDUMP   ",
     }.items():
         with path.open("rb") as core:
             assert core.read(len(magic)) == magic
