@@ -27,7 +27,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/pytest -m 'not vm' $(PYTEST)
 
 test-oldest: build/oldest/test.stamp
-	build/oldest/bin/pytest tests/bus tests/client $(PYTEST)
+	build/oldest/bin/pytest tests/bus tests/client tests/test_bus.py $(PYTEST)
 
 test-vm: $(VENV)/vm.stamp
 	$(BIN)/pytest -m vm $(PYTEST)

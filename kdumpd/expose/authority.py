@@ -69,7 +69,7 @@ class Authority:
     @contextmanager
     def _turn(self, who: str | int, most: int) -> Iterator[None]:
         if self._under_way[who] >= most:
-            raise CallError(BUSY, "too many of your requests wait for polkit; try again later")
+            raise CallError(BUSY, "Too many of your requests wait for polkit. Try again later.")
         self._under_way[who] += 1
         try:
             yield
