@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kdumpd.model.layout import PSTORE_ARCHIVE
+
 FOLDERS = (
     "etc/kdumpd",
     "run/kdumpd",
@@ -30,8 +32,8 @@ class Settings:
 
     @property
     def folders(self) -> tuple[bytes, ...]:
-        """The crash folders to watch: those configured, else the one that is everywhere."""
-        return self.crash_directories or (b"/var/crash",)
+        """The crash folders to watch: those configured, else those that are everywhere."""
+        return self.crash_directories or (b"/var/crash", PSTORE_ARCHIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

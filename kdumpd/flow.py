@@ -78,6 +78,8 @@ class Flow:
         async for answer in self._parts.reader.answers():
             if self._seen is not None:
                 await self._advance(replace(self._seen, answers=(answer,)), sinks)
+            if self._due() is not None:
+                self._parts.machine.look_again()
 
     async def _advance(self, seen: Observation, sinks: Sequence[Sink]) -> None:
         async with self._advancing:

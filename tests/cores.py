@@ -117,6 +117,21 @@ def kdump(
     return assembled(core.records(BUFFER))
 
 
+def split(crash: Crash, *ends: int) -> list[bytes]:
+    """Return what `makedumpfile --split -c` writes: parts that end before these page frames.
+
+    Each has the bitmaps of all of memory, room for all page descriptors, and its own pages.
+    """
+    frames = Kdump(crash).frames
+    starts = (0, *ends)
+    parts = []
+    for part in zip(starts, (*ends, frames), strict=True):
+        core = Kdump(crash)
+        core.part = part
+        parts.append(assembled(core.records(BUFFER)))
+    return parts
+
+
 def kdump_records(
     crash: Crash, *, compressed: bool = True, order: str = "<", buffer: int = BUFFER
 ) -> list[tuple[int, bytes]]:
@@ -155,6 +170,7 @@ class Kdump:
         status: int = 0,
     ) -> None:
         self._crash = crash
+        self.part: tuple[int, int] | None = None  # the page frames that a part of a core holds
         self._order = order
         self._wide = wide
         self._compressed = compressed
@@ -216,7 +232,10 @@ class Kdump:
 
     def _pages(self) -> Iterator[tuple[bytes, Descriptor]]:
         at = self.pages_at + BLOCK
-        for content in self._crash.pages:
+        start, end = self.part or (0, self.frames)
+        for frame, content in enumerate(self._crash.pages, FIRST_PFN):
+            if not start <= frame < end:
+                continue
             if content == ZERO_PAGE:
                 yield b"", Descriptor(offset=self.pages_at, size=BLOCK, flags=0)
                 continue
@@ -243,13 +262,16 @@ class Kdump:
         info = self._crash.vmcoreinfo
         at = NOTES_AT + notes.index(info)
         places = (at, len(info), NOTES_AT, len(notes))
+        part = self.part or (0, 0)
         return struct.pack(
             self._order + "QiiQQQQQQQQQQQ",
             0x7E00000,
             31,
-            *(0, 0, 0),
+            1 if self.part else 0,
+            *part,
             *places,
-            *(0, 0, 0, 0),
+            *(0, 0),
+            *part,
             self.frames,
         )
 

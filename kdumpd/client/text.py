@@ -71,6 +71,7 @@ def info_lines(capture: Properties) -> Iterator[str]:
         "Written by": capture["Layout"],
         "Signature": _signature(capture),
         "Found": local_time(capture["FoundAt"]),
+        "Removal": _removal(capture),
         "Warning": _warning(capture),
     }
     known = {name: text for name, text in facts.items() if text}
@@ -147,6 +148,11 @@ def _problem(capture: Properties) -> str:
     if capture["Problem"] and capture["CoreFile"] and capture["Trusted"]:
         return f"the core {capture['Problem']}"
     return str(capture["Problem"])
+
+
+def _removal(capture: Properties) -> str:
+    when, reason = local_time(capture["RemovalExpected"]), capture["RemovalReason"]
+    return f"{when} or soon after: {reason}" if when else str(reason)
 
 
 def _warning(capture: Properties) -> str:

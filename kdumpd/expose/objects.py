@@ -66,6 +66,9 @@ CAPTURE_PROPERTIES: Mapping[str, Callable[[Capture], Any]] = {
     "CaptureArmed": lambda capture: capture.was_armed,
     "Signature": lambda capture: capture.crash.signature,
     "Occurrence": lambda capture: capture.occurrence,
+    "IsTest": lambda capture: capture.is_test,
+    "RemovalExpected": lambda capture: microseconds(capture.removal_at),
+    "RemovalReason": lambda capture: capture.removal,
     "WorldReadable": lambda capture: capture.world_readable,
 }
 

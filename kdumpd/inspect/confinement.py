@@ -60,9 +60,11 @@ def forbid_processes() -> None:
 
 
 def _lower(limit: int, soft: int, hard: int) -> None:
-    _, highest = resource.getrlimit(limit)
-    if highest != resource.RLIM_INFINITY:
-        soft, hard = min(soft, highest), min(hard, highest)
+    now = resource.getrlimit(limit)
+    soft, hard = (
+        wanted if there == resource.RLIM_INFINITY else min(wanted, there)
+        for wanted, there in zip((soft, hard), now, strict=True)
+    )
     resource.setrlimit(limit, (soft, hard))
 
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read the kernel log out of the memory in a core."""
 
-from kdumpd.inspect.memory import Memory
+from typing import Protocol
+
 from kdumpd.model.inspection import LONGEST_LOG
 from kdumpd.model.printk import (
     MOST_BITS,
     Layout,
+    Machine,
     PrintkError,
     Ring,
     Values,
@@ -16,6 +18,17 @@ from kdumpd.model.printk import (
 )
 
 INDEX_SIZE = 4  # log_first_idx, log_next_idx and log_buf_len are 32 bits wide
+
+
+class Memory(Protocol):
+    """The memory of the machine that died."""
+
+    @property
+    def machine(self) -> Machine:
+        """How it writes numbers."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return so many bytes from a virtual address; or UnreadableMemoryError."""
 
 
 def read_kernel_log(memory: Memory, values: Values) -> bytes:

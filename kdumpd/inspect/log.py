@@ -66,6 +66,7 @@ def _read_spooled(fd: int, format_: Format) -> KernelLog:
             raise UnreadableMemoryError(
                 "is too large to be copied for its log: install a newer python3-drgn"
             )
+        # Whatever it is now, it is not flattened.
         return _read_as_it_is(spool.fd, Format.KDUMP_COMPRESSED)
 
 

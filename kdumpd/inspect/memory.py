@@ -2,6 +2,7 @@
 """The memory of the machine that died, by virtual addresses, with drgn where it is installed."""
 
 import logging
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ class UnopenableCoreError(UnreadableMemoryError):
     """A tool does not take this core as it is."""
 
 
-class Memory:
+class CoreMemory:
     """What a core holds of it."""
 
     def __init__(self, program: "drgn.Program", machine: Machine) -> None:
@@ -40,7 +41,7 @@ def has_drgn() -> bool:
     return find_spec("drgn") is not None
 
 
-def open_memory(fd: int) -> Memory:
+def open_memory(fd: int) -> CoreMemory:
     """Return the memory that a core holds; UnopenableCoreError when drgn cannot open it.
 
     ImportError where drgn cannot be loaded.
@@ -54,7 +55,7 @@ def open_memory(fd: int) -> Memory:
     except Exception as error:  # libkdumpfile's own have no other class
         raise UnopenableCoreError("cannot be opened by drgn") from error
     flags = program.platform.flags if program.platform else drgn.PlatformFlags(0)
-    return Memory(
+    return CoreMemory(
         program,
         Machine(
             order="little" if flags & drgn.PlatformFlags.IS_LITTLE_ENDIAN else "big",
@@ -64,7 +65,9 @@ def open_memory(fd: int) -> Memory:
 
 
 def _set_core(program: "drgn.Program", fd: int) -> None:
+    own = os.dup(fd)
     try:
-        program.set_core_dump(fd)
+        program.set_core_dump(own)  # which closes it with the program, or at once when it fails
     except TypeError:  # drgn 0.0.22, Debian 12's, takes no descriptors
+        os.close(own)
         program.set_core_dump(f"/proc/self/fd/{fd}")

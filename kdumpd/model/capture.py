@@ -28,6 +28,11 @@ class Layout(StrEnum):
 
     KDUMP_TOOLS = "kdump-tools"  # Debian, Ubuntu
     KDUMP_UTILS = "kdump-utils"  # Fedora, RHEL
+    SUSE = auto()
+    STEAMOS = auto()
+    APPORT = auto()  # Ubuntu's report of a crash: the kernel log alone
+    UBUNTU = auto()  # before it had kdump-tools
+    PSTORE = auto()  # the archive of systemd-pstore
 
 
 class Format(StrEnum):
@@ -54,6 +59,15 @@ class FileStamp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Which page frames one part of a split core holds: from start to before end, of so many."""
+
+    start: int
+    end: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoreFacts:
     """What bounded reads of a core prove about it; an unknown text is empty."""
 
@@ -70,6 +84,7 @@ class CoreFacts:
     dump_level: int | None = None  # makedumpfile's -d: which kinds of pages it left out
     wrapper: str = ""  # the compressor that the core as a whole went through, as kdump-tools can
     wrapped: bool = False  # nothing behind the wrapper was read: only kdumpd-inspect reads it
+    part: Part | None = None  # of a split core
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +104,21 @@ class Sighting:
     log_awaited: bool = False  # whether the kernel log is still to be read out of the core
     id: str = ""
     filesystem: int = 0  # the id of the one it lies on, the same at every mount
+    parts: tuple[FileStamp, ...] = ()  # of a split core, all of them; the core is the first
+    member: bytes = b""  # which one, where several captures lie in one directory
+    is_test: bool = False  # whether its writer was told that the crash would be a test
+    log_id: str = ""  # of the end of its kernel log; two of one crash have the same
+    made_at: datetime | None = None  # when its folder, or its file in a shared one, last changed
+
+    @property
+    def place(self) -> bytes:
+        """What no other capture shares: its directory, and which one it is there."""
+        return place_of(self.directory, self.member)
+
+    @property
+    def core_size(self) -> int:
+        """The size of the core in bytes, of all its parts."""
+        return sum(file.size for file in self.parts) or (self.core.size if self.core else 0)
 
     @property
     def complete(self) -> bool:
@@ -101,7 +131,7 @@ class Sighting:
         if not self.trusted or self.problem:
             return CaptureState.UNREADABLE
         if self.core is None:
-            return CaptureState.DMESG_ONLY
+            return CaptureState.DMESG_ONLY if self.dmesg else CaptureState.INCOMPLETE
         if self.facts.complete:
             return CaptureState.COMPLETE
         if self.facts.format is Format.UNKNOWN and self.core.size > 0:
@@ -136,6 +166,10 @@ class Capture:
     crash: Crash = NOTHING_KNOWN
     log_awaited: bool = False  # whether the kernel log is still to be read out of the core
     occurrence: int = 0  # which one this is of the crashes with its signature; 0 without one
+    member: bytes = b""
+    is_test: bool = False
+    removal_at: datetime | None = None  # when the machine's own jobs will remove it
+    removal: str = ""  # which of them; without a time, when the next capture is saved
 
     @property
     def is_exposed(self) -> bool:
@@ -148,9 +182,19 @@ class Capture:
         return bool(self.core_file) if self.crash.armed is None else self.crash.armed
 
     @property
+    def place(self) -> bytes:
+        """What no other capture shares: its directory, and which one it is there."""
+        return place_of(self.directory, self.member)
+
+    @property
     def was_read(self) -> bool:
         """Whether its contents were ever believed and read."""
         return self.trusted or self.crashed_at is not None or bool(self.kernel_release)
+
+
+def place_of(directory: bytes, member: bytes) -> bytes:
+    """Return what no other capture shares: its directory, and which one it is there."""
+    return directory.rstrip(b"/") + b"/" + member if member else directory
 
 
 def capture_id(*parts: bytes) -> str:
@@ -187,8 +231,8 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         dmesg_file=_inside(sighting.directory, dmesg),
         layout=sighting.layout,
         format=facts.format,
-        compression=facts.compression,
-        size=core.size if core else 0,
+        compression=facts.wrapper or facts.compression,
+        size=sighting.core_size,
         state=sighting.state,
         trusted=sighting.trusted,
         problem=sighting.problem or facts.problem,
@@ -200,18 +244,22 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         build_id=facts.build_id,
         world_readable=any(
             file is not None and S_ISREG(file.mode) and file.mode & 0o004 and file.size
-            for file in (core, dmesg)
+            for file in (core, *sighting.parts, dmesg)
         ),
         filesystem=sighting.filesystem,
         dump_level=facts.dump_level,
         crash=sighting.crash or (before.crash if before else NOTHING_KNOWN),
         log_awaited=sighting.log_awaited,
         occurrence=before.occurrence if before else 0,
+        member=sighting.member,
+        is_test=sighting.is_test,
+        removal_at=before.removal_at if before else None,
+        removal=before.removal if before else "",
     )
 
 
 def _inside(directory: bytes, file: FileStamp | None) -> bytes:
-    return b"" if file is None else directory.rstrip(b"/") + b"/" + file.name
+    return b"" if file is None else place_of(directory, file.name)
 
 
 def is_inside(directory: bytes, folder: bytes) -> bool:

@@ -16,7 +16,7 @@ MOST_DUMP_LEVEL = 31  # makedumpfile 1.7.2, makedumpfile.h: MAX_DUMP_LEVEL
 LOG_SOURCES = {"drgn", "makedumpfile", ""}
 KEYS = {"facts", "log", "log_source", "log_problem"}
 # The one who asks knows whether anything was read: the answer does not say it.
-FACTS = {field.name for field in fields(CoreFacts)} - {"wrapped"}
+FACTS = tuple(field.name for field in fields(CoreFacts) if field.name != "wrapped")
 TEXTS = ("compression", "problem", "host", "kernel_release", "architecture", "build_id", "wrapper")
 
 Object = Mapping[str, object]
@@ -49,7 +49,7 @@ def parse_inspected(answer: bytes) -> Inspected:
     if source not in LOG_SOURCES:
         raise InspectionError("the answer names an unknown source of the log")
     return Inspected(
-        facts=None if facts is None else _facts(_object(facts, FACTS)),
+        facts=None if facts is None else _facts(_object(facts, set(FACTS))),
         log=_log(content["log"]),
         log_problem=_text(content, "log_problem"),
         log_source=source,

@@ -14,6 +14,7 @@ from typing import Literal
 
 MOST_BITS = 27  # of a ring's size; the kernel's own default is 17, its largest 25 (LOG_BUF_SHIFT)
 MOST_RECORDS = 1 << 18  # looked at, the newest; with their times alone they make 4 MiB
+LARGEST_STRUCT = 1024  # bytes; struct printk_info has 88
 MOST_DIGITS = 4  # of the size of a struct or an offset in it
 ADDRESS = re.compile(r"[0-9a-f]{1,16}")
 COMMITTED, FINALIZED = 1, 2  # enum desc_state: the text can be read
@@ -62,10 +63,10 @@ class Layout:
     values: Values
 
     def size(self, name: str) -> int:
-        """Return the size of a struct, above zero; PrintkError when it is not said."""
+        """Return the size of a struct, within bounds; PrintkError when it is not said."""
         size = self._number(f"SIZE({name})")
-        if size == 0:
-            raise PrintkError(f"says that a struct {name} takes no room")
+        if not 0 < size <= LARGEST_STRUCT:
+            raise PrintkError(f"claims a struct {name} of {size} bytes")
         return size
 
     def offset(self, *path: str) -> int:

@@ -61,6 +61,7 @@ class FolderFacts:
     path: bytes
     present: bool
     problem: str = ""
+    optional: bool = False  # whether the next capture needs none there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +166,7 @@ def crash_kernel_unloaded(machine: MachineFacts) -> Iterable[Finding]:
 def crash_folder_missing(machine: MachineFacts) -> Iterable[Finding]:
     """Report a crash folder that does not exist: some tools make it, others fail."""
     for folder in machine.folders:
-        if not folder.present and not folder.problem:
+        if not (folder.present or folder.problem or folder.optional):
             name = shown(folder.path)
             yield Finding(
                 code="crash-folder-missing",

@@ -24,11 +24,11 @@ class Settlement:
 def settle(state: State, seen: Observation, patience: Patience) -> Settlement:
     """Return what has settled, what has not, and which cores are to be read through."""
     parted = Settlement()
-    listed = _by_directory(state.captures)
+    listed = _by_place(state.captures)
     ids = {capture.id for capture in listed.values()}
     for shown in seen.sightings:
         sighting = _named(read_through(shown, state.readings), listed, ids)
-        growth = state.settling.get(sighting.directory) or state.resting.get(sighting.directory)
+        growth = state.settling.get(sighting.place) or state.resting.get(sighting.place)
         if growth is None or growth.files != sighting.files:
             growth = Growth(files=sighting.files, since=seen.clock)
         waited = seen.clock - growth.since >= patience.settle
@@ -36,7 +36,7 @@ def settle(state: State, seen: Observation, patience: Patience) -> Settlement:
         if awaited and sighting.facts.wrapped:
             # Nothing is known of it, not even which crash it is, before it was read through.
             rested = waited or _is_old(sighting.core, seen, patience)
-            parted.settling[sighting.directory] = replace(growth, awaits_reading=rested)
+            parted.settling[sighting.place] = replace(growth, awaits_reading=rested)
             if rested:
                 parted.to_read.append(shown)
             continue
@@ -44,9 +44,9 @@ def settle(state: State, seen: Observation, patience: Patience) -> Settlement:
             parted.settled.append(sighting)
         elif waited or _listed(state.captures, sighting):
             parted.settled.append(sighting)
-            parted.resting[sighting.directory] = growth
+            parted.resting[sighting.place] = growth
         else:
-            parted.settling[sighting.directory] = growth
+            parted.settling[sighting.place] = replace(growth, awaits_reading=False)
             continue
         if awaited:
             parted.to_read.append(shown)
@@ -58,17 +58,17 @@ def _is_old(core: FileStamp | None, seen: Observation, patience: Patience) -> bo
     return age >= patience.settle
 
 
-def _by_directory(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
+def _by_place(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
     return {
-        capture.directory: capture
+        capture.place: capture
         for capture in captures.values()
         if capture.state is not CaptureState.GONE
     }
 
 
 def _named(sighting: Sighting, listed: Mapping[bytes, Capture], ids: Collection[str]) -> Sighting:
-    """Return the sighting under the id listed for its directory, unless it proves another crash."""
-    known = listed.get(sighting.directory)
+    """Return the sighting under the id listed for its place, unless it proves another crash."""
+    known = listed.get(sighting.place)
     if known is None or sighting.facts.identity or sighting.id in ids:
         return sighting
     if not sighting.trusted_folder:  # a stranger's, made where the capture was

@@ -8,6 +8,7 @@ from datetime import datetime
 from kdumpd.model.capture import Capture, FileStamp, Sighting
 from kdumpd.model.readiness import Finding, FolderFacts, KernelFacts, Readiness
 from kdumpd.model.reading import Answer, Job, Reading
+from kdumpd.model.retention import NOTHING_REMOVED, Retention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Observation:
     clock: float  # seconds that never step back; CLOCK_BOOTTIME
     kernel: KernelFacts
     folders: tuple[CrashFolder, ...]
+    retention: Retention = NOTHING_REMOVED
     answers: tuple[Answer, ...] = ()  # what the reading of cores has brought since the last look
 
     @property

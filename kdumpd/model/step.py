@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one step: from what is known and what is seen to what is known now, and what to tell."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from math import inf
@@ -18,6 +18,7 @@ from kdumpd.model.event import (
 from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.readiness import MachineFacts, find, judge
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
+from kdumpd.model.retention import removal_of, with_the_next
 from kdumpd.model.settling import settle
 from kdumpd.model.state import CrashFolder, Observation, Patience, State, Verdict
 
@@ -35,7 +36,7 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
     verdict = judged(seen)
     after = replace(
         state,
-        captures=MappingProxyType(with_occurrences(captures)),
+        captures=MappingProxyType(with_occurrences(_with_removals(captures, parted.settled, seen))),
         settling=MappingProxyType(parted.settling),
         resting=MappingProxyType(parted.resting),
         missing=MappingProxyType(missing),
@@ -69,7 +70,7 @@ def _list(
         best.setdefault(sighting.id, sighting)
     outgrown = _outgrown(captures, best)
     for id_, sighting in best.items():
-        before = captures.get(id_) or _same_crash(outgrown.get(sighting.directory))
+        before = captures.get(id_) or _same_crash(outgrown.get(sighting.place))
         capture = capture_from(sighting, before.found_at if before else at, before)
         # The same value stays the same object: whoever keeps or shows it sees what has changed.
         after[id_] = before if before == capture else capture
@@ -81,8 +82,30 @@ def _list(
     return after
 
 
+def _with_removals(
+    captures: Mapping[str, Capture], settled: Iterable[Sighting], seen: Observation
+) -> dict[str, Capture]:
+    """Return the captures, each with what the machine's own jobs are going to do with it."""
+    directories = [sighting.directory for sighting in seen.sightings]
+    next_ = with_the_next(seen.retention, directories)
+    after = dict(captures)
+    for sighting in settled:
+        known = after.get(sighting.id)
+        removal = removal_of(sighting, seen.retention, next_)
+        if known and known.place == sighting.place and removal != (known.removal_at, known.removal):
+            after[known.id] = replace(known, removal_at=removal[0], removal=removal[1])
+    return after
+
+
 def _gone(capture: Capture) -> Capture:
-    return replace(capture, state=CaptureState.GONE, world_readable=False, log_awaited=False)
+    return replace(
+        capture,
+        state=CaptureState.GONE,
+        world_readable=False,
+        log_awaited=False,
+        removal_at=None,
+        removal="",
+    )
 
 
 def _same_crash(outgrown: Capture | None) -> Capture | None:
@@ -91,24 +114,22 @@ def _same_crash(outgrown: Capture | None) -> Capture | None:
 
 def _preference(captures: Mapping[str, Capture], sighting: Sighting) -> tuple[bool, bool, bytes]:
     known = captures.get(sighting.id)
-    moved = known is not None and known.directory != sighting.directory
-    return not sighting.complete, moved, sighting.directory
+    moved = known is not None and known.place != sighting.place
+    return not sighting.complete, moved, sighting.place
 
 
 def _outgrown(
     captures: Mapping[str, Capture], best: Mapping[str, Sighting]
 ) -> dict[bytes, Capture]:
-    """Return, by directory, what was listed where another crash is seen now.
+    """Return, by place, what was listed where another crash is seen now.
 
     One that was complete has been replaced; any other could not say yet which crash it is.
     """
-    places = {sighting.directory for sighting in best.values()}
+    places = {sighting.place for sighting in best.values()}
     return {
-        capture.directory: capture
+        capture.place: capture
         for id_, capture in captures.items()
-        if id_ not in best
-        and capture.directory in places
-        and capture.state is not CaptureState.GONE
+        if id_ not in best and capture.place in places and capture.state is not CaptureState.GONE
     }
 
 
@@ -121,15 +142,17 @@ def _miss(
 ) -> tuple[dict[str, Capture], dict[str, float]]:
     """Call gone what has been missing for long enough from a folder that answers."""
     present = {sighting.id for sighting in settled}
-    occupied = {sighting.directory for sighting in seen.sightings} - {
-        sighting.directory for sighting in settled
+    occupied = {sighting.place for sighting in seen.sightings} - {
+        sighting.place for sighting in settled
     }
-    occupied |= {directory for folder in seen.folders for directory in folder.unread}
+    unread = {place for folder in seen.folders for place in folder.unread}
     answering = [folder for folder in seen.folders if folder.listed]
     missing: dict[str, float] = {}
     forgotten = set()  # what a stranger put there is no record of a crash
     for id_, capture in captures.items():
-        if id_ in present or capture.directory in occupied or capture.state is CaptureState.GONE:
+        if id_ in present or capture.place in occupied or capture.state is CaptureState.GONE:
+            continue
+        if _among(capture.place, unread):
             continue
         wait = _patience(answering, capture, patience)
         if wait is None:
@@ -155,6 +178,13 @@ def _patience(folders: Iterable[CrashFolder], capture: Capture, patience: Patien
             same = folder.filesystem == capture.filesystem
             return patience.settle if same else patience.mount
     return None
+
+
+def _among(path: bytes, folders: Collection[bytes]) -> bool:
+    """Return whether the path is one of these folders, or lies below one."""
+    while path and path not in folders:
+        path = path.rpartition(b"/")[0]
+    return bool(path)
 
 
 def judged(seen: Observation) -> Verdict:

@@ -19,6 +19,7 @@ from kdumpd.observe.kdump_compressed import (
     read_kdump_header,
     read_kdump_vmcoreinfo,
     read_missing_pages,
+    read_part,
 )
 from kdumpd.observe.source import CoreError, FileSource, Source
 
@@ -135,12 +136,13 @@ def _kdump_readings(source: Source, facts: CoreFacts) -> Iterator[CoreFacts]:
     yield facts
     facts = replace(facts, dump_level=read_dump_level(source, header))
     facts = _with_vmcoreinfo(facts, read_kdump_vmcoreinfo(source, header))
+    facts = replace(facts, part=read_part(source, header))
     yield facts
     if header.incomplete:
         yield replace(facts, problem=OUT_OF_SPACE)
     # In a flattened core the page descriptors lie among the records: its end record is the proof.
     elif facts.format is Format.KDUMP_COMPRESSED:
-        yield replace(facts, problem=read_missing_pages(source, header))
+        yield replace(facts, problem=read_missing_pages(source, header, facts.part))
 
 
 def _with_vmcoreinfo(facts: CoreFacts, note: bytes) -> CoreFacts:

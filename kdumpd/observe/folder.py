@@ -23,6 +23,16 @@ FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 MOST_NAMES = 1_000  # a capture has fewer than ten files
 
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies in a folder, sorted by name."""
+
+    names: list[bytes]
+    folders: list[bytes]  # those of folders alone, and all of these
+    entries: int  # how many were looked at
+
+
 OnFolder = Callable[[int], None]  # told of each open folder before it is listed
 
 
@@ -62,21 +72,38 @@ class Folder:
         """The last component of its path."""
         return self.path.rpartition(b"/")[2]
 
+    @property
+    def modified_ns(self) -> int:
+        """When something was last added to it or removed, in nanoseconds since 1970."""
+        return os.fstat(self.fd).st_mtime_ns
+
     def names(self, most: int = MOST_NAMES) -> list[bytes]:
         """Return the names in the folder, sorted, of so many entries at most."""
+        return self.listing(most).names
+
+    def listing(
+        self, most: int, most_names: int = MOST_NAMES, beginnings: tuple[bytes, ...] = (b"",)
+    ) -> Listing:
+        """Return what lies in the folder, of so many entries at most.
+
+        Of names there are so many at most, and only those that begin in one of these ways.
+        """
+        names: list[bytes] = []
+        folders: list[bytes] = []
+        looked_at = 0
         with os.scandir(self.fd) as entries:
-            return sorted(os.fsencode(entry.name) for entry in islice(entries, most))
+            for entry in islice(entries, most):
+                looked_at += 1
+                name = os.fsencode(entry.name)
+                if name.startswith(beginnings) and len(names) < most_names:
+                    names.append(name)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(name)
+        return Listing(sorted(names), sorted(folders), looked_at)
 
     def path_of(self, name: bytes) -> bytes:
         """Return the path of a name in the folder."""
         return _join(self.path, name)
-
-    def folders(self, most: int) -> Iterator[bytes]:
-        """Yield the names of the folders inside, of so many entries at most, in no order."""
-        with os.scandir(self.fd) as entries:
-            for entry in islice(entries, most):
-                if entry.is_dir(follow_symlinks=False):
-                    yield os.fsencode(entry.name)
 
     def stamp(self, name: bytes) -> FileStamp:
         """Return what stat says of the name, links not followed; VanishedError without it."""

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kdumpd.model.capture import Part
 from kdumpd.observe.elf_core import LONGEST_VMCOREINFO
 from kdumpd.observe.source import CoreError, Source
 
@@ -16,9 +17,12 @@ MAGIC = b"KDUMP   "
 INCOMPLETE = 0x8  # DUMP_DH_COMPRESSED_INCOMPLETE, set when space ran out
 FIRST_WITH_VMCOREINFO = 3  # header_version
 VMCOREINFO_AT = 32  # offset_vmcoreinfo and size_vmcoreinfo in a 64-bit sub-header
-FIRST_WITH_DUMP_LEVEL = 1  # header_version
 DUMP_LEVEL_AT = {True: 8, False: 4}  # behind an unsigned long of a 64-bit or of a 32-bit machine
 MOST_DUMP_LEVEL = 31
+FIRST_WITH_SPLIT = 2
+SPLIT_AT = 12  # split, start_pfn and end_pfn in a 64-bit sub-header
+FIRST_WITH_WIDE_FRAMES = 6
+FRAMES_AT = 96  # max_mapnr_64 in a 64-bit sub-header
 COMPRESSIONS = {0x1: "zlib", 0x2: "lzo", 0x4: "snappy", 0x20: "zstd"}
 
 UTSNAME = 12  # where struct new_utsname begins: six fields of 65 bytes
@@ -50,6 +54,7 @@ class KdumpHeader:
     block_size: int
     sub_header_blocks: int
     bitmap_blocks: int
+    frames: int  # of memory, in 32 bits
 
     @property
     def incomplete(self) -> bool:
@@ -65,6 +70,11 @@ class KdumpHeader:
     def bitmaps_at(self) -> int:
         """Where the two bitmaps begin; each is half of the bitmap blocks."""
         return (1 + self.sub_header_blocks) * self.block_size
+
+    @property
+    def bitmap_size(self) -> int:
+        """The size of one of the two bitmaps in bytes."""
+        return self.bitmap_blocks * self.block_size // 2
 
     @property
     def descriptors_at(self) -> int:
@@ -98,27 +108,47 @@ def read_kdump_vmcoreinfo(source: Source, header: KdumpHeader) -> bytes:
 
 def read_dump_level(source: Source, header: KdumpHeader) -> int | None:
     """Return makedumpfile's -d, a sum of the kinds of pages left out; None where it is not said."""
-    if header.version < FIRST_WITH_DUMP_LEVEL:
-        return None
     place = source.read(header.block_size + DUMP_LEVEL_AT[header.wide], 4)
     (level,) = struct.unpack(header.order + "i", place)
     return level if 0 <= level <= MOST_DUMP_LEVEL else None
 
 
-def read_missing_pages(source: Source, header: KdumpHeader) -> str:
+def read_part(source: Source, header: KdumpHeader) -> Part | None:
+    """Return which part of a split core this is (makedumpfile --split), None for a whole one."""
+    if header.version < FIRST_WITH_SPLIT or not header.wide:
+        return None
+    split, start, end = struct.unpack(
+        header.order + "iQQ", source.read(header.block_size + SPLIT_AT, 20)
+    )
+    if not split:
+        return None
+    frames = header.frames
+    if header.version >= FIRST_WITH_WIDE_FRAMES:
+        place = source.read(header.block_size + FRAMES_AT, 8)
+        (frames,) = struct.unpack(header.order + "Q", place)
+    if not start <= end <= frames <= header.bitmap_size * 8:
+        raise CoreError(f"claims to hold page frames {start} to {end} of {frames}")
+    return Part(start=start, end=end, frames=frames)
+
+
+def read_missing_pages(source: Source, header: KdumpHeader, part: Part | None = None) -> str:
     """Return what shows that pages are missing at the end of a file, empty when none are.
 
     A killed writer sets no flag, but pages and descriptors are written in order: the core is whole
     when every page that the second bitmap names has a descriptor, and the last page lies within the
-    file. All-zero pages share one copy, the first after the descriptors.
+    file. All-zero pages share one copy, the first after the descriptors. In each part of a split
+    core the bitmap names the pages of all, and the descriptors have room for all; the part's own
+    are written, from the first on (makedumpfile 1.7.2, seen).
     """
-    pages = _count_pages(source, header)
+    pages = own = _count_pages(source, header, 0, header.bitmap_size * 8)
+    if part is not None:
+        own = _count_pages(source, header, part.start, part.end)
     pages_at = header.descriptors_at + pages * DESCRIPTOR_SIZE
     if pages == 0:
         return "names no pages"
-    if pages_at > source.size:
+    if own and pages_at > source.size:
         return f"ends at {source.size} bytes, within its page descriptors"
-    for descriptors in _from_the_last(source, header, pages):
+    for descriptors in _from_the_last(source, header, own):
         if any(offset < pages_at or size == 0 for offset, size, _, _ in descriptors):
             return "has pages that were never written"
         end = max(offset + size for offset, size, _, _ in descriptors)
@@ -131,8 +161,8 @@ def read_missing_pages(source: Source, header: KdumpHeader) -> str:
 
 def _header(start: bytes, order: str, *, wide: bool) -> KdumpHeader:
     (version,) = struct.unpack_from(order + "I", start, len(MAGIC))
-    status, block_size, sub_blocks, bitmap_blocks = struct.unpack_from(
-        order + "IIII", start, STATUS_AT[wide]
+    status, block_size, sub_blocks, bitmap_blocks, frames = struct.unpack_from(
+        order + "5I", start, STATUS_AT[wide]
     )
     utsname = [
         start[UTSNAME + field * UTSNAME_FIELD :][:UTSNAME_FIELD].partition(b"\0")[0]
@@ -149,18 +179,22 @@ def _header(start: bytes, order: str, *, wide: bool) -> KdumpHeader:
         block_size=block_size,
         sub_header_blocks=sub_blocks,
         bitmap_blocks=bitmap_blocks,
+        frames=frames,
     )
 
 
-def _count_pages(source: Source, header: KdumpHeader) -> int:
-    half = header.bitmap_blocks * header.block_size // 2
-    if half > MOST_BITMAP:
-        raise CoreError(f"claims a bitmap of {half} bytes")
-    start, end = header.bitmaps_at + half, header.descriptors_at
-    return sum(
-        int.from_bytes(source.read(at, min(BITMAP_A_READ, end - at)), "little").bit_count()
-        for at in range(start, end, BITMAP_A_READ)
-    )
+def _count_pages(source: Source, header: KdumpHeader, start: int, end: int) -> int:
+    """Return how many of these page frames the second bitmap names."""
+    if header.bitmap_size > MOST_BITMAP:
+        raise CoreError(f"claims a bitmap of {header.bitmap_size} bytes")
+    bitmap_at = header.bitmaps_at + header.bitmap_size
+    pages = 0
+    for first in range(start - start % 8, end, BITMAP_A_READ * 8):
+        count = min(BITMAP_A_READ * 8, end - first)
+        bits = source.read(bitmap_at + first // 8, (count + 7) // 8)
+        named = int.from_bytes(bits, "little") & ((1 << count) - 1)
+        pages += (named >> max(0, start - first)).bit_count()
+    return pages
 
 
 def _from_the_last(

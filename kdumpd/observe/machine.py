@@ -10,11 +10,14 @@ from typing import Protocol
 
 from kdumpd.model.capture import Sighting
 from kdumpd.model.readiness import FolderFacts, KernelFacts
+from kdumpd.model.retention import Retention
 from kdumpd.model.state import CrashFolder, Observation
 from kdumpd.model.text import shown
 from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.folder import OnFolder
+from kdumpd.observe.foreign import ForeignFolders
 from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
+from kdumpd.observe.retention import read_retention
 from kdumpd.observe.thread import PatientThread, StuckError
 
 LOOK_PATIENCE = 10.0  # seconds for one look at one crash folder
@@ -60,6 +63,7 @@ class FolderObserver:
         self._path = path
         self._on_folder = on_folder
         self._known: Known = {}
+        self._foreign = ForeignFolders()
         self._thread = PatientThread[CrashFolder](LOOK_PATIENCE, on_late)
 
     async def look(self) -> CrashFolder:
@@ -70,7 +74,7 @@ class FolderObserver:
             problem = f"'{shown(self._path)}' does not answer: {error}"
             facts = FolderFacts(path=self._path, present=True, problem=problem)
             return CrashFolder(facts=facts, listed=False)
-        self._known = {sighting.directory: sighting for sighting in folder.sightings}
+        self._known = {sighting.place: sighting for sighting in folder.sightings}
         return folder
 
     @property
@@ -79,7 +83,9 @@ class FolderObserver:
         return self._thread.busy
 
     def _read(self) -> CrashFolder:
-        return read_crash_folder(self._root, self._path, self._known, self._on_folder)
+        return read_crash_folder(
+            self._root, self._path, self._known, self._on_folder, self._foreign.say
+        )
 
 
 class Machine:
@@ -91,6 +97,7 @@ class Machine:
         self._root = root
         self._watcher = watcher
         self._kernel = PatientThread[KernelFacts](LOOK_PATIENCE, self.look_again)
+        self._jobs = PatientThread[Retention](LOOK_PATIENCE, self.look_again)
         self._again = again
         self._looks = 0
         self._folders = [
@@ -115,6 +122,7 @@ class Machine:
             clock=clock(),
             kernel=await self._look_at_kernel(),
             folders=tuple(folders),
+            retention=await self._look_at_jobs(),
         )
 
     async def _look_at_kernel(self) -> KernelFacts:
@@ -122,6 +130,12 @@ class Machine:
             return await self._kernel.run(lambda: read_kernel_facts(self._root))
         except StuckError as error:
             return unread_kernel(f"the kernel's files do not answer: {error}")
+
+    async def _look_at_jobs(self) -> Retention:
+        try:
+            return await self._jobs.run(lambda: read_retention(self._root))
+        except StuckError:
+            return Retention()
 
     async def observations(self, due: Callable[[], float | None]) -> AsyncIterator[Observation]:
         """Yield a look now, at each hint, in `due()` seconds where it says so, and each minute."""

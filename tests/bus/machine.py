@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A machine as a folder of files, and the capture tools that write into it."""
 
+import base64
+import struct
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 BOOT_ID = "0f8e1a3c-5b7d-4e2f-9a6c-d4b8f0e2c1a5"
@@ -12,6 +16,27 @@ FILES = {
     "sys/kernel/kexec_crash_loaded": "1\n",
     "sys/kernel/kexec_crash_size": f"{256 << 20}\n",
 }
+PLACEHOLDER = """This file will be overwritten when the dump is finished.
+If you see this text the crash dump is likely incomplete.
+
+Dump time: 2026-11-23T01:13:34
+Host: crashed
+Dump level: 31
+Dump format: compressed
+"""
+README = """Kernel crashdump
+----------------
+dmesg status: saved successfully
+vmcore status: {status}
+Kernel version: 6.4.0-150600.23-default
+Crash time: 2026-11-23T01:13:30
+Dump time: 2026-11-23T01:13:34
+Host: crashed
+Dump level: 31
+Dump format: compressed
+
+Note: vmcore saved in makedumpfile flattened format
+"""
 
 
 class Machine:
@@ -51,3 +76,83 @@ class Machine:
         growing = folder / "vmcore-incomplete"
         growing.write_bytes(core)
         return growing.rename(folder / "vmcore")
+
+    def kdump_test(self, name: str, core: bytes, dmesg: bytes = b"[    0.0] died\n") -> Path:
+        """Write a capture as `kdumpctl test` makes kdump-utils do, and return its core."""
+        core_file = self.kdump_utils("2026-11-23-01:13:34", core, dmesg)
+        folder = core_file.parent.rename(self.crash / name)
+        (folder / "vmcore-creation.status").write_text(f"success kdump_test_id={name[11:]}\n")
+        return folder / core_file.name
+
+    def split(self, when: str, parts: Sequence[bytes]) -> Path:
+        """Write a split core as `core_collector makedumpfile --split` does, return its folder."""
+        folder = self.crash / f"127.0.0.1-{when}"
+        folder.mkdir()
+        (folder / "vmcore-dmesg.txt").write_bytes(b"[    0.0] died\n")
+        for number, part in enumerate(parts, 1):
+            (folder / f"vmcore.{number}").write_bytes(part)
+        return folder
+
+    def suse(
+        self,
+        when: str,
+        core: bytes | None,
+        *,
+        status: str | None = "saved successfully",
+        dmesg: bytes = b"[    0.0] died\n",
+    ) -> Path:
+        """Write a capture as SUSE's kdump does, and return its folder.
+
+        Without a status it has not finished; without a core it writes none.
+        """
+        folder = self.crash / when
+        folder.mkdir()
+        readme = PLACEHOLDER if status is None else README.format(status=status)
+        (folder / "README.txt").write_text(readme)
+        (folder / "dmesg").write_bytes(dmesg)
+        if core is not None:
+            (folder / "vmcore").write_bytes(core)
+        return folder
+
+    def steamos(self, stamp: str, core: bytes | None, dmesg: bytes = b"[    0.0] died\n") -> Path:
+        """Write a capture as kdumpst does in /var/crash, and return its folder."""
+        folder = self.crash / "crash" / stamp
+        folder.mkdir(parents=True)
+        (folder / "dmesg.txt").write_bytes(dmesg)
+        if core is not None:
+            (folder / "vmcore.compressed").write_bytes(core)
+        return folder
+
+    def apport(self, stamp: str, dmesg: bytes, kind: str = "KernelCrash") -> Path:
+        """Write the report that apport makes at the next boot, and return it."""
+        path = self.crash / f"linux-image-6.8.0-31-generic-{stamp}.crash"
+        path.write_bytes(apport_report(dmesg, kind))
+        path.chmod(0o644)
+        return path
+
+    def pstore(self, name: str, dmesg: bytes, *parts: str) -> Path:
+        """Archive a kernel log as systemd-pstore does, and return its folder."""
+        folder = self.root / "var/lib/systemd/pstore" / name
+        folder.mkdir(parents=True)
+        for part in parts:
+            (folder / part).write_bytes(b"Panic#1 Part1\n" + dmesg)
+        (folder / "dmesg.txt").write_bytes(b"Panic#1 Part1\n" + dmesg)
+        return folder
+
+
+def apport_report(dmesg: bytes, kind: str = "KernelCrash") -> bytes:
+    """Return a report as apport's problem_report.py writes one: a line for each block."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    blocks = [b"\x1f\x8b\x08\x08\0\0\0\0\x02\xffVmCoreDmesg\0"]
+    blocks += [packer.compress(dmesg[at : at + 4096]) for at in range(0, len(dmesg), 4096)]
+    blocks.append(packer.flush() + struct.pack("<LL", zlib.crc32(dmesg), len(dmesg)))
+    lines = b"".join(b" " + base64.b64encode(block) + b"\n" for block in blocks if block)
+    return (
+        (
+            f"ProblemType: {kind}\nDate: Mon Nov 23 01:20:00 2026\nDistroRelease: Ubuntu 24.04\n"
+            "Package: linux-image-6.8.0-31-generic-202611230113 (not installed)\n"
+            "Uname: Linux 6.8.0-31-generic x86_64\n"
+        ).encode()
+        + b"VmCoreDmesg: base64\n"
+        + lines
+    )

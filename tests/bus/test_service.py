@@ -93,7 +93,10 @@ async def test_readiness_is_shown(served: Served) -> None:
     assert manager["BootId"] == BOOT_ID
     assert (manager["Crashkernel"], manager["ReservedBytes"]) == ("256M", 256 << 20)
     assert manager["CrashKernelLoaded"] is True
-    assert [bytes(folder) for folder in manager["CrashDirectories"]] == [b"/var/crash"]
+    assert [bytes(folder) for folder in manager["CrashDirectories"]] == [
+        b"/var/crash",
+        b"/var/lib/systemd/pstore",
+    ]
 
 
 async def test_change_of_readiness_is_announced(served: Served) -> None:

@@ -69,6 +69,16 @@ TABLE = [
         Readiness.DEGRADED,
     ),
     (
+        machine(KERNEL, FOLDER, replace(FOLDER, present=False, optional=True)),
+        [],
+        Readiness.READY,
+    ),
+    (
+        machine(KERNEL, replace(FOLDER, problem="is a link", optional=True)),
+        ["crash-folder-unreadable"],
+        Readiness.DEGRADED,
+    ),
+    (
         machine(KERNEL, replace(FOLDER, problem="is a link")),
         ["crash-folder-unreadable"],
         Readiness.DEGRADED,

@@ -206,6 +206,7 @@ def test_wrapped_that_was_cut_off(watched: Watched) -> None:
     watched.look(wrapped())
     cut = replace(INSIDE, complete=False, problem="has no end record")
     watched.look(wrapped(), answers=[good(watched, cut)])
+    assert next_look(watched.state, watched.clock, PATIENCE) == PATIENCE.settle
     (event,) = watched.look(wrapped(), after=PATIENCE.settle)
     assert event.kind is EventKind.CAPTURE_INCOMPLETE
     assert watched.only.id == capture_id(FACTS.identity)

@@ -47,6 +47,10 @@ CAPTURES = st.builds(
     ),
     log_awaited=st.booleans(),
     occurrence=st.integers(0, 1000),
+    removal_at=st.none() | TIMES,
+    removal=TEXTS,
+    member=st.binary(max_size=20),
+    is_test=st.booleans(),
 )
 NEEDED = [field.name for field in fields(Capture) if field.default is MISSING]
 ADDED = [field for field in fields(Capture) if field.default is not MISSING]
@@ -82,7 +86,7 @@ def test_a_value_that_is_missing(name: str) -> None:
 def test_a_value_of_a_wrong_kind(name: str) -> None:
     values: tuple[object, ...] = ([], 1.5, None)
     for value in values:
-        if value is None and name in {"crashed_at", "dump_level"}:
+        if value is None and name in {"crashed_at", "dump_level", "removal_at"}:
             assert getattr(from_record(Capture, {**RECORD, name: value}), name) is None
             continue
         with pytest.raises(RecordError, match=f"{name} is"):

@@ -775,3 +775,36 @@ def test_what_stays_is_listed_in_the_end(
     }
     assert watched.state.settling == {}
     assert watched.state.missing == {}
+
+
+# Several captures in one directory
+
+
+def test_two_in_one_directory_are_two(watched: Watched) -> None:
+    """kdumpst keeps all cores in one folder: a new one makes none of the others gone."""
+    first = replace(capture(directory=CRASH + b"/crash"), member=b"vmcore.202611230113")
+    other = replace(of_another_crash(first, b"another crash"), member=b"vmcore.202611230245")
+    watched.look(first)
+    told = watched.look(first, other)
+    assert [event.kind for event in told] == [EventKind.CAPTURE_COMPLETE]
+    assert {one.member for one in watched.listed} == {first.member, other.member}
+    assert all(one.state is CaptureState.COMPLETE for one in watched.listed)
+
+
+def test_two_in_one_directory_settle_by_themselves(watched: Watched) -> None:
+    first = replace(capture(None, directory=CRASH), member=b"a.crash")
+    other = replace(capture(None, directory=CRASH, dmesg=b"others"), member=b"b.crash")
+    watched.look(first)
+    watched.look(first, other, after=PATIENCE.settle)
+    assert [one.member for one in watched.listed] == [b"a.crash"]
+    watched.look(first, other, after=PATIENCE.settle)
+    assert len(watched.listed) == 2
+
+
+def test_what_lies_below_an_unread_folder_is_not_gone(watched: Watched) -> None:
+    watched.look(capture(directory=CRASH + b"/host/202611230113"))
+    facts = FolderFacts(path=CRASH, present=True, problem="unread")
+    folder = CrashFolder(facts=facts, unread=frozenset({CRASH + b"/host"}))
+    watched.look_at(folder)
+    watched.look_at(folder, after=PATIENCE.mount + 1)
+    assert watched.only.state is CaptureState.COMPLETE

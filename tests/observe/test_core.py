@@ -117,6 +117,27 @@ def test_a_host_without_a_name() -> None:
     assert facts_of(kdump(Crash(host="(none)"))).host == ""
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("writer", [kdump, flattened])
+def test_which_pages_were_left_out(writer: Callable[..., bytes], order: str) -> None:
+    assert facts_of(writer(Crash(), order=order)).dump_level == 31
+
+
+def test_which_pages_a_32_bit_machine_left_out() -> None:
+    assert facts_of(kdump(Crash(machine="i686"), wide=False)).dump_level == 0
+
+
+@pytest.mark.parametrize("level", [-1, 32, 1 << 30])
+def test_no_such_dump_level(level: int) -> None:
+    core = bytearray(kdump(Crash()))
+    core[BLOCK + 8 : BLOCK + 12] = level.to_bytes(4, "little", signed=True)
+    assert facts_of(bytes(core)).dump_level is None
+
+
+def test_an_elf_core_says_no_dump_level() -> None:
+    assert facts_of(elf(Crash())).dump_level is None
+
+
 def test_an_old_kernel_says_no_time() -> None:
     facts = facts_of(kdump(Crash(crash_time=None)))
     assert facts.complete
@@ -380,7 +401,7 @@ def test_a_core_cut_within_its_notes_says_what_it_is() -> None:
         (b"\0", "is no core: it begins with no known magic number"),
         (bytes(1 << 20), "is no core"),
         (b"[    0.000000] Linux version 6.1.0\n", "is no core"),
-        (gzip.compress(flattened(Crash())), "gzip"),
+        (gzip.compress(flattened(Crash())), "is compressed by gzip and not read through yet"),
         (lzma.compress(flattened(Crash())), "xz"),
         (b"makedumpfile\0\0\0\0".ljust(BLOCK, b"\0"), "unknown way"),
         (b"KDUMP   ", "ends at 8 bytes"),

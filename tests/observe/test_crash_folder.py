@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.capture import CaptureState, CoreFacts, Format, Layout, Sighting
-from kdumpd.observe.crash_folder import MOST_STRANGE, read_crash_folder
+from kdumpd.observe.budget import MOST_STRANGE
+from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.folder import OnFolder
 from tests.bus.machine import Machine
 from tests.cores import Crash, elf, flattened, kdump
@@ -191,10 +192,11 @@ def test_a_dump_that_is_compressed_once_more(machine: Machine) -> None:
     "name",
     [
         "_usr_bin_python3.11.1000.crash",
-        "linux-image-6.1.0-56-amd64-202611230113.crash",
+        "linux-image-6.1.0-56-amd64.0.crash",  # of an oops, or of a package that failed to install
+        "linux-image-6.1.0-56-amd64-202611230113.crash",  # but no report inside
+        "vmcore.log",
         "kexec_cmd",
         "kdump_lock",
-        "vmcore",  # of an Ubuntu long gone; not in a folder of its own
         "dump.202611230113",
     ],
 )
@@ -216,8 +218,9 @@ def test_files_beside_the_captures(machine: Machine, name: str) -> None:
         "dump.202611230113~",
         "dump.202611230113\n",
         "dmesg",
-        "kexec-dmesg.log",
         "README.txt",
+        "opalcore",
+        "vmcore-creation.status",
     ],
 )
 def test_a_folder_of_something_else(machine: Machine, name: str) -> None:
@@ -230,6 +233,13 @@ def test_a_capture_in_a_folder_of_a_folder(machine: Machine) -> None:
     core = machine.kdump_tools(STAMP, flattened(Crash()))
     (machine.crash / "saved").mkdir()
     core.parent.rename(machine.crash / "saved" / STAMP)
+    assert only(machine).directory == b"/var/crash/saved/202611230113"
+
+
+def test_a_capture_too_deep(machine: Machine) -> None:
+    core = machine.kdump_tools(STAMP, flattened(Crash()))
+    (machine.crash / "saved/more").mkdir(parents=True)
+    core.parent.rename(machine.crash / "saved/more" / STAMP)
     assert look(machine) == ()
 
 
@@ -490,7 +500,7 @@ def link_elsewhere_folder(path: Path) -> None:
 SEEN = """
 import sys
 from pathlib import Path
-from kdumpd.observe.crash_folder import MOST_STRANGE, read_crash_folder
+from kdumpd.observe.crash_folder import read_crash_folder
 folder = read_crash_folder(Path(sys.argv[1]), b"/var/crash", {}, lambda _: None)
 print(folder.facts.problem)
 print(folder.listed, *sorted(name.decode() for name in folder.unread))

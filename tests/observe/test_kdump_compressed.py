@@ -6,18 +6,21 @@ from contextlib import contextmanager
 
 import pytest
 
+from kdumpd.model.capture import Part
 from kdumpd.observe.kdump_compressed import (
     COMPRESSIONS,
     read_kdump_header,
     read_kdump_vmcoreinfo,
     read_missing_pages,
+    read_part,
 )
 from kdumpd.observe.source import CoreError, FileSource
-from tests.cores import BLOCK, ZERO_PAGE, Crash, Kdump, kdump, page
+from tests.cores import BLOCK, FIRST_PFN, ZERO_PAGE, Crash, Kdump, kdump, page, split
 
 STATUS_AT = 424
 SUB_BLOCKS_AT, BITMAP_BLOCKS_AT = 432, 436
 VMCOREINFO_AT = BLOCK + 32
+START_AT, END_AT, FRAMES_AT = BLOCK + 16, BLOCK + 24, BLOCK + 96
 
 
 @contextmanager
@@ -108,3 +111,46 @@ def test_missing_pages() -> None:
     ):
         with source_of(broken) as source:
             assert reason in read_missing_pages(source, read_kdump_header(source))
+
+
+@pytest.mark.parametrize("end", [0, 1, FIRST_PFN, FIRST_PFN + 1, FIRST_PFN + 3, 21, 22])
+def test_parts_of_a_split_core(end: int) -> None:
+    """Wherever it is split, also within a byte of the bitmap, and into parts without pages."""
+    crash = Crash()
+    frames = Kdump(crash).frames
+    first, last = split(crash, end)
+    for core, part in ((first, (0, end)), (last, (end, frames))):
+        with source_of(core) as source:
+            header = read_kdump_header(source)
+            found = read_part(source, header)
+            assert found == Part(start=part[0], end=part[1], frames=frames)
+            assert read_missing_pages(source, header, found) == ""
+    with source_of(last[:-1]) as source:
+        header = read_kdump_header(source)
+        held = any(end <= FIRST_PFN + number for number in range(len(crash.pages)))
+        assert bool(read_missing_pages(source, header, read_part(source, header))) is held
+
+
+@pytest.mark.parametrize("core", [kdump(Crash()), kdump(Crash(), wide=False)])
+def test_a_whole_core_is_no_part(core: bytes) -> None:
+    with source_of(core) as source:
+        assert read_part(source, read_kdump_header(source)) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "number"),
+    [(START_AT, 19), (START_AT, 1 << 63), (END_AT, 1 << 40), (FRAMES_AT, 1 << 63), (FRAMES_AT, 0)],
+)
+def test_a_part_that_cannot_be(at: int, number: int) -> None:
+    core = changed(split(Crash(), 18)[0], "<Q", at, number)
+    with source_of(core) as source, pytest.raises(CoreError, match="claims"):
+        read_part(source, read_kdump_header(source))
+
+
+def test_a_part_that_was_never_written() -> None:
+    core, layout = split(Crash(), 18)[1], Kdump(Crash())
+    broken = changed(core, "<QI", layout.descriptors_at + 24 * 3, 0, 0)
+    with source_of(broken) as source:
+        header = read_kdump_header(source)
+        part = read_part(source, header)
+        assert read_missing_pages(source, header, part) == "has pages that were never written"

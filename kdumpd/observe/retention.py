@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read what the machine's own jobs remove: of cron, of systemd-tmpfiles, of the writers."""
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+from kdumpd.model.retention import DEBIAN_FOLDER, Retention
+
+APPORT_JOB = "etc/cron.daily/apport"
+KDUMP_TOOLS = "etc/default/kdump-tools"
+SUSE = "etc/sysconfig/kdump"
+TMPFILES = ("etc/tmpfiles.d", "run/tmpfiles.d", "usr/lib/tmpfiles.d")  # a file hides its namesakes
+WITH_AGE = b"dDevqQxC"  # types of tmpfiles.d(5) whose age is looked at
+PATH, AGE = 1, 5  # the fields' places in a line
+MOST_BYTES = 1 << 16
+MOST_FILES = 1_000
+MOST_DAYS = 36_500
+UNITS = {
+    b"": 1.0,
+    b"us": 1e-6,
+    b"ms": 1e-3,
+    b"s": 1.0,
+    b"sec": 1.0,
+    b"m": 60.0,
+    b"min": 60.0,
+    b"h": 3600.0,
+    b"d": 86400.0,
+    b"w": 604800.0,
+}
+FIND = re.compile(
+    rb"^[ \t]*find[ \t]+/var/crash\b[^\n]*?-type[ \t]+([df])\b[^\n]*?-mtime[ \t]+\+(\d{1,5})\b",
+    re.MULTILINE,
+)
+
+
+def read_retention(root: Path) -> Retention:
+    """Return what the jobs of the machine below `root` remove; nothing is raised for what is wrong.
+
+    What cannot be read or understood removes nothing, as far as is known.
+    """
+    days = parse_apport_job(_read(root / APPORT_JOB, executable=True))
+    debian = _read(root / KDUMP_TOOLS)
+    keeps = parse_number(parse_assignment(_read(root / SUSE), b"KDUMP_KEEP_OLD_DUMPS"))
+    return Retention(
+        apport_days=days.get(b"d"),
+        apport_file_days=days.get(b"f"),
+        most_dumps=parse_number(parse_assignment(debian, b"KDUMP_NUM_DUMPS")) or None,
+        dump_folder=parse_assignment(debian, b"KDUMP_COREDIR") or DEBIAN_FOLDER,
+        suse_keeps=None if not keeps else max(0, keeps),
+        ages=tuple(parse_ages(_read(path) for path in _tmpfiles(root))),
+    )
+
+
+def parse_apport_job(script: bytes) -> dict[bytes, int]:
+    """Return how many days apport's daily job leaves files (f) and folders (d) in /var/crash."""
+    return {kind: int(days) for kind, days in FIND.findall(script)}
+
+
+def parse_assignment(script: bytes, name: bytes) -> bytes:
+    """Return the last plain value that a shell script of assignments gives the variable."""
+    value = b""
+    for line in script.split(b"\n"):
+        key, equals, rest = line.strip().removeprefix(b"export ").partition(b"=")
+        if equals and key == name:
+            value = rest.partition(b" #")[0].strip().strip(b"\"'")
+    return value
+
+
+def parse_number(text: bytes) -> int | None:
+    """Return the whole number, None for anything else."""
+    return int(text) if re.fullmatch(rb"-?\d{1,6}", text) else None
+
+
+def parse_ages(files: Iterable[bytes]) -> Iterator[tuple[bytes, timedelta]]:
+    """Yield each path of these files of tmpfiles.d(5) whose contents are removed, and their age."""
+    for text in files:
+        for line in text.split(b"\n"):
+            fields = line.split()
+            if len(fields) <= AGE or fields[0][:1] not in WITH_AGE:
+                continue
+            path, span = fields[PATH].rstrip(b"/"), parse_age(fields[AGE])
+            if span is not None and path.startswith(b"/") and not re.search(rb"[*?\[%]", path):
+                yield path, span
+
+
+def parse_age(text: bytes) -> timedelta | None:
+    """Return the time span of an age field such as 14d or 1d12h, None where it is none."""
+    text = text.rpartition(b":")[2].removeprefix(b"~")
+    pieces = re.findall(rb"(\d{1,9})([a-z]*)", text)
+    if not pieces or b"".join(number + unit for number, unit in pieces) != text:
+        return None
+    if any(unit not in UNITS for _, unit in pieces):
+        return None
+    seconds = sum(int(number) * UNITS[unit] for number, unit in pieces)
+    return timedelta(seconds=seconds) if 0 < seconds < MOST_DAYS * UNITS[b"d"] else None
+
+
+def _tmpfiles(root: Path) -> list[Path]:
+    found: dict[str, Path] = {}
+    for folder in TMPFILES:
+        try:
+            with os.scandir(root / folder) as entries:
+                names = [entry.name for entry in islice(entries, MOST_FILES)]
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith(".conf"):
+                found.setdefault(name, root / folder / name)
+    return [path for _, path in sorted(found.items())]
+
+
+def _read(path: Path, *, executable: bool = False) -> bytes:
+    """Return the beginning of a regular file, nothing where there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return b""
+    try:
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode) or (executable and not mode & 0o111):
+            return b""
+        return os.pread(fd, MOST_BYTES, 0)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdumpd.inspect.spool import opened_spool
+from kdumpd.inspect.unpacking import reassemble, unwrap
+from kdumpd.model.capture import CoreFacts, Format
+from kdumpd.observe.core import read_core
+from tests.cores import (
+    END,
+    Crash,
+    assembled,
+    elf,
+    elf_records,
+    flat,
+    flattened,
+    flattened_elf,
+    kdump,
+    kdump_records,
+    record,
+)
+from tests.wrappers import IN_PYTHON, WRAPPERS
+
+Writer = Callable[[Crash], bytes]
+
+FORMATS: dict[str, Writer] = {
+    "flattened": flattened,
+    "flattened-big-endian": lambda crash: flattened(replace(crash, machine="s390x"), order=">"),
+    "flattened-elf": flattened_elf,
+    "kdump": kdump,
+    "elf": elf,
+}
+CUTS = 16
+wrappers = pytest.mark.parametrize("wrapper", WRAPPERS)
+formats = pytest.mark.parametrize("writer", FORMATS.values(), ids=FORMATS)
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[int]:
+    fd = os.memfd_create("core")
+    try:
+        os.write(fd, content)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def unwrapped(content: bytes, wrapper: str) -> CoreFacts:
+    with opened(content) as fd, opened_spool() as spool:
+        assert read_core(fd).wrapper in (wrapper, "")
+        return unwrap(fd, wrapper, spool)
+
+
+def read(content: bytes) -> CoreFacts:
+    with opened(content) as fd:
+        return read_core(fd)
+
+
+@wrappers
+@formats
+def test_a_whole_core(wrapper: str, writer: Writer) -> None:
+    core = writer(Crash())
+    assert unwrapped(WRAPPERS[wrapper](core), wrapper) == replace(read(core), wrapper=wrapper)
+
+
+@wrappers
+def test_the_daemon_reads_nothing_of_it(wrapper: str) -> None:
+    facts = read(WRAPPERS[wrapper](flattened(Crash())))
+    problem = f"is compressed by {wrapper} and not read through yet"
+    assert facts == CoreFacts(wrapper=wrapper, wrapped=True, problem=problem)
+
+
+@pytest.mark.parametrize("wrapper", IN_PYTHON)
+@formats
+def test_cut_almost_anywhere(wrapper: str, writer: Writer) -> None:
+    content = WRAPPERS[wrapper](writer(Crash()))
+    for size in {len(content) - 1, len(content) - 4, *range(6, len(content), 23)}:
+        facts = unwrapped(content[:size], wrapper)
+        assert not facts.complete, f"complete although cut at {size} of {len(content)}"
+        assert facts.problem
+
+
+@pytest.mark.parametrize("wrapper", set(WRAPPERS) - set(IN_PYTHON))
+def test_cut_somewhere(wrapper: str) -> None:
+    content = WRAPPERS[wrapper](flattened(Crash()))
+    for size in (len(content) - 1, *range(8, len(content), len(content) // CUTS)):
+        facts = unwrapped(content[:size], wrapper)
+        assert not facts.complete, f"complete although cut at {size} of {len(content)}"
+        assert facts.problem
+
+
+@formats
+def test_a_whole_stream_around_a_cut_core(writer: Writer) -> None:
+    core = writer(Crash())
+    for size in {*range(0, len(core), 97), *range(len(core) - 40, len(core))}:
+        facts = unwrapped(gzip.compress(core[:size], 1), "gzip")
+        assert not facts.complete, f"complete although cut at {size} of {len(core)}"
+        assert facts.problem
+
+
+@wrappers
+def test_a_core_cut_by_a_killed_makedumpfile(wrapper: str) -> None:
+    core = flattened(Crash())
+    facts = unwrapped(WRAPPERS[wrapper](core[: -len(END)]), wrapper)
+    assert not facts.complete
+    assert "no end record" in facts.problem
+    assert facts.kernel_release == Crash().release
+
+
+@wrappers
+def test_streams_one_behind_another(wrapper: str) -> None:
+    core, wrap = flattened(Crash()), WRAPPERS[wrapper]
+    facts = unwrapped(wrap(core[:5000]) + wrap(core[5000:9000]) + wrap(core[9000:]), wrapper)
+    assert facts == replace(read(core), wrapper=wrapper)
+
+
+@wrappers
+def test_what_stands_behind_the_stream(wrapper: str) -> None:
+    facts = unwrapped(WRAPPERS[wrapper](flattened(Crash())) + b"no stream at all", wrapper)
+    assert not facts.complete
+
+
+@pytest.mark.parametrize("wrapper", ["gzip", "xz"])
+def test_padding_behind_the_stream(wrapper: str) -> None:
+    assert unwrapped(WRAPPERS[wrapper](flattened(Crash())) + bytes(512), wrapper).complete
+
+
+@wrappers
+def test_a_changed_bit(wrapper: str) -> None:
+    content = bytearray(WRAPPERS[wrapper](flattened(Crash())))
+    content[len(content) // 2] ^= 0x10
+    assert not unwrapped(bytes(content), wrapper).complete
+
+
+@wrappers
+@pytest.mark.parametrize("inside", [b"", b"secret text", bytes(1 << 20)])
+def test_no_core_inside(wrapper: str, inside: bytes) -> None:
+    facts = unwrapped(WRAPPERS[wrapper](inside), wrapper)
+    assert facts.format is Format.UNKNOWN
+    assert facts.problem.startswith("was unpacked, and is ")
+    assert "secret" not in facts.problem
+    assert not facts.wrapped
+
+
+def test_compressed_twice() -> None:
+    facts = unwrapped(gzip.compress(gzip.compress(flattened(Crash()))), "gzip")
+    assert not facts.complete
+    assert facts.wrapper == "gzip"
+
+
+@pytest.mark.parametrize(
+    "behind", [b"\0", END, record(0, b"KDUMP   "), END * 2], ids=["zero", "end", "record", "ends"]
+)
+def test_what_stands_behind_the_end_record(behind: bytes) -> None:
+    facts = unwrapped(gzip.compress(flattened(Crash()) + behind), "gzip")
+    assert not facts.complete
+    assert "end record" in facts.problem
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"\xff" * 8 + (1).to_bytes(8, "big"),
+        bytes(16),
+        bytes(8) + b"\x7f" + bytes(7),
+        bytes(8) + (1 << 26).to_bytes(8, "big"),
+    ],
+)
+def test_a_record_of_no_size(broken: bytes) -> None:
+    records = flat(kdump_records(Crash()), end=b"")
+    facts = unwrapped(gzip.compress(records + broken + bytes(1 << 20) + END), "gzip")
+    assert "no end record" in facts.problem
+
+
+def test_a_record_far_beyond_everything() -> None:
+    far = (1 << 62, b"page")
+    facts = unwrapped(gzip.compress(flat([*kdump_records(Crash()), far])), "gzip")
+    assert facts.kernel_release == Crash().release
+
+
+def test_a_core_of_which_only_the_front_is_kept() -> None:
+    core = elf(Crash())
+    with opened(gzip.compress(core)) as fd, opened_spool(16 << 10) as spool:
+        assert unwrap(fd, "gzip", spool) == replace(read(core), wrapper="gzip")
+        assert not spool.complete
+        assert os.fstat(spool.fd).st_size <= 16 << 10
+
+
+def test_a_core_that_cannot_be_judged_by_its_front() -> None:
+    with opened(gzip.compress(kdump(Crash()))) as fd, opened_spool(8 << 10) as spool:
+        facts = unwrap(fd, "gzip", spool)
+    assert not facts.complete
+    assert "too large to be judged" in facts.problem
+
+
+@pytest.mark.parametrize("records", [kdump_records(Crash()), elf_records(Crash())])
+def test_reassembled_as_makedumpfile_does(records: list[tuple[int, bytes]]) -> None:
+    with opened(flat(records)) as fd, opened_spool() as spool:
+        reassemble(fd, Format.FLATTENED, spool)
+        assert spool.complete
+        assert spool.read(0, spool.size) == assembled(records)
+
+
+def test_a_core_that_is_not_flattened_is_copied() -> None:
+    with opened(elf(Crash())) as fd, opened_spool() as spool:
+        reassemble(fd, Format.ELF, spool)
+        assert spool.read(0, spool.size) == elf(Crash())
+
+
+@given(st.sampled_from(IN_PYTHON), st.data())
+def test_hostile_streams(wrapper: str, data: st.DataObject) -> None:
+    content = bytearray(WRAPPERS[wrapper](flattened(Crash(pages=()))))
+    for at, new in data.draw(st.lists(st.tuples(st.integers(6, 4000), st.binary(max_size=4)))):
+        content[at : at + len(new)] = new
+    facts = unwrapped(bytes(content), wrapper)
+    assert facts.complete != bool(facts.problem)
+
+
+@given(st.binary(max_size=200), st.integers(0, 3))
+def test_hostile_records(content: bytes, where: int) -> None:
+    records = kdump_records(Crash(pages=()))
+    hostile = flat(records[:where], end=b"") + content
+    stream = zlib.compressobj(1, zlib.DEFLATED, 31)
+    facts = unwrapped(stream.compress(hostile) + stream.flush(), "gzip")
+    assert facts.complete != bool(facts.problem)

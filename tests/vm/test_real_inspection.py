@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cores that makedumpfile really wrote, read through: their log, and whole or not when wrapped."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kdumpd.inspect.spool import opened_spool
+from kdumpd.inspect.unpacking import unwrap
+from kdumpd.model.capture import CoreFacts
+from kdumpd.model.inspection import Inspected
+from kdumpd.observe.core import read_core
+from kdumpd.observe.inspector import PROGRAM, inspect
+from tests.services.process import program
+from tests.vm.corpus import Corpus, real_cores
+from tests.vm.image import default_cache
+
+pytestmark = pytest.mark.vm
+
+CUTS = 64
+FORMATS = ("flattened", "flattened_raw", "flattened_elf", "zlib", "lzo", "elf")
+WRAPPED = ("flattened", "zlib", "elf")
+WRAPPERS = {"gzip": "gzip", "bzip2": "bzip2", "xz": "xz-utils", "lz4": "lz4", "zstd": "zstd"}
+# Without what is installed beside the standard library.
+WITHOUT_DRGN = (PROGRAM[0], "-S", *PROGRAM[1:])
+wrappers = pytest.mark.parametrize("wrapper", WRAPPERS)
+
+
+@pytest.fixture
+async def corpus() -> Corpus:
+    return await real_cores(default_cache())
+
+
+async def inspected(path: Path, command: Sequence[str] = PROGRAM) -> Inspected:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return await inspect(fd, program=command)
+    finally:
+        os.close(fd)
+
+
+def read(path: Path) -> CoreFacts:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return read_core(fd)
+    finally:
+        os.close(fd)
+
+
+async def wrapped(wrapper: str, core: Path, folder: Path) -> Path:
+    """Return a compressed copy of a core, as a pipe through the compressor leaves it."""
+    path = folder / f"{core.name}.{wrapper}"
+    compressor = program(wrapper, WRAPPERS[wrapper])
+    with core.open("rb") as source, path.open("wb") as target:
+        process = await asyncio.create_subprocess_exec(
+            compressor, "-1", "-c", stdin=source, stdout=target
+        )
+        assert await process.wait() == 0
+    return path
+
+
+def cut_facts(path: Path, wrapper: str, size: int) -> CoreFacts:
+    with path.open("r+b") as file, opened_spool() as spool:
+        file.truncate(size)
+        return unwrap(file.fileno(), wrapper, spool)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_the_log_is_what_makedumpfile_prints(corpus: Corpus, name: str) -> None:
+    answer = await inspected(getattr(corpus, name))
+    assert answer.log_source == "drgn"
+    assert answer.log_problem == ""
+    assert answer.log == corpus.dmesg.read_bytes()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_the_log_where_there_is_no_drgn(corpus: Corpus, name: str) -> None:
+    answer = await inspected(getattr(corpus, name), WITHOUT_DRGN)
+    assert answer.log_source == "makedumpfile"
+    assert answer.log == corpus.dmesg.read_bytes()
+
+
+@wrappers
+@pytest.mark.parametrize("name", WRAPPED)
+async def test_a_wrapped_core(corpus: Corpus, name: str, wrapper: str, tmp_path: Path) -> None:
+    core = getattr(corpus, name)
+    answer = await inspected(await wrapped(wrapper, core, tmp_path))
+    assert answer.facts == replace(read(core), wrapper=wrapper)
+    assert answer.facts.complete
+    assert answer.log == corpus.dmesg.read_bytes()
+
+
+@wrappers
+async def test_no_beginning_of_a_wrapper_is_complete(
+    corpus: Corpus, wrapper: str, tmp_path: Path
+) -> None:
+    path = await wrapped(wrapper, corpus.flattened, tmp_path)
+    size = path.stat().st_size
+    cuts = {size - 1, size - 4, size - 8, *(secrets.randbelow(size) for _ in range(CUTS))}
+    for cut in sorted(cuts, reverse=True):
+        facts = await asyncio.to_thread(cut_facts, path, wrapper, cut)
+        assert not facts.complete, f"complete although cut at {cut} of {size}"
+        assert facts.problem
+
+
+@wrappers
+@pytest.mark.parametrize("name", WRAPPED)
+async def test_a_whole_wrapper_around_a_cut_core(
+    corpus: Corpus, name: str, wrapper: str, tmp_path: Path
+) -> None:
+    content = getattr(corpus, name).read_bytes()
+    for cut in (len(content) - 1, len(content) - 16, secrets.randbelow(len(content)), 5000):
+        (tmp_path / "cut").write_bytes(content[:cut])
+        facts = (await inspected(await wrapped(wrapper, tmp_path / "cut", tmp_path))).facts
+        assert facts is not None
+        assert not facts.complete, f"complete although cut at {cut} of {len(content)}"
+        assert facts.wrapper == wrapper
