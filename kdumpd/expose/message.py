@@ -90,6 +90,8 @@ def _incomplete(facts: Mapping[str, str]) -> tuple[str, int]:
         case CaptureState.UNREADABLE:
             place = facts.get("core") or facts["directory"]
             what = f"the dump {_name(place)} cannot be judged: it {facts.get('problem', '')}"
+        case _ if "core" not in facts:
+            what = f"the capture in {_name(facts['directory'])} {facts.get('problem', 'is empty')}"
         case _:
             what = f"the dump {_name(facts['core'])} is incomplete: it {facts.get('problem', '')}"
     return f"{_crash(facts)}: {what}", CRITICAL

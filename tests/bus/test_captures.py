@@ -12,7 +12,7 @@ import pytest
 
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
-from tests.cores import Crash, elf, flattened, kdump
+from tests.cores import Crash, elf, flattened, kdump, split
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
 from tests.services.journal import Journal
 from tests.services.namespace import needs_root
@@ -362,3 +362,49 @@ async def test_stranger_in_the_place_of_a_removed_capture_is_another(
         assert captures.pop(real)["State"] == "gone"
         (strange,) = captures.values()
         assert (strange["Trusted"], strange["KernelRelease"]) == (False, "")
+
+
+async def test_every_layout(machine: Machine, setup: Setup) -> None:
+    """A tree of each: as many captures as crashes, each in its place and in its state."""
+    machine.kdump_tools("202611230113", flattened(Crash(crash_time=1)), b"of Debian\n")
+    machine.apport("202611230113", b"of Debian\n")
+    machine.apport("202611220000", b"of Ubuntu\n")
+    machine.kdump_test("kdump-test-1795396414-123456789", kdump(Crash(crash_time=2)), b"of RHEL\n")
+    machine.split("2026-11-23-02:00:00", split(Crash(crash_time=3), 18))
+    machine.suse("2026-11-23-01-13", flattened(Crash(crash_time=4))[:-50], status=None)
+    for number, stamp in enumerate(("202611230300", "202611230400"), 5):
+        folder = machine.steamos(stamp, kdump(Crash(crash_time=number)))
+        (folder / "vmcore.compressed").rename(folder.with_name(f"vmcore.{stamp}"))
+        shutil.rmtree(folder)
+    machine.pstore("1795396414/001", b"of pstore\n", "dmesg-efi-179539641401001")
+    failed = machine.crash / "127.0.0.1-2026-11-23-04:00:00"
+    failed.mkdir()
+    (failed / "kexec-dmesg.log").write_bytes(b"mount failed\n")
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        await until_settled(client)
+        captures = list((await client.captures()).values())
+        assert sorted((one["Layout"], one["State"]) for one in captures) == [
+            ("apport", "dmesg-only"),
+            ("kdump-tools", "complete"),
+            ("kdump-utils", "complete"),
+            ("kdump-utils", "complete"),
+            ("kdump-utils", "incomplete"),
+            ("pstore", "dmesg-only"),
+            ("steamos", "complete"),
+            ("steamos", "complete"),
+            ("suse", "incomplete"),
+        ]
+        assert all(one["Problem"] for one in captures if one["State"] == "incomplete")
+        (machine.crash / "crash/vmcore.202611230300").unlink()
+        await client.call("org.kdumpd1.Manager", "Rescan")
+        await until_gone(client, 1)
+
+
+async def until_gone(client: DbusNextClient, number: int) -> None:
+    """Return once so many captures are gone."""
+    async with asyncio.timeout(20):
+        while True:
+            captures = (await client.captures()).values()
+            if sum(one["State"] == "gone" for one in captures) == number:
+                return
+            await asyncio.sleep(0.1)

@@ -46,6 +46,12 @@ CHANGED = (
         ),
         (
             EventKind.CAPTURE_INCOMPLETE,
+            {"directory": "/c", "state": "incomplete", "problem": "holds nothing of the crash"},
+            2,
+            "A kernel crashed: the capture in /c holds nothing of the crash",
+        ),
+        (
+            EventKind.CAPTURE_INCOMPLETE,
             {"directory": "/c", "state": "dmesg-only", "kernel": "6.1"},
             2,
             "Kernel 6.1 crashed: only the kernel log was saved, in /c",

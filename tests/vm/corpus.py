@@ -27,8 +27,12 @@ makedumpfile $quietly -F -E -d 31 /proc/vmcore > flattened_elf
 makedumpfile $quietly -c -d 31 /proc/vmcore zlib
 makedumpfile $quietly -l -d 31 /proc/vmcore lzo
 makedumpfile $quietly -E -d 31 /proc/vmcore elf
+mkdir split
+cd split
+makedumpfile $quietly -c -d 31 --split --splitblock-size 1024 /proc/vmcore vmcore.1 vmcore.2
 """
 )
+# Without a block's size, in KiB, all memory below the default, 1 GiB, goes into the first file.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +40,14 @@ class Corpus:
     """The captures of one crash, without the pages that nobody asks for (-d 31)."""
 
     dmesg: Path  # as --dump-dmesg took it from /proc/vmcore
-    flattened: Path  # kdump-compressed inside, zlib: Debian's default
+    # kdump-compressed inside, zlib: Debian's default, and what kdump-utils calls vmcore.flat
+    flattened: Path
     flattened_raw: Path  # the same without compression
     flattened_elf: Path  # ELF inside
     zlib: Path  # kdump-compressed
     lzo: Path  # kdump-compressed, the default of kdump-utils
     elf: Path
+    split: Path  # a folder with vmcore.1 and vmcore.2, each half of one kdump-compressed, zlib
     console: Path  # what both kernels said on the serial line
 
 
@@ -54,7 +60,7 @@ async def real_cores(cache: Path) -> Corpus:
             host = Path(work)
             outcome = await run_guest(image, SCENARIO, host, seconds=300)
             if outcome.capture_status != 0:
-                raise GuestError(f"no cores were captured:\n{outcome.console}")
+                raise GuestError(f"no cores were captured:\n{outcome.tail}")
             (host / "guest/console").rename(host / "cores/console")
             settle(host / "cores", folder)
     return Corpus(**{field.name: folder / field.name for field in fields(Corpus)})

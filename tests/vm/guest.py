@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.vm import capture
-from tests.vm.image import GuestImage, tool
+from tests.vm.image import GuestImage
+from tests.vm.packages import tool
 
-MACHINE = ("-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "768", "-smp", "1")
+MACHINE = ("-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "768")
 CMDLINE = "console=ttyS0 panic=-1 crashkernel=192M"
 # panic=-1 also in the capture kernel: whatever goes wrong there ends in a reboot, thus in the end
 # of QEMU (-no-reboot), and not in a time-out.
@@ -22,6 +23,7 @@ ARM = (
     "kexec -p /image/vmlinuz --initrd=/image/initramfs.gz"
     f' --append="{CAPTURE_CMDLINE}" || reboot -f\n'
 )
+PAUSE = 2.0  # seconds
 
 
 class GuestError(Exception):
@@ -36,7 +38,11 @@ class Scenario:
     capture: str = capture.debian()
     cmdline: str = ""  # after our own: a second crashkernel= wins
     armed: bool = True  # kexec -p before the panic; if that fails, the guest ends without one
-    monitor: str = ""  # a command for QEMU's monitor once `panic` has run: "nmi", "mce ..."
+    # Commands for QEMU's monitor, "nmi" or "mce ...", each PAUSE after what was before it: `panic`
+    # has run, or has made /host/guest/alive by itself, or the command before.
+    monitor: tuple[str, ...] = ()
+    cpus: int = 1
+    initramfs: bool = True  # without it nothing of the above happens: there is no root to mount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,11 @@ class Outcome:
         found = re.search(r"Kernel panic - not syncing: ([^\r\n]*)", self.console)
         return found and found[1]
 
+    @property
+    def tail(self) -> str:
+        """The console's last lines."""
+        return "\n".join(self.console.splitlines()[-40:])
+
 
 async def run_guest(
     image: GuestImage, scenario: Scenario, host: Path, *, seconds: float = 180
@@ -74,25 +85,27 @@ async def run_guest(
             said = await _attend(process, scenario, guest / "alive")
             status = await process.wait()
     except TimeoutError as error:
-        raise GuestError(f"no end within {seconds} s\n{_tail(guest)}") from error
+        raise GuestError(f"no end within {seconds} s\n{_outcome(guest).tail}") from error
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if status != 0:
-        raise GuestError(f"QEMU ended with {status}: {said}\n{_tail(guest)}")
+        raise GuestError(f"QEMU ended with {status}: {said}\n{_outcome(guest).tail}")
     return _outcome(guest)
 
 
 async def _attend(process: Process, scenario: Scenario, alive: Path) -> str:
-    """Say the monitor's line when its time has come, and listen to QEMU until it ends."""
+    """Say the monitor's lines when their time has come, and listen to QEMU until it ends."""
     assert process.stdin is not None
     assert process.stdout is not None
     if scenario.monitor:
         # Polled: the one who makes it is a process of another kernel, which has no Event of ours.
         while process.returncode is None and not alive.exists():  # noqa: ASYNC110, ASYNC240
             await asyncio.sleep(0.1)
-        process.stdin.write(f"{scenario.monitor}\n".encode())
+        for command in scenario.monitor:
+            await asyncio.sleep(PAUSE)
+            process.stdin.write(f"{command}\n".encode())
     said = await process.stdout.read()
     return said.decode(errors="replace")
 
@@ -109,11 +122,12 @@ def _prepare(scenario: Scenario, host: Path) -> Path:
 
 def _command(image: GuestImage, scenario: Scenario, host: Path) -> list[str]:
     share = "local,security_model=none,mount_tag="
+    initramfs = ("-initrd", str(image.initramfs)) if scenario.initramfs else ()
     # setpriv becomes QEMU, which then dies with us, however we die.
     return [
         *(str(tool("setpriv")), "--pdeathsig", "KILL", str(tool("qemu-system-x86_64"))),
         *("-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", *MACHINE),
-        *("-kernel", str(image.kernel), "-initrd", str(image.initramfs)),
+        *("-smp", str(scenario.cpus), "-kernel", str(image.kernel), *initramfs),
         *("-append", f"{CMDLINE} {scenario.cmdline}"),
         *("-serial", f"file:{host / 'guest/console'}", "-monitor", "stdio"),
         *("-virtfs", f"{share}host,path={host}"),
@@ -132,7 +146,3 @@ def _outcome(guest: Path) -> Outcome:
 def _console(guest: Path) -> str:
     path = guest / "console"  # made by QEMU, which may not have come so far
     return path.read_bytes().decode(errors="replace") if path.exists() else ""
-
-
-def _tail(guest: Path) -> str:
-    return "\n".join(_console(guest).splitlines()[-40:])

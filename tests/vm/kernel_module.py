@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The module that kills the guest, built from crasher/ for the kernel that the image has."""
+
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.vm.image import settle
+from tests.vm.packages import choose_packages, find, run, unpack
+
+SOURCE = Path(__file__).with_name("crasher")
+# Of the libraries only libelf is fetched, which kbuild's own programs link to.
+FETCHED = ("linux-headers-", "linux-kbuild-", "libelf1")
+
+
+def build_crasher(cache: Path) -> Path:
+    """Return crasher.ko from `cache`, where it is built first if need be.
+
+    Its folder's name changes with its content.
+    """
+    packages = choose_packages("linux-headers-amd64", named=FETCHED)
+    key = sha256(repr(packages).encode())
+    for part in (Path(__file__), *sorted(SOURCE.iterdir())):
+        key.update(sha256(part.read_bytes()).digest())
+    folder = cache / f"crasher-{key.hexdigest()[:16]}"
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=cache, prefix="building-") as work:
+            settle(_build(Path(work), packages), folder)
+    return folder / "crasher.ko"
+
+
+def _build(work: Path, packages: list[tuple[str, str]]) -> Path:
+    unpacked, source, made = unpack(packages, work), work / "crasher", work / "made"
+    shutil.copytree(SOURCE, source)
+    # The makefile of these headers includes that of the common ones by a name in /usr/src, where
+    # nothing is installed: the common one is named outright. It wants to be run in the other.
+    headers = find(unpacked / "usr/src", "Module.symvers").parent
+    common = find(unpacked / "usr/src", "linux-headers-*-common") / "Makefile"
+    libraries = ":".join(map(str, unpacked.glob("usr/lib/*-linux-gnu")))
+    run(
+        *("make", "-C", str(headers), "-f", str(common), f"M={source}", "modules"),
+        LD_LIBRARY_PATH=libraries,
+    )
+    made.mkdir()
+    shutil.copyfile(source / "crasher.ko", made / "crasher.ko")
+    return made
