@@ -9,6 +9,7 @@ Parts = tuple[bytes, ...]  # one input, for parsers that take several pieces
 
 MOST_CHANGES = 4  # of one input
 LARGEST = 1 << 18  # bytes: an input that grows is cut there
+RARELY = 0.01  # a block is repeated until the input is as large as it may be
 NEAR = 4  # bytes around one that is not zero are looked at as well
 WIDTHS = (1, 2, 4, 8)
 EXTREMES = (0, 1, -1, 1 << 15, 1 << 16, 1 << 31, (1 << 31) - 1, 1 << 32, 1 << 62, 1 << 63)
@@ -147,7 +148,8 @@ def _copy(chooser: Chooser, content: bytearray, other: bytes) -> None:
 def _repeat(chooser: Chooser, content: bytearray, _: bytes) -> None:
     at = chooser.place(content)
     block = content[at : at + chooser.random.randint(1, 128)]
-    content[at:at] = block * chooser.random.choice((1, 2, 16, 100))
+    most = LARGEST // (len(block) + 1) if chooser.random.random() < RARELY else 100
+    content[at:at] = block * chooser.random.choice((1, 2, 16, most))
 
 
 CHANGES: tuple[Change, ...] = (
