@@ -10,11 +10,13 @@ CRASH ?= /var/crash
 export CRASH
 OLDEST_DBUS_FAST := 1.84.2
 
-.PHONY: help run test test-oldest test-vm lint clean
+.PHONY: help run test test-hostile test-mutations test-oldest test-vm lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
 	@echo 'make test         all tests that need no other machine'
+	@echo 'make test-hostile  what strangers may do to a crash folder, at length'
+	@echo 'make test-mutations  100,000 broken inputs through each parser'
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
 	@echo 'make test-vm      a real kernel panic in a small virtual machine'
 	@echo 'make lint         ruff and mypy'
@@ -24,7 +26,13 @@ run: $(VENV)/run.stamp
 	@BIN='$(BIN)' RUN='$(RUN)' exec setup/run
 
 test: $(VENV)/test.stamp
-	$(BIN)/pytest -m 'not vm' $(PYTEST)
+	$(BIN)/pytest -m 'not vm and not long' $(PYTEST)
+
+test-hostile: $(VENV)/test.stamp
+	$(BIN)/pytest tests/hostile $(PYTEST)
+
+test-mutations: $(VENV)/test.stamp
+	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)
 
 test-oldest: build/oldest/test.stamp
 	build/oldest/bin/pytest tests/bus tests/client tests/test_bus.py $(PYTEST)

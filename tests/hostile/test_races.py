@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Folders and files that are something else from one moment to the next."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.bus.daemon import Setup
+from tests.bus.machine import Machine
+from tests.cores import Crash, flattened, kdump
+from tests.hostile.canary import Bait, Canaries
+from tests.hostile.harassment import (
+    NOBODY,
+    change_rights,
+    come_and_go,
+    exchange,
+    harassed,
+    shrink,
+)
+from tests.hostile.vigil import be_honest, vigil
+from tests.services.namespace import ROOT
+
+pytestmark = pytest.mark.bus
+
+DURATIONS = (3.0, pytest.param(60.0, marks=pytest.mark.long))  # seconds
+
+
+def stage(machine: Machine, bait: Bait) -> tuple[list[Path], list[Path]]:
+    """Return what is to be swapped with what: an entry, a file in it, and a folder deeper."""
+    crash = machine.crash
+    crash.chmod(0o3777)
+    folder = machine.kdump_utils("2026-11-23-01:00:00", kdump(Crash(release="swapped"))).parent
+    link = crash / "link"
+    link.symlink_to(bait.folder)
+    within = machine.kdump_utils("2026-11-23-02:00:00", kdump(Crash(release="swapped too")))
+    to_file = within.with_name("other")
+    to_file.symlink_to(bait.file)
+    log = within.with_name("vmcore-dmesg.txt")
+    to_log = within.with_name("other-dmesg")
+    to_log.symlink_to(bait.folder / "vmcore-dmesg.txt")
+    deep = crash / "deep/001"
+    deep.mkdir(parents=True)
+    (deep / "dmesg.txt").write_text("[    0.0] died\n")
+    to_deep = crash / "deep/other"
+    to_deep.symlink_to(bait.folder)
+    if ROOT:
+        for path in (folder, *folder.iterdir(), deep.parent, deep):
+            os.chown(path, NOBODY, NOBODY)
+    return [folder, within, log, deep], [link, to_file, to_log, to_deep]
+
+
+@pytest.mark.parametrize("seconds", DURATIONS)
+async def test_swap_for_a_link_leads_nowhere(
+    seconds: float, machine: Machine, setup: Setup, bait: Bait, guard: Canaries
+) -> None:
+    honest = be_honest(machine)
+    attacks = [(exchange, *pair) for pair in zip(*stage(machine, bait), strict=True)]
+    async with vigil(setup, honest) as one, harassed(*attacks):
+        until = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < until:
+            await one.rescan()
+    assert not guard.opened()
+
+
+async def test_crash_folder_itself_is_swapped(
+    machine: Machine, setup: Setup, bait: Bait, guard: Canaries
+) -> None:
+    honest = be_honest(machine)
+    link = machine.crash.with_name("link")
+    link.symlink_to(bait.folder)
+    async with vigil(setup, honest) as one:
+        async with harassed((exchange, machine.crash, link)):
+            await one.rescan(10)
+        if machine.crash.is_symlink():
+            exchange(str(machine.crash), str(link))
+    assert not guard.opened()
+
+
+@pytest.mark.parametrize("seconds", DURATIONS)
+async def test_rights_and_sizes_that_do_not_rest(
+    seconds: float, machine: Machine, setup: Setup
+) -> None:
+    honest = be_honest(machine)
+    changing = machine.kdump_utils("2026-11-23-01:00:00", kdump(Crash(release="changing")))
+    core = machine.kdump_tools("202611230113", flattened(Crash(release="shrinking")))
+    log = core.with_name("dmesg.202611230113")
+    attacks = (
+        (change_rights, changing.parent),
+        (change_rights, changing),
+        (shrink, core),
+        (shrink, log),
+        (come_and_go, machine.crash / "202611230200"),
+    )
+    async with vigil(setup, honest) as one:
+        async with harassed(*attacks):
+            until = asyncio.get_running_loop().time() + seconds
+            while asyncio.get_running_loop().time() < until:
+                await one.rescan()
+            await one.until_honest_are_listed(honest)
+        await one.rescan()
