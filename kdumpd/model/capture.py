@@ -7,7 +7,7 @@ from enum import StrEnum, auto
 from hashlib import sha256
 from stat import S_ISREG
 
-from kdumpd.model.crash import Crash
+from kdumpd.model.crash import Crash, CrashClass
 
 ID_DIGITS = 16
 NOTHING_KNOWN = Crash()
@@ -176,6 +176,11 @@ class Capture:
     def is_exposed(self) -> bool:
         """Whether everybody may read what its owner alone should."""
         return self.world_readable and self.trusted and self.state is not CaptureState.GONE
+
+    @property
+    def was_intended(self) -> bool:
+        """Whether somebody crashed the kernel on purpose: as a test, or by hand."""
+        return self.is_test or self.crash.class_ is CrashClass.SYSRQ
 
     @property
     def was_armed(self) -> bool:
