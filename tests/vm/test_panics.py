@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import CoreFacts, Format
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.observe.core import read_core
 from tests.vm.deaths import DEATHS
 from tests.vm.image import default_cache
