@@ -8,6 +8,7 @@ from kdumpd.inspect.pieces import Stream, read_pieces
 from kdumpd.inspect.spool import Spool
 from kdumpd.inspect.wrapper import unpacked
 from kdumpd.model.core import CoreFacts, Format
+from kdumpd.model.split_core import joined
 from kdumpd.observe import flattened
 from kdumpd.observe.core import HEAD, judge, no_end_record, parse_magic
 from kdumpd.observe.flattened import END, LARGEST_RECORD, RECORD
@@ -32,10 +33,14 @@ def unwrap(fd: int, wrapper: str, spool: Spool) -> CoreFacts:
         broken = str(error)
     if inside.format is not Format.UNKNOWN:
         inside = judge(spool, inside)
+        if inside.part is not None and inside.complete:
+            inside = joined([(b"", inside)])
     elif not broken:
         broken = f"was unpacked, and {inside.problem}"
     problem = broken or inside.problem
-    return replace(inside, complete=not problem, problem=problem, wrapper=wrapper, wrapped=False)
+    return replace(
+        inside, complete=not problem, problem=problem, part=None, wrapper=wrapper, wrapped=False
+    )
 
 
 def reassemble(fd: int, format_: Format, spool: Spool) -> None:

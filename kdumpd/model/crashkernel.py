@@ -4,7 +4,9 @@
 import re
 
 PARAMETER = re.compile(rb"crashkernel=([^ \n\0]*)")
-SIZE = re.compile(rb"(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)([kmgtpeKMGTPE]?)(@.*|,high)?")
+SIZE = re.compile(
+    rb"(0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,22}|[1-9][0-9]{0,19})([kmgtpeKMGTPE]?)(@.*|,high)?"
+)
 SUFFIXES = b"kmgtpe"
 KINDS = (b"high", b"low", b"cma")
 

@@ -15,8 +15,8 @@ LONGEST_IDENTITY = 1 << 17  # bytes; VMCOREINFO and the host's name
 MOST_DUMP_LEVEL = 31  # makedumpfile 1.7.2, makedumpfile.h: MAX_DUMP_LEVEL
 LOG_SOURCES = {"drgn", "makedumpfile", ""}
 KEYS = {"facts", "log", "log_source", "log_problem"}
-# The one who asks knows whether anything was read: the answer does not say it.
-FACTS = tuple(field.name for field in fields(CoreFacts) if field.name != "wrapped")
+# The one who asks knows whether anything was read, and what part it is: the answer says neither.
+FACTS = tuple(field.name for field in fields(CoreFacts) if field.name not in {"wrapped", "part"})
 TEXTS = ("compression", "problem", "host", "kernel_release", "architecture", "build_id", "wrapper")
 
 Object = Mapping[str, object]

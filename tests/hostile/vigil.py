@@ -35,8 +35,10 @@ class Vigil:
         """Have the daemon look again; where a look takes longer than a call, until it is done."""
         async with asyncio.timeout(PATIENCE):
             while times:
-                busy = (await self.client.call("org.kdumpd1.Manager", "Rescan")).body
-                times -= not busy
+                # Two looks that wait for a folder take as long as a call.
+                with suppress(TimeoutError):
+                    answer = await self.client.call("org.kdumpd1.Manager", "Rescan")
+                    times -= not answer.body
 
     async def captures(self) -> list[Properties]:
         """Return the properties of every capture."""

@@ -26,6 +26,7 @@ from tests.cores import (
     kdump,
     kdump_records,
     record,
+    split,
 )
 from tests.wrappers import IN_PYTHON, WRAPPERS
 
@@ -231,3 +232,11 @@ def test_hostile_records(content: bytes, where: int) -> None:
     stream = zlib.compressobj(1, zlib.DEFLATED, 31)
     facts = unwrapped(stream.compress(hostile) + stream.flush(), "gzip")
     assert facts.complete != bool(facts.problem)
+
+
+def test_compressed_part_of_a_split_core_is_not_whole() -> None:
+    for part in split(Crash(), 18):
+        facts = unwrapped(WRAPPERS["gzip"](part), "gzip")
+        assert not facts.complete
+        assert facts.problem.startswith("is a part of a split core: page frames")
+        assert facts.part is None

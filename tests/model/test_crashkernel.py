@@ -105,6 +105,8 @@ def test_parameter(cmdline: bytes, parameter: str) -> None:
         ("08M", None),
         ("+256M", None),
         ("2G-64G:256M", None),
+        ("9" * 5000, None),  # Python itself refuses to read that
+        ("0" + "7" * 5000, None),
         ("٣M", None),  # digits, but no ASCII
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.core import CoreFacts, Format
+from kdumpd.model.core import CoreFacts, Format, Part
 from kdumpd.model.inspection import (
     LONGEST_ANSWER,
     LONGEST_LOG,
@@ -61,6 +61,12 @@ def test_what_is_said_is_understood(inspected: Inspected) -> None:
     said = to_answer(inspected)
     assert said.isascii()
     assert parse_inspected(said) == inspected
+
+
+def test_of_a_split_core_is_said_what_all_parts_say() -> None:
+    part = replace(FACTS, part=Part(start=0, end=8, frames=24))
+    answer = to_answer(replace(INSPECTED, facts=part))
+    assert parse_inspected(answer) == INSPECTED
 
 
 @given(st.binary(max_size=64))
