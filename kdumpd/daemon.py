@@ -99,6 +99,7 @@ async def run_parts(
             group.create_task(_until_set(stop))
     except* StopError:
         notifier.stopping()
+        await flow.put_down()
 
 
 async def look_once(root: Path, settings: Settings) -> Verdict:

@@ -5,6 +5,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Protocol
 
 from kdumpd.expose.herald import Herald
@@ -12,6 +13,7 @@ from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger import Ledger, LedgerError
 from kdumpd.model.acknowledgement import acknowledge
 from kdumpd.model.event import Event
+from kdumpd.model.reading import put_down
 from kdumpd.model.state import Observation, Patience, State, next_look
 from kdumpd.model.step import step
 from kdumpd.observe.machine import Machine, clock
@@ -77,6 +79,12 @@ class Flow:
             self._state = acknowledge(self._state, ids)
             await self._record(())
             await self._show()
+
+    async def put_down(self) -> None:
+        """Take note that the core which is being read will not be read to its end."""
+        readings = put_down(self._state.readings)
+        self._state = replace(self._state, readings=MappingProxyType(readings))
+        await self._record(())
 
     async def run(self, sinks: Sequence[Sink]) -> None:
         """Observe, for ever."""

@@ -213,6 +213,11 @@ def _open(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise LedgerError(f"'{path.parent}' cannot be made: {error.strerror}") from error
+    try:
+        # What is known of crashes is for its owner; SQLite's own files take the rights of this one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise LedgerError(f"'{path}' cannot be opened: {error.strerror}") from error
     return _open_database(str(path), path)
 
 

@@ -128,11 +128,12 @@ def _crash(facts: Mapping[str, str]) -> str:
 
 def _cause(facts: Mapping[str, str]) -> str:
     class_ = facts.get("class", CrashClass.UNKNOWN)
-    if class_ == CrashClass.UNKNOWN:
+    what = facts.get("reason", "") if class_ == CrashClass.UNKNOWN else class_
+    if not what:
         return ""
     place = f" in {facts['function']}" if "function" in facts else ""
-    again = f", for the {facts['occurrence']}. time" if "occurrence" in facts else ""
-    return f" ({class_}{place}{again})"
+    again = f", number {facts['occurrence']} of this kind" if "occurrence" in facts else ""
+    return f" ({what}{place}{again})"
 
 
 def _size(facts: Mapping[str, str]) -> str:

@@ -57,6 +57,7 @@ class Sighting:
     member: bytes = b""  # which one, where several captures lie in one directory
     is_test: bool = False  # whether its writer was told that the crash would be a test
     log_id: str = ""  # of the end of its kernel log; two of one crash have the same
+    logged_at: datetime | None = None  # when its kernel log was last written
     made_at: datetime | None = None  # when its folder, or its file in a shared one, last changed
 
     @property
@@ -119,6 +120,8 @@ class Capture:
     is_test: bool = False
     removal_at: datetime | None = None  # when the machine's own jobs will remove it
     removal: str = ""  # which of them; without a time, when the next capture is saved
+    identified: bool = False  # whether a core said which crash it is, so that no other can be it
+    log_id: str = ""  # of the end of its kernel log
     acknowledged: bool = False  # whether somebody has taken note of it
 
     @property
@@ -179,6 +182,7 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
             dump_level=before.dump_level,
         )
     core, dmesg = sighting.core, sighting.dmesg
+    crash = sighting.crash or (before.crash if before else NOTHING_KNOWN)
     return Capture(
         id=sighting.id,
         directory=sighting.directory,
@@ -191,10 +195,10 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         state=sighting.state,
         trusted=sighting.trusted,
         problem=sighting.problem or facts.problem,
-        crashed_at=facts.crashed_at,
+        crashed_at=facts.crashed_at or sighting.logged_at,
         found_at=found_at,
         host=facts.host,
-        kernel_release=facts.kernel_release,
+        kernel_release=facts.kernel_release or crash.kernel_release,
         architecture=facts.architecture,
         build_id=facts.build_id,
         world_readable=any(
@@ -203,13 +207,15 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         ),
         filesystem=sighting.filesystem,
         dump_level=facts.dump_level,
-        crash=sighting.crash or (before.crash if before else NOTHING_KNOWN),
+        crash=crash,
         log_awaited=sighting.log_awaited,
         occurrence=before.occurrence if before else 0,
         member=sighting.member,
         is_test=sighting.is_test,
         removal_at=before.removal_at if before else None,
         removal=before.removal if before else "",
+        identified=bool(facts.identity) or (before is not None and before.identified),
+        log_id=sighting.log_id or (before.log_id if before else ""),
         acknowledged=before is not None and before.acknowledged,
     )
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What crashed: facts out of the kernel log of a crash."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,12 +21,16 @@ from kdumpd.model.log.trace import (
     plain_name,
     program_counter,
 )
+from kdumpd.model.text import printable
 
 __all__ = ["Crash", "CrashClass", "parse_kernel_log"]
 
 MOST_LINES = 2000  # of one incident
 SYSRQ_FUNCTION = b"sysrq_handle_crash"
+SYSRQ_REASON = "sysrq: Trigger a crash"  # drivers/tty/sysrq.c; "SysRq : " until 5.0
 CUT_HERE = b"------------[ cut here ]------------"
+BANNER = re.compile(rb"Linux version (\S{1,64}) \(")  # init/version.c, linux_banner
+BANNER_WITHIN = 10  # lines from the beginning of the log
 # No function is to blame for these.
 NOWHERE = frozenset(
     {
@@ -54,6 +59,7 @@ class Crash:
     tainted: str = ""  # in words, with the letters: "out-of-tree module (G O)"
     armed: bool | None = None  # was a capture kernel loaded; None where the log does not say
     hardware_error: bool = False
+    kernel_release: str = ""  # as uname -r says it
     signature: str = ""  # 16 hex digits, the same for the same crash; empty: nothing to group by
 
 
@@ -62,13 +68,13 @@ def parse_kernel_log(log: bytes) -> Crash:
     lines = parse_lines(log)
     incident = find_incident(lines)
     if incident is None:
-        return Crash()
+        return Crash(kernel_release=_kernel_release(lines, ()))
     trace = _trace(lines, incident)
     by_hand = any(frame.function == SYSRQ_FUNCTION for frame in trace)
     class_ = CrashClass.SYSRQ if by_hand else incident.class_
     frames = [] if class_ in NOWHERE else _frames(class_, incident.cause, trace)
     where = frames[0] if frames else Frame(b"")
-    reason = plain_sentence(_reason(lines, incident.cause))
+    reason = SYSRQ_REASON if by_hand else plain_sentence(_reason(lines, incident.cause))
     stop = incident.start + MOST_LINES
     tasks = list(find_task_lines(lines, incident.start, stop))
     command, pid = _task(incident.cause, tasks)
@@ -82,6 +88,7 @@ def parse_kernel_log(log: bytes) -> Crash:
         tainted=tasks[0].tainted if tasks else "",
         armed=next((task.armed for task in tasks if task.armed is not None), None),
         hardware_error=incident.hardware_error,
+        kernel_release=_kernel_release(lines, tasks),
         signature=signature(class_, [frame.function for frame in frames], reason),
     )
 
@@ -132,3 +139,12 @@ def _task(cause: Headline, tasks: Sequence[TaskLine]) -> tuple[str, int | None]:
     cpu = int(cause.details.get("cpu", b"-1"))
     task = next((task for task in tasks if task.cpu == cpu), tasks[0] if tasks else None)
     return (task.command, task.pid) if task else ("", None)
+
+
+def _kernel_release(lines: Sequence[Line], tasks: Sequence[TaskLine]) -> str:
+    """Return which kernel it was: its first line says it, and who was running when it died."""
+    told = (match for line in lines[:BANNER_WITHIN] if (match := BANNER.match(line.text)))
+    first = next(told, None)
+    if first is not None:
+        return printable(first[1])
+    return next((task.kernel_release for task in tasks if task.kernel_release), "")

@@ -16,6 +16,7 @@ class CrashClass(StrEnum):
     INVALID_OPCODE = "invalid-opcode"
     DOUBLE_FAULT = "double-fault"
     STACK_OVERFLOW = "stack-overflow"
+    STACK_CORRUPTION = "stack-corruption"  # something wrote beyond its own part of the stack
     SOFT_LOCKUP = "soft-lockup"
     HARD_LOCKUP = "hard-lockup"
     HUNG_TASK = "hung-task"

@@ -26,6 +26,10 @@ class InspectionError(Exception):
     """There is no answer about a core, or none to believe; the text says why."""
 
 
+class NotBegunError(InspectionError):
+    """Nobody could be started to read the core: that says nothing about it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected:
     """What a whole reading of a core said."""

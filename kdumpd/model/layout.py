@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kdumpd.model.capture import Layout
 
 STAMP = rb"\d{12}"  # kdump-tools 1.8 and kdumpst: date +%Y%m%d%H%M
-WRAPPER = rb"(\.(gz|bz2|xz|lz4))?"  # kdump-tools' KDUMP_COMPRESSION
+WRAPPER = rb"(\.(gz|bz2|xz|lz4|zst))?"  # kdump-tools' KDUMP_COMPRESSION
 PSTORE_ARCHIVE = b"/var/lib/systemd/pstore"  # made by systemd-tmpfiles
 README = b"README.txt"
 CAPTURE_KERNEL_LOG = b"kexec-dmesg.log"

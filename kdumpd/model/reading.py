@@ -15,6 +15,7 @@ from kdumpd.model.core import CoreFacts, FileStamp
 from kdumpd.model.crash import Crash
 
 MOST_ATTEMPTS = 2
+PAUSE = 30.0  # seconds until what could not be begun is tried again
 KEY_DIGITS = 32
 
 
@@ -25,6 +26,7 @@ class Reading:
     attempts: int = 0
     under_way: bool = False
     done: bool = False
+    not_before: float = 0.0  # on the clock of the looks: when to try again
     facts: CoreFacts | None = None  # of what lies inside a compressed file
     crash: Crash | None = None  # what the kernel log in the core says
     problem: str = ""  # why the core could not be read, or gave no kernel log
@@ -46,10 +48,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """How a reading ended; `done` is False when the reader died, or took too long."""
+    """How a reading ended; `done` is False when the reader died, or took too long.
+
+    One that never `began` says nothing about the core.
+    """
 
     key: str
     done: bool
+    began: bool = True
     facts: CoreFacts | None = None
     crash: Crash | None = None
     problem: str = ""
@@ -99,14 +105,14 @@ def read_through(sighting: Sighting, readings: Readings) -> Sighting:
     )
 
 
-def with_answers(readings: Readings, answers: Iterable[Answer]) -> dict[str, Reading]:
+def with_answers(readings: Readings, answers: Iterable[Answer], clock: float) -> dict[str, Reading]:
     """Return the readings after these answers."""
     after = dict(readings)
     for answer in answers:
         known = after.get(answer.key)
         if known is not None:
             after[answer.key] = replace(
-                known,
+                known if answer.began else _not_counted(known, clock + PAUSE),
                 under_way=False,
                 done=answer.done,
                 facts=answer.facts,
@@ -116,13 +122,21 @@ def with_answers(readings: Readings, answers: Iterable[Answer]) -> dict[str, Rea
     return after
 
 
+def put_down(readings: Readings) -> dict[str, Reading]:
+    """Return the readings when whoever reads is told to stop: that is no fault of the core's."""
+    return {
+        key: _not_counted(reading, 0.0) if reading.under_way else reading
+        for key, reading in readings.items()
+    }
+
+
 def sighted(readings: Readings, sightings: Iterable[Sighting]) -> dict[str, Reading]:
     """Return the readings of what is still there."""
     keys = {reading_key(sighting) for sighting in sightings if needs_reading(sighting)}
     return {key: reading for key, reading in readings.items() if key in keys or reading.under_way}
 
 
-def next_job(readings: dict[str, Reading], wanted: Iterable[Sighting]) -> Job | None:
+def next_job(readings: dict[str, Reading], wanted: Iterable[Sighting], clock: float) -> Job | None:
     """Choose the core to read next, and count the attempt; None when one is under way.
 
     What was not tried yet comes first, of that the newest: it is the crash people ask about.
@@ -130,13 +144,22 @@ def next_job(readings: dict[str, Reading], wanted: Iterable[Sighting]) -> Job | 
     if any(reading.under_way for reading in readings.values()):
         return None
     jobs = [_job(sighting) for sighting in wanted]
-    untold = [job for job in jobs if not readings.get(job.key, Reading()).ended]
-    if not untold:
+    due = [job for job in jobs if _is_due(readings.get(job.key, Reading()), clock)]
+    if not due:
         return None
-    job = min(untold, key=lambda one: _order(one, readings.get(one.key, Reading())))
+    job = min(due, key=lambda one: _order(one, readings.get(one.key, Reading())))
     known = readings.get(job.key, Reading())
     readings[job.key] = replace(known, attempts=known.attempts + 1, under_way=True)
     return job
+
+
+def _is_due(reading: Reading, clock: float) -> bool:
+    return not reading.ended and reading.not_before <= clock
+
+
+def _not_counted(reading: Reading, not_before: float) -> Reading:
+    attempts = reading.attempts - 1
+    return replace(reading, attempts=attempts, under_way=False, not_before=not_before)
 
 
 def _job(sighting: Sighting) -> Job:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """When a capture is not written any more: it proves complete, or has rested for long enough."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from
@@ -28,29 +28,25 @@ def settle(state: State, seen: Observation, patience: Patience) -> Settlement:
     listed = _by_place(state.captures)
     ids = {capture.id for capture in listed.values()}
     for shown in seen.sightings:
-        sighting = _named(read_through(shown, state.readings), listed, ids)
-        growth = state.settling.get(sighting.place) or state.resting.get(sighting.place)
-        if growth is None or growth.files != sighting.files:
-            growth = Growth(files=sighting.files, since=seen.clock)
+        growth = state.settling.get(shown.place) or state.resting.get(shown.place)
+        if growth is None or growth.files != shown.files:
+            growth = Growth(files=shown.files, since=seen.clock)
+        known = listed.get(shown.place)
+        sighting = read_through(shown, state.readings)
+        if known is not None and sighting.id not in ids:
+            sighting = _named(sighting, known)
         waited = seen.clock - growth.since >= patience.settle
-        awaited = is_awaited(shown, state.readings)
-        if awaited and sighting.facts.wrapped:
+        if is_awaited(shown, state.readings) and shown.facts.wrapped:
             # Nothing is known of it, not even which crash it is, before it was read through.
             rested = waited or _is_old(sighting.core, seen, patience)
-            parted.settling[sighting.place] = replace(growth, awaits_reading=rested)
-            if rested:
-                parted.to_read.append(shown)
-            continue
-        if _finished(sighting):
+            parted.settling[shown.place] = replace(growth, awaits_reading=rested)
+            parted.to_read.extend([shown] if rested else [])
+        elif _finished(sighting) or waited or _listed(state.captures, sighting):
             parted.settled.append(sighting)
-        elif waited or _listed(state.captures, sighting):
-            parted.settled.append(sighting)
-            parted.resting[sighting.place] = growth
+            parted.resting.update({} if _finished(sighting) else {shown.place: growth})
+            parted.to_read.extend([shown] if is_awaited(shown, state.readings) else [])
         else:
-            parted.settling[sighting.place] = replace(growth, awaits_reading=False)
-            continue
-        if awaited:
-            parted.to_read.append(shown)
+            parted.settling[shown.place] = replace(growth, awaits_reading=False)
     return parted
 
 
@@ -67,14 +63,20 @@ def _by_place(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
     }
 
 
-def _named(sighting: Sighting, listed: Mapping[bytes, Capture], ids: Collection[str]) -> Sighting:
+def _named(sighting: Sighting, known: Capture) -> Sighting:
     """Return the sighting under the id listed for its place, unless it proves another crash."""
-    known = listed.get(sighting.place)
-    if known is None or sighting.facts.identity or sighting.id in ids:
+    if sighting.facts.identity:
         return sighting
     if not sighting.trusted_folder:  # a stranger's, made where the capture was
         return sighting
+    if not is_same_log(sighting, known):
+        return sighting
     return replace(sighting, id=known.id)
+
+
+def is_same_log(sighting: Sighting, known: Capture) -> bool:
+    """Return whether no kernel log shows that they are two crashes."""
+    return not (sighting.log_id and known.log_id) or sighting.log_id == known.log_id
 
 
 def _finished(sighting: Sighting) -> bool:

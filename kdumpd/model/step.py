@@ -19,20 +19,20 @@ from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.readiness import MachineFacts, find, judge
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
 from kdumpd.model.retention import removal_of, with_the_next
-from kdumpd.model.settling import settle
+from kdumpd.model.settling import is_same_log, settle
 from kdumpd.model.state import CrashFolder, Observation, Patience, State, Verdict
 
 
 def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:
     """Return the state after one look at the machine, and the events it brings."""
-    before = replace(state, readings=with_answers(state.readings, seen.answers))
+    before = replace(state, readings=with_answers(state.readings, seen.answers, seen.clock))
     parted = settle(before, seen, patience)
     captures = _list(_watched(state, seen), parted.settled, seen.at)
     captures, missing = _miss(captures, parted.settled, state, seen, patience)
     readings = dict(before.readings)
     if all(folder.listed for folder in seen.folders):
         readings = sighted(readings, seen.sightings)
-    job = next_job(readings, parted.to_read)
+    job = next_job(readings, parted.to_read, seen.clock)
     verdict = judged(seen)
     after = replace(
         state,
@@ -61,25 +61,36 @@ def _watched(state: State, seen: Observation) -> dict[str, Capture]:
 
 
 def _list(
-    captures: Mapping[str, Capture], settled: list[Sighting], at: datetime
+    captures: Mapping[str, Capture], settled: Iterable[Sighting], at: datetime
 ) -> dict[str, Capture]:
     """List every settled capture, the best sighting of each, in place of what it outgrew."""
     after = dict(captures)
     best: dict[str, Sighting] = {}
     for sighting in sorted(settled, key=lambda one: _preference(captures, one)):
         best.setdefault(sighting.id, sighting)
-    outgrown = _outgrown(captures, best)
+    replaced = _replaced(captures, best)
     for id_, sighting in best.items():
-        before = captures.get(id_) or _same_crash(outgrown.get(sighting.place))
+        other = replaced.get(sighting.place)
+        outgrown = other is not None and _is_outgrown(other, sighting)
+        before = captures.get(id_) or (other if outgrown else None)
         capture = capture_from(sighting, before.found_at if before else at, before)
         # The same value stays the same object: whoever keeps or shows it sees what has changed.
         after[id_] = before if before == capture else capture
-    for capture in outgrown.values():
-        if capture.state is CaptureState.COMPLETE:
-            after[capture.id] = _gone(capture)
-        else:
-            del after[capture.id]
+        if other is not None:
+            after[other.id] = _gone(other)
+            if outgrown or not other.was_read:
+                del after[other.id]
     return after
+
+
+def _is_outgrown(other: Capture, sighting: Sighting) -> bool:
+    """Return whether what was listed at the place of a sighting is the beginning of it.
+
+    One that was complete, or that said itself which crash it is, was another crash.
+    """
+    if other.state is CaptureState.COMPLETE or other.identified:
+        return False
+    return is_same_log(sighting, other)
 
 
 def _with_removals(
@@ -108,23 +119,18 @@ def _gone(capture: Capture) -> Capture:
     )
 
 
-def _same_crash(outgrown: Capture | None) -> Capture | None:
-    return None if outgrown is None or outgrown.state is CaptureState.COMPLETE else outgrown
-
-
-def _preference(captures: Mapping[str, Capture], sighting: Sighting) -> tuple[bool, bool, bytes]:
+def _preference(
+    captures: Mapping[str, Capture], sighting: Sighting
+) -> tuple[bool, bool, bool, bytes]:
     known = captures.get(sighting.id)
     moved = known is not None and known.place != sighting.place
-    return not sighting.complete, moved, sighting.place
+    return not sighting.trusted, not sighting.complete, moved, sighting.place
 
 
-def _outgrown(
+def _replaced(
     captures: Mapping[str, Capture], best: Mapping[str, Sighting]
 ) -> dict[bytes, Capture]:
-    """Return, by place, what was listed where another crash is seen now.
-
-    One that was complete has been replaced; any other could not say yet which crash it is.
-    """
+    """Return, by place, what was listed where something with another id is seen now."""
     places = {sighting.place for sighting in best.values()}
     return {
         capture.place: capture

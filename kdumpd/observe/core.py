@@ -7,6 +7,7 @@ to a finished dump (`makedumpfile … | compress > dump-incomplete` takes the co
 
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 
 from kdumpd.model.core import CoreFacts, Format
 from kdumpd.model.text import printable
@@ -153,11 +154,11 @@ def _with_vmcoreinfo(facts: CoreFacts, note: bytes) -> CoreFacts:
     except VmcoreinfoError as error:
         raise CoreError("has a VMCOREINFO that names no kernel") from error
     # Without the time, two crashes of one kernel may say the same.
-    identity = note + b"\0" + facts.host.encode("ascii") if info.crashed_at else b""
+    identity = sha256(note + b"\0" + facts.host.encode("ascii")).digest()
     return replace(
         facts,
         crashed_at=info.crashed_at,
         kernel_release=info.kernel_release,
         build_id=info.build_id,
-        identity=identity,
+        identity=identity if info.crashed_at else b"",
     )

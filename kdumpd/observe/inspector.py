@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from kdumpd.model.inspection import LONGEST_ANSWER, Inspected, InspectionError, parse_inspected
+from kdumpd.model.inspection import (
+    LONGEST_ANSWER,
+    Inspected,
+    InspectionError,
+    NotBegunError,
+    parse_inspected,
+)
 from kdumpd.model.text import printable
 
 PIECE = 1 << 16  # bytes read at once
@@ -58,7 +64,7 @@ async def inspect(
     try:
         child = _start(fd, (*program, *limits.arguments))
     except OSError as error:
-        raise InspectionError(f"kdumpd-inspect cannot be started: {error.strerror}") from error
+        raise NotBegunError(f"kdumpd-inspect cannot be started: {error.strerror}") from error
     try:
         async with asyncio.timeout(limits.seconds):
             return parse_inspected(await child.answer())

@@ -9,7 +9,7 @@ from dataclasses import replace
 from kdumpd.model.capture import is_inside, place_of
 from kdumpd.model.core import FileStamp
 from kdumpd.model.crash import Crash, parse_kernel_log
-from kdumpd.model.inspection import Inspected, InspectionError
+from kdumpd.model.inspection import Inspected, InspectionError, NotBegunError
 from kdumpd.model.reading import Answer, Job
 from kdumpd.observe.evidence import Evidence, EvidenceError
 
@@ -40,12 +40,14 @@ class CoreReader:
         try:
             fd = await self._evidence.open(folder, place_of(job.directory, job.core.name))
         except EvidenceError as error:
-            return replace(failed, problem=f"cannot be opened: {error}")
+            return replace(failed, began=False, problem=f"cannot be opened: {error}")
         try:
             if not _is_the_same(fd, job.core):
-                return replace(failed, problem="cannot be opened: it was replaced.")
+                return replace(failed, began=False, problem="was replaced before it was read")
             inspected = await self._inspect(fd)
             crash = await asyncio.to_thread(_crash, inspected)
+        except NotBegunError as error:
+            return replace(failed, began=False, problem=str(error))
         except InspectionError as error:
             return replace(failed, problem=str(error))
         finally:

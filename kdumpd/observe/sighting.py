@@ -19,6 +19,7 @@ from kdumpd.observe.core import read_core
 from kdumpd.observe.folder import Folder, untrusted_reason
 
 LOG_END = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
+STRANGE = b"not trusted\0"
 LONGEST_LOG = 1 << 20  # bytes of a kernel log, from its end, in which the crash is looked for
 MOST_REPORT = 1 << 23  # bytes of an apport report that are read; a log of 256 KiB makes 50 KiB
 
@@ -59,7 +60,9 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
         except ReportError as error:
             facts = replace(facts, problem=str(error))
     log_end = log[-LOG_END:]
-    identity = facts.identity or log_end or place_of(folder.name, members.member)
+    # What says nothing of itself is what lies there; and strangers' is never one of the owner's.
+    place = place_of(folder.path, members.member)
+    identity = facts.identity or log_end or (STRANGE + place if problem else place)
     return Sighting(
         directory=folder.path,
         layout=members.layout,
@@ -76,6 +79,7 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
         member=members.member,
         is_test=members.is_test,
         log_id=capture_id(log_end) if log else "",
+        logged_at=_time(dmesg.modified_ns) if dmesg and log else None,
     )
 
 
@@ -86,8 +90,12 @@ def _of_strangers(folder: Folder, members: Members, files: tuple[FileStamp, ...]
 
 def _made_at(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> datetime | None:
     changed = max(file.modified_ns for file in files) if members.member else folder.modified_ns
+    return _time(changed)
+
+
+def _time(nanoseconds: int) -> datetime | None:
     try:
-        return EPOCH + timedelta(microseconds=changed // 1000)
+        return EPOCH + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:
         return None
 

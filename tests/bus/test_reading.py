@@ -150,6 +150,14 @@ async def reader_of(kdumpd: Kdumpd) -> int:
                 await asyncio.sleep(0.05)
 
 
+async def test_orderly_stops_while_it_reads_do_not_count(machine: Machine, setup: Setup) -> None:
+    wrapped(machine, "gz", gzip.compress(bytes(1 << 26), 1) * 64)
+    for _ in range(3):
+        async with running(setup) as kdumpd:
+            await reader_of(kdumpd)
+            assert await kdumpd.stop() == 0
+
+
 async def test_nothing_is_left_of_the_reader_when_kdumpd_stops(
     machine: Machine, setup: Setup
 ) -> None:

@@ -85,7 +85,7 @@ REAL: dict[str, Expected] = {
     ),
     "init-killed": (
         CrashClass.INIT_KILLED,
-        "Attempted to kill init! exitcode=768",
+        "Attempted to kill init! exitcode=0x300",
         "",
         "",
         "init",
@@ -365,7 +365,7 @@ REAL: dict[str, Expected] = {
         True,
     ),
     "stack-corruption": (
-        CrashClass.STACK_OVERFLOW,
+        CrashClass.STACK_CORRUPTION,
         ("stack-protector: Kernel stack is corrupted in: crasher_stack_corruption.cold [crasher]"),
         "crasher_stack_corruption",
         "crasher",
@@ -509,7 +509,7 @@ REMADE: dict[str, Expected] = {
     ),
     "ppc64-sysrq": (
         CrashClass.SYSRQ,
-        "sysrq: SysRq : Trigger a crash",
+        "sysrq: Trigger a crash",
         "",
         "",
         "bash",
@@ -567,7 +567,7 @@ REMADE: dict[str, Expected] = {
         OOT,
         True,
     ),
-    "rhel7-sysrq": (CrashClass.SYSRQ, "SysRq : Trigger a crash", "", "", "bash", 30349, "", None),
+    "rhel7-sysrq": (CrashClass.SYSRQ, "sysrq: Trigger a crash", "", "", "bash", 30349, "", None),
     "riscv-fault": (
         CrashClass.PAGE_FAULT,
         "Unable to handle kernel paging request",
@@ -609,7 +609,7 @@ REMADE: dict[str, Expected] = {
         False,
     ),
     "stack-protector": (
-        CrashClass.STACK_OVERFLOW,
+        CrashClass.STACK_CORRUPTION,
         "stack-protector: Kernel stack is corrupted in: leaf_copy [leafdev]",
         "leaf_copy",
         "leafdev",

@@ -12,7 +12,7 @@ from tests.model.kernel_logs import FOLDER, HARDWARE, REAL, REMADE, read_log
 ALL = {**REAL, **REMADE}
 ADDRESS = re.compile(r"(?i)[0-9a-f]{16}")
 NUMBER = re.compile(r"\d+")
-HEXADECIMAL = re.compile(r"(?i)0x[0-9a-f]")
+HEXADECIMAL = re.compile(r"(?i)(?<!exitcode=)0x[0-9a-f]|exitcode=0x[0-9a-f]{5}")
 # What is one crash in several logs: another KASLR offset, another way to the capture kernel, the
 # same trouble reported by another processor.
 SAME = (
@@ -72,10 +72,19 @@ def shifted(match: re.Match[bytes]) -> bytes:
     return b"[%5d.%b]" % (int(match[1]) + 4000, match[2])
 
 
+@pytest.mark.parametrize("name", ["sysrq", "machine-check", "null-unarmed"])
+def test_which_kernel_it_was(name: str) -> None:
+    log = read_log(name)
+    assert parse_kernel_log(log).kernel_release == "6.1.0-56-amd64"
+    without_its_beginning = log[log.index(b"Command line") :]
+    expected = "" if name == "machine-check" else "6.1.0-56-amd64"
+    assert parse_kernel_log(without_its_beginning).kernel_release == expected
+
+
 def test_a_log_that_ends_in_peace() -> None:
     log = read_log("sysrq")
     quiet = log[: log.rindex(b"\n", 0, log.index(b"sysrq: Trigger"))]
-    assert parse_kernel_log(quiet) == Crash()
+    assert parse_kernel_log(quiet) == Crash(kernel_release="6.1.0-56-amd64")
     assert parse_kernel_log(b"") == Crash()
     assert parse_kernel_log(b"\n\n\0\n") == Crash()
 

@@ -11,7 +11,7 @@ from kdumpd.model.capture import CaptureState, Sighting, capture_id
 from kdumpd.model.core import CoreFacts, Format
 from kdumpd.model.crash import Crash, CrashClass
 from kdumpd.model.event import EventKind
-from kdumpd.model.reading import MOST_ATTEMPTS, Answer
+from kdumpd.model.reading import MOST_ATTEMPTS, PAUSE, Answer, put_down
 from kdumpd.model.state import State, next_look
 from tests.model.looks import BOOT, DIRECTORY, FACTS, PATIENCE, START, Watched, capture, stamp
 
@@ -175,6 +175,30 @@ def test_an_answer_that_nobody_waits_for(watched: Watched) -> None:
     watched.look(capture(), answers=[Answer(key="unknown", done=True, crash=CRASH)])
     assert watched.only.crash == Crash()
     assert watched.state.readings == {}
+
+
+def test_what_could_not_be_begun_is_tried_again_later(watched: Watched) -> None:
+    for _ in range(3 * MOST_ATTEMPTS):
+        watched.look(without_log(), after=PAUSE)
+        late = replace(failed(watched), began=False, problem="'/var/crash' does not answer")
+        assert watched.look(without_log(), answers=[late]) == []
+        assert watched.state.job is None
+    watched.look(without_log(), after=PAUSE)
+    (event,) = watched.look(without_log(), answers=[good(watched)])
+    assert event.facts["class"] == "nmi"
+
+
+def test_a_stop_while_a_core_is_read_does_not_count(watched: Watched) -> None:
+    for _ in range(2 * MOST_ATTEMPTS):
+        watched.look(without_log())
+        assert watched.state.job is not None
+        stopped = put_down(watched.state.readings)
+        watched = Watched(
+            State(validated_boot=BOOT, captures=watched.state.captures, readings=stopped)
+        )
+    watched.look(without_log())
+    (event,) = watched.look(without_log(), answers=[good(watched)])
+    assert event.facts["class"] == "nmi"
 
 
 # A whole core inside a compressed file

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdumpd.model.acknowledgement import acknowledge
 from kdumpd.model.capture import CaptureState, Sighting, capture_id
 from kdumpd.model.core import CoreFacts
 from kdumpd.model.event import Event, EventKind
@@ -809,3 +810,72 @@ def test_what_lies_below_an_unread_folder_is_not_gone(watched: Watched) -> None:
     watched.look_at(folder)
     watched.look_at(folder, after=PATIENCE.mount + 1)
     assert watched.only.state is CaptureState.COMPLETE
+
+
+# One place, one crash after the other
+
+
+def a_log(words: str, inode: int, size: int = 1000) -> Sighting:
+    """Return a kernel log alone, where the writer always uses the same name."""
+    log = stamp(b"dmesg-ramoops-0", inode=inode, size=size)
+    return replace(
+        capture(None), dmesg=log, files=(log,), log_id=words, id=capture_id(words.encode())
+    )
+
+
+def test_a_log_that_replaces_another_is_another_crash(watched: Watched) -> None:
+    watched.look(a_log("first", 1))
+    (first,) = watched.look(a_log("first", 1), after=SETTLE)
+    watched.state = acknowledge(watched.state, set(watched.state.captures))
+    watched.look(a_log("second", 2))
+    events = watched.look(a_log("second", 2), after=SETTLE)
+    assert {event.facts["state"] for event in events} == {"dmesg-only", "gone"}
+    old, new = (watched.state.captures[capture_id(words)] for words in (b"first", b"second"))
+    assert (old.state, old.acknowledged) == (CaptureState.GONE, True)
+    assert (new.state, new.acknowledged) == (CaptureState.DMESG_ONLY, False)
+    assert first.facts["capture"] == old.id
+
+
+def test_a_log_that_replaces_another_while_nobody_looks(watched: Watched) -> None:
+    watched.look(a_log("first", 1))
+    watched.look(a_log("first", 1), after=SETTLE)
+    again = Watched(State(validated_boot=BOOT, captures=watched.state.captures))
+    again.look(a_log("second", 1))
+    again.look(a_log("second", 1), after=SETTLE)
+    assert again.state.captures[capture_id(b"first")].state is CaptureState.GONE
+    assert again.state.captures[capture_id(b"second")].state is CaptureState.DMESG_ONLY
+
+
+def test_an_incomplete_core_that_is_replaced_is_another_crash(watched: Watched) -> None:
+    watched.look(capture(CUT))
+    watched.look(capture(CUT), after=SETTLE)
+    watched.state = acknowledge(watched.state, set(watched.state.captures))
+    events = watched.look(of_another_crash(capture(), b"b crash"))
+    assert {event.facts["state"] for event in events} == {"complete", "gone"}
+    old, new = (watched.state.captures[capture_id(words)] for words in (b"a crash", b"b crash"))
+    assert (old.state, old.acknowledged) == (CaptureState.GONE, True)
+    assert (new.state, new.acknowledged) == (CaptureState.COMPLETE, False)
+
+
+def test_a_core_that_comes_after_its_log_is_the_same_crash(watched: Watched) -> None:
+    log = a_log("words", 1)
+    watched.look(log)
+    watched.look(log, after=SETTLE)
+    core = stamp(b"vmcore")
+    whole = replace(
+        log, core=core, files=(core, *log.files), facts=FACTS, id=capture_id(FACTS.identity)
+    )
+    (event,) = watched.look(whole)
+    assert event.kind is EventKind.CAPTURE_COMPLETE
+    assert watched.only.id == whole.id
+
+
+def test_the_owners_capture_comes_before_a_strangers(watched: Watched) -> None:
+    """Also where the stranger's was there first, and both are taken for one."""
+    theirs = distrusted(capture(None, directory=CRASH + b"/0/202611230113"))
+    watched.look(theirs)
+    watched.look(theirs, after=SETTLE)
+    own = replace(capture(None), id=theirs.id)
+    watched.look(theirs, own)
+    watched.look(theirs, own, after=SETTLE)
+    assert watched.state.captures[own.id].trusted

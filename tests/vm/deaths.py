@@ -110,7 +110,7 @@ DEATHS: Mapping[str, Death] = MappingProxyType(
             "stack-overflow", "BUG: TASK stack guard page was hit at ", crasher("stack-overflow")
         ),
         "stack-corruption": Death(
-            "stack-overflow",
+            "stack-corruption",
             "stack-protector: Kernel stack is corrupted in: crasher_stack_corruption",
             crasher("stack-corruption"),
         ),

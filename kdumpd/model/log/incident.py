@@ -4,6 +4,10 @@
 An oops, a warning or an out-of-memory that the kernel outlived is not the cause of a panic hours
 later. So a panic's own words say what kind of line can be its cause, and only a line of that kind
 shortly before it is.
+
+Users who may not write to the log still choose some of its bytes, newlines among them (the name of
+a file whose program dies of a segmentation fault), and so whole lines that look like the kernel's.
+What they cannot do is to come last: after its panic, or its last oops, a kernel runs nothing.
 """
 
 from collections.abc import Sequence
@@ -16,8 +20,10 @@ from kdumpd.model.log.lines import Line
 from kdumpd.model.log.oops import find_oops
 from kdumpd.model.log.panic_class import AFTER_AN_OOPS, panic_class
 from kdumpd.model.log.task_line import find_task_lines
+from kdumpd.model.log.trace import parse_trace
 
 INIT = 1
+PANICKING = frozenset({b"panic", b"vpanic", b"nmi_panic"})  # kernel/panic.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,8 @@ class Incident:
 def find_incident(lines: Sequence[Line]) -> Incident | None:
     """Return the incident that the log ends with, None where it ends in peace."""
     marks = _of_this_boot(list(find_headlines(lines)))
-    panic = next((mark for mark in marks if mark.kind is Kind.PANIC), None)
-    if panic is None:
+    panic = _last(marks, Kind.PANIC)
+    if panic is None or _went_on(lines, marks, panic):
         return _without_panic(lines, marks)
     before = [mark for mark in marks if mark.index < panic.index and mark.may_cause(panic)]
     class_, cause = _cause_of(panic, before, lines)
@@ -46,6 +52,16 @@ def find_incident(lines: Sequence[Line]) -> Incident | None:
         min([cause.index, *(mark.index for mark in hardware)]),
         panic.index,
         bool(hardware) or class_ is CrashClass.MACHINE_CHECK,
+    )
+
+
+def _went_on(lines: Sequence[Line], marks: Sequence[Headline], panic: Headline) -> bool:
+    """Return whether an oops came after the panic, and not out of it: then it was none."""
+    oops = _last(marks, Kind.DIE)
+    if oops is None or oops.index < panic.index:
+        return False
+    return all(
+        frame.function not in PANICKING for frame in parse_trace(lines, oops.index, len(lines))
     )
 
 
@@ -65,9 +81,8 @@ def _cause_of(
 ) -> tuple[CrashClass, Headline]:
     """Return what the panic was, and the line that tells it best."""
     class_, kind = panic_class(panic.sentence)
-    request = _last(before, Kind.REQUEST)
-    if request is not None:
-        return request.class_, request
+    if class_ is CrashClass.SYSRQ:
+        return class_, _last(before, Kind.REQUEST) or panic
     cause: Headline | None = None
     if kind is Kind.REPORT:
         cause = _report(before)
@@ -126,8 +141,8 @@ def _without_panic(lines: Sequence[Line], marks: Sequence[Headline]) -> Incident
     end = Headline(len(lines), lines[-1].time, Kind.PANIC, CrashClass.UNKNOWN, b"", {})
     near = [mark for mark in marks if mark.may_cause(end)]
     cause = (
-        _last(near, Kind.REQUEST)
-        or find_oops(near)
+        find_oops(near)
+        or _last(near, Kind.REQUEST)
         or _report([mark for mark in near if mark.class_ is not CrashClass.PANIC_ON_WARN])
         or _lockup(near)
         or _last(near, Kind.NMI)

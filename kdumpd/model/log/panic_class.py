@@ -38,8 +38,9 @@ _RULES = (
     (
         CrashClass.STACK_OVERFLOW,
         Kind.OOPS,
-        rb"[Kk]ernel stack overflow|corrupted stack end|stack-protector: |Corrupt kernel stack",
+        rb"[Kk]ernel stack overflow|corrupted stack end|Corrupt kernel stack",
     ),
+    (CrashClass.STACK_CORRUPTION, Kind.OOPS, rb"stack-protector: "),  # kernel/panic.c
     (CrashClass.USER_REQUEST, Kind.PANIC, rb"dumptest$"),  # drivers/misc/lkdtm/bugs.c
     # Machine halted is what follows a double fault.
     (CrashClass.DOUBLE_FAULT, Kind.OOPS, rb"Machine halted"),

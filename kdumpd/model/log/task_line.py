@@ -22,7 +22,8 @@ START = re.compile(
 # one byte, with the words that follow it, is as short as a name that ends in them.
 LOADED = b" Kdump: loaded"
 REST = re.compile(
-    rb"(.{0,15}) (Kdump: loaded )?(?:Not tainted|Tainted: ([A-Z -]{1,80})) (\d{1,5})\.", re.DOTALL
+    rb"(.{0,15}) (Kdump: loaded )?(?:Not tainted|Tainted: ([A-Z -]{1,80})) ((\d{1,5})\.\S{1,60})",
+    re.DOTALL,
 )
 
 
@@ -35,6 +36,7 @@ class TaskLine:
     command: str
     tainted: str = ""
     armed: bool | None = None
+    kernel_release: str = ""
 
 
 def parse_task_line(line: Line) -> TaskLine | None:
@@ -48,7 +50,7 @@ def parse_task_line(line: Line) -> TaskLine | None:
     match = REST.match(rest)
     if match is None:  # the log ends here, or the name has a newline
         return TaskLine(cpu, pid, shown_command(rest))
-    command, loaded, taint, major = match.groups()
+    command, loaded, taint, release, major = match.groups()
     if command.endswith(LOADED):
         command, loaded = command.removesuffix(LOADED), LOADED
     silent = None if int(major) < FIRST_TO_SAY_ARMED else False
@@ -58,6 +60,7 @@ def parse_task_line(line: Line) -> TaskLine | None:
         shown_command(command),
         taint_in_words((taint or b"").decode("ascii")),
         True if loaded else silent,
+        printable(release),
     )
 
 

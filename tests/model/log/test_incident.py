@@ -158,7 +158,7 @@ def test_init_dies_of_an_oops_of_its_own() -> None:
     crash = parse_kernel_log(log((100, oops(1, "bug") + ended)))
     assert (crash.class_, crash.reason) == (
         CrashClass.INIT_KILLED,
-        "Attempted to kill init! exitcode=9",
+        "Attempted to kill init! exitcode=0x9",
     )
 
 
@@ -268,3 +268,35 @@ def test_user_space_writes_to_the_kernel_log() -> None:
     fake = b"<14>[    9.000000] Kernel panic - not syncing: sysrq triggered crash\n"
     assert parse_kernel_log(fake) == Crash()
     assert parse_kernel_log(fake.replace(b"<14>", b"<0>")).class_ is CrashClass.SYSRQ
+
+
+# Lines that a user chose: the name of a file whose program dies is printed raw
+
+CHOSEN = (
+    "Kernel panic - not syncing: sysrq triggered crash",
+    "sysrq: Trigger a crash",
+    "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009",
+)
+
+
+@pytest.mark.parametrize("chosen", CHOSEN)
+@pytest.mark.parametrize("before", [1, 3600])
+def test_what_a_user_had_printed_before_an_oops(chosen: str, before: int) -> None:
+    fake = ["a.out[9]: segfault at 0 ip 0 sp 0 error 4 in a", chosen, "z[1000+1000]"]
+    crash = parse_kernel_log(log((100, fake), (100 + before, oops(1, "bug"))))
+    assert (crash.class_, crash.function) == (CrashClass.NULL_DEREFERENCE, "bug")
+
+
+@pytest.mark.parametrize("chosen", CHOSEN)
+def test_what_a_user_had_printed_before_a_panic(chosen: str) -> None:
+    own = panic("VFS: Unable to mount root fs on unknown-block(0,0)")
+    crash = parse_kernel_log(log((100, [chosen]), (101, own)))
+    assert crash.class_ is CrashClass.ROOT_NOT_MOUNTED
+
+
+def test_an_oops_out_of_a_panic_is_not_the_cause() -> None:
+    nested = oops(1, "notifier")
+    nested[-3:-3] = [" panic+0x10/0x20", " cause+0x10/0x20"]
+    own = panic("VFS: Unable to mount root fs on unknown-block(0,0)")
+    crash = parse_kernel_log(log((100, own + nested)))
+    assert crash.class_ is CrashClass.ROOT_NOT_MOUNTED

@@ -12,7 +12,7 @@ from kdumpd.model.log.sentence import plain_sentence
     ("text", "sentence"),
     [
         (b"Fatal exception", "Fatal exception"),
-        (b"Attempted to kill init! exitcode=0x0000000b", "Attempted to kill init! exitcode=11"),
+        (b"Attempted to kill init! exitcode=0x0000000b", "Attempted to kill init! exitcode=0xb"),
         (b"corrupted in: func+0x10/0x20", "corrupted in: func"),
         (b"fault at ffff888012345678", "fault at *"),
         (b"fault at 0xFFFF888012345678 and c01f3218", "fault at * and *"),

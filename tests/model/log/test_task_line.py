@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+from dataclasses import replace
+
 import pytest
 
 from kdumpd.model.log.lines import Line
@@ -47,7 +49,27 @@ NEW = b" Not tainted 6.1.0-56-amd64 #1"
     ],
 )
 def test_task_line(text: bytes, task: TaskLine) -> None:
-    assert parse_task_line(Line(text)) == task
+    parsed = parse_task_line(Line(text))
+    assert parsed is not None
+    assert replace(parsed, kernel_release="") == task
+    assert parsed.kernel_release.encode() in text
+
+
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [
+        (b"CPU: 0 PID: 1 Comm: init" + NEW, "6.1.0-56-amd64"),
+        (
+            b"CPU: 0 PID: 1 Comm:  Not tainted 6. Tainted: G   W   6.12.0+deb13 #1",
+            "6.12.0+deb13",
+        ),
+        (b"CPU: 0 PID: 1 Comm: init", ""),
+    ],
+)
+def test_kernel_release(text: bytes, release: str) -> None:
+    parsed = parse_task_line(Line(text))
+    assert parsed is not None
+    assert parsed.kernel_release == release
 
 
 @pytest.mark.parametrize(
