@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from kdumpd.model.capture import Capture, CoreFacts
+from kdumpd.model.capture import Capture
+from kdumpd.model.core import CoreFacts
 from kdumpd.model.crash import Crash
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.readiness import Readiness

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from kdumpd.client.daemon import Daemon
 from kdumpd.client.selection import Properties, SelectionError, select
-from kdumpd.client.text import headline
+from kdumpd.client.summary import headline
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.text import shown
 

@@ -2,15 +2,13 @@
 """What the daemon answers, as lines for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
+from kdumpd.client.summary import cause, headline, joined, local_time, problem, summary_lines
 from kdumpd.model.capture import CaptureState
-from kdumpd.model.crash import CrashClass
 from kdumpd.model.readiness import Finding, Readiness, Severity
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.text import human_size, shown
-from kdumpd.model.time import EPOCH
 
 Properties = Mapping[str, Any]
 UNKNOWN = "-"
@@ -52,25 +50,31 @@ def list_lines(captures: Sequence[Properties]) -> Iterator[str]:
 
 
 def info_lines(capture: Properties) -> Iterator[str]:
-    """Yield all that is known of one capture, a line each."""
+    """Yield what a capture is in two sentences, and then all that is known of it, a line each."""
+    yield from summary_lines(capture)
+    yield ""
     facts = {
         "Capture": capture["Id"],
         "Crashed": local_time(capture["CrashedAt"]),
-        "Cause": _cause(capture),
+        "Cause": cause(capture),
         "Reason": capture["Reason"],
         "Command": capture["Command"],
+        "Hardware": "the kernel's log tells of a hardware error"
+        if capture["HardwareError"]
+        else "",
         "Tainted": capture["Tainted"],
-        "Kernel": _joined(capture["KernelRelease"], capture["Architecture"]),
+        "Kernel": joined(capture["KernelRelease"], capture["Architecture"]),
         "Build id": capture["BuildId"],
         "Host": capture["Host"],
         "State": capture["State"],
-        "Problem": _problem(capture),
+        "Problem": problem(capture),
         "Core": shown(capture["CoreFile"]),
         "Size": human_size(capture["Size"]) if capture["CoreFile"] else "",
-        "Format": _joined(capture["Format"], capture["Compression"], _left_out(capture)),
+        "Format": joined(capture["Format"], capture["Compression"], _left_out(capture)),
         "Kernel log": shown(capture["DmesgFile"]),
         "Directory": shown(capture["Directory"]),
         "Written by": capture["Layout"],
+        "Crash kernel": _armed(capture),
         "Signature": _signature(capture),
         "Found": local_time(capture["FoundAt"]),
         "Removal": _removal(capture),
@@ -79,22 +83,7 @@ def info_lines(capture: Properties) -> Iterator[str]:
     }
     known = {name: text for name, text in facts.items() if text}
     width = max(len(name) for name in known)
-    return (f"{name:>{width}}: {text}" for name, text in known.items())
-
-
-def headline(capture: Properties) -> str:
-    """Return what tells a capture from others, on one line."""
-    when = local_time(capture["CrashedAt"]) or "at an unknown time"
-    kernel = capture["KernelRelease"] or "unknown"
-    return f"kernel {kernel}, {when}, {capture['State']}, {shown(capture['Directory'])}"
-
-
-def local_time(microseconds: int) -> str:
-    """Return a time as this machine's clock shows it, empty for an unknown one."""
-    if not microseconds:
-        return ""
-    at: datetime = EPOCH + timedelta(microseconds=microseconds)
-    return f"{at.astimezone():%a %Y-%m-%d %H:%M:%S %Z}"
+    yield from (f"{name:>{width}}: {text}" for name, text in known.items())
 
 
 def _reservation(manager: Properties) -> str:
@@ -106,7 +95,7 @@ def _reservation(manager: Properties) -> str:
 def _captures(manager: Properties, captures: Sequence[Properties]) -> str:
     settling = manager["Settling"]
     gone = sum(capture["State"] == CaptureState.GONE for capture in captures)
-    return _joined(
+    return joined(
         str(len(captures)),
         f"{gone} gone" if gone else "",
         f"{settling} being written" if settling else "",
@@ -125,32 +114,28 @@ def _row(capture: Properties) -> tuple[str, ...]:
     )
 
 
-def _cause(capture: Properties) -> str:
-    if capture["Class"] == CrashClass.UNKNOWN:
-        return ""
-    function, module = capture["Function"], capture["Module"]
-    owner = f" [{module}]" if module else ""
-    return f"{capture['Class']} in {function}{owner}" if function else str(capture["Class"])
-
-
 def _left_out(capture: Properties) -> str:
     level = capture["DumpLevel"]
     if level < 0:
         return ""
     kinds = [kind for bit, kind in PAGE_KINDS.items() if level & bit]
-    return f"dump level {level} (without {', '.join(kinds)} pages)" if kinds else "all pages"
+    return (
+        f"dump level {level} (without {', '.join(kinds)} pages)"
+        if kinds
+        else "dump level 0 (all pages)"
+    )
+
+
+def _armed(capture: Properties) -> str:
+    if capture["CoreFile"]:  # which proves it
+        return ""
+    return "was loaded when it died" if capture["CaptureArmed"] else "not known to have been loaded"
 
 
 def _signature(capture: Properties) -> str:
     if not capture["Signature"]:
         return ""
-    return f"{capture['Signature']} (crash number {capture['Occurrence']} of this kind)"
-
-
-def _problem(capture: Properties) -> str:
-    if capture["Problem"] and capture["CoreFile"] and capture["Trusted"]:
-        return f"the core {capture['Problem']}"
-    return str(capture["Problem"])
+    return f"{capture['Signature']} (number {capture['Occurrence']} of this kind)"
 
 
 def _removal(capture: Properties) -> str:
@@ -162,7 +147,3 @@ def _warning(capture: Properties) -> str:
     if not capture["WorldReadable"]:
         return ""
     return "everybody may read it, and it holds the kernel's memory or log"
-
-
-def _joined(*texts: str) -> str:
-    return ", ".join(filter(None, texts))

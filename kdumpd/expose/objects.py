@@ -65,6 +65,7 @@ CAPTURE_PROPERTIES: Mapping[str, Callable[[Capture], Any]] = {
     "Module": lambda capture: capture.crash.module,
     "Command": lambda capture: capture.crash.command,
     "Tainted": lambda capture: capture.crash.tainted,
+    "HardwareError": lambda capture: capture.crash.hardware_error,
     "CaptureArmed": lambda capture: capture.was_armed,
     "Signature": lambda capture: capture.crash.signature,
     "Occurrence": lambda capture: capture.occurrence,

@@ -13,7 +13,7 @@ from kdumpd.inspect.memory import (
 )
 from kdumpd.inspect.spool import opened_spool
 from kdumpd.inspect.unpacking import reassemble
-from kdumpd.model.capture import Format
+from kdumpd.model.core import Format
 from kdumpd.model.printk import PrintkError, Values
 from kdumpd.model.vmcoreinfo import VmcoreinfoError, parse_vmcoreinfo
 from kdumpd.observe.core import read_inside, read_vmcoreinfo

@@ -15,7 +15,7 @@ from kdumpd.inspect.memory import has_drgn
 from kdumpd.inspect.spool import MOST_KEPT, opened_spool
 from kdumpd.inspect.unpacking import unwrap
 from kdumpd.inspect.wrapper import PROGRAMS
-from kdumpd.model.capture import CoreFacts, Format
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.model.inspection import LONGEST_ANSWER, Inspected, to_answer
 from kdumpd.observe.core import read_core
 

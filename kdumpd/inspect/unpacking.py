@@ -7,7 +7,7 @@ from dataclasses import replace
 from kdumpd.inspect.pieces import Stream, read_pieces
 from kdumpd.inspect.spool import Spool
 from kdumpd.inspect.wrapper import unpacked
-from kdumpd.model.capture import CoreFacts, Format
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.model.split_core import joined
 from kdumpd.observe import flattened
 from kdumpd.observe.core import HEAD, judge, no_end_record, parse_magic

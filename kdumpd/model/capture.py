@@ -7,7 +7,8 @@ from enum import StrEnum, auto
 from hashlib import sha256
 from stat import S_ISREG
 
-from kdumpd.model.crash import Crash
+from kdumpd.model.core import NOTHING_READ, CoreFacts, FileStamp, Format
+from kdumpd.model.crash import Crash, CrashClass
 
 ID_DIGITS = 16
 NOTHING_KNOWN = Crash()
@@ -35,58 +36,6 @@ class Layout(StrEnum):
     PSTORE = auto()  # the archive of systemd-pstore
 
 
-class Format(StrEnum):
-    """How a core is written, by its magic number."""
-
-    UNKNOWN = ""
-    FLATTENED = auto()
-    KDUMP_COMPRESSED = "kdump-compressed"
-    ELF = auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileStamp:
-    """What stat says of a file; two equal stamps mean that nobody wrote in between."""
-
-    name: bytes
-    inode: int
-    size: int
-    modified_ns: int
-    changed_ns: int
-    mode: int
-    links: int
-    owner: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Which page frames one part of a split core holds: from start to before end, of so many."""
-
-    start: int
-    end: int
-    frames: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreFacts:
-    """What bounded reads of a core prove about it; an unknown text is empty."""
-
-    format: Format = Format.UNKNOWN
-    compression: str = ""
-    complete: bool = False
-    problem: str = ""  # why it is not complete or not readable
-    crashed_at: datetime | None = None
-    host: str = ""
-    kernel_release: str = ""
-    architecture: str = ""
-    build_id: str = ""
-    identity: bytes = b""  # what no other crash shares; empty when the core does not hold it yet
-    dump_level: int | None = None  # makedumpfile's -d: which kinds of pages it left out
-    wrapper: str = ""  # the compressor that the core as a whole went through, as kdump-tools can
-    wrapped: bool = False  # nothing behind the wrapper was read: only kdumpd-inspect reads it
-    part: Part | None = None  # of a split core
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
     """One look at one folder that holds, or may come to hold, a capture."""
@@ -99,7 +48,7 @@ class Sighting:
     files: tuple[FileStamp, ...]
     core: FileStamp | None
     dmesg: FileStamp | None
-    facts: CoreFacts = CoreFacts()
+    facts: CoreFacts = NOTHING_READ
     crash: Crash | None = None  # what the kernel log beside the core says; None without one
     log_awaited: bool = False  # whether the kernel log is still to be read out of the core
     id: str = ""
@@ -176,6 +125,11 @@ class Capture:
     def is_exposed(self) -> bool:
         """Whether everybody may read what its owner alone should."""
         return self.world_readable and self.trusted and self.state is not CaptureState.GONE
+
+    @property
+    def was_intended(self) -> bool:
+        """Whether somebody crashed the kernel on purpose: as a test, or by hand."""
+        return self.is_test or self.crash.class_ is CrashClass.SYSRQ
 
     @property
     def was_armed(self) -> bool:

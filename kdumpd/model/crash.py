@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.headline import Headline
-from kdumpd.model.incident import Incident, find_incident
-from kdumpd.model.kernel_log import Line, parse_lines
-from kdumpd.model.machinery import is_dying
-from kdumpd.model.sentence import plain_sentence
-from kdumpd.model.signature import signature
-from kdumpd.model.task_line import TaskLine, find_task_lines, shown_command
-from kdumpd.model.trace import (
+from kdumpd.model.log.headline import Headline
+from kdumpd.model.log.incident import Incident, find_incident
+from kdumpd.model.log.lines import Line, parse_lines
+from kdumpd.model.log.machinery import is_dying
+from kdumpd.model.log.sentence import plain_sentence
+from kdumpd.model.log.signature import signature
+from kdumpd.model.log.task_line import TaskLine, find_task_lines, shown_command
+from kdumpd.model.log.trace import (
     Frame,
     blocked_frames,
     own_frames,

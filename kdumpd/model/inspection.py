@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 
-from kdumpd.model.capture import CoreFacts, Format
+from kdumpd.model.core import CoreFacts, Format
 
 LONGEST_LOG = 4 << 20  # bytes; of a longer one the end is kept
 LONGEST_ANSWER = 16 << 20  # bytes of JSON

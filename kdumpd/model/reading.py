@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from kdumpd.model.capture import CoreFacts, FileStamp, Sighting, capture_id
+from kdumpd.model.capture import Sighting, capture_id
+from kdumpd.model.core import CoreFacts, FileStamp
 from kdumpd.model.crash import Crash
 
 MOST_ATTEMPTS = 2

@@ -12,7 +12,8 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from kdumpd.model.capture import Capture, CoreFacts
+from kdumpd.model.capture import Capture
+from kdumpd.model.core import CoreFacts
 from kdumpd.model.crash import Crash
 
 Kept = Capture | CoreFacts | Crash

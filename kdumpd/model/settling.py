@@ -4,7 +4,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from kdumpd.model.capture import Capture, CaptureState, FileStamp, Sighting, capture_from
+from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from
+from kdumpd.model.core import FileStamp
 from kdumpd.model.reading import is_awaited, read_through
 from kdumpd.model.state import Growth, Observation, Patience, State
 

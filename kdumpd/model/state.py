@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kdumpd.model.capture import Capture, FileStamp, Sighting
+from kdumpd.model.capture import Capture, Sighting
+from kdumpd.model.core import FileStamp
 from kdumpd.model.readiness import Finding, FolderFacts, KernelFacts, Readiness
 from kdumpd.model.reading import Answer, Job, Reading
 from kdumpd.model.retention import NOTHING_REMOVED, Retention

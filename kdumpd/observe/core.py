@@ -8,7 +8,7 @@ to a finished dump (`makedumpfile … | compress > dump-incomplete` takes the co
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kdumpd.model.capture import CoreFacts, Format
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.model.text import printable
 from kdumpd.model.vmcoreinfo import VmcoreinfoError, parse_vmcoreinfo
 from kdumpd.observe import elf_core, flattened, kdump_compressed

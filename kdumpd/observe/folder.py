@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from kdumpd.model.capture import FileStamp
+from kdumpd.model.core import FileStamp
 from kdumpd.model.text import shown
 
 # O_NONBLOCK: a FIFO or a file under a write lease would hold a plain open (tried: 45 s).

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kdumpd.model.capture import Part
+from kdumpd.model.core import Part
 from kdumpd.observe.elf_core import LONGEST_VMCOREINFO
 from kdumpd.observe.source import CoreError, Source
 

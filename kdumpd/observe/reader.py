@@ -6,7 +6,8 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 
-from kdumpd.model.capture import FileStamp, is_inside, place_of
+from kdumpd.model.capture import is_inside, place_of
+from kdumpd.model.core import FileStamp
 from kdumpd.model.crash import Crash, parse_kernel_log
 from kdumpd.model.inspection import Inspected, InspectionError
 from kdumpd.model.reading import Answer, Job

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from kdumpd.model.capture import CoreFacts, FileStamp, Layout, Sighting, capture_id, place_of
+from kdumpd.model.capture import Layout, Sighting, capture_id, place_of
+from kdumpd.model.core import CoreFacts, FileStamp
 from kdumpd.model.crash import parse_kernel_log
 from kdumpd.model.layout import README, Members
 from kdumpd.model.split_core import joined

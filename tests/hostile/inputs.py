@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kdumpd.model.capture import Capture, CaptureState, CoreFacts, Format, Layout
+from kdumpd.model.capture import Capture, CaptureState, Layout
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.model.crash import Crash as Died
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.inspection import Inspected, to_answer

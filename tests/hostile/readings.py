@@ -15,7 +15,8 @@ from kdumpd.config import ConfigError, Settings, apply, parse_assignments
 from kdumpd.inspect.kernel_log import read_kernel_log
 from kdumpd.inspect.spool import Spool
 from kdumpd.inspect.unpacking import unwrap
-from kdumpd.model.capture import Capture, CoreFacts, Format, Part
+from kdumpd.model.capture import Capture
+from kdumpd.model.core import CoreFacts, Format, Part
 from kdumpd.model.crash import Crash as Died
 from kdumpd.model.crash import parse_kernel_log
 from kdumpd.model.crashkernel import crashkernel_parameter, requested_size

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kdumpd.inspect.spool import opened_spool
 from kdumpd.inspect.unpacking import reassemble, unwrap
-from kdumpd.model.capture import CoreFacts, Format
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.observe.core import read_core
 from tests.cores import (
     END,

@@ -5,16 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from kdumpd.model.capture import (
-    Capture,
-    CoreFacts,
-    FileStamp,
-    Format,
-    Layout,
-    Sighting,
-    capture_from,
-    capture_id,
-)
+from kdumpd.model.capture import Capture, Layout, Sighting, capture_from, capture_id
+from kdumpd.model.core import CoreFacts, FileStamp, Format
 from kdumpd.model.crash import Crash
 from kdumpd.model.event import Event
 from kdumpd.model.readiness import MIB, FolderFacts, KernelFacts

@@ -5,15 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import (
-    CaptureState,
-    CoreFacts,
-    FileStamp,
-    Format,
-    Sighting,
-    capture_from,
-    capture_id,
-)
+from kdumpd.model.capture import CaptureState, Sighting, capture_from, capture_id
+from kdumpd.model.core import CoreFacts, FileStamp, Format
 from tests.model.looks import CUT, DIRECTORY, FACTS, START, STUMP, capture, distrusted, stamp
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import CoreFacts, Format, Part
+from kdumpd.model.core import CoreFacts, Format, Part
 from kdumpd.model.inspection import (
     LONGEST_ANSWER,
     LONGEST_LOG,

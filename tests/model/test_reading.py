@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import CaptureState, CoreFacts, Format, Sighting, capture_id
+from kdumpd.model.capture import CaptureState, Sighting, capture_id
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.model.crash import Crash, CrashClass
 from kdumpd.model.event import EventKind
 from kdumpd.model.reading import MOST_ATTEMPTS, Answer

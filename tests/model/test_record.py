@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import Capture, CaptureState, CoreFacts, Format, Layout
+from kdumpd.model.capture import Capture, CaptureState, Layout
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.model.crash import Crash, CrashClass
 from kdumpd.model.record import RecordError, from_record, to_record
 from tests.model.looks import as_listed, capture

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import CaptureState, CoreFacts, Sighting, capture_id
+from kdumpd.model.capture import CaptureState, Sighting, capture_id
+from kdumpd.model.core import CoreFacts
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.readiness import FolderFacts, Readiness
 from kdumpd.model.state import CrashFolder, State, next_look

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import CoreFacts, Format
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.observe.core import read_core
 from kdumpd.observe.flattened import MOST_RECORDS
 from tests.cores import (

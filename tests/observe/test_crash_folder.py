@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import CaptureState, CoreFacts, Format, Layout, Sighting
+from kdumpd.model.capture import CaptureState, Layout, Sighting
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.observe.budget import MOST_STRANGE
 from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.folder import OnFolder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import FileStamp
+from kdumpd.model.core import FileStamp
 from kdumpd.observe.folder import (
     Folder,
     FolderError,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from kdumpd.model.capture import Part
+from kdumpd.model.core import Part
 from kdumpd.observe.kdump_compressed import (
     COMPRESSIONS,
     read_kdump_header,

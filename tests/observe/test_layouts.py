@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import CaptureState, Format, Layout, Sighting
+from kdumpd.model.capture import CaptureState, Layout, Sighting
+from kdumpd.model.core import Format
 from kdumpd.observe import budget
 from kdumpd.observe.apport_report import UNPACKABLE
 from kdumpd.observe.crash_folder import read_crash_folder

@@ -110,7 +110,7 @@ DEATHS: Mapping[str, Death] = MappingProxyType(
             "stack-overflow", "BUG: TASK stack guard page was hit at ", crasher("stack-overflow")
         ),
         "stack-corruption": Death(
-            "unknown",
+            "stack-overflow",
             "stack-protector: Kernel stack is corrupted in: crasher_stack_corruption",
             crasher("stack-corruption"),
         ),
@@ -205,7 +205,7 @@ DEATHS: Mapping[str, Death] = MappingProxyType(
         ),
         "list-add": Death("list-corruption", "list_add corruption", crasher("list-add")),
         "panic": Death(
-            "user-request",
+            "unknown",
             "Kernel panic - not syncing: crasher: a panic was requested",
             crasher("panic"),
         ),

@@ -3,24 +3,25 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import CoreFacts, Format
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.observe.core import read_core
 from tests.vm.deaths import DEATHS
 from tests.vm.image import default_cache
-from tests.vm.panics import Bench, Remains, build_bench, real_panic
+from tests.vm.panics import Remains, real_panics
 
 pytestmark = pytest.mark.vm
 
 CAPTURED = [name for name, death in DEATHS.items() if death.captured]
 
 
-@pytest.fixture(scope="module")
-def bench() -> Bench:
-    return build_bench(default_cache())
+@pytest.fixture
+async def panics() -> Mapping[str, Remains]:
+    return await real_panics(default_cache())
 
 
 def read(path: Path | None) -> CoreFacts:
@@ -48,20 +49,22 @@ def placed_at(remains: Remains) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("name", DEATHS)
-async def test_the_kernel_died_as_the_table_says(bench: Bench, name: str) -> None:
-    remains = await real_panic(bench, name)
+def test_the_kernel_died_as_the_table_says(panics: Mapping[str, Remains], name: str) -> None:
+    remains = panics[name]
     assert DEATHS[name].reason in remains.log.read_bytes().decode(errors="replace")
 
 
 @pytest.mark.parametrize("name", CAPTURED)
-async def test_its_core_is_complete(bench: Bench, name: str) -> None:
-    facts = read((await real_panic(bench, name)).core)
+def test_its_core_is_complete(panics: Mapping[str, Remains], name: str) -> None:
+    facts = read(panics[name].core)
     assert (facts.complete, facts.problem) == (True, "")
     assert (facts.format, facts.compression) == (Format.KDUMP_COMPRESSED, "zlib")
 
 
-async def test_one_bug_in_two_boots_has_two_addresses_and_two_identities(bench: Bench) -> None:
-    first, again = [await real_panic(bench, name) for name in ("null", "null-again")]
+def test_one_bug_in_two_boots_has_two_addresses_and_two_identities(
+    panics: Mapping[str, Remains],
+) -> None:
+    first, again = panics["null"], panics["null-again"]
     assert placed_at(first) != placed_at(again)
     assert all(offset for offset, _ in (placed_at(first), placed_at(again)))
     one, other = read(first.core), read(again.core)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import CoreFacts, Format
+from kdumpd.model.core import CoreFacts, Format
 from kdumpd.observe.core import read_core
 from tests.vm.corpus import Corpus, real_cores
 from tests.vm.image import default_cache

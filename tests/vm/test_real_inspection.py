@@ -12,7 +12,7 @@ import pytest
 
 from kdumpd.inspect.spool import opened_spool
 from kdumpd.inspect.unpacking import unwrap
-from kdumpd.model.capture import CoreFacts
+from kdumpd.model.core import CoreFacts
 from kdumpd.model.inspection import Inspected
 from kdumpd.observe.core import read_core
 from kdumpd.observe.inspector import PROGRAM, inspect

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.headline_rules import RULES_OF, Kind
-from kdumpd.model.kernel_log import Line
+from kdumpd.model.log.headline_rules import RULES_OF, Kind
+from kdumpd.model.log.lines import Line
 
 RULES = tuple(
     (kind, class_, re.compile(pattern, re.DOTALL))

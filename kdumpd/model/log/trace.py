@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdumpd.model.headline_rules import OFFSET, SYMBOL
-from kdumpd.model.kernel_log import Line
-from kdumpd.model.machinery import is_dying, is_entry, is_waiting
+from kdumpd.model.log.headline_rules import OFFSET, SYMBOL
+from kdumpd.model.log.lines import Line
+from kdumpd.model.log.machinery import is_dying, is_entry, is_waiting
 
 MOST_LINES = 1000  # of one trace, with the registers and modules between
 MOST_FRAMES = 64

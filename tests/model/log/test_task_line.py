@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
 
-from kdumpd.model.kernel_log import Line
-from kdumpd.model.task_line import TaskLine, parse_task_line
+from kdumpd.model.log.lines import Line
+from kdumpd.model.log.task_line import TaskLine, parse_task_line
 
 NEW = b" Not tainted 6.1.0-56-amd64 #1"
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kdumpd.model.kernel_log import Line
-from kdumpd.model.taint import taint_in_words
+from kdumpd.model.log.lines import Line
+from kdumpd.model.log.taint import taint_in_words
 from kdumpd.model.text import printable
 
 LONGEST_COMMAND = 16  # bytes, TASK_COMM_LEN

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.headline import Headline, find_headlines
-from kdumpd.model.headline_rules import Kind
-from kdumpd.model.kernel_log import Line
-from kdumpd.model.oops import find_oops
-from kdumpd.model.panic_class import AFTER_AN_OOPS, panic_class
-from kdumpd.model.task_line import find_task_lines
+from kdumpd.model.log.headline import Headline, find_headlines
+from kdumpd.model.log.headline_rules import Kind
+from kdumpd.model.log.lines import Line
+from kdumpd.model.log.oops import find_oops
+from kdumpd.model.log.panic_class import AFTER_AN_OOPS, panic_class
+from kdumpd.model.log.task_line import find_task_lines
 
 INIT = 1
 
