@@ -32,10 +32,9 @@ UNITS = {
     b"d": 86400.0,
     b"w": 604800.0,
 }
-FIND = re.compile(
-    rb"^[ \t]*find[ \t]+/var/crash\b[^\n]*?-type[ \t]+([df])\b[^\n]*?-mtime[ \t]+\+(\d{1,5})\b",
-    re.MULTILINE,
-)
+FIND = re.compile(rb"[ \t]*find[ \t]+/var/crash\b")
+KIND = re.compile(rb"-type[ \t]+([df])\b")
+DAYS = re.compile(rb"-mtime[ \t]+\+(\d{1,5})\b")
 
 
 def read_retention(root: Path) -> Retention:
@@ -58,7 +57,13 @@ def read_retention(root: Path) -> Retention:
 
 def parse_apport_job(script: bytes) -> dict[bytes, int]:
     """Return how many days apport's daily job leaves files (f) and folders (d) in /var/crash."""
-    return {kind: int(days) for kind, days in FIND.findall(script)}
+    found = {}
+    for line in filter(FIND.match, script.split(b"\n")):
+        kind = KIND.search(line)
+        days = DAYS.search(line, kind.end()) if kind else None
+        if kind and days:
+            found[kind[1]] = int(days[1])
+    return found
 
 
 def parse_assignment(script: bytes, name: bytes) -> bytes:

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Change a crash folder as fast as possible: `python -m tests.hostile.harassment KIND PATH [PATH]`.
-
-Each kind is a process of its own, until it is ended.
-"""
+"""Change a crash folder as fast as possible, in a process of its own, until that is ended."""
 
 import asyncio
 import ctypes
@@ -10,19 +7,21 @@ import itertools
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 
 from tests.services.namespace import ROOT
 from tests.services.process import BOUND, end
 
-BEGUN = b"begun\n"
+BEGUN, AND = b"begun\n", "and"
 NOBODY = 65534
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # renameat2(2)
 MODES = (0o755, 0o777, 0o700, 0o000, 0o3777)
 
 Way = Callable[..., None]
+Attack = tuple[Way, Path] | tuple[Way, Path, Path]
 
 
 def exchange(path: str, other: str) -> None:
@@ -65,30 +64,26 @@ KINDS: Mapping[str, Way] = {
 }
 
 
-def main(kind: str, *paths: str) -> None:
-    """Do it for ever."""
-    way = KINDS[kind]
-    way(*paths)
-    sys.stdout.buffer.write(BEGUN)
-    sys.stdout.flush()
+def main(arguments: Sequence[str]) -> None:
+    """Do it all in turn, for ever."""
+    attacks = [list(group) for end_, group in groupby(arguments, AND.__eq__) if not end_]
+    begun = False
     while True:
-        way(*paths)
+        for kind, *paths in attacks:
+            KINDS[kind](*paths)
+        if not begun:
+            sys.stdout.buffer.write(BEGUN)
+            sys.stdout.flush()
+            begun = True
 
 
 @asynccontextmanager
-async def harassed(*attacks: tuple[Way, *tuple[Path, ...]]) -> AsyncIterator[None]:
-    """Run each attack in a process of its own while the context lasts."""
-    async with AsyncExitStack() as stack:
-        for way, *paths in attacks:
-            await stack.enter_async_context(_harassing(way.__name__, *map(str, paths)))
-        yield
-
-
-@asynccontextmanager
-async def _harassing(kind: str, *paths: str) -> AsyncIterator[None]:
+async def harassed(*attacks: Attack) -> AsyncIterator[None]:
+    """Run these attacks in turn, in a process of its own, while the context lasts."""
+    words = [word for way, *paths in attacks for word in (way.__name__, *map(str, paths), AND)]
     process = await asyncio.create_subprocess_exec(
         *BOUND,
-        *(sys.executable, "-m", "tests.hostile.harassment", kind, *paths),
+        *(sys.executable, "-m", "tests.hostile.harassment", *words),
         stdout=asyncio.subprocess.PIPE,
         cwd=Path(__file__).parents[2],
     )
@@ -102,4 +97,4 @@ async def _harassing(kind: str, *paths: str) -> AsyncIterator[None]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

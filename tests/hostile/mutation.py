@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -82,17 +83,24 @@ def mutation(parser: Parser, seed: int, number: int) -> Parts:
 def try_inputs(parser: Parser, task: Task) -> Outcome:
     """Give the parser its inputs, and return what came of them."""
     outcome = Outcome()
-    before = signal.signal(signal.SIGALRM, _too_long)
-    try:
+    with alarmed():
         for number in task.numbers:
             parts = mutation(parser, task.seed, number)
             try_one(parser, parts, outcome, task, number)
             if len(outcome.failures) >= MOST_FAILURES:
                 break
+    return outcome
+
+
+@contextmanager
+def alarmed() -> Iterator[None]:
+    """Have the alarm interrupt what takes too long, while the context lasts."""
+    before = signal.signal(signal.SIGALRM, _too_long)
+    try:
+        yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    return outcome
 
 
 def try_one(parser: Parser, parts: Parts, outcome: Outcome, task: Task, number: int) -> None:

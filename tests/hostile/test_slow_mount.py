@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 LOCAL, REMOTE = "/var/crash", "/srv/crash"
-SOON = 2.0  # seconds
+SOON = 0.5  # seconds
 
 
 @pytest.fixture

@@ -36,14 +36,15 @@ async def unchanged(
     assert snapshot(machine.root) == before
 
 
-@pytest.mark.parametrize("stranger", [True, False], ids=["stranger's", "owner's"])
 async def test_no_trap_is_sprung(
-    machine: Machine, setup: Setup, bait: Bait, guard: Canaries, *, stranger: bool
+    machine: Machine, setup: Setup, bait: Bait, guard: Canaries
 ) -> None:
+    """A stranger's or the owner's own; and what is honest is listed, whatever it is called."""
     machine.crash.chmod(STICKY)
-    honest = be_honest(machine)
-    for path in set_traps(machine.crash, bait, stranger=stranger):
-        guard.watch(path)
+    honest = be_honest(machine) + name_all(machine.crash)
+    for stranger in (True, False):
+        for path in set_traps(machine.crash, bait, stranger=stranger):
+            guard.watch(path)
     async with unchanged(setup, machine, guard, honest) as one:
         await one.until_settled()
         trapped = [capture for capture in await one.captures() if not capture["Trusted"]]
@@ -63,7 +64,10 @@ async def test_no_trap_is_sprung_that_is_set_while_it_looks(
     assert not guard.opened()
 
 
-@pytest.mark.parametrize("target", ["folder", "file", "loop"])
+TARGETS = ("folder", *(pytest.param(name, marks=pytest.mark.long) for name in ("file", "loop")))
+
+
+@pytest.mark.parametrize("target", TARGETS)
 async def test_crash_folder_that_is_a_link_is_not_followed(
     target: str, machine: Machine, setup: Setup, bait: Bait, guard: Canaries
 ) -> None:
@@ -72,13 +76,6 @@ async def test_crash_folder_that_is_a_link_is_not_followed(
     machine.crash.symlink_to(targets[target])
     async with unchanged(setup, machine, guard, 0) as one:
         assert not await one.captures()
-
-
-async def test_names_of_every_kind(machine: Machine, setup: Setup, guard: Canaries) -> None:
-    """What is honest is listed, whatever its folder is called; a stranger's name harms nobody."""
-    honest = be_honest(machine) + name_all(machine.crash)
-    async with unchanged(setup, machine, guard, honest) as one:
-        await one.until_settled()
 
 
 def name_all(crash: Path) -> int:

@@ -147,7 +147,10 @@ def set_traps(crash: Path, bait: Bait, *, stranger: bool) -> Iterator[Path]:
 
     Those of a stranger's belong to nobody, the others to whom the crash folder belongs.
     """
-    places = [*_places(crash), *_deep_places(crash)]
+    whose = "stranger" if stranger else "own"
+    places = [*_places(crash, whose), *_deep_places(crash, whose)]
+    if stranger:
+        places += _top_places(crash)
     for number, (trap, place) in enumerate(places):
         trap(place, bait)
         if trap in OPENABLE:
@@ -160,21 +163,24 @@ def set_traps(crash: Path, bait: Bait, *, stranger: bool) -> Iterator[Path]:
             _beside(place)
 
 
-def _places(crash: Path) -> Iterator[tuple[Trap, Path]]:
+def _places(crash: Path, whose: str) -> Iterator[tuple[Trap, Path]]:
     for trap in TRAPS:
-        yield trap, crash / f"entry-{trap.__name__}"
+        yield trap, crash / f"entry-{whose}-{trap.__name__}"
         for name in FILES:
-            within = crash / f"{trap.__name__}-{name}"
+            within = crash / f"{whose}-{trap.__name__}-{name}"
             within.mkdir()
             yield trap, within / name
+
+
+def _top_places(crash: Path) -> Iterator[tuple[Trap, Path]]:
     for number, name in enumerate(TOP_FILES):
         yield TRAPS[number % len(TRAPS)], crash / name
 
 
-def _deep_places(crash: Path) -> Iterator[tuple[Trap, Path]]:
+def _deep_places(crash: Path, whose: str) -> Iterator[tuple[Trap, Path]]:
     """Yield places one folder deeper, where some writers put theirs."""
     for trap in TRAPS:
-        within = crash / f"deep-{trap.__name__}"
+        within = crash / f"deep-{whose}-{trap.__name__}"
         within.mkdir()
         yield trap, within / "001"
         below = within / "crash"

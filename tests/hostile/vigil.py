@@ -2,6 +2,7 @@
 """The daemon under attack: what must hold of it, whatever strangers do."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -76,7 +77,7 @@ class Vigil:
     async def descriptors(self) -> int:
         """Return how many descriptors the daemon has between two looks: the fewest of many."""
         counts = []
-        for _ in range(6):
+        for _ in range(4):
             counts.append(self.kdumpd.descriptors)
             await asyncio.sleep(0.05)
         return min(counts)
@@ -89,11 +90,14 @@ def is_honest(capture: Properties) -> bool:
 
 def be_honest(machine: Machine) -> int:
     """Write captures as the tools do, and return their number."""
-    crashes = [Crash(release=HONEST_RELEASE, crash_time=1_795_000_000 + n) for n in range(4)]
+    crashes = [Crash(release=HONEST_RELEASE, crash_time=1_795_000_000 + n) for n in range(5)]
     machine.kdump_tools("202611190100", flattened(crashes[0]))
     machine.kdump_tools("202611290100", flattened(crashes[1], compressed=False))
     machine.kdump_utils("2026-11-19-01:00:00", kdump(crashes[2]))
     machine.kdump_utils("2026-11-29-01:00:00", elf(crashes[3]))
+    wrapped = machine.crash / "202611250100"  # a child process must read this one
+    wrapped.mkdir()
+    (wrapped / "dump.202611250100.gz").write_bytes(gzip.compress(kdump(crashes[4])))
     return len(crashes)
 
 
@@ -111,7 +115,7 @@ async def vigil(setup: Setup, honest: int, memory: int = MOST_MEMORY) -> AsyncIt
             await one.rescan(2)
             descriptors = await one.descriptors()
             yield one
-            await one.rescan(5)
+            await one.rescan(2)
             await one.until_settled()
             await one.until_honest_are_listed(honest)
             await _check(one, memory)
