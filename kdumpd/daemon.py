@@ -34,6 +34,7 @@ from kdumpd.observe.evidence import Evidence
 from kdumpd.observe.inspector import inspect
 from kdumpd.observe.machine import Machine, Unwatched
 from kdumpd.observe.reader import CoreReader
+from kdumpd.observe.toolbox import read_toolbox
 from kdumpd.observe.watch import Watch
 
 log = logging.getLogger("kdumpd")
@@ -71,7 +72,7 @@ async def serve(options: argparse.Namespace, settings: Settings) -> None:
         evidence = Evidence(options.root)
         parts = Parts(
             machine=Machine(options.root, settings.folders, again, watch),
-            reader=CoreReader(evidence, settings.folders, inspect),
+            reader=CoreReader(Evidence(options.root), settings.folders, inspect, read_toolbox()),
             ledger=ledger,
             herald=Herald(ledger, Journal()),
             terminal=Terminal(),

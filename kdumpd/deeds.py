@@ -5,15 +5,17 @@ import asyncio
 import os
 from collections.abc import Awaitable, Collection
 
-from kdumpd.expose.methods import ActionError, MissingError
+from kdumpd.expose.methods import ActionError, BusyError, MissingError
 from kdumpd.flow import Flow
 from kdumpd.model.capture import Capture, Layout, is_inside
-from kdumpd.model.inspection import InspectionError
+from kdumpd.model.inspection import Inspected, InspectionError
 from kdumpd.observe.apport_report import ReportError, parse_report
 from kdumpd.observe.evidence import Evidence, EvidenceError, NoEvidenceError
 from kdumpd.observe.memory_file import sealed
 from kdumpd.observe.reader import Inspect
 from kdumpd.observe.sighting import MOST_REPORT
+
+READING_SECONDS = 24.0  # a caller waits for 25 (libdbus, sd-bus)
 
 
 class Deeds:
@@ -47,22 +49,31 @@ class Deeds:
         if not capture.dmesg_file:
             return await self._log_of_the_core(id_)
         fd = await _opened(self._evidence.open_dmesg(folder, capture))
-        return await asyncio.to_thread(_log_in_report, fd) if _is_report(capture) else fd
+        if _is_report(capture):
+            return await asyncio.to_thread(_log_in_report, fd)
+        if os.fstat(fd).st_size or not capture.core_file:
+            return fd
+        os.close(fd)
+        return await self._log_of_the_core(id_)
 
     async def _log_of_the_core(self, id_: str) -> int:
-        if self._inspecting.locked():
-            raise ActionError("The kernel log of another core is being read. Try again later.")
-        async with self._inspecting:
-            fd = await self.open_core(id_)
-            try:
-                inspected = await self._inspect(fd)
-            except InspectionError as error:
-                raise ActionError(f"The core gives no kernel log: {error}.") from error
-            finally:
-                os.close(fd)
+        try:
+            async with asyncio.timeout(READING_SECONDS), self._inspecting:
+                inspected = await self._read(id_)
+        except TimeoutError as error:
+            raise BusyError("The kernel log takes long to be read. Try again later.") from error
         if inspected.log is None:
             raise MissingError(f"The core gives no kernel log: it {inspected.log_problem}.")
         return sealed(inspected.log)
+
+    async def _read(self, id_: str) -> Inspected:
+        fd = await self.open_core(id_)
+        try:
+            return await self._inspect(fd)
+        except InspectionError as error:
+            raise ActionError(f"The core gives no kernel log: {error}.") from error
+        finally:
+            os.close(fd)
 
     def _found(self, id_: str) -> tuple[bytes, Capture]:
         """Return a capture, and the crash folder that it lies in."""

@@ -13,7 +13,7 @@ from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger import Ledger, LedgerError
 from kdumpd.model.acknowledgement import acknowledge
 from kdumpd.model.event import Event
-from kdumpd.model.reading import put_down
+from kdumpd.model.reading import put_down, worth_keeping
 from kdumpd.model.state import Observation, Patience, State, next_look
 from kdumpd.model.step import step
 from kdumpd.observe.machine import Machine, clock
@@ -59,7 +59,9 @@ class Flow:
 
     async def load(self) -> State:
         """Return what the ledger remembers, and go on from there."""
-        self._state = self._recorded = await self._parts.ledger.load()
+        self._recorded = await self._parts.ledger.load()
+        readings = worth_keeping(self._recorded.readings, self._parts.reader.tools)
+        self._state = replace(self._recorded, readings=MappingProxyType(readings))
         return self._state
 
     async def look(self) -> None:

@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS reading (
     done INTEGER NOT NULL,
     facts TEXT,
     crash TEXT,
-    problem TEXT NOT NULL
+    problem TEXT NOT NULL,
+    tools TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS untold ON outbox (number) WHERE journaled_at IS NULL;
 """
@@ -75,8 +76,8 @@ def write_readings(connection: sqlite3.Connection, before: Readings, after: Read
     forgotten = [(key,) for key in before.keys() - after.keys()]
     connection.executemany("DELETE FROM reading WHERE key = ?", forgotten)
     connection.executemany(
-        "INSERT OR REPLACE INTO reading (key, attempts, done, facts, crash, problem)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO reading (key, attempts, done, facts, crash, problem, tools)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 key,
@@ -85,6 +86,7 @@ def write_readings(connection: sqlite3.Connection, before: Readings, after: Read
                 json.dumps(to_record(reading.facts)) if reading.facts else None,
                 json.dumps(to_record(reading.crash)) if reading.crash else None,
                 reading.problem,
+                reading.tools,
             )
             for key, reading in after.items()
             if before.get(key) is not reading
@@ -123,17 +125,24 @@ def read_untold(connection: sqlite3.Connection, most: int) -> list[Event]:
 
 
 def _load_readings(connection: sqlite3.Connection) -> dict[str, Reading]:
-    rows = connection.execute("SELECT key, attempts, done, facts, crash, problem FROM reading")
-    return {
-        key: Reading(
-            attempts=attempts,
-            done=bool(done),
-            facts=from_record(CoreFacts, json.loads(facts)) if facts else None,
-            crash=from_record(Crash, json.loads(crash)) if crash else None,
-            problem=problem,
-        )
-        for key, attempts, done, facts, crash, problem in rows
-    }
+    """Return what is known of readings; a row that makes no sense costs a reading, no more."""
+    rows = connection.execute(
+        "SELECT key, attempts, done, facts, crash, problem, tools FROM reading"
+    )
+    readings = {}
+    for key, attempts, done, facts, crash, problem, tools in rows:
+        try:
+            readings[key] = Reading(
+                attempts=attempts,
+                done=bool(done),
+                facts=from_record(CoreFacts, json.loads(facts)) if facts else None,
+                crash=from_record(Crash, json.loads(crash)) if crash else None,
+                problem=problem,
+                tools=tools,
+            )
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            continue
+    return readings
 
 
 def _event(id_: str, kind: str, at: str, facts: str) -> Event:

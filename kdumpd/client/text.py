@@ -6,6 +6,7 @@ from typing import Any
 
 from kdumpd.client.summary import cause, headline, joined, local_time, problem, summary_lines
 from kdumpd.model.capture import CaptureState
+from kdumpd.model.crash import CrashClass
 from kdumpd.model.readiness import Finding, Readiness, Severity
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.text import human_size, shown
@@ -53,9 +54,10 @@ def info_lines(capture: Properties) -> Iterator[str]:
     """Yield what a capture is in two sentences, and then all that is known of it, a line each."""
     yield from summary_lines(capture)
     yield ""
+    was = "was " if capture["State"] == CaptureState.GONE else ""
     facts = {
         "Capture": capture["Id"],
-        "Crashed": local_time(capture["CrashedAt"]),
+        "Crashed": _crashed(capture),
         "Cause": cause(capture),
         "Reason": capture["Reason"],
         "Command": capture["Command"],
@@ -68,17 +70,17 @@ def info_lines(capture: Properties) -> Iterator[str]:
         "Host": capture["Host"],
         "State": capture["State"],
         "Problem": problem(capture),
-        "Core": shown(capture["CoreFile"]),
+        "Core": was + shown(capture["CoreFile"]) if capture["CoreFile"] else "",
         "Size": human_size(capture["Size"]) if capture["CoreFile"] else "",
         "Format": joined(capture["Format"], capture["Compression"], _left_out(capture)),
-        "Kernel log": shown(capture["DmesgFile"]),
-        "Directory": shown(capture["Directory"]),
+        "Kernel log": was + shown(capture["DmesgFile"]) if capture["DmesgFile"] else "",
+        "Directory": was + shown(capture["Directory"]),
         "Written by": capture["Layout"],
         "Crash kernel": _armed(capture),
         "Signature": _signature(capture),
         "Found": local_time(capture["FoundAt"]),
         "Removal": _removal(capture),
-        "Acknowledged": "yes" if capture["Acknowledged"] else "no",
+        "Acknowledged": _acknowledged(capture),
         "Warning": _warning(capture),
     }
     known = {name: text for name, text in facts.items() if text}
@@ -112,6 +114,18 @@ def _row(capture: Properties) -> tuple[str, ...]:
         capture["Id"],
         shown(capture["Directory"]),
     )
+
+
+def _crashed(capture: Properties) -> str:
+    when = local_time(capture["CrashedAt"])
+    return f"{when}, when its log was written" if when and not capture["CoreFile"] else when
+
+
+def _acknowledged(capture: Properties) -> str:
+    if capture["Acknowledged"]:
+        return "yes"
+    intended = capture["IsTest"] or capture["Class"] == CrashClass.SYSRQ
+    return "no need to, it was on purpose" if intended else "no"
 
 
 def _left_out(capture: Properties) -> str:

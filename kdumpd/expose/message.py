@@ -29,6 +29,7 @@ MESSAGE_IDS = {
 FIELDS = {
     "capture": "KDUMPD_CAPTURE",
     "core": "KDUMPD_CORE",
+    "directory": "KDUMPD_DIRECTORY",
     "state": "KDUMPD_STATE",
     "class": "KDUMPD_CLASS",
     "reason": "KDUMPD_REASON",
@@ -102,8 +103,8 @@ def _gone(facts: Mapping[str, str]) -> tuple[str, int]:
 
 
 def _exposed(facts: Mapping[str, str]) -> tuple[str, int]:
-    place = _name(facts.get("core") or facts.get("dmesg") or facts["directory"])
-    return f"Everybody may read {place}: a kernel's memory or log, and what it held", WARNING
+    what = "a kernel's memory" if facts["exposed"] == facts.get("core") else "a kernel's log"
+    return f"Everybody may read {_name(facts['exposed'])}, which holds {what}", WARNING
 
 
 def _changed(facts: Mapping[str, str]) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol, TypeVar
 
 from kdumpd.call import Call, CallError, Reply
-from kdumpd.expose.authority import MANAGE, READ, Authority
+from kdumpd.expose.authority import BUSY, MANAGE, READ, Authority
 from kdumpd.expose.objects import CAPTURE, CAPTURES_PATH, MANAGER
 from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.capture import Capture, CaptureState
@@ -24,6 +24,10 @@ Method = Callable[[Call], Awaitable[Reply]]
 
 class ActionError(Exception):
     """What was asked for cannot be done; the text is a sentence that says why."""
+
+
+class BusyError(ActionError):
+    """It can be done, but not now."""
 
 
 class MissingError(ActionError):
@@ -109,5 +113,7 @@ async def _done(action: Awaitable[T]) -> T:
         return await action
     except MissingError as error:
         raise CallError(NOT_FOUND, str(error)) from error
+    except BusyError as error:
+        raise CallError(BUSY, str(error)) from error
     except ActionError as error:
         raise CallError(FAILED, str(error)) from error

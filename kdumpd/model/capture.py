@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
 from hashlib import sha256
-from stat import S_ISREG
+from stat import S_IROTH, S_ISREG
 
 from kdumpd.model.core import NOTHING_READ, CoreFacts, FileStamp, Format
 from kdumpd.model.crash import Crash, CrashClass
@@ -58,6 +58,7 @@ class Sighting:
     is_test: bool = False  # whether its writer was told that the crash would be a test
     log_id: str = ""  # of the end of its kernel log; two of one crash have the same
     logged_at: datetime | None = None  # when its kernel log was last written
+    reachable: bool = True  # whether everybody may go through the folders on its path
     made_at: datetime | None = None  # when its folder, or its file in a shared one, last changed
 
     @property
@@ -122,6 +123,7 @@ class Capture:
     removal: str = ""  # which of them; without a time, when the next capture is saved
     identified: bool = False  # whether a core said which crash it is, so that no other can be it
     log_id: str = ""  # of the end of its kernel log
+    exposed_file: bytes = b""  # one that everybody may read, whole path; the core if it is one
     acknowledged: bool = False  # whether somebody has taken note of it
 
     @property
@@ -182,6 +184,8 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
             dump_level=before.dump_level,
         )
     core, dmesg = sighting.core, sighting.dmesg
+    exposed = next((file for file in (core, *sighting.parts, dmesg) if _is_open(file)), None)
+    exposed = exposed if sighting.reachable else None
     crash = sighting.crash or (before.crash if before else NOTHING_KNOWN)
     return Capture(
         id=sighting.id,
@@ -201,10 +205,7 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         kernel_release=facts.kernel_release or crash.kernel_release,
         architecture=facts.architecture,
         build_id=facts.build_id,
-        world_readable=any(
-            file is not None and S_ISREG(file.mode) and file.mode & 0o004 and file.size
-            for file in (core, *sighting.parts, dmesg)
-        ),
+        world_readable=exposed is not None,
         filesystem=sighting.filesystem,
         dump_level=facts.dump_level,
         crash=crash,
@@ -216,8 +217,13 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         removal=before.removal if before else "",
         identified=bool(facts.identity) or (before is not None and before.identified),
         log_id=sighting.log_id or (before.log_id if before else ""),
+        exposed_file=_inside(sighting.directory, exposed),
         acknowledged=before is not None and before.acknowledged,
     )
+
+
+def _is_open(file: FileStamp | None) -> bool:
+    return file is not None and S_ISREG(file.mode) and bool(file.mode & S_IROTH and file.size)
 
 
 def _inside(directory: bytes, file: FileStamp | None) -> bytes:

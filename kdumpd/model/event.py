@@ -61,11 +61,12 @@ def capture_event(capture: Capture, at: datetime) -> Event:
 
 def exposure_event(capture: Capture, at: datetime) -> Event:
     """Return the event that tells of a capture which everybody may read."""
+    exposed = capture.exposed_file.decode("utf-8", "surrogateescape")
     return Event(
         id=_event_id(EventKind.CAPTURE_EXPOSED, capture.id, at.isoformat()),
         kind=EventKind.CAPTURE_EXPOSED,
         at=at,
-        facts=_capture_facts(capture),
+        facts={**_capture_facts(capture), "exposed": exposed},
     )
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from kdumpd.model.capture import Layout
 
 STAMP = rb"\d{12}"  # kdump-tools 1.8 and kdumpst: date +%Y%m%d%H%M
-WRAPPER = rb"(\.(gz|bz2|xz|lz4|zst))?"  # kdump-tools' KDUMP_COMPRESSION
+WRAPPED = rb"\.(gz|bz2|xz|lz4|zst)"
+WRAPPER = rb"(" + WRAPPED + rb")?"  # kdump-tools' KDUMP_COMPRESSION
 PSTORE_ARCHIVE = b"/var/lib/systemd/pstore"  # made by systemd-tmpfiles
 README = b"README.txt"
 CAPTURE_KERNEL_LOG = b"kexec-dmesg.log"
@@ -54,7 +55,7 @@ def kdump_tools(names: Collection[bytes], _: bytes) -> Iterable[Members]:
     vmcore.STAMP. Of two crashes in one minute the second replaces the core of the first; its
     kernel log, dmesg.STAMP, is then the first's: makedumpfile 1.7.2 overwrites no log (tried).
     """
-    cores = _matching(names, rb"dump\." + STAMP + WRAPPER, rb"vmcore\." + STAMP)
+    cores = _matching(names, rb"dump\." + STAMP + WRAPPER, rb"vmcore\." + STAMP + WRAPPER)
     growing = _matching(names, rb"dump-incomplete" + WRAPPER)
     logs = _matching(names, rb"dmesg\." + STAMP)
     if cores or growing or logs:
@@ -69,6 +70,7 @@ def kdump_utils(names: Collection[bytes], folder: bytes) -> Iterable[Members]:
     Only `kdumpctl test` makes it write vmcore-creation.status, beside the core.
     """
     cores = _matching(names, rb"vmcore", rb"vmcore\.flat", rb"vmcore-incomplete")
+    cores += _matching(names, rb"vmcore(\.flat)?" + WRAPPED)  # by hand, to save space
     parts = sorted(_matching(names, rb"vmcore\.[1-9]\d{0,3}"), key=_number)
     logs = _matching(names, rb"vmcore-dmesg-incomplete\.txt", rb"vmcore-dmesg\.txt")
     nothing = not (cores or parts or logs)
@@ -91,7 +93,7 @@ def suse(names: Collection[bytes], _: bytes) -> Iterable[Members]:
     README.txt comes first, then the log, then vmcore under its final name; at last README.txt is
     written again.
     """
-    cores = _matching(names, rb"vmcore")
+    cores = _matching(names, rb"vmcore" + WRAPPER)
     logs = _matching(names, rb"dmesg\.txt", rb"dmesg")
     if ((cores or logs) and README in names) or (cores and logs):
         notes = (README,) if README in names else ()

@@ -30,6 +30,7 @@ class Reading:
     facts: CoreFacts | None = None  # of what lies inside a compressed file
     crash: Crash | None = None  # what the kernel log in the core says
     problem: str = ""  # why the core could not be read, or gave no kernel log
+    tools: str = ""  # what there was to read it with
 
     @property
     def ended(self) -> bool:
@@ -59,6 +60,7 @@ class Answer:
     facts: CoreFacts | None = None
     crash: Crash | None = None
     problem: str = ""
+    tools: str = ""
 
 
 Readings = Mapping[str, Reading]
@@ -95,12 +97,12 @@ def read_through(sighting: Sighting, readings: Readings) -> Sighting:
     facts = sighting.facts
     if facts.wrapped:
         facts = reading.facts or replace(facts, complete=False, problem=_ending(reading))
-    elif reading.crash is None and not facts.problem:
+    elif reading.crash is None and sighting.crash is None and not facts.problem:
         facts = replace(facts, problem=f"gives no kernel log: it {_ending(reading)}")
     return replace(
         sighting,
         facts=facts,
-        crash=sighting.crash or reading.crash,
+        crash=reading.crash or sighting.crash,
         id=capture_id(facts.identity) if facts.identity else sighting.id,
     )
 
@@ -118,8 +120,21 @@ def with_answers(readings: Readings, answers: Iterable[Answer], clock: float) ->
                 facts=answer.facts,
                 crash=answer.crash,
                 problem=answer.problem,
+                tools=answer.tools,
             )
     return after
+
+
+def worth_keeping(readings: Readings, tools: str) -> dict[str, Reading]:
+    """Return the readings without those that came to nothing with other tools than there are now.
+
+    Whoever is told to install one does not have to touch the core as well.
+    """
+    return {
+        key: reading
+        for key, reading in readings.items()
+        if reading.crash is not None or reading.tools == tools
+    }
 
 
 def put_down(readings: Readings) -> dict[str, Reading]:
@@ -139,7 +154,7 @@ def sighted(readings: Readings, sightings: Iterable[Sighting]) -> dict[str, Read
 def next_job(readings: dict[str, Reading], wanted: Iterable[Sighting], clock: float) -> Job | None:
     """Choose the core to read next, and count the attempt; None when one is under way.
 
-    What was not tried yet comes first, of that the newest: it is the crash people ask about.
+    What was not tried yet comes first, of that the small: what is quickly done waits for no other.
     """
     if any(reading.under_way for reading in readings.values()):
         return None
@@ -168,12 +183,19 @@ def _job(sighting: Sighting) -> Job:
     return Job(key=reading_key(sighting), directory=sighting.directory, core=sighting.core)
 
 
-def _order(job: Job, reading: Reading) -> tuple[int, int]:
-    return reading.attempts, -job.core.modified_ns
+def _order(job: Job, reading: Reading) -> tuple[int, int, int]:
+    return reading.attempts, job.core.size, -job.core.modified_ns
 
 
 def _without_log(sighting: Sighting) -> bool:
-    return sighting.crash is None and bool(sighting.facts.wrapped or sighting.facts.kernel_release)
+    """Return whether the log that is needed can only be in the core.
+
+    Of two crashes in one minute, kdump-tools keep the first's log beside the second's core.
+    """
+    crashed_at, logged_at = sighting.facts.crashed_at, sighting.logged_at
+    of_another = crashed_at is not None and logged_at is not None and logged_at < crashed_at
+    known = sighting.facts.wrapped or sighting.facts.kernel_release
+    return (sighting.crash is None or of_another) and bool(known)
 
 
 def _ending(reading: Reading) -> str:

@@ -113,6 +113,7 @@ def _gone(capture: Capture) -> Capture:
         capture,
         state=CaptureState.GONE,
         world_readable=False,
+        exposed_file=b"",
         log_awaited=False,
         removal_at=None,
         removal="",

@@ -25,7 +25,7 @@ from kdumpd.observe.mounts import read_mount_points, read_mounted_names
 from kdumpd.observe.thread import start
 
 PATIENCE = 10.0  # seconds; a disk that sleeps needs about five
-MOST_STUCK = 4  # threads that a crash folder which does not answer may hold
+MOST_STUCK = 16  # threads that a crash folder which does not answer may hold
 
 
 class EvidenceError(Exception):

@@ -56,6 +56,7 @@ class Folder:
     path: bytes
     distrust: str  # which folder on the path others can change, and why; empty for none
     owner: int  # the machine's owner: of the root folder, 0 on a real machine
+    reachable: bool = True  # whether everybody may go through every folder on its path
 
     @property
     def trusted(self) -> bool:
@@ -129,6 +130,7 @@ class Folder:
                 path=self.path_of(name),
                 distrust=self.distrust or _distrust(status, self.owner, self.path_of(name)),
                 owner=self.owner,
+                reachable=self.reachable and bool(status.st_mode & stat.S_IXOTH),
             )
         finally:
             os.close(fd)
@@ -157,7 +159,7 @@ def open_crash_folder(root: Path, path: bytes, on_folder: OnFolder) -> Iterator[
     fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         owner = os.fstat(fd).st_uid
-        distrust, done = "", b""
+        distrust, done, reachable = "", b"", True
         for name in filter(None, path.split(b"/")):
             below = _open_below(fd, name, path, on_folder)
             if below is None:
@@ -166,9 +168,11 @@ def open_crash_folder(root: Path, path: bytes, on_folder: OnFolder) -> Iterator[
             os.close(fd)
             fd = below
             done = _join(done, name)
-            distrust = distrust or _distrust(os.fstat(fd), owner, done)
+            status = os.fstat(fd)
+            distrust = distrust or _distrust(status, owner, done)
+            reachable = reachable and bool(status.st_mode & stat.S_IXOTH)
         on_folder(fd)
-        yield Folder(fd=fd, path=path, distrust=distrust, owner=owner)
+        yield Folder(fd=fd, path=path, distrust=distrust, owner=owner, reachable=reachable)
     finally:
         os.close(fd)
 

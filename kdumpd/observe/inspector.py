@@ -25,6 +25,7 @@ from kdumpd.model.text import printable
 PIECE = 1 << 16  # bytes read at once
 LONGEST_WORDS = 4096  # bytes of stderr; what comes behind them is read and forgotten
 LONGEST_QUOTE = 256  # bytes of them that an error repeats: the last
+SLOWEST = 5_000_000  # bytes a second
 DYING = 5.0  # seconds that a killed child is waited for; only a dead disk or server holds it longer
 # A home that is said is not asked for: of /etc/passwd, and thus of whatever serves names here.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
@@ -53,14 +54,21 @@ class Limits:
         return f"--cpu-seconds={self.cpu_seconds}", f"--address-space={self.address_space}"
 
 
+def limits_for(size: int) -> Limits:
+    """Return what the reading of a file of so many bytes may take: bzip2 unpacks 5 MB a second."""
+    seconds = max(Limits().cpu_seconds, size // SLOWEST)
+    return Limits(seconds=1.5 * seconds, cpu_seconds=seconds)
+
+
 async def inspect(
-    fd: int, limits: Limits = Limits(), program: Sequence[str] = PROGRAM
+    fd: int, limits: Limits | None = None, program: Sequence[str] = PROGRAM
 ) -> Inspected:
     """Return what a child says of the open core; InspectionError when it says nothing usable.
 
     The descriptor stays the caller's; where it stands in the file is not kept. No process is left,
     but one that the kernel does not let die, which the error then says.
     """
+    limits = limits_for(os.fstat(fd).st_size) if limits is None else limits
     try:
         child = _start(fd, (*program, *limits.arguments))
     except OSError as error:

@@ -19,7 +19,10 @@ Inspect = Callable[[int], Awaitable[Inspected]]
 class CoreReader:
     """Reads the cores that it is given, one after the other."""
 
-    def __init__(self, evidence: Evidence, folders: tuple[bytes, ...], inspect: Inspect) -> None:
+    def __init__(
+        self, evidence: Evidence, folders: tuple[bytes, ...], inspect: Inspect, tools: str = ""
+    ) -> None:
+        self.tools = tools
         self._evidence = evidence
         self._folders = folders
         self._inspect = inspect
@@ -35,7 +38,7 @@ class CoreReader:
             yield await self._answer(await self._jobs.get())
 
     async def _answer(self, job: Job) -> Answer:
-        failed = Answer(key=job.key, done=False)
+        failed = Answer(key=job.key, done=False, tools=self.tools)
         folder = next(one for one in self._folders if is_inside(job.directory, one))
         try:
             fd = await self._evidence.open(folder, place_of(job.directory, job.core.name))
@@ -58,6 +61,7 @@ class CoreReader:
             facts=inspected.facts,
             crash=crash,
             problem=inspected.log_problem,
+            tools=self.tools,
         )
 
 

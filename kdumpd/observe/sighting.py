@@ -38,9 +38,11 @@ def read_sighting(folder: Folder, members: Members, known: Mapping[bytes, Sighti
     trusted_folder = folder.trusted and not _of_strangers(folder, members, files)
     before = known.get(place_of(folder.path, members.member))
     if before is not None and before.files == files and before.trusted_folder == trusted_folder:
-        return before if before.made_at == made_at else replace(before, made_at=made_at)
+        if (before.made_at, before.reachable) == (made_at, folder.reachable):
+            return before
+        return replace(before, made_at=made_at, reachable=folder.reachable)
     anew = _read_anew(folder, members, files)
-    return replace(anew, made_at=made_at, trusted_folder=trusted_folder)
+    return replace(anew, made_at=made_at, trusted_folder=trusted_folder, reachable=folder.reachable)
 
 
 def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> Sighting:

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What kdumpd-inspect finds on this machine to read cores with."""
+
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+
+from kdumpd.observe.inspector import ENVIRONMENT
+
+PROGRAMS = ("lz4", "makedumpfile", "zstd")
+
+
+def read_toolbox() -> str:
+    """Return the names of the tools that are installed, with what tells one drgn from another."""
+    found = [name for name in PROGRAMS if shutil.which(name, path=ENVIRONMENT["PATH"])]
+    try:
+        found.append(f"drgn {version('drgn')}")
+    except PackageNotFoundError:
+        pass
+    return ", ".join(found)
