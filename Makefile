@@ -29,7 +29,7 @@ test: $(VENV)/test.stamp
 	$(BIN)/pytest -m 'not vm and not long' $(PYTEST)
 
 test-hostile: $(VENV)/test.stamp
-	$(BIN)/pytest tests/hostile $(PYTEST)
+	$(BIN)/pytest tests/hostile -m long $(PYTEST)
 
 test-mutations: $(VENV)/test.stamp
 	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)

@@ -15,6 +15,8 @@ from kdumpd.model.reading import Reading, Readings
 from kdumpd.model.record import RecordError, from_record, time_from_text, to_record
 from kdumpd.model.state import State
 
+MOST_TOLD = 20_000  # events that are kept after they were told
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS capture (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS boot (
@@ -112,6 +114,12 @@ def write_events(connection: sqlite3.Connection, events: Iterable[Event]) -> Non
             (event.id, event.kind, event.at.isoformat(), json.dumps(dict(event.facts)))
             for event in events
         ],
+    )
+    # What was told long ago is not told again: its capture is known, or was a stranger's.
+    connection.execute(
+        "DELETE FROM outbox WHERE journaled_at IS NOT NULL"
+        " AND number <= (SELECT max(number) FROM outbox) - ?",
+        (MOST_TOLD,),
     )
 
 

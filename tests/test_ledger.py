@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from kdumpd.ledger import ForeignLedgerError, Ledger, LedgerError, opened_ledger
 from kdumpd.model.capture import Capture, CaptureState
-from kdumpd.model.event import Event, capture_event
+from kdumpd.model.event import Event, EventKind, capture_event
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.state import State, Verdict
+from kdumpd.rows import MOST_TOLD
 from tests.model.looks import (
     BOOT,
     CUT,
@@ -640,3 +641,21 @@ async def pragma(ledger: Ledger, name: str) -> object:
         lambda connection: connection.execute(f"PRAGMA {name}").fetchone()
     )
     return value
+
+
+async def test_what_was_told_long_ago_is_not_kept_for_ever(path: Path) -> None:
+    """A stranger can make and remove folders without end, and each is told of."""
+    async with opened_ledger(path) as ledger:
+        for round_ in range(5):
+            events = [
+                Event(id=f"{round_}-{n}", kind=EventKind.CAPTURE_INCOMPLETE, at=START, facts={})
+                for n in range(MOST_TOLD // 2)
+            ]
+            await ledger.record(State(), State(), tuple(events))
+            await ledger.mark_told(events)
+        fresh = Event(id="fresh", kind=EventKind.CAPTURE_GONE, at=START, facts={})
+        await ledger.record(State(), State(), (fresh,))
+        assert await ledger.untold(ALL) == [fresh]
+    with closing(sqlite3.connect(path)) as connection:
+        (kept,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
+    assert kept == MOST_TOLD

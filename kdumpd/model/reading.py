@@ -133,7 +133,7 @@ def worth_keeping(readings: Readings, tools: str) -> dict[str, Reading]:
     return {
         key: reading
         for key, reading in readings.items()
-        if reading.crash is not None or reading.tools == tools
+        if not reading.done or reading.crash is not None or reading.tools == tools
     }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from math import inf
 from types import MappingProxyType
 
-from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from, is_inside
+from kdumpd.model.capture import Capture, CaptureState, Layout, Sighting, capture_from, is_inside
 from kdumpd.model.event import (
     Event,
     boot_event,
@@ -67,7 +67,8 @@ def _list(
     after = dict(captures)
     best: dict[str, Sighting] = {}
     for sighting in sorted(settled, key=lambda one: _preference(captures, one)):
-        best.setdefault(sighting.id, sighting)
+        if not _is_copy(sighting, captures):
+            best.setdefault(sighting.id, sighting)
     replaced = _replaced(captures, best)
     for id_, sighting in best.items():
         other = replaced.get(sighting.place)
@@ -81,6 +82,17 @@ def _list(
             if outgrown or not other.was_read:
                 del after[other.id]
     return after
+
+
+def _is_copy(sighting: Sighting, captures: Mapping[str, Capture]) -> bool:
+    """Return whether it is apport's report on a crash that is known by a capture of its own.
+
+    The report outlives that capture: it is no other crash when the capture is gone.
+    """
+    return sighting.layout is Layout.APPORT and any(
+        capture.log_id == sighting.log_id and capture.layout is not Layout.APPORT
+        for capture in captures.values()
+    )
 
 
 def _is_outgrown(other: Capture, sighting: Sighting) -> bool:

@@ -20,11 +20,10 @@ from kdumpd.model.inspection import (
     NotBegunError,
     parse_inspected,
 )
-from kdumpd.model.text import printable
+from kdumpd.model.log.sentence import plain_sentence
 
 PIECE = 1 << 16  # bytes read at once
 LONGEST_WORDS = 4096  # bytes of stderr; what comes behind them is read and forgotten
-LONGEST_QUOTE = 256  # bytes of them that an error repeats: the last
 SLOWEST = 5_000_000  # bytes a second
 DYING = 5.0  # seconds that a killed child is waited for; only a dead disk or server holds it longer
 # A home that is said is not asked for: of /etc/passwd, and thus of whatever serves names here.
@@ -75,7 +74,7 @@ async def inspect(
         raise NotBegunError(f"kdumpd-inspect cannot be started: {error.strerror}") from error
     try:
         async with asyncio.timeout(limits.seconds):
-            return parse_inspected(await child.answer())
+            return await asyncio.to_thread(parse_inspected, await child.answer())
     except TimeoutError as error:
         late = f"kdumpd-inspect had no answer after {limits.seconds:g} s"
         if not await child.end():
@@ -162,9 +161,8 @@ class _Child:
         if end is None or (end.si_code, end.si_status) == (os.CLD_EXITED, 0):
             return
         if end.si_code == os.CLD_EXITED:
-            words = printable(
-                bytes(self._err.content).strip().rpartition(b"\n")[2][-LONGEST_QUOTE:]
-            )
+            # Everybody may read what becomes of it, and a library's last words can hold addresses.
+            words = plain_sentence(bytes(self._err.content).strip().rpartition(b"\n")[2])
             raise InspectionError(f"kdumpd-inspect failed ({end.si_status}): {words}")
         if end.si_status == signal.SIGXCPU:
             raise InspectionError("kdumpd-inspect needed more time of the CPU than it may take")

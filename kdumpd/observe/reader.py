@@ -10,6 +10,7 @@ from kdumpd.model.capture import is_inside, place_of
 from kdumpd.model.core import FileStamp
 from kdumpd.model.crash import Crash, parse_kernel_log
 from kdumpd.model.inspection import Inspected, InspectionError, NotBegunError
+from kdumpd.model.log.sentence import plain_sentence
 from kdumpd.model.reading import Answer, Job
 from kdumpd.observe.evidence import Evidence, EvidenceError
 
@@ -60,7 +61,7 @@ class CoreReader:
             done=True,
             facts=inspected.facts,
             crash=crash,
-            problem=inspected.log_problem,
+            problem=plain_sentence(inspected.log_problem.encode()),
             tools=self.tools,
         )
 

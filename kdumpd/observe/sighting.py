@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from kdumpd.model.capture import Layout, Sighting, capture_id, place_of
 from kdumpd.model.core import CoreFacts, FileStamp
-from kdumpd.model.crash import parse_kernel_log
+from kdumpd.model.crash import Crash, parse_kernel_log
 from kdumpd.model.layout import README, Members
 from kdumpd.model.split_core import joined
 from kdumpd.model.suse_readme import LONGEST, parse_readme, with_readme
@@ -64,6 +64,9 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
     log_end = log[-LOG_END:]
     # What says nothing of itself is what lies there; and strangers' is never one of the owner's.
     place = place_of(folder.path, members.member)
+    crash = parse_kernel_log(log) if log else None
+    if members.layout is Layout.PSTORE and _is_a_note(folder, crash):
+        raise NoCaptureError(folder.path)
     identity = facts.identity or log_end or (STRANGE + place if problem else place)
     return Sighting(
         directory=folder.path,
@@ -74,7 +77,7 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
         core=core,
         dmesg=dmesg,
         facts=facts,
-        crash=parse_kernel_log(log) if log else None,
+        crash=crash,
         id=capture_id(identity),
         filesystem=folder.filesystem,
         parts=tuple(parts) if core in parts else (),
@@ -83,6 +86,11 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
         log_id=capture_id(log_end) if log else "",
         logged_at=_time(dmesg.modified_ns) if dmesg and log else None,
     )
+
+
+def _is_a_note(folder: Folder, crash: Crash | None) -> bool:
+    """Return whether a dmesg.txt is just somebody's: the archive's folders are named in digits."""
+    return not folder.name.isdigit() and not (crash and crash.reason)
 
 
 def _of_strangers(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> bool:

@@ -2,6 +2,7 @@
 """What kdumpd-inspect finds on this machine to read cores with."""
 
 import shutil
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from kdumpd.observe.inspector import ENVIRONMENT
@@ -12,8 +13,6 @@ PROGRAMS = ("lz4", "makedumpfile", "zstd")
 def read_toolbox() -> str:
     """Return the names of the tools that are installed, with what tells one drgn from another."""
     found = [name for name in PROGRAMS if shutil.which(name, path=ENVIRONMENT["PATH"])]
-    try:
+    with suppress(PackageNotFoundError):
         found.append(f"drgn {version('drgn')}")
-    except PackageNotFoundError:
-        pass
     return ", ".join(found)

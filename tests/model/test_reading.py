@@ -2,6 +2,7 @@
 """Cores that are read through by a child, as the state knows of them."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from kdumpd.model.capture import CaptureState, Sighting, capture_id
 from kdumpd.model.core import CoreFacts, Format
 from kdumpd.model.crash import Crash, CrashClass
 from kdumpd.model.event import EventKind
-from kdumpd.model.reading import MOST_ATTEMPTS, PAUSE, Answer, put_down
+from kdumpd.model.reading import MOST_ATTEMPTS, PAUSE, Answer, put_down, worth_keeping
 from kdumpd.model.state import State, next_look
 from tests.model.looks import BOOT, DIRECTORY, FACTS, PATIENCE, START, Watched, capture, stamp
 
@@ -186,6 +187,61 @@ def test_what_could_not_be_begun_is_tried_again_later(watched: Watched) -> None:
     watched.look(without_log(), after=PAUSE)
     (event,) = watched.look(without_log(), answers=[good(watched)])
     assert event.facts["class"] == "nmi"
+
+
+def test_with_another_tool_it_is_worth_another_try(watched: Watched) -> None:
+    watched.look(without_log())
+    nothing = Answer(key=job_key(watched), done=True, problem="install drgn", tools="lz4")
+    watched.look(without_log(), answers=[nothing])
+    readings = watched.state.readings
+    assert worth_keeping(readings, "lz4") == readings
+    assert worth_keeping(readings, "drgn 0.3, lz4") == {}
+
+
+def test_with_another_tool_what_was_read_stays(watched: Watched) -> None:
+    watched.look(without_log())
+    watched.look(without_log(), answers=[good(watched)])
+    assert worth_keeping(watched.state.readings, "drgn 0.3") == watched.state.readings
+
+
+def test_with_another_tool_what_killed_its_reader_stays_aside(watched: Watched) -> None:
+    watched.look(without_log())
+    for _ in range(MOST_ATTEMPTS):
+        watched.look(without_log(), answers=[failed(watched)])
+    assert worth_keeping(watched.state.readings, "drgn 0.3") == watched.state.readings
+
+
+def test_the_small_come_first(watched: Watched) -> None:
+    large = without_log()
+    core = stamp(b"vmcore", inode=8, size=10)
+    small = replace(
+        capture(replace(FACTS, identity=b"other"), dmesg=b"", directory=DIRECTORY + b"2"),
+        core=core,
+        files=(core,),
+    )
+    watched.look(large, small)
+    assert watched.state.job is not None
+    assert watched.state.job.directory == small.directory
+
+
+def test_a_log_of_an_earlier_crash_is_not_believed(watched: Watched) -> None:
+    """Of two crashes in one minute, kdump-tools keep the first's log beside the second's core."""
+    assert FACTS.crashed_at is not None
+    stale = replace(capture(), logged_at=FACTS.crashed_at - timedelta(seconds=1))
+    assert watched.look(stale) == []
+    (event,) = watched.look(stale, answers=[good(watched)])
+    assert event.facts["class"] == "nmi"
+
+
+def test_a_log_of_an_earlier_crash_is_better_than_none(watched: Watched) -> None:
+    """The capture kernel's clock may be wrong."""
+    assert FACTS.crashed_at is not None
+    beside = Crash(class_=CrashClass.KASAN)
+    stale = replace(capture(), crash=beside, logged_at=FACTS.crashed_at - timedelta(seconds=1))
+    watched.look(stale)
+    nothing = Answer(key=job_key(watched), done=True, problem="holds no log")
+    (event,) = watched.look(stale, answers=[nothing])
+    assert event.facts["class"] == "kasan"
 
 
 def test_a_stop_while_a_core_is_read_does_not_count(watched: Watched) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.acknowledgement import acknowledge
-from kdumpd.model.capture import CaptureState, Sighting, capture_id
+from kdumpd.model.capture import CaptureState, Layout, Sighting, capture_id
 from kdumpd.model.core import CoreFacts
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.readiness import FolderFacts, Readiness
@@ -879,3 +879,16 @@ def test_the_owners_capture_comes_before_a_strangers(watched: Watched) -> None:
     watched.look(theirs, own)
     watched.look(theirs, own, after=SETTLE)
     assert watched.state.captures[own.id].trusted
+
+
+def test_a_report_that_outlives_its_capture_is_no_other_crash(watched: Watched) -> None:
+    """apport copies the kernel log into a report of its own, which stays when the dump goes."""
+    watched.look(replace(capture(), log_id="words"))
+    report = replace(
+        a_log("words", 9), layout=Layout.APPORT, directory=CRASH, member=b"linux-image-6.1.crash"
+    )
+    watched.look(report)
+    (event,) = watched.look(report, after=SETTLE)
+    assert event.kind is EventKind.CAPTURE_GONE
+    assert watched.look(report, after=SETTLE) == []
+    assert watched.only.state is CaptureState.GONE

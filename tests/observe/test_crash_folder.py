@@ -4,11 +4,12 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import CaptureState, Layout, Sighting
+from kdumpd.model.capture import CaptureState, Layout, Sighting, capture_from
 from kdumpd.model.core import CoreFacts, Format
 from kdumpd.observe.budget import MOST_STRANGE
 from kdumpd.observe.crash_folder import read_crash_folder
@@ -786,3 +787,37 @@ def test_id_of_next_to_nothing(machine: Machine) -> None:
 def test_id_does_not_change_by_itself(machine: Machine) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
     assert only(machine) == only(machine)
+
+
+@pytest.mark.parametrize("shut", ["var/crash", f"var/crash/{STAMP}"])
+def test_a_folder_that_shuts_everybody_out(machine: Machine, shut: str) -> None:
+    core = machine.kdump_tools(STAMP, flattened(Crash()))
+    core.chmod(0o644)
+    (machine.root / "var").chmod(0o755)
+    (machine.root / "var/crash").chmod(0o755)
+    core.parent.chmod(0o755)
+    (open_to_all,) = read_crash_folder(machine.root, CRASH, {}, lambda _: None).sightings
+    assert open_to_all.reachable
+    (machine.root / shut).chmod(0o700)
+    known = {open_to_all.place: open_to_all}
+    (shut_out,) = read_crash_folder(machine.root, CRASH, known, lambda _: None).sightings
+    assert not shut_out.reachable
+    assert not capture_from(shut_out, datetime.now(UTC)).world_readable
+    assert capture_from(open_to_all, datetime.now(UTC)).world_readable
+
+
+@pytest.mark.parametrize(
+    ("folder", "log", "listed"),
+    [
+        ("1795396414", b"[    1.000000] usb 1-1: new device\n", True),
+        ("notes", b"[    1.000000] usb 1-1: new device\n", False),
+        ("notes", b"", False),
+        ("saved", b"[    1.000000] Kernel panic - not syncing: sysrq triggered crash\n", True),
+    ],
+)
+def test_a_log_that_may_be_a_note(
+    machine: Machine, folder: str, log: bytes, *, listed: bool
+) -> None:
+    machine.crash.joinpath(folder).mkdir()
+    machine.crash.joinpath(folder, "dmesg.txt").write_bytes(log)
+    assert bool(look(machine)) is listed
