@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import select
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
@@ -22,7 +22,6 @@ from kdumpd.call import Body, BusError, Call, CallError, Manner, Reply, Signal, 
 
 log = logging.getLogger(__name__)
 
-SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 CONNECT_SECONDS = 10.0
 SEND_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
@@ -38,22 +37,6 @@ FAILED = "org.kdumpd1.Error.Failed"
 BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 USUAL = Manner()
 Handler = Callable[[Call], Awaitable[Reply]]
-
-
-def bus_address(bus: str, environment: Mapping[str, str]) -> str:
-    """Return the address of `system`, `session` or, as it stands, of an address."""
-    if bus == "system":
-        return environment.get("DBUS_SYSTEM_BUS_ADDRESS") or SYSTEM_BUS
-    if bus == "session":
-        runtime = environment.get("XDG_RUNTIME_DIR")
-        fallback = f"unix:path={runtime}/bus" if runtime else ""
-        address = environment.get("DBUS_SESSION_BUS_ADDRESS") or fallback
-        if not address:
-            raise BusError("no session bus: DBUS_SESSION_BUS_ADDRESS is not set")
-        return address
-    if ":" not in bus:
-        raise BusError(f"'{bus}' is no bus: write system, session or an address like unix:path=…")
-    return bus
 
 
 def variant(signature: str, value: Any) -> Variant:  # noqa: ANN401  # any D-Bus value

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from kdumpd import __version__
-from kdumpd.bus import Connection, bus_address, connect
+from kdumpd.address import bus_address
+from kdumpd.bus import Connection, connect
 from kdumpd.call import BusError
 from kdumpd.config import Settings, read_configuration
 from kdumpd.deeds import Deeds

@@ -32,13 +32,25 @@ MAY_IMPORT = {
     "rows": {"model"},
     "ledger": {"model", "rows"},
     "call": set[str](),
+    "address": {"call"},
     "bus": {"call"},
     "expose": {"model", "call", "bus", "expose"},
-    "client": {"model", "call", "bus", "client"},
+    "client": {"model", "address", "call", "bus", "client"},
     "config": {"model"},
     "flow": {"model", "observe", "ledger", "expose"},
     "deeds": {"flow", "model", "observe", "expose"},
-    "daemon": {"flow", "deeds", "model", "observe", "ledger", "call", "bus", "expose", "config"},
+    "daemon": {
+        "address",
+        "flow",
+        "deeds",
+        "model",
+        "observe",
+        "ledger",
+        "call",
+        "bus",
+        "expose",
+        "config",
+    },
 }
 # Who may import what is not the standard library's.
 THIRD_PARTY = {

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from kdumpd import __version__
-from kdumpd.bus import bus_address
+from kdumpd.address import bus_address
 from kdumpd.call import BusError, CallError
 from kdumpd.client.daemon import AbsentError, Daemon, connected
 from kdumpd.client.evidence import acknowledge, dmesg, path
