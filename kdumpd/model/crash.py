@@ -60,6 +60,7 @@ class Crash:
     armed: bool | None = None  # was a capture kernel loaded; None where the log does not say
     hardware_error: bool = False
     kernel_release: str = ""  # as uname -r says it
+    moment: int | None = None  # of its first line: microseconds since that kernel's boot
     signature: str = ""  # 16 hex digits, the same for the same crash; empty: nothing to group by
 
 
@@ -89,6 +90,7 @@ def parse_kernel_log(log: bytes) -> Crash:
         armed=next((task.armed for task in tasks if task.armed is not None), None),
         hardware_error=incident.hardware_error,
         kernel_release=_kernel_release(lines, tasks),
+        moment=incident.cause.time,
         signature=signature(class_, [frame.function for frame in frames], reason),
     )
 

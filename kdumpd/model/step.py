@@ -7,7 +7,8 @@ from datetime import datetime
 from math import inf
 from types import MappingProxyType
 
-from kdumpd.model.capture import Capture, CaptureState, Layout, Sighting, capture_from, is_inside
+from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from, is_inside
+from kdumpd.model.copies import without_copies
 from kdumpd.model.event import (
     Event,
     boot_event,
@@ -66,9 +67,9 @@ def _list(
     """List every settled capture, the best sighting of each, in place of what it outgrew."""
     after = dict(captures)
     best: dict[str, Sighting] = {}
-    for sighting in sorted(settled, key=lambda one: _preference(captures, one)):
-        if not _is_copy(sighting, captures):
-            best.setdefault(sighting.id, sighting)
+    originals = without_copies(settled, captures.values())
+    for sighting in sorted(originals, key=lambda one: _preference(captures, one)):
+        best.setdefault(sighting.id, sighting)
     replaced = _replaced(captures, best)
     for id_, sighting in best.items():
         other = replaced.get(sighting.place)
@@ -82,17 +83,6 @@ def _list(
             if outgrown or not other.was_read:
                 del after[other.id]
     return after
-
-
-def _is_copy(sighting: Sighting, captures: Mapping[str, Capture]) -> bool:
-    """Return whether it is apport's report on a crash that is known by a capture of its own.
-
-    The report outlives that capture: it is no other crash when the capture is gone.
-    """
-    return sighting.layout is Layout.APPORT and any(
-        capture.log_id == sighting.log_id and capture.layout is not Layout.APPORT
-        for capture in captures.values()
-    )
 
 
 def _is_outgrown(other: Capture, sighting: Sighting) -> bool:

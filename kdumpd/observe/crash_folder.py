@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kdumpd.model.capture import Layout, Sighting
+from kdumpd.model.capture import Sighting
 from kdumpd.model.layout import (
     BEGINNINGS_AT_THE_TOP,
     PSTORE_ARCHIVE,
@@ -61,7 +61,7 @@ def read_crash_folder(
                 facts = FolderFacts(path=path, present=False, optional=optional)
                 return CrashFolder(facts=facts, filesystem=filesystem)
             look = _Look(known=known, on_folder=on_folder, on_foreign=on_foreign)
-            sightings = without_copies(look.at_the_top(folder))
+            sightings = sorted(look.at_the_top(folder), key=lambda one: one.place)
             return CrashFolder(
                 facts=FolderFacts(path=path, present=True, problem=look.summed_up(folder)),
                 sightings=tuple(sightings),
@@ -72,20 +72,6 @@ def read_crash_folder(
     except (FolderError, OSError) as error:
         facts = FolderFacts(path=path, present=True, problem=_described(error, path))
         return CrashFolder(facts=facts, listed=False)
-
-
-def without_copies(sightings: Iterable[Sighting]) -> list[Sighting]:
-    """Return the sightings, sorted by place, without the reports of apport on one among them.
-
-    apport copies the kernel log of kdump-tools' captures into reports of its own.
-    """
-    in_order = sorted(sightings, key=lambda one: one.place)
-    logs = {one.log_id for one in in_order if one.layout is not Layout.APPORT}
-    return [
-        one
-        for one in in_order
-        if one.layout is not Layout.APPORT or not one.log_id or one.log_id not in logs
-    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kdumpd.model.acknowledgement import acknowledge
 from kdumpd.model.capture import CaptureState, Layout, Sighting, capture_id
 from kdumpd.model.core import CoreFacts
+from kdumpd.model.crash import Crash, CrashClass
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.readiness import FolderFacts, Readiness
 from kdumpd.model.state import CrashFolder, State, next_look
@@ -892,3 +893,29 @@ def test_a_report_that_outlives_its_capture_is_no_other_crash(watched: Watched) 
     assert event.kind is EventKind.CAPTURE_GONE
     assert watched.look(report, after=SETTLE) == []
     assert watched.only.state is CaptureState.GONE
+
+
+def of_moment(sighting: Sighting, moment: int | None, function: str = "victim") -> Sighting:
+    """Return the sighting with a kernel log that has this cause, at this time after the boot."""
+    crash = Crash(
+        class_=CrashClass.PAGE_FAULT, function=function, kernel_release="6.1.0", moment=moment
+    )
+    return replace(sighting, crash=crash)
+
+
+@pytest.mark.parametrize(
+    ("moment", "function", "listed"),
+    [(1_234_567, "victim", 1), (1_234_568, "victim", 2), (1_234_567, "other", 2), (None, "x", 2)],
+)
+def test_a_crash_that_was_written_to_pstore_too(
+    watched: Watched, moment: int | None, function: str, listed: int
+) -> None:
+    """The parts of a log in pstore are another text than the log beside the core."""
+    dump = of_moment(replace(capture(), log_id="whole"), 1_234_567)
+    stored = replace(a_log("parts", 9), layout=Layout.PSTORE, directory=CRASH + b"/1795396414")
+    stored = of_moment(stored, moment, function)
+    watched.look(dump, stored)
+    watched.look(dump, stored, after=SETTLE)
+    assert len(watched.listed) == listed
+    watched.look(dump, stored)
+    assert watched.state.settling == {}
