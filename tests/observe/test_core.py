@@ -36,6 +36,12 @@ from tests.cores import (
 
 Writer = Callable[[Crash], bytes]
 
+
+def with_flag(flag: int) -> Writer:
+    """Return a writer of kdump-compressed cores whose header names this compression."""
+    return lambda crash: kdump(crash, compressed=False, status=flag)
+
+
 # What the same crash looks like in each format. ELF cores do not say the host.
 FORMATS: dict[str, tuple[Writer, Format, str, str]] = {
     "flattened": (flattened, Format.FLATTENED, "zlib", "x86_64"),
@@ -45,6 +51,10 @@ FORMATS: dict[str, tuple[Writer, Format, str, str]] = {
     "kdump": (kdump, Format.KDUMP_COMPRESSED, "zlib", "x86_64"),
     "kdump-raw": (lambda c: kdump(c, compressed=False), Format.KDUMP_COMPRESSED, "", "x86_64"),
     "kdump-big-endian": (lambda c: kdump(c, order=">"), Format.KDUMP_COMPRESSED, "zlib", "s390x"),
+    # No makedumpfile here writes these: the bytes of the header are those of diskdump_mod.h 1.7.2.
+    "kdump-lzo": (with_flag(0x2), Format.KDUMP_COMPRESSED, "lzo", "x86_64"),
+    "kdump-snappy": (with_flag(0x4), Format.KDUMP_COMPRESSED, "snappy", "x86_64"),
+    "kdump-zstd": (with_flag(0x20), Format.KDUMP_COMPRESSED, "zstd", "x86_64"),
     "elf": (elf, Format.ELF, "", "x86_64"),
     "elf-32": (lambda c: elf(c, wide=False), Format.ELF, "", "i686"),
     "elf-big-endian": (lambda c: elf(c, order=">"), Format.ELF, "", "s390x"),
@@ -52,7 +62,7 @@ FORMATS: dict[str, tuple[Writer, Format, str, str]] = {
 }
 OF_ELF = {name for name in FORMATS if "elf" in name}
 SMALL = (ZERO_PAGE, page(1))
-CUT_EVERYWHERE = ("flattened", "flattened-elf", "kdump", "elf")
+CUT_EVERYWHERE = ("flattened", "flattened-elf", "kdump", "kdump-snappy", "kdump-zstd", "elf")
 MOST_MEMORY = 64 << 20  # bytes; what a reader of a few headers may need at its worst
 
 
