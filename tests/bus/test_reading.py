@@ -3,6 +3,7 @@
 
 import asyncio
 import bz2
+import contextlib
 import gzip
 import lzma
 import os
@@ -20,7 +21,6 @@ from tests.cores import Crash, flattened, kdump
 from tests.services.dbus_next import dbus_next_client
 from tests.services.journal import Journal
 from tests.services.namespace import needs_root
-from tests.services.process import ServiceError, output
 
 pytestmark = pytest.mark.bus
 
@@ -141,13 +141,18 @@ async def test_a_kdumpd_that_is_killed_while_it_reads_tries_no_more_than_twice(
 
 async def reader_of(kdumpd: Kdumpd) -> int:
     """Return the process that reads a core once there is one."""
-    own = ("pgrep", "--parent", str(kdumpd.process.pid), "--full", "kdumpd.inspect")
     async with asyncio.timeout(20):
-        while True:
-            try:
-                return int(await output(*own))
-            except ServiceError:  # pgrep's answer when there is none
-                await asyncio.sleep(0.05)
+        while not (found := children(kdumpd.process.pid)):  # noqa: ASYNC110  # no event tells of it
+            await asyncio.sleep(0.05)
+    return found[0]
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+            found += [int(child) for child in listing.read_text().split()]
+    return found
 
 
 async def test_orderly_stops_while_it_reads_do_not_count(machine: Machine, setup: Setup) -> None:
