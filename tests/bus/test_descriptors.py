@@ -15,6 +15,7 @@ from tests.services.message_bus import Broker, private_bus
 pytestmark = pytest.mark.bus
 
 FLOOD = 500
+AT_ONCE = 20  # rounds of two calls each: a bus lets a peer wait for 128 answers
 PEER = Target("org.kdumpd1", "/org/kdumpd1", "org.freedesktop.DBus.Peer")
 MANAGER = "org.kdumpd1.Manager"
 
@@ -53,9 +54,11 @@ async def test_flood_of_descriptors_leaves_none_open(
         # Not dbus-fast itself: it ends with a flood of its own.
         async with running(setup) as kdumpd, connect(bus.address) as client:
             with (tmp_path / "canary").open("rb") as canary:
-                for _ in range(FLOOD):
+                for number in range(FLOOD):
                     for message in messages(canary.fileno()):
                         await client._send(message)
+                    if number % AT_ONCE == 0:
+                        await client.call(PEER, "Ping")
             # The bus keeps the order: all have come when this is answered.
             await client.call(PEER, "Ping")
             assert tmp_path / "canary" not in kdumpd.files
