@@ -36,15 +36,16 @@ def settle(state: State, seen: Observation, patience: Patience) -> Settlement:
         if known is not None and sighting.id not in ids:
             sighting = _named(sighting, known)
         waited = seen.clock - growth.since >= patience.settle
-        if is_awaited(shown, state.readings) and shown.facts.wrapped:
+        awaited, finished = is_awaited(shown, state.readings), _finished(sighting)
+        if awaited and shown.facts.wrapped:
             # Nothing is known of it, not even which crash it is, before it was read through.
             rested = waited or _is_old(sighting.core, seen, patience)
             parted.settling[shown.place] = replace(growth, awaits_reading=rested)
             parted.to_read.extend([shown] if rested else [])
-        elif _finished(sighting) or waited or _listed(state.captures, sighting):
+        elif finished or waited or _listed(state.captures, sighting):
             parted.settled.append(sighting)
-            parted.resting.update({} if _finished(sighting) else {shown.place: growth})
-            parted.to_read.extend([shown] if is_awaited(shown, state.readings) else [])
+            parted.resting.update({} if finished else {shown.place: growth})
+            parted.to_read.extend([shown] if awaited else [])
         else:
             parted.settling[shown.place] = replace(growth, awaits_reading=False)
     return parted

@@ -36,7 +36,6 @@ PLACE = rb"(?P<place>" + FILE_AND_LINE + rb")"
 # "text [#1] PREEMPT SMP": what follows the number are words of the configuration.
 NUMBERED = rb"[^\[]{0,120}\[#\d{1,6}\](?: [A-Z][\w()=]{0,30}){0,16}\s*$"
 NUMBER_OR_BLANK = rb"(?:: (?:0x)?[0-9a-f]{1,16}|, sig: \d{1,3}|,| )"
-OOPS_ITSELF = rb"(?P<say>Oops)(?:: [0-9a-f]{1,16})? "
 ERROR = rb"(?:Oops|Internal error)(?: - |: )(?:Oops(?: - |: ))?"
 
 BOOT = ((CrashClass.UNKNOWN, rb"(?P<say>Linux version) \d{1,3}\.\d{1,5}\S* \("),)
