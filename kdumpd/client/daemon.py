@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon as its clients see it: what it answers, as plain values."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from kdumpd.bus import Connection, connect
 from kdumpd.call import CallError, Manner, Target
+from kdumpd.client.selection import Properties
 
 NAME = "org.kdumpd1"
 PATH = "/org/kdumpd1"
@@ -19,8 +20,6 @@ ABSENT = {
 # Longer than the daemon takes to ask polkit and open a file, with and without a person's password.
 ASKING = Manner(seconds=180.0, interactive=True)
 UNASKED = Manner(seconds=60.0)
-
-Properties = Mapping[str, Any]
 
 
 class AbsentError(Exception):

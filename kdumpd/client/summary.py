@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One capture in a few words: what crashed, when, why, and what was got of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
+from kdumpd.client.selection import Properties
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash import CrashClass
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.time import EPOCH
-
-Properties = Mapping[str, Any]
 
 
 def summary_lines(capture: Properties) -> Iterator[str]:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon answers, as lines for people."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from kdumpd.client.selection import Properties
 from kdumpd.client.summary import cause, headline, joined, local_time, problem, summary_lines
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash import CrashClass
@@ -11,7 +11,6 @@ from kdumpd.model.readiness import Finding, Readiness, Severity
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.text import human_size, shown
 
-Properties = Mapping[str, Any]
 UNKNOWN = "-"
 COLUMNS = ("TIME", "KERNEL", "CLASS", "STATE", "SIZE", "ID", "DIRECTORY")
 # makedumpfile(8), option -d: bits of the dump level, and the pages that are left out.
