@@ -7,7 +7,8 @@ from kdumpd.client.selection import Properties
 from kdumpd.client.summary import cause, headline, joined, local_time, problem, summary_lines
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash import CrashClass
-from kdumpd.model.readiness import Finding, Readiness, Severity
+from kdumpd.model.finding import Finding, Severity
+from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import readiness_lines
 from kdumpd.model.text import human_size, shown
 

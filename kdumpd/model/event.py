@@ -13,7 +13,9 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from kdumpd.model.capture import Capture, CaptureState
-from kdumpd.model.readiness import Finding, KernelFacts, Readiness
+from kdumpd.model.facts.kernel import KernelFacts
+from kdumpd.model.finding import Finding
+from kdumpd.model.readiness import Readiness
 from kdumpd.model.time import microseconds
 
 EVENT_DIGITS = 32

@@ -2,25 +2,15 @@
 """Would the next panic leave a vmcore?
 
 The kernel answers half of this in sysfs (a crash kernel is loaded, its memory is reserved);
-the other half is ours to judge. Every rule is one small function from facts to a finding.
+the other half is ours to judge. Every rule is one small function from facts to findings.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
 from enum import StrEnum, auto
 
-from kdumpd.model.crashkernel import requested_size
-from kdumpd.model.text import shown
-
-MIB = 1 << 20
-
-
-class Severity(StrEnum):
-    """How much a finding matters to the next capture."""
-
-    INFO = auto()
-    WARNING = auto()
-    FATAL = auto()
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Finding, Severity
+from kdumpd.model.rules import folder, kernel, reservation
 
 
 class Readiness(StrEnum):
@@ -38,175 +28,40 @@ SENTENCES = {
     Readiness.NOT_READY: "The next kernel panic would leave no usable dump.",
     Readiness.UNSUPPORTED: "No kernel here can capture its own crash.",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelFacts:
-    """What the running kernel says about its crash kernel; sizes in bytes, None where unknown."""
-
-    boot_id: str  # /proc/sys/kernel/random/boot_id
-    release: str  # /proc/sys/kernel/osrelease
-    supported: bool  # CONFIG_CRASH_DUMP and CONFIG_KEXEC: the sysfs files below exist
-    crashkernel: str  # crashkernel= on the command line, as written
-    crash_loaded: bool | None  # /sys/kernel/kexec_crash_loaded
-    reserved: int | None  # /sys/kernel/kexec_crash_size
-    present: bool = True  # whether there is a kernel to ask
-    problems: tuple[str, ...] = ()  # files that could not be read or understood
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderFacts:
-    """What a look at one crash folder says about the next capture."""
-
-    path: bytes
-    present: bool
-    problem: str = ""
-    optional: bool = False  # whether the next capture needs none there
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineFacts:
-    """All that readiness is judged from."""
-
-    kernel: KernelFacts
-    folders: tuple[FolderFacts, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One reason why the machine is not simply ready, and what to do about it."""
-
-    code: str
-    severity: Severity
-    message: str
-    remedy: str
-
+UNTOLD = "Whether the next kernel panic would leave a dump cannot be told."
 
 Rule = Callable[[MachineFacts], Iterable[Finding]]
 
-
-def kexec_unsupported(machine: MachineFacts) -> Iterable[Finding]:
-    """Report a kernel that was built without kexec or crash dumps."""
-    if machine.kernel.present and not machine.kernel.supported:
-        yield Finding(
-            code="kexec-unsupported",
-            severity=Severity.FATAL,
-            message="the running kernel has no kexec crash support",
-            remedy="boot a kernel built with CONFIG_KEXEC and CONFIG_CRASH_DUMP",
-        )
-
-
-def kernel_absent(machine: MachineFacts) -> Iterable[Finding]:
-    """Report that there is no kernel to judge, as below a mounted image."""
-    if not machine.kernel.present:
-        yield Finding(
-            code="kernel-absent",
-            severity=Severity.FATAL,
-            message="; ".join(machine.kernel.problems),
-            remedy="nothing, if only captures are of interest there",
-        )
-
-
-def kernel_unreadable(machine: MachineFacts) -> Iterable[Finding]:
-    """Report each of the kernel's own files that says nothing we understand."""
-    kernel = machine.kernel
-    problems = list(kernel.problems) if kernel.present else []
-    if kernel.supported and not problems and None in {kernel.crash_loaded, kernel.reserved}:
-        problems.append("the kernel tells only half of kexec_crash_loaded and kexec_crash_size")
-    for problem in problems:
-        yield Finding(
-            code="kernel-unreadable",
-            severity=Severity.FATAL,
-            message=problem,
-            remedy="make the file readable to kdumpd; until then readiness is not known",
-        )
-
-
-def reservation_missing(machine: MachineFacts) -> Iterable[Finding]:
-    """Report that no memory is set aside, whatever was asked for."""
-    kernel = machine.kernel
-    if not kernel.supported or kernel.reserved != 0:
-        return
-    asked = f"crashkernel={kernel.crashkernel} came to nothing"
-    yield Finding(
-        code="reservation-missing",
-        severity=Severity.FATAL,
-        message="no memory is reserved for the crash kernel: "
-        + (asked if kernel.crashkernel else "no crashkernel= on the kernel's command line"),
-        remedy="set crashkernel=512M on the kernel's command line in the boot loader, and reboot",
-    )
-
-
-def reservation_short(machine: MachineFacts) -> Iterable[Finding]:
-    """Report that the kernel reserved less than it was asked for."""
-    kernel = machine.kernel
-    requested = requested_size(kernel.crashkernel)
-    if requested is None or kernel.reserved is None or not 0 < kernel.reserved < requested:
-        return
-    yield Finding(
-        code="reservation-short",
-        severity=Severity.WARNING,
-        message=f"{kernel.reserved // MIB} MiB of the {requested // MIB} MiB requested by"
-        f" crashkernel={kernel.crashkernel} are reserved",
-        remedy="look for 'crashkernel' in the kernel log: journalctl -k -g crashkernel",
-    )
-
-
-def crash_kernel_unloaded(machine: MachineFacts) -> Iterable[Finding]:
-    """Report that a panic would reboot, or hang, without a capture."""
-    if machine.kernel.supported and machine.kernel.crash_loaded is False:
-        yield Finding(
-            code="crash-kernel-unloaded",
-            severity=Severity.FATAL,
-            message="no crash kernel is loaded",
-            remedy="kdump-config load (Debian, Ubuntu) or kdumpctl start (Fedora, RHEL, SUSE)",
-        )
-
-
-def crash_folder_missing(machine: MachineFacts) -> Iterable[Finding]:
-    """Report a crash folder that does not exist: some tools make it, others fail."""
-    for folder in machine.folders:
-        if not (folder.present or folder.problem or folder.optional):
-            name = shown(folder.path)
-            yield Finding(
-                code="crash-folder-missing",
-                severity=Severity.WARNING,
-                message=f"the crash folder '{name}' does not exist",
-                remedy=f"mkdir -m 0700 '{name}', or mount what belongs there",
-            )
-
-
-def crash_folder_unreadable(machine: MachineFacts) -> Iterable[Finding]:
-    """Report a crash folder whose captures could not be seen."""
-    for folder in machine.folders:
-        if folder.problem:
-            yield Finding(
-                code="crash-folder-unreadable",
-                severity=Severity.WARNING,
-                message=folder.problem,
-                remedy="run kdumpd with the right to read it, or name other folders by"
-                " CrashDirectories= in kdumpd.conf",
-            )
-
-
+# In the order in which the findings are told: what is behind the others comes first.
 RULES: tuple[Rule, ...] = (
-    kernel_absent,
-    kexec_unsupported,
-    kernel_unreadable,
-    reservation_missing,
-    reservation_short,
-    crash_kernel_unloaded,
-    crash_folder_missing,
-    crash_folder_unreadable,
+    kernel.kernel_absent,
+    kernel.kexec_unsupported,
+    kernel.kernel_unreadable,
+    kernel.facts_unreadable,
+    reservation.reservation_missing,
+    reservation.reservation_short,
+    kernel.crash_kernel_unloaded,
+    folder.crash_folder_missing,
+    folder.crash_folder_unreadable,
 )
 
 
-def find(machine: MachineFacts, rules: tuple[Rule, ...] = RULES) -> tuple[Finding, ...]:
-    """Return every finding, in the order of the rules."""
+def check(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Finding, ...]:
+    """Return what every rule says, also that a thing is as it should be, in the rules' order."""
     return tuple(finding for rule in rules for finding in rule(machine))
 
 
-def judge(machine: MachineFacts, findings: tuple[Finding, ...]) -> Readiness:
+def find(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Finding, ...]:
+    """Return every finding that is worth a word, in the order of the rules."""
+    return troubles(check(machine, rules))
+
+
+def troubles(checks: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings that say more than that a thing is as it should be."""
+    return tuple(one for one in checks if one.severity is not Severity.OK)
+
+
+def judge(machine: MachineFacts, findings: Collection[Finding]) -> Readiness:
     """Fold the facts and their findings into one word."""
     if not machine.kernel.supported:
         return Readiness.UNSUPPORTED
@@ -214,3 +69,11 @@ def judge(machine: MachineFacts, findings: tuple[Finding, ...]) -> Readiness:
     if Severity.FATAL in severities:
         return Readiness.NOT_READY
     return Readiness.DEGRADED if Severity.WARNING in severities else Readiness.READY
+
+
+def sentence(readiness: Readiness, findings: Iterable[Finding]) -> str:
+    """Return in one sentence what the word says."""
+    fatal = [one for one in findings if one.severity is Severity.FATAL]
+    if readiness is Readiness.NOT_READY and fatal and all(one.unknown for one in fatal):
+        return UNTOLD
+    return SENTENCES[readiness]

@@ -7,7 +7,11 @@ from datetime import datetime
 
 from kdumpd.model.capture import Capture, Sighting
 from kdumpd.model.core import FileStamp
-from kdumpd.model.readiness import Finding, FolderFacts, KernelFacts, Readiness
+from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.facts.kernel import KernelFacts
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Finding
+from kdumpd.model.readiness import Readiness, troubles
 from kdumpd.model.reading import Answer, Job, Reading
 from kdumpd.model.retention import NOTHING_REMOVED, Retention
 
@@ -30,7 +34,7 @@ class Observation:
     number: int  # of the look; a look begun later has a larger one
     at: datetime
     clock: float  # seconds that never step back; CLOCK_BOOTTIME
-    kernel: KernelFacts
+    machine: MachineFacts
     folders: tuple[CrashFolder, ...]
     retention: Retention = NOTHING_REMOVED
     answers: tuple[Answer, ...] = ()  # what the reading of cores has brought since the last look
@@ -55,9 +59,19 @@ class Verdict:
     """Readiness as last judged."""
 
     at: datetime
-    kernel: KernelFacts
+    machine: MachineFacts
     readiness: Readiness
-    findings: tuple[Finding, ...]
+    checks: tuple[Finding, ...]  # what every rule said
+
+    @property
+    def kernel(self) -> KernelFacts:
+        """What the running kernel says."""
+        return self.machine.kernel
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The checks that are worth a word."""
+        return troubles(self.checks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

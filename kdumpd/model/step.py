@@ -17,7 +17,7 @@ from kdumpd.model.event import (
     readiness_event,
 )
 from kdumpd.model.occurrence import with_occurrences
-from kdumpd.model.readiness import MachineFacts, find, judge
+from kdumpd.model.readiness import check, judge
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
 from kdumpd.model.retention import removal_of, with_the_next
 from kdumpd.model.settling import is_same_log, settle
@@ -198,12 +198,9 @@ def _among(path: bytes, folders: Collection[bytes]) -> bool:
 
 def judged(seen: Observation) -> Verdict:
     """Return readiness as one look tells it."""
-    machine = MachineFacts(
-        kernel=seen.kernel, folders=tuple(folder.facts for folder in seen.folders)
-    )
-    findings = find(machine)
+    checks = check(seen.machine)
     return Verdict(
-        at=seen.at, kernel=seen.kernel, readiness=judge(machine, findings), findings=findings
+        at=seen.at, machine=seen.machine, readiness=judge(seen.machine, checks), checks=checks
     )
 
 

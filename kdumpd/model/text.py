@@ -4,6 +4,7 @@
 FIRST_PRINTABLE, BEYOND_PRINTABLE, BACKSLASH = 0x20, 0x7F, 0x5C
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 STEP = 1024
+MIB = 1 << 20
 
 
 def printable(text: bytes) -> str:

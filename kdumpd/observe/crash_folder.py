@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdumpd.model.capture import Sighting
+from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.layout import (
     BEGINNINGS_AT_THE_TOP,
     PSTORE_ARCHIVE,
@@ -14,7 +15,6 @@ from kdumpd.model.layout import (
     recognise,
     recognise_at_the_top,
 )
-from kdumpd.model.readiness import FolderFacts
 from kdumpd.model.state import CrashFolder
 from kdumpd.model.text import shown
 from kdumpd.observe.budget import MOST_ENTRIES, Budget

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kdumpd.model.crashkernel import crashkernel_parameter
-from kdumpd.model.readiness import KernelFacts
+from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.text import printable, shown
 
 # Newer kernels have a folder; the old files go after 2028 (ABI/testing/sysfs-kernel-kexec).

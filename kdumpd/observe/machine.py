@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from kdumpd.model.capture import Sighting
-from kdumpd.model.readiness import FolderFacts, KernelFacts
+from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.retention import Retention
 from kdumpd.model.state import CrashFolder, Observation
 from kdumpd.model.text import shown
+from kdumpd.observe.conditions import Conditions
 from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.folder import OnFolder
 from kdumpd.observe.foreign import ForeignFolders
-from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
 from kdumpd.observe.retention import read_retention
 from kdumpd.observe.thread import PatientThread, StuckError
 
@@ -96,7 +96,7 @@ class Machine:
     ) -> None:
         self._root = root
         self._watcher = watcher
-        self._kernel = PatientThread[KernelFacts](LOOK_PATIENCE, self.look_again)
+        self._conditions = Conditions(root, self.look_again)
         self._jobs = PatientThread[Retention](LOOK_PATIENCE, self.look_again)
         self._again = again
         self._looks = 0
@@ -120,16 +120,10 @@ class Machine:
             number=number,
             at=datetime.now(UTC),
             clock=clock(),
-            kernel=await self._look_at_kernel(),
+            machine=await self._conditions.ask([folder.facts for folder in folders]),
             folders=tuple(folders),
             retention=await self._look_at_jobs(),
         )
-
-    async def _look_at_kernel(self) -> KernelFacts:
-        try:
-            return await self._kernel.run(lambda: read_kernel_facts(self._root))
-        except StuckError as error:
-            return unread_kernel(f"the kernel's files do not answer: {error}")
 
     async def _look_at_jobs(self) -> Retention:
         try:

@@ -9,10 +9,13 @@ from kdumpd.model.capture import Capture, Layout, Sighting, capture_from, captur
 from kdumpd.model.core import CoreFacts, FileStamp, Format
 from kdumpd.model.crash import Crash
 from kdumpd.model.event import Event
-from kdumpd.model.readiness import MIB, FolderFacts, KernelFacts
+from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.facts.kernel import KernelFacts
+from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.reading import Answer
 from kdumpd.model.state import CrashFolder, Observation, Patience, State
 from kdumpd.model.step import step
+from kdumpd.model.text import MIB
 
 BOOT = "0f8e1a3c-5b7d-4e2f-9a6c-d4b8f0e2c1a5"
 CRASH = b"/var/crash"
@@ -146,7 +149,7 @@ class Watched:
             number=self._looks,
             at=START + timedelta(seconds=self.clock - 1000),
             clock=self.clock,
-            kernel=kernel,
+            machine=MachineFacts(kernel=kernel, folders=tuple(folder.facts for folder in folders)),
             folders=folders,
             answers=tuple(answers),
         )

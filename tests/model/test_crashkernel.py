@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.crashkernel import crashkernel_parameter, requested_size
-from kdumpd.model.readiness import FolderFacts, MachineFacts, find
+from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.readiness import find
 from tests.model.looks import CRASH, KERNEL
 
 MIB, GIB = 1 << 20, 1 << 30

@@ -13,7 +13,9 @@ from kdumpd.model.event import (
     capture_event,
     readiness_event,
 )
-from kdumpd.model.readiness import FolderFacts, MachineFacts, Readiness, find
+from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.readiness import Readiness, find
 from tests.model.looks import CRASH, KERNEL, START, as_listed, capture, distrusted
 
 CAPTURE = as_listed(capture())

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from dataclasses import replace
 
-from kdumpd.model.readiness import FolderFacts, MachineFacts, Readiness, find, judge
+from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.readiness import Readiness, find, judge
 from kdumpd.model.report import readiness_lines
 from tests.model.looks import CRASH, KERNEL
 

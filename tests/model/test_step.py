@@ -12,7 +12,8 @@ from kdumpd.model.capture import CaptureState, Layout, Sighting, capture_id
 from kdumpd.model.core import CoreFacts
 from kdumpd.model.crash import Crash, CrashClass
 from kdumpd.model.event import Event, EventKind
-from kdumpd.model.readiness import FolderFacts, Readiness
+from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.readiness import Readiness
 from kdumpd.model.state import CrashFolder, State, next_look
 from tests.model.looks import (
     BOOT,

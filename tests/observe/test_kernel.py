@@ -5,15 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.readiness import (
-    MIB,
-    FolderFacts,
-    KernelFacts,
-    MachineFacts,
-    Readiness,
-    find,
-    judge,
-)
+from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.facts.kernel import KernelFacts
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.readiness import Readiness, find, judge
+from kdumpd.model.text import MIB
 from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
 from tests.bus.machine import BOOT_ID, FILES, RELEASE, Machine
 

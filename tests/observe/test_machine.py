@@ -46,7 +46,7 @@ async def test_a_look(machine: Machine, observed: Observed) -> None:
     assert seen.number == 1
     assert before <= seen.at <= datetime.now(UTC)
     assert begun <= seen.clock <= clock()
-    assert seen.kernel.boot_id == BOOT_ID
+    assert seen.machine.kernel.boot_id == BOOT_ID
     (folder,) = seen.folders
     assert folder.facts.path == CRASH
     assert folder.facts.present
@@ -153,7 +153,7 @@ class HintOnce:
 
 async def test_this_machine(again: asyncio.Event) -> None:
     seen = await Observed(Path("/"), (CRASH,), again, Unwatched()).look()
-    assert seen.kernel.boot_id
+    assert seen.machine.kernel.boot_id
 
 
 def test_clock() -> None:

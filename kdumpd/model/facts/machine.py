@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All that readiness is judged from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
+from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.facts.kernel import KernelFacts
+from kdumpd.model.facts.next_boot import NextBootFacts
+from kdumpd.model.facts.policy import PolicyFacts
+from kdumpd.model.facts.reservation import ReservationFacts
+from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.facts.storage import StorageFacts
+from kdumpd.model.facts.surroundings import SurroundingsFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineFacts:
+    """All that readiness is judged from."""
+
+    kernel: KernelFacts
+    folders: tuple[FolderFacts, ...]
+    reservation: ReservationFacts = field(default_factory=ReservationFacts)
+    capture_kernel: CaptureKernelFacts = field(default_factory=CaptureKernelFacts)
+    next_boot: NextBootFacts = field(default_factory=NextBootFacts)
+    storage: StorageFacts = field(default_factory=StorageFacts)
+    policy: PolicyFacts = field(default_factory=PolicyFacts)
+    surroundings: SurroundingsFacts = field(default_factory=SurroundingsFacts)
+    service: ServiceFacts = field(default_factory=ServiceFacts)
+
+    @property
+    def problems(self) -> Iterator[str]:
+        """Why whole groups of facts could not be read."""
+        groups = (
+            self.reservation,
+            self.capture_kernel,
+            self.next_boot,
+            self.storage,
+            self.policy,
+            self.surroundings,
+            self.service,
+        )
+        return (group.problem for group in groups if group.problem)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The folders in which captures are looked for."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Finding, Unknown, unknown, warning
+from kdumpd.model.text import shown
+
+
+def crash_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a crash folder that does not exist: some tools make it, others fail."""
+    for folder in machine.folders:
+        if not (folder.present or folder.problem or folder.optional):
+            name = shown(folder.path)
+            yield warning(
+                "crash-folder-missing",
+                f"the crash folder '{name}' does not exist",
+                f"mkdir -m 0700 '{name}', or mount what belongs there",
+            )
+
+
+def crash_folder_unreadable(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a crash folder whose captures could not be seen."""
+    for folder in machine.folders:
+        if folder.problem:
+            yield unknown(
+                "crash-folder-unreadable",
+                Unknown(folder.problem),
+                "run kdumpd with the right to read it, or name other folders by"
+                " CrashDirectories= in kdumpd.conf",
+            )

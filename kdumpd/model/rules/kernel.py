@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The running kernel: can it capture, and is a crash kernel loaded."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Finding, Severity, Unknown, fatal, fine, unknown
+
+
+def kernel_absent(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that there is no kernel to judge, as below a mounted image."""
+    if not machine.kernel.present:
+        yield fatal(
+            "kernel-absent",
+            "; ".join(machine.kernel.problems),
+            "nothing, if only captures are of interest there",
+        )
+
+
+def kexec_unsupported(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a kernel that was built without kexec or crash dumps."""
+    code = "kexec-unsupported"
+    if not machine.kernel.present or machine.kernel.problems:
+        return
+    if machine.kernel.supported:
+        yield fine(code, "the running kernel can start a crash kernel")
+    else:
+        yield fatal(
+            code,
+            "the running kernel has no kexec crash support",
+            "boot a kernel built with CONFIG_KEXEC and CONFIG_CRASH_DUMP",
+        )
+
+
+def kernel_unreadable(machine: MachineFacts) -> Iterator[Finding]:
+    """Report each of the kernel's own files that says nothing we understand."""
+    kernel = machine.kernel
+    problems = list(kernel.problems) if kernel.present else []
+    if kernel.supported and not problems and None in {kernel.crash_loaded, kernel.reserved}:
+        problems.append("the kernel tells only half of kexec_crash_loaded and kexec_crash_size")
+    for problem in problems:
+        yield unknown(
+            "kernel-unreadable",
+            Unknown(problem),
+            "make the file readable to kdumpd; until then readiness is not known",
+            Severity.FATAL,
+        )
+
+
+def crash_kernel_unloaded(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that a panic would reboot, or hang, without a capture."""
+    code = "crash-kernel-unloaded"
+    if not machine.kernel.supported or machine.kernel.crash_loaded is None:
+        return
+    if machine.kernel.crash_loaded:
+        yield fine(code, "a crash kernel is loaded")
+    else:
+        yield fatal(
+            code,
+            "no crash kernel is loaded",
+            "kdump-config load (Debian, Ubuntu) or kdumpctl start (Fedora, RHEL, SUSE)",
+        )
+
+
+def facts_unreadable(machine: MachineFacts) -> Iterator[Finding]:
+    """Report what could not be asked at all, as where a disk does not answer."""
+    for problem in machine.problems:
+        yield unknown("facts-unreadable", Unknown(problem), "see whether that disk answers")

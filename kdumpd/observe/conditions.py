@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ask for all that readiness is judged from; each group of facts in a thread of its own."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
+from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.facts.next_boot import NextBootFacts
+from kdumpd.model.facts.policy import PolicyFacts
+from kdumpd.model.facts.reservation import ReservationFacts
+from kdumpd.model.facts.storage import StorageFacts
+from kdumpd.model.facts.surroundings import SurroundingsFacts
+from kdumpd.observe.capture_kernel import read_capture_kernel
+from kdumpd.observe.files import Files
+from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
+from kdumpd.observe.next_boot import read_next_boot
+from kdumpd.observe.policy import read_policy
+from kdumpd.observe.reservation import read_reservation
+from kdumpd.observe.storage import read_storage
+from kdumpd.observe.surroundings import read_surroundings
+from kdumpd.observe.thread import PatientThread, StuckError
+
+PATIENCE = 10.0  # seconds
+T = TypeVar("T")
+Unread = Callable[[str], T]  # returns the facts of what could not be asked, given why
+
+
+class Question(Generic[T]):
+    """One group of facts: how it is read, and what stands for it when nothing answers in time."""
+
+    def __init__(
+        self, read: Callable[[], T], unread: Unread[T], on_late: Callable[[], object]
+    ) -> None:
+        self._read = read
+        self._unread = unread
+        self._thread = PatientThread[T](PATIENCE, on_late)
+
+    async def ask(self) -> T:
+        """Return the facts."""
+        try:
+            return await self._thread.run(self._read)
+        except StuckError as error:
+            return self._unread(f"the machine's files do not answer: {error}")
+
+
+class Conditions:
+    """All groups of facts of the machine below one root."""
+
+    def __init__(self, root: Path, on_late: Callable[[], object]) -> None:
+        files = Files(root)
+        self._kernel = Question(lambda: read_kernel_facts(root), unread_kernel, on_late)
+        self._reservation = Question(
+            lambda: read_reservation(files), lambda why: ReservationFacts(problem=why), on_late
+        )
+        self._capture_kernel = Question(
+            lambda: read_capture_kernel(files), lambda why: CaptureKernelFacts(problem=why), on_late
+        )
+        self._next_boot = Question(
+            lambda: read_next_boot(files), lambda why: NextBootFacts(problem=why), on_late
+        )
+        self._storage = Question(
+            lambda: read_storage(files), lambda why: StorageFacts(problem=why), on_late
+        )
+        self._policy = Question(
+            lambda: read_policy(files), lambda why: PolicyFacts(problem=why), on_late
+        )
+        self._surroundings = Question(
+            lambda: read_surroundings(files), lambda why: SurroundingsFacts(problem=why), on_late
+        )
+
+    async def ask(self, folders: Sequence[FolderFacts]) -> MachineFacts:
+        """Return what is known of the machine now; what does not answer says so."""
+        kernel, reservation, capture_kernel = await asyncio.gather(
+            self._kernel.ask(), self._reservation.ask(), self._capture_kernel.ask()
+        )
+        next_boot, storage, policy, surroundings = await asyncio.gather(
+            self._next_boot.ask(), self._storage.ask(), self._policy.ask(), self._surroundings.ask()
+        )
+        return MachineFacts(
+            kernel=kernel,
+            folders=tuple(folders),
+            reservation=reservation,
+            capture_kernel=capture_kernel,
+            next_boot=next_boot,
+            storage=storage,
+            policy=policy,
+            surroundings=surroundings,
+        )

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read the machine's small files below a root; what is wrong with one is told in its place."""
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from kdumpd.model.finding import Fact, Unknown
+from kdumpd.model.text import printable, shown
+
+LONGEST = 1 << 16  # bytes
+MOST_NAMES = 4096  # in one folder
+MOST_LINKS = 40  # on one way, as the kernel has it (include/linux/namei.h, MAXSYMLINKS)
+MOST_DIGITS, LARGEST = 20, (1 << 64) - 1  # sizes in bytes are 64 bits wide
+BUSY_RETRIES = 5  # crash_size takes a lock that a kexec load holds: EBUSY until it is done
+BUSY_PAUSE = 0.1
+NOT_THERE = {errno.ENOENT, errno.ENOTDIR}
+
+
+class Files:
+    """The files of the machine below one root; absolute links lead below the root as well.
+
+    Every name is relative to the root. None stands for what is not there, Unknown for what is there
+    and cannot be read or understood.
+    """
+
+    def __init__(self, root: Path, pause: Callable[[float], None] = time.sleep) -> None:
+        self._root = root
+        self._pause = pause
+
+    def content(self, name: str, most: int = LONGEST) -> Fact[bytes]:
+        """Return what a regular file holds; one that holds more than `most` bytes is Unknown."""
+        path = self.resolve(name)
+        try:
+            content = self._patiently(path, most + 1)
+        except OSError as error:
+            return self._failure(name, error)
+        if content is None:
+            return self.unknown(name, "is no regular file")
+        if len(content) > most:
+            return self.unknown(name, f"holds more than {most} bytes")
+        return content
+
+    def text(self, name: str, most: int = LONGEST) -> Fact[str]:
+        """Return the content without white space around it, safe to show; never several lines."""
+        content = self.content(name, most)
+        return printable(content.strip()) if isinstance(content, bytes) else content
+
+    def lines(self, name: str, most: int = LONGEST) -> Fact[tuple[str, ...]]:
+        """Return the lines of a file, each safe to show."""
+        content = self.content(name, most)
+        if not isinstance(content, bytes):
+            return content
+        return tuple(printable(line.replace(b"\t", b" ")) for line in content.splitlines())
+
+    def number(self, name: str, base: int = 10) -> Fact[int]:
+        """Return the whole number that a file of the kernel holds."""
+        content = self.content(name, LONGEST)
+        if not isinstance(content, bytes):
+            return content
+        digits = content.strip()
+        try:
+            value = int(digits.removeprefix(b"-"), base) if _are_digits(digits) else LARGEST + 1
+        except ValueError:
+            value = LARGEST + 1
+        if value > LARGEST:
+            return self.unknown(name, f"holds no number but '{printable(digits[:40])}'")
+        return -value if digits.startswith(b"-") else value
+
+    def names(self, name: str) -> Fact[tuple[str, ...]]:
+        """Return the names in a folder, in order, as os.fsdecode has them."""
+        try:
+            with os.scandir(self.resolve(name)) as entries:
+                found = [entry.name for entry in islice(entries, MOST_NAMES + 1)]
+        except OSError as error:
+            return self._failure(name, error)
+        if len(found) > MOST_NAMES:
+            return self.unknown(name, f"holds more than {MOST_NAMES} names")
+        return tuple(sorted(found))
+
+    def status(self, name: str) -> Fact[os.stat_result]:
+        """Return what stat says of the file that a name leads to."""
+        try:
+            return self.resolve(name).lstat()
+        except OSError as error:
+            return self._failure(name, error)
+
+    def link(self, name: str) -> Fact[str]:
+        """Return where a symbolic link points, as it is written; None if it is no link."""
+        path = self._root / name.lstrip("/")
+        try:
+            return str(path.readlink())
+        except OSError as error:
+            return None if error.errno == errno.EINVAL else self._failure(name, error)
+
+    def resolve(self, name: str) -> Path:
+        """Return the path of what a name leads to when the root is /; it need not exist."""
+        ahead = list(reversed(PurePosixPath("/", name).parts[1:]))
+        way: list[str] = []
+        links = 0
+        while ahead:
+            part = ahead.pop()
+            if part == "..":
+                way = way[:-1]
+                continue
+            target = _target(self._root.joinpath(*way, part)) if links < MOST_LINKS else None
+            if target is None:
+                way.append(part)
+                continue
+            links += 1
+            if target.is_absolute():
+                way = []
+            ahead += [piece for piece in reversed(target.parts) if piece != "/"]
+        return self._root.joinpath(*way)
+
+    def shown(self, name: str) -> str:
+        """Return the name of a file as a person reads it."""
+        return shown(os.fsencode(self._root / name.lstrip("/")))
+
+    def unknown(self, name: str, problem: str) -> Unknown:
+        """Return that the file says nothing, and why."""
+        return Unknown(f"'{self.shown(name)}' {problem}")
+
+    def _failure(self, name: str, error: OSError) -> Unknown | None:
+        if error.errno in NOT_THERE:
+            return None
+        return self.unknown(name, f"cannot be read: {error.strerror}")
+
+    def _patiently(self, path: Path, most: int) -> bytes | None:
+        for _ in range(BUSY_RETRIES):
+            try:
+                return _read(path, most)
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+            self._pause(BUSY_PAUSE)
+        return _read(path, most)
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    """Return the beginning of a regular file, None where it is none: nothing else is read."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        return b"".join(_pieces(fd, most))
+    finally:
+        os.close(fd)
+
+
+def _pieces(fd: int, most: int) -> Iterator[bytes]:
+    # procfs and sysfs give a page at a time, and say 0 for the size.
+    while most > 0 and (piece := os.read(fd, most)):
+        yield piece
+        most -= len(piece)
+
+
+def _target(path: Path) -> Path | None:
+    try:
+        return path.readlink()
+    except OSError:
+        return None
+
+
+def _are_digits(text: bytes) -> bool:
+    digits = text.removeprefix(b"-").removeprefix(b"0x")
+    return 0 < len(digits) <= MOST_DIGITS and digits.isalnum()

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A healthy machine with one thing broken, and what must be said of it."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Severity
+from tests.model.machines import HEALTHY
+
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """Facts that break one rule, which alone must tell of it."""
+
+    facts: MachineFacts
+    code: str
+    severity: Severity
+    words: str  # in the message
+    unknown: bool = False
+
+
+def broken(group: str, **values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table
+    """Return the healthy machine with these facts of one group in place of its own."""
+    changed: Any = replace(getattr(HEALTHY, group), **values)
+    facts: Any = {group: changed}
+    return replace(HEALTHY, **facts)

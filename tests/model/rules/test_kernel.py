@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from dataclasses import replace
+
+from kdumpd.model.facts.policy import PolicyFacts
+from kdumpd.model.finding import Severity
+from tests.model.looks import KERNEL
+from tests.model.machines import HEALTHY
+from tests.model.rules.breakage import Breakage, broken
+
+UNSUPPORTED = replace(KERNEL, supported=False, crash_loaded=None, reserved=None)
+
+BREAKAGES = [
+    Breakage(
+        replace(HEALTHY, kernel=replace(UNSUPPORTED, present=False, problems=("no kernel runs",))),
+        "kernel-absent",
+        Severity.FATAL,
+        "no kernel runs",
+    ),
+    Breakage(
+        replace(HEALTHY, kernel=UNSUPPORTED),
+        "kexec-unsupported",
+        Severity.FATAL,
+        "no kexec crash support",
+    ),
+    Breakage(
+        broken("kernel", reserved=None, problems=("'/sys/x' holds no number",)),
+        "kernel-unreadable",
+        Severity.FATAL,
+        "'/sys/x' holds no number",
+        unknown=True,
+    ),
+    Breakage(
+        broken("kernel", crash_loaded=False),
+        "crash-kernel-unloaded",
+        Severity.FATAL,
+        "no crash kernel is loaded",
+    ),
+    Breakage(
+        replace(HEALTHY, policy=PolicyFacts(problem="no answer within 10 s")),
+        "facts-unreadable",
+        Severity.WARNING,
+        "no answer within 10 s",
+        unknown=True,
+    ),
+]
