@@ -29,8 +29,9 @@ from kdumpd.flow import Flow, Parts, Sink
 from kdumpd.ledger import LedgerError, opened_ledger
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import readiness_lines
-from kdumpd.model.state import Patience, Verdict
+from kdumpd.model.state import Patience, State
 from kdumpd.model.step import judged
+from kdumpd.model.verdict import Verdict
 from kdumpd.observe.evidence import Evidence
 from kdumpd.observe.inspector import inspect
 from kdumpd.observe.machine import Machine, Unwatched
@@ -107,7 +108,7 @@ async def run_parts(
 async def look_once(root: Path, settings: Settings) -> Verdict:
     """Return readiness as one look at the machine below `root` tells it."""
     machine = Machine(root, settings.folders, asyncio.Event(), Unwatched())
-    return judged(await machine.look())
+    return judged(await machine.look(), State())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

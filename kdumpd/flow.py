@@ -12,9 +12,10 @@ from kdumpd.expose.herald import Herald
 from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger import Ledger, LedgerError
 from kdumpd.model.acknowledgement import acknowledge
+from kdumpd.model.due import next_look
 from kdumpd.model.event import Event
 from kdumpd.model.reading import put_down, worth_keeping
-from kdumpd.model.state import Observation, Patience, State, next_look
+from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.step import step
 from kdumpd.observe.machine import Machine, clock
 from kdumpd.observe.reader import CoreReader

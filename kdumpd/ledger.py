@@ -21,8 +21,8 @@ from kdumpd.model.event import Event
 from kdumpd.model.state import State
 from kdumpd.model.text import shown
 from kdumpd.rows import (
-    SCHEMA,
     load_state,
+    make_tables,
     read_untold,
     write_boot,
     write_captures,
@@ -33,7 +33,7 @@ from kdumpd.rows import (
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-VERSION = 2  # 2: readings of cores
+VERSION = 3  # 2: readings of cores; 3: what a boot came to
 IN_MEMORY = ":memory:"
 BUSY_SECONDS = 2.0
 # Disk, rights or memory are to blame, not the file's content.
@@ -112,7 +112,7 @@ class Ledger:
             if before.captures.get(id_) is not capture
         ]
         outgrown = before.captures.keys() - after.captures.keys()
-        same_boot = (before.validated_boot, before.told) == (after.validated_boot, after.told)
+        same_boot = _told(before) == _told(after)
         same_readings = before.readings == after.readings
         if same_boot and same_readings and not (changed or outgrown or events):
             return
@@ -155,6 +155,10 @@ class Ledger:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _told(state: State) -> tuple[object, ...]:
+    return state.validated_boot, state.told, state.boots
 
 
 @asynccontextmanager
@@ -229,7 +233,7 @@ def _open_database(database: str, path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _check_version(connection, path)
-        connection.executescript(SCHEMA)
+        make_tables(connection)
         _check_content(connection)
         on_error.pop_all()
     return connection

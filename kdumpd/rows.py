@@ -10,10 +10,12 @@ from kdumpd.model.capture import Capture
 from kdumpd.model.core import CoreFacts
 from kdumpd.model.crash import Crash
 from kdumpd.model.event import Event, EventKind
+from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.reading import Reading, Readings
 from kdumpd.model.record import RecordError, from_record, time_from_text, to_record
 from kdumpd.model.state import State
+from kdumpd.model.validation import MOST_BOOTS
 
 MOST_TOLD = 20_000  # events that are kept after they were told
 
@@ -22,7 +24,8 @@ CREATE TABLE IF NOT EXISTS capture (id TEXT PRIMARY KEY, facts TEXT NOT NULL) ST
 CREATE TABLE IF NOT EXISTS boot (
     id TEXT PRIMARY KEY,
     validated_at TEXT NOT NULL,
-    readiness TEXT NOT NULL
+    readiness TEXT NOT NULL,
+    reservation TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY,
@@ -45,20 +48,34 @@ CREATE INDEX IF NOT EXISTS untold ON outbox (number) WHERE journaled_at IS NULL;
 """
 
 
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables that are missing, and the columns that an older kdumpd did not have."""
+    connection.executescript(SCHEMA)
+    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(boot)")]
+    if "reservation" not in columns:
+        connection.execute("ALTER TABLE boot ADD COLUMN reservation TEXT")
+
+
 def load_state(connection: sqlite3.Connection) -> State:
     """Return what the rows say was known when the daemon last ran."""
     captures = [
         from_record(Capture, json.loads(facts))
         for (facts,) in connection.execute("SELECT facts FROM capture ORDER BY id")
     ]
-    boot = connection.execute(
-        "SELECT id, readiness FROM boot ORDER BY validated_at DESC LIMIT 1"
-    ).fetchone()
+    boots = connection.execute(
+        "SELECT id, readiness, reservation FROM boot ORDER BY validated_at DESC LIMIT ?",
+        (MOST_BOOTS,),
+    ).fetchall()
     return State(
         captures=MappingProxyType({capture.id: capture for capture in captures}),
         readings=MappingProxyType(_load_readings(connection)),
-        validated_boot=boot[0] if boot else "",
-        told=Readiness(boot[1]) if boot else None,
+        validated_boot=boots[0][0] if boots else "",
+        told=Readiness(boots[0][1]) if boots else None,
+        boots=tuple(
+            from_record(LastReservation, json.loads(reservation))
+            for _, _, reservation in boots
+            if reservation
+        ),
     )
 
 
@@ -97,12 +114,19 @@ def write_readings(connection: sqlite3.Connection, before: Readings, after: Read
 
 
 def write_boot(connection: sqlite3.Connection, state: State) -> None:
-    """Keep which boot was validated, and what was told of its readiness."""
-    if state.validated_boot and state.verdict is not None:
+    """Keep which boot was validated, what it came to, and what was told of its readiness."""
+    if state.validated_boot and state.verdict is not None and state.told is not None:
+        outcomes = [one for one in state.boots if one.boot_id == state.validated_boot]
         connection.execute(
-            "INSERT INTO boot (id, validated_at, readiness) VALUES (?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET readiness = excluded.readiness",
-            (state.validated_boot, state.verdict.at.isoformat(), state.verdict.readiness),
+            "INSERT INTO boot (id, validated_at, readiness, reservation) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE"
+            " SET readiness = excluded.readiness, reservation = excluded.reservation",
+            (
+                state.validated_boot,
+                state.verdict.at.isoformat(),
+                state.told,
+                json.dumps(to_record(outcomes[0])) if outcomes else None,
+            ),
         )
 
 

@@ -20,13 +20,16 @@ from hypothesis import strategies as st
 from kdumpd.ledger import ForeignLedgerError, Ledger, LedgerError, opened_ledger
 from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.event import Event, EventKind, capture_event
+from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.readiness import Readiness
-from kdumpd.model.state import State, Verdict
+from kdumpd.model.state import State
+from kdumpd.model.verdict import Verdict
 from kdumpd.rows import MOST_TOLD
 from tests.model.looks import (
     BOOT,
     CUT,
     KERNEL,
+    PATIENCE,
     START,
     Watched,
     as_listed,
@@ -148,28 +151,60 @@ async def test_boot_comes_back(path: Path) -> None:
 async def test_readiness_comes_back(path: Path) -> None:
     """So that a change while the daemon was away is told, against what was told last."""
     watched = Watched()
+    unloaded = replace(KERNEL, crash_loaded=False)
     before, after = State(), State()
     async with opened_ledger(path) as ledger:
-        for kernel in (KERNEL, replace(KERNEL, crash_loaded=False)):
-            events = watched.look(kernel=kernel)
+        for kernel in (KERNEL, unloaded, unloaded):
+            events = watched.look(kernel=kernel, after=PATIENCE.steady)
             before, after = after, watched.state
             await ledger.record(before, after, tuple(events))
             assert (await ledger.load()).told == after.told
     async with opened_ledger(path) as ledger:
         state = await ledger.load()
     assert state.told is Readiness.NOT_READY
-    assert Watched(state).look(kernel=replace(KERNEL, crash_loaded=False)) == []
-    assert len(Watched(state).look()) == 1
+    still = Watched(state)
+    assert still.look(kernel=unloaded) == still.look(kernel=unloaded, after=60) == []
+    back = Watched(state)
+    assert len([*back.look(), *back.look(after=PATIENCE.steady)]) == 1
 
 
 async def test_the_last_boot_counts(path: Path) -> None:
     before = State()
     async with opened_ledger(path) as ledger:
         for number in range(3):
-            after = State(validated_boot=f"boot {number}", verdict=verdict(hours=number))
+            after = State(
+                validated_boot=f"boot {number}",
+                verdict=verdict(hours=number),
+                told=Readiness.READY,
+                boots=(boot(number), boot(number - 1)),
+            )
             await ledger.record(before, after, ())
             before = after
-        assert (await ledger.load()).validated_boot == "boot 2"
+        loaded = await ledger.load()
+    assert loaded.validated_boot == "boot 2"
+    assert loaded.boots == (boot(2), boot(1))
+
+
+async def test_a_ledger_from_before_boots_were_compared(path: Path) -> None:
+    await keep(path, crash(1))
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE boot DROP COLUMN reservation")
+        connection.execute(
+            "INSERT INTO boot (id, validated_at, readiness) VALUES ('old', '2026', 'ready')"
+        )
+        connection.execute("PRAGMA user_version = 2")
+    async with opened_ledger(path) as ledger:
+        loaded = await ledger.load()
+        assert (loaded.validated_boot, loaded.boots) == ("old", ())
+        assert list(loaded.captures) == [crash(1).id]
+        watched = Watched(loaded)
+        events = watched.look()
+        await ledger.record(loaded, watched.state, tuple(events))
+        assert (await ledger.load()).boots == watched.state.boots
+
+
+def boot(number: int) -> LastReservation:
+    return LastReservation(boot_id=f"boot {number}", reserved=number, ram=7, crashkernel="256M")
 
 
 def verdict(hours: int) -> Verdict:
@@ -430,9 +465,9 @@ async def test_a_flipped_bit(path: Path, at: float, bit: int, *, in_schema: bool
 async def test_a_newer_version(path: Path) -> None:
     """Nobody's data is thrown away because the daemon was downgraded."""
     await keep(path, crash(1))
-    change("PRAGMA user_version = 3")(path)
+    change("PRAGMA user_version = 4")(path)
     content = content_of(path)
-    with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is from a newer kdumpd .* 3"):
+    with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is from a newer kdumpd .* 4"):
         async with opened_ledger(path):
             pass
     assert content_of(path) == content

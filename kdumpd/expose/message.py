@@ -39,6 +39,7 @@ FIELDS = {
     "readiness": "KDUMPD_READINESS",
     "findings": "KDUMPD_FINDINGS",
     "crashkernel": "KDUMPD_CRASHKERNEL",
+    "expected": "KDUMPD_EXPECTED",
     "reserved": "KDUMPD_RESERVED",
     "loaded": "KDUMPD_LOADED",
 }
@@ -115,7 +116,9 @@ def _changed(facts: Mapping[str, str]) -> tuple[str, int]:
 def _readiness(facts: Mapping[str, str]) -> tuple[str, int]:
     readiness = Readiness(facts["readiness"])
     because = f" Because: {facts['because']}." if "because" in facts else ""
-    return SENTENCES[readiness] + because, INFO if readiness is Readiness.READY else WARNING
+    # An event that an older kdumpd recorded has no sentence.
+    sentence = facts.get("sentence", SENTENCES[readiness])
+    return sentence + because, INFO if readiness is Readiness.READY else WARNING
 
 
 def _crash(facts: Mapping[str, str]) -> str:

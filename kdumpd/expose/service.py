@@ -128,11 +128,10 @@ class Service:
         yield from self._changed(
             MANAGER_PATH, MANAGER, manager_properties(before), manager_properties(after)
         )
-        old, new = before.verdict, after.verdict
-        if old is not None and new is not None and old.readiness is not new.readiness:
-            yield self._signal(
-                MANAGER_PATH, MANAGER, "ReadinessChanged", str(old.readiness), str(new.readiness)
-            )
+        old, new = before.told, after.told
+        same_boot = before.validated_boot == after.validated_boot
+        if same_boot and old is not None and new is not None and old is not new:
+            yield self._signal(MANAGER_PATH, MANAGER, "ReadinessChanged", str(old), str(new))
 
     def _changed(
         self, path: str, interface: str, before: Properties, after: Properties

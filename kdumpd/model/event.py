@@ -13,10 +13,10 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from kdumpd.model.capture import Capture, CaptureState
-from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.finding import Finding
-from kdumpd.model.readiness import Readiness
+from kdumpd.model.finding import Severity
+from kdumpd.model.readiness import Readiness, sentence
 from kdumpd.model.time import microseconds
+from kdumpd.model.verdict import Verdict
 
 EVENT_DIGITS = 32
 
@@ -72,33 +72,24 @@ def exposure_event(capture: Capture, at: datetime) -> Event:
     )
 
 
-def boot_event(
-    kernel: KernelFacts, readiness: Readiness, findings: tuple[Finding, ...], at: datetime
-) -> Event:
+def boot_event(verdict: Verdict) -> Event:
     """Return the event that tells, once in a boot, what the reservation turned out to be."""
     return Event(
-        id=_event_id(EventKind.BOOT_VALIDATED, kernel.boot_id),
+        id=_event_id(EventKind.BOOT_VALIDATED, verdict.kernel.boot_id),
         kind=EventKind.BOOT_VALIDATED,
-        at=at,
-        facts=_readiness_facts(kernel, readiness, findings),
+        at=verdict.at,
+        facts=_readiness_facts(verdict),
     )
 
 
-def readiness_event(
-    kernel: KernelFacts,
-    before: Readiness,
-    readiness: Readiness,
-    findings: tuple[Finding, ...],
-    at: datetime,
-) -> Event:
+def readiness_event(verdict: Verdict, before: Readiness) -> Event:
     """Return the event that tells of a change of readiness within a boot."""
+    occasion = (verdict.kernel.boot_id, before, verdict.readiness, verdict.at.isoformat())
     return Event(
-        id=_event_id(
-            EventKind.READINESS_CHANGED, kernel.boot_id, before, readiness, at.isoformat()
-        ),
+        id=_event_id(EventKind.READINESS_CHANGED, *occasion),
         kind=EventKind.READINESS_CHANGED,
-        at=at,
-        facts=_readiness_facts(kernel, readiness, findings) | {"before": before},
+        at=verdict.at,
+        facts={**_readiness_facts(verdict), "before": before},
     )
 
 
@@ -123,20 +114,23 @@ def _capture_facts(capture: Capture) -> Mapping[str, str]:
     )
 
 
-def _readiness_facts(
-    kernel: KernelFacts, readiness: Readiness, findings: tuple[Finding, ...]
-) -> dict[str, str]:
-    return dict(
-        _known(
-            readiness=readiness,
-            findings=" ".join(finding.code for finding in findings),
-            because="; ".join(finding.message for finding in findings),
-            crashkernel=kernel.crashkernel,
-            reserved="" if kernel.reserved is None else str(kernel.reserved),
-            loaded="" if kernel.crash_loaded is None else str(int(kernel.crash_loaded)),
-            kernel=kernel.release,
-        )
+def _readiness_facts(verdict: Verdict) -> Mapping[str, str]:
+    kernel, findings = verdict.kernel, verdict.findings
+    return _known(
+        readiness=verdict.readiness,
+        findings=" ".join(finding.code for finding in findings),
+        sentence=sentence(verdict.readiness, findings),
+        because="; ".join(one.message for one in findings if one.severity is not Severity.INFO),
+        crashkernel=kernel.crashkernel,
+        expected=_number(verdict.machine.reservation.expected),
+        reserved=_number(kernel.reserved),
+        loaded=_number(kernel.crash_loaded),
+        kernel=kernel.release,
     )
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(int(value))
 
 
 def _known(**facts: str) -> Mapping[str, str]:

@@ -8,12 +8,12 @@ from datetime import datetime
 from kdumpd.model.capture import Capture, Sighting
 from kdumpd.model.core import FileStamp
 from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding
-from kdumpd.model.readiness import Readiness, troubles
+from kdumpd.model.facts.reservation import LastReservation
+from kdumpd.model.readiness import Readiness
 from kdumpd.model.reading import Answer, Job, Reading
 from kdumpd.model.retention import NOTHING_REMOVED, Retention
+from kdumpd.model.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,23 +55,11 @@ class Growth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """Readiness as last judged."""
+class Change:
+    """A readiness that differs from what was told, and since when it has been so."""
 
-    at: datetime
-    machine: MachineFacts
-    readiness: Readiness
-    checks: tuple[Finding, ...]  # what every rule said
-
-    @property
-    def kernel(self) -> KernelFacts:
-        """What the running kernel says."""
-        return self.machine.kernel
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """The checks that are worth a word."""
-        return troubles(self.checks)
+    to: Readiness
+    since: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +76,8 @@ class State:
     verdict: Verdict | None = None
     validated_boot: str = ""  # the boot id whose validation was told
     told: Readiness | None = None  # what was last told of readiness in that boot
+    change: Change | None = None  # what is not told yet, as it may not last
+    boots: tuple[LastReservation, ...] = ()  # what the last ones came to, the newest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +85,8 @@ class Patience:
     """How long to wait before something counts as settled, in seconds."""
 
     settle: float = 30.0
+    steady: float = 10.0  # until a changed readiness is told
+    unit: float = 300.0  # the same, while a unit of kdump is at work
+    boot: float = 120.0  # after the boot, until it is validated though nothing is loaded
+    longest_boot: float = 900.0  # the same, while the service manager says that it starts
     mount: float = 3600.0  # until what was on a file system that is not there counts as gone
-
-
-def next_look(state: State, clock: float, patience: Patience) -> float | None:
-    """Return in how many seconds something is due to settle, None when nothing is."""
-    due = [
-        growth.since + patience.settle
-        for growth in state.settling.values()
-        if not growth.awaits_reading
-    ]
-    due += state.missing.values()
-    return max(0.0, min(due) - clock) if due else None

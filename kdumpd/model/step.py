@@ -11,17 +11,17 @@ from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from, 
 from kdumpd.model.copies import without_copies
 from kdumpd.model.event import (
     Event,
-    boot_event,
     capture_event,
     exposure_event,
-    readiness_event,
 )
 from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.readiness import check, judge
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
 from kdumpd.model.retention import removal_of, with_the_next
 from kdumpd.model.settling import is_same_log, settle
-from kdumpd.model.state import CrashFolder, Observation, Patience, State, Verdict
+from kdumpd.model.state import CrashFolder, Observation, Patience, State
+from kdumpd.model.validation import with_verdict
+from kdumpd.model.verdict import Verdict
 
 
 def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:
@@ -34,9 +34,10 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
     if all(folder.listed for folder in seen.folders):
         readings = sighted(readings, seen.sightings)
     job = next_job(readings, parted.to_read, seen.clock)
-    verdict = judged(seen)
+    verdict = judged(seen, state)
+    after, told = with_verdict(state, verdict, seen, patience)
     after = replace(
-        state,
+        after,
         captures=MappingProxyType(with_occurrences(_with_removals(captures, parted.settled, seen))),
         settling=MappingProxyType(parted.settling),
         resting=MappingProxyType(parted.resting),
@@ -44,11 +45,8 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
         readings=MappingProxyType(readings),
         job=job or (state.job if _is_under_way(state.job, readings) else None),
         folders=tuple(folder.facts.path for folder in seen.folders),
-        verdict=verdict,
-        validated_boot=verdict.kernel.boot_id or state.validated_boot,
-        told=verdict.readiness,
     )
-    return after, (*_capture_events(state, after, seen.at), *_verdict_events(state, verdict))
+    return after, (*_capture_events(state, after, seen.at), *told)
 
 
 def _watched(state: State, seen: Observation) -> dict[str, Capture]:
@@ -196,12 +194,14 @@ def _among(path: bytes, folders: Collection[bytes]) -> bool:
     return bool(path)
 
 
-def judged(seen: Observation) -> Verdict:
-    """Return readiness as one look tells it."""
-    checks = check(seen.machine)
-    return Verdict(
-        at=seen.at, machine=seen.machine, readiness=judge(seen.machine, checks), checks=checks
-    )
+def judged(seen: Observation, state: State) -> Verdict:
+    """Return readiness as one look tells it, compared with the boot before."""
+    machine, boot = seen.machine, seen.machine.kernel.boot_id
+    last = next((one for one in state.boots if one.boot_id != boot), None)
+    if last is not None and boot:
+        machine = replace(machine, reservation=replace(machine.reservation, last=last))
+    checks = check(machine)
+    return Verdict(at=seen.at, machine=machine, readiness=judge(machine, checks), checks=checks)
 
 
 def _is_under_way(job: Job | None, readings: Readings) -> bool:
@@ -219,11 +219,3 @@ def _capture_events(before: State, after: State, at: datetime) -> Iterable[Event
             yield capture_event(capture, at)
         if capture.is_exposed and not (known and known.is_exposed):
             yield exposure_event(capture, at)
-
-
-def _verdict_events(state: State, verdict: Verdict) -> Iterable[Event]:
-    kernel, readiness, findings = verdict.kernel, verdict.readiness, verdict.findings
-    if kernel.boot_id and kernel.boot_id != state.validated_boot:
-        yield boot_event(kernel, readiness, findings, verdict.at)
-    elif state.told is not None and state.told is not readiness:
-        yield readiness_event(kernel, state.told, readiness, findings, verdict.at)

@@ -12,6 +12,7 @@ from kdumpd.model.event import Event
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.reading import Answer
 from kdumpd.model.state import CrashFolder, Observation, Patience, State
 from kdumpd.model.step import step
@@ -31,6 +32,8 @@ KERNEL = KernelFacts(
     crash_loaded=True,
     reserved=256 * MIB,
 )
+
+UNSEEN = ServiceFacts()
 
 FACTS = CoreFacts(
     format=Format.FLATTENED,
@@ -124,6 +127,7 @@ class Watched:
         *sightings: Sighting,
         after: float = 0.0,
         kernel: KernelFacts = KERNEL,
+        service: ServiceFacts = UNSEEN,
         problem: str = "",
         answers: Sequence[Answer] = (),
     ) -> list[Event]:
@@ -133,13 +137,14 @@ class Watched:
         """
         facts = FolderFacts(path=CRASH, present=True, problem=problem)
         folder = CrashFolder(facts=facts, sightings=sightings, listed=not problem)
-        return self.look_at(folder, after=after, kernel=kernel, answers=answers)
+        return self.look_at(folder, after=after, kernel=kernel, service=service, answers=answers)
 
     def look_at(
         self,
         *folders: CrashFolder,
         after: float = 0.0,
         kernel: KernelFacts = KERNEL,
+        service: ServiceFacts = UNSEEN,
         answers: Sequence[Answer] = (),
     ) -> list[Event]:
         """Look at all these crash folders, and return the events."""
@@ -149,7 +154,11 @@ class Watched:
             number=self._looks,
             at=START + timedelta(seconds=self.clock - 1000),
             clock=self.clock,
-            machine=MachineFacts(kernel=kernel, folders=tuple(folder.facts for folder in folders)),
+            machine=MachineFacts(
+                kernel=kernel,
+                folders=tuple(folder.facts for folder in folders),
+                service=service,
+            ),
             folders=folders,
             answers=tuple(answers),
         )

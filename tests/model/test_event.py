@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -14,8 +14,11 @@ from kdumpd.model.event import (
     readiness_event,
 )
 from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.readiness import Readiness, find
+from kdumpd.model.finding import info
+from kdumpd.model.readiness import Readiness, check
+from kdumpd.model.verdict import Verdict
 from tests.model.looks import CRASH, KERNEL, START, as_listed, capture, distrusted
 
 CAPTURE = as_listed(capture())
@@ -101,25 +104,37 @@ def test_moved_is_the_same_happening() -> None:
     assert capture_event(CAPTURE, START).id == capture_event(moved, START).id
 
 
+def verdict(
+    kernel: KernelFacts = KERNEL, readiness: Readiness = Readiness.READY, at: datetime = START
+) -> Verdict:
+    machine = MachineFacts(kernel=kernel, folders=())
+    return Verdict(at=at, machine=machine, readiness=readiness, checks=check(machine))
+
+
+OTHER_BOOT = replace(KERNEL, boot_id="another")
+
+
 def test_digits() -> None:
     for event in (
         capture_event(CAPTURE, START),
-        boot_event(KERNEL, Readiness.READY, (), START),
-        readiness_event(KERNEL, Readiness.READY, Readiness.DEGRADED, (), START),
+        boot_event(verdict()),
+        readiness_event(verdict(), Readiness.DEGRADED),
     ):
         assert len(event.id) == EVENT_DIGITS
         int(event.id, 16)
 
 
 def test_boot() -> None:
-    folders = (FolderFacts(path=CRASH, present=False),)
     kernel = replace(KERNEL, crash_loaded=False)
-    findings = find(MachineFacts(kernel=kernel, folders=folders))
-    event = boot_event(kernel, Readiness.NOT_READY, findings, START)
+    machine = MachineFacts(kernel=kernel, folders=(FolderFacts(path=CRASH, present=False),))
+    event = boot_event(
+        Verdict(at=START, machine=machine, readiness=Readiness.NOT_READY, checks=check(machine))
+    )
     assert event.kind is EventKind.BOOT_VALIDATED
     assert event.facts == {
         "readiness": "not-ready",
         "findings": "crash-kernel-unloaded crash-folder-missing",
+        "sentence": "The next kernel panic would leave no usable dump.",
         "because": "no crash kernel is loaded; the crash folder '/var/crash' does not exist",
         "crashkernel": "256M",
         "reserved": str(256 << 20),
@@ -129,30 +144,39 @@ def test_boot() -> None:
 
 
 def test_boot_with_little_known() -> None:
-    kernel = replace(KERNEL, crash_loaded=None, reserved=None, crashkernel="", release="")
-    facts = boot_event(kernel, Readiness.UNSUPPORTED, (), START).facts
-    assert facts == {"readiness": "unsupported"}
+    kernel = replace(
+        KERNEL, supported=False, crash_loaded=None, reserved=None, crashkernel="", release=""
+    )
+    facts = boot_event(verdict(kernel, Readiness.UNSUPPORTED)).facts
+    assert facts.keys() == {"readiness", "findings", "sentence", "because"}
+
+
+def test_what_is_only_good_to_know_is_no_reason() -> None:
+    told = replace(verdict(), checks=(info("a-note", "a note", "nothing"),))
+    facts = boot_event(told).facts
+    assert facts["findings"] == "a-note"
+    assert "because" not in facts
 
 
 def test_one_event_for_each_boot() -> None:
     """Whatever was found: a second validation of the boot, in a ledger made anew, is the same."""
-    first = boot_event(KERNEL, Readiness.READY, (), START)
-    again = boot_event(KERNEL, Readiness.DEGRADED, (), LATER)
-    other = boot_event(replace(KERNEL, boot_id="another"), Readiness.READY, (), START)
+    first = boot_event(verdict())
+    again = boot_event(verdict(readiness=Readiness.DEGRADED, at=LATER))
+    other = boot_event(verdict(OTHER_BOOT))
     assert first.id == again.id
     assert first.id != other.id
 
 
 def test_each_change_is_a_happening() -> None:
     ready, degraded = Readiness.READY, Readiness.DEGRADED
-    event = readiness_event(KERNEL, ready, degraded, (), START)
+    event = readiness_event(verdict(readiness=degraded), ready)
     assert event.facts["before"] == "ready"
     assert event.facts["readiness"] == "degraded"
     others = [
-        readiness_event(KERNEL, degraded, ready, (), START),
-        readiness_event(KERNEL, ready, degraded, (), LATER),
-        readiness_event(replace(KERNEL, boot_id="another"), ready, degraded, (), START),
-        boot_event(KERNEL, degraded, (), START),
+        readiness_event(verdict(readiness=ready), degraded),
+        readiness_event(verdict(readiness=degraded, at=LATER), ready),
+        readiness_event(verdict(OTHER_BOOT, degraded), ready),
+        boot_event(verdict(readiness=degraded)),
     ]
     assert len({event.id, *(other.id for other in others)}) == 5
 

@@ -11,10 +11,10 @@ from kdumpd.model.acknowledgement import acknowledge
 from kdumpd.model.capture import CaptureState, Layout, Sighting, capture_id
 from kdumpd.model.core import CoreFacts
 from kdumpd.model.crash import Crash, CrashClass
+from kdumpd.model.due import next_look
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.readiness import Readiness
-from kdumpd.model.state import CrashFolder, State, next_look
+from kdumpd.model.state import CrashFolder, State
 from tests.model.looks import (
     BOOT,
     CRASH,
@@ -562,86 +562,6 @@ def test_due_is_the_earliest(watched: Watched) -> None:
     assert next_look(watched.state, watched.clock, PATIENCE) == SETTLE - 10
 
 
-# Readiness
-
-LOADED, UNLOADED = KERNEL, replace(KERNEL, crash_loaded=False)
-
-
-def test_boot_is_validated_once() -> None:
-    watched = Watched()
-    (event,) = watched.look()
-    assert event.kind is EventKind.BOOT_VALIDATED
-    assert event.facts["readiness"] == Readiness.READY
-    assert watched.state.validated_boot == BOOT
-    assert watched.look(after=60) == []
-
-
-def test_boot_is_validated_once_over_restarts(watched: Watched) -> None:
-    assert watched.look() == []
-    assert watched.look(after=60) == []
-
-
-def test_each_boot_is_validated(watched: Watched) -> None:
-    (event,) = watched.look(kernel=replace(KERNEL, boot_id="another", crash_loaded=False))
-    assert event.kind is EventKind.BOOT_VALIDATED
-    assert event.facts["readiness"] == Readiness.NOT_READY
-    assert event.facts["findings"] == "crash-kernel-unloaded"
-
-
-def test_a_boot_without_an_id() -> None:
-    watched = Watched()
-    assert watched.look(kernel=replace(KERNEL, boot_id="")) == []
-    assert watched.state.verdict is not None
-    (event,) = watched.look(after=60)
-    assert event.kind is EventKind.BOOT_VALIDATED
-
-
-def test_a_boot_that_loses_its_id_for_a_while() -> None:
-    watched = Watched()
-    watched.look()
-    assert watched.look(after=60, kernel=replace(KERNEL, boot_id="")) == []
-    assert watched.look(after=60) == []
-
-
-def test_readiness_changes(watched: Watched) -> None:
-    watched.look(kernel=LOADED)
-    (lost,) = watched.look(kernel=UNLOADED, after=60)
-    assert lost.kind is EventKind.READINESS_CHANGED
-    assert (lost.facts["before"], lost.facts["readiness"]) == ("ready", "not-ready")
-    assert watched.look(kernel=UNLOADED, after=60) == []
-    (back,) = watched.look(kernel=LOADED, after=60)
-    assert (back.facts["before"], back.facts["readiness"]) == ("not-ready", "ready")
-    (again,) = watched.look(kernel=UNLOADED, after=60)
-    assert len({lost.id, back.id, again.id}) == 3
-
-
-def test_readiness_that_changed_while_we_were_away() -> None:
-    """It is told against what was told last, before the restart."""
-    watched = Watched(State(validated_boot=BOOT, told=Readiness.READY))
-    (event,) = watched.look(kernel=UNLOADED)
-    assert event.kind is EventKind.READINESS_CHANGED
-    assert (event.facts["before"], event.facts["readiness"]) == ("ready", "not-ready")
-    same = Watched(State(validated_boot=BOOT, told=Readiness.NOT_READY))
-    assert same.look(kernel=UNLOADED) == []
-
-
-def test_other_findings_are_no_other_readiness(watched: Watched) -> None:
-    watched.look(kernel=UNLOADED)
-    assert watched.look(kernel=replace(UNLOADED, reserved=0), after=60) == []
-    assert watched.state.verdict is not None
-    assert [one.code for one in watched.state.verdict.findings] == [
-        "reservation-missing",
-        "crash-kernel-unloaded",
-    ]
-
-
-def test_a_folder_decides_readiness_too(watched: Watched) -> None:
-    watched.look()
-    (event,) = watched.look(after=60, problem="'/var/crash' does not answer")
-    assert event.facts["readiness"] == Readiness.DEGRADED
-    assert "does not answer" in event.facts["because"]
-
-
 def test_state_and_events_come_together(watched: Watched) -> None:
     events = watched.look(capture(), kernel=replace(KERNEL, boot_id="another"))
     assert kinds(events) == [EventKind.CAPTURE_COMPLETE, EventKind.BOOT_VALIDATED]
@@ -730,7 +650,7 @@ def test_any_looks(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
         }
         assert told == changed
         due = next_look(state, watched.clock, PATIENCE)
-        assert (due is None) == (not state.settling and not state.missing)
+        assert (due is None) == (not state.settling and not state.missing and not state.change)
         assert due is None or 0 <= due <= PATIENCE.mount
         assert set(state.missing) <= set(state.captures)
 

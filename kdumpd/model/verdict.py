@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Readiness as one look tells it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kdumpd.model.facts.kernel import KernelFacts
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Finding
+from kdumpd.model.readiness import Readiness, troubles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Readiness as last judged."""
+
+    at: datetime
+    machine: MachineFacts
+    readiness: Readiness
+    checks: tuple[Finding, ...]  # what every rule said
+
+    @property
+    def kernel(self) -> KernelFacts:
+        """What the running kernel says."""
+        return self.machine.kernel
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The checks that are worth a word."""
+        return troubles(self.checks)
