@@ -68,6 +68,7 @@ class Connection:
         self._sending = asyncio.Lock()
         self._sent: asyncio.Future[None] | None = None
         self._handler: Handler = _nothing
+        self._hints: dict[tuple[str, str], Callable[[], object]] = {}  # by interface and member
         self._calls: set[asyncio.Task[None]] = set()
         self._silent_calls: set[asyncio.Task[None]] = set()
         self._answers: dict[int, asyncio.Future[Message]] = {}
@@ -125,6 +126,19 @@ class Connection:
             )
         )
 
+    async def follow(self, source: Target, member: str, hint: Callable[[], object]) -> None:
+        """Call `hint` on the loop at each such signal; what the signal says is not passed on."""
+        rule = {
+            "type": "signal",
+            "sender": source.name,
+            "path": source.path,
+            "interface": source.interface,
+            "member": member,
+        }
+        self._hints[source.interface, member] = hint
+        text = ",".join(f"{key}='{value}'" for key, value in rule.items())
+        await self.call(BUS, "AddMatch", "s", [text])
+
     async def lost(self) -> str:
         """Wait until the bus is lost, and return why."""
         return await asyncio.shield(self._loss)
@@ -166,6 +180,9 @@ class Connection:
         _close(message.unix_fds)  # nobody asked for them, and they would stay open for ever
         if message.message_type is MessageType.METHOD_CALL:
             self._take_call(message)
+        hint = self._hints.get((message.interface or "", message.member or ""))
+        if message.message_type is MessageType.SIGNAL and hint is not None:
+            hint()
         return True
 
     def _take_call(self, message: Message) -> None:

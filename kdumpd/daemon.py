@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,10 +34,12 @@ from kdumpd.model.state import Patience, State
 from kdumpd.model.step import judged
 from kdumpd.model.verdict import Verdict
 from kdumpd.observe.evidence import Evidence
+from kdumpd.observe.hints import Hints
 from kdumpd.observe.inspector import inspect
-from kdumpd.observe.machine import Machine, Unwatched
+from kdumpd.observe.machine import Machine, Watchers
 from kdumpd.observe.reader import CoreReader
 from kdumpd.observe.toolbox import read_toolbox
+from kdumpd.observe.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.watch import Watch
 
 log = logging.getLogger("kdumpd")
@@ -68,17 +71,24 @@ async def serve(options: argparse.Namespace, settings: Settings) -> None:
         connection = await stack.enter_async_context(connect(bus_address(options.bus, os.environ)))
         await connection.own(BUS_NAME)
         ledger = await stack.enter_async_context(opened_ledger(options.state_dir / LEDGER))
-        again = asyncio.Event()
-        watch = Watch(again.set)
-        stack.enter_context(watch.attached(loop))
+        hints = Hints()
+        captures, conditions = Watch(hints.folders), Watch(hints.everything)
+        for watch in (captures, conditions):
+            stack.enter_context(watch.attached(loop))
         evidence = Evidence(options.root)
         parts = Parts(
-            machine=Machine(options.root, settings.folders, again, watch),
+            machine=Machine(
+                options.root,
+                settings.folders,
+                hints,
+                Watchers(captures=captures, conditions=conditions),
+                await service_manager(options.root, connection, hints),
+            ),
             reader=CoreReader(Evidence(options.root), settings.folders, inspect, read_toolbox()),
             ledger=ledger,
             herald=Herald(ledger, Journal()),
             terminal=Terminal(),
-            patience=Patience(settle=settings.settle_seconds),
+            patience=patience_of(settings),
         )
         await run_parts(connection, parts, evidence, stop)
 
@@ -105,9 +115,24 @@ async def run_parts(
         await flow.put_down()
 
 
+async def service_manager(root: Path, connection: Connection, hints: Hints) -> ServiceManager:
+    """Return who knows the units of the machine below the root: systemd, if it is this machine."""
+    if root != Path("/"):
+        return NoServiceManager()
+    units = Units(connection)
+    await units.follow(hints.everything)
+    return units
+
+
+def patience_of(settings: Settings) -> Patience:
+    """Return how long to wait; readiness is settled sooner than a file that may still grow."""
+    usual = Patience(settle=settings.settle_seconds)
+    return replace(usual, steady=min(usual.steady, usual.settle))
+
+
 async def look_once(root: Path, settings: Settings) -> Verdict:
     """Return readiness as one look at the machine below `root` tells it."""
-    machine = Machine(root, settings.folders, asyncio.Event(), Unwatched())
+    machine = Machine(root, settings.folders, Hints(), Watchers(), NoServiceManager())
     return judged(await machine.look(), State())
 
 

@@ -27,7 +27,7 @@ PURE = {
 IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "exec", "eval"}
 MAY_IMPORT = {
     "model": {"model"},
-    "observe": {"model", "observe"},
+    "observe": {"model", "call", "bus", "observe"},
     "inspect": {"model", "observe", "inspect"},
     "rows": {"model"},
     "ledger": {"model", "rows"},

@@ -2,12 +2,12 @@
 """Ask for all that readiness is judged from; each group of facts in a thread of its own."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.facts.policy import PolicyFacts
@@ -23,10 +23,35 @@ from kdumpd.observe.reservation import read_reservation
 from kdumpd.observe.storage import read_storage
 from kdumpd.observe.surroundings import read_surroundings
 from kdumpd.observe.thread import PatientThread, StuckError
+from kdumpd.observe.watcher import Watcher
 
 PATIENCE = 10.0  # seconds
+WATCHED = (
+    "boot",
+    "boot/grub",
+    "boot/grub2",
+    "boot/loader/entries",
+    "etc/default",
+    "etc/default/grub.d",
+    "etc/sysconfig",
+    "var/lib/kdump",
+)
 T = TypeVar("T")
 Unread = Callable[[str], T]  # returns the facts of what could not be asked, given why
+
+
+def watch_folders(files: Files, watcher: Watcher) -> None:
+    """Have the folders watched in which kernels, initrds and their configuration are installed."""
+    for name in WATCHED:
+        try:
+            fd = os.open(files.resolve(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            watcher.folder(fd)
+        finally:
+            os.close(fd)
+    watcher.forget_others()
 
 
 class Question(Generic[T]):
@@ -50,8 +75,9 @@ class Question(Generic[T]):
 class Conditions:
     """All groups of facts of the machine below one root."""
 
-    def __init__(self, root: Path, on_late: Callable[[], object]) -> None:
+    def __init__(self, root: Path, watcher: Watcher, on_late: Callable[[], object]) -> None:
         files = Files(root)
+        self._watching = Question(lambda: watch_folders(files, watcher), lambda _: None, on_late)
         self._kernel = Question(lambda: read_kernel_facts(root), unread_kernel, on_late)
         self._reservation = Question(
             lambda: read_reservation(files), lambda why: ReservationFacts(problem=why), on_late
@@ -72,8 +98,12 @@ class Conditions:
             lambda: read_surroundings(files), lambda why: SurroundingsFacts(problem=why), on_late
         )
 
-    async def ask(self, folders: Sequence[FolderFacts]) -> MachineFacts:
-        """Return what is known of the machine now; what does not answer says so."""
+    async def ask(self) -> MachineFacts:
+        """Return what is known of the machine now, but for its crash folders and its services.
+
+        What does not answer says so.
+        """
+        await self._watching.ask()  # first: a change during the look brings another one
         kernel, reservation, capture_kernel = await asyncio.gather(
             self._kernel.ask(), self._reservation.ask(), self._capture_kernel.ask()
         )
@@ -82,7 +112,7 @@ class Conditions:
         )
         return MachineFacts(
             kernel=kernel,
-            folders=tuple(folders),
+            folders=(),
             reservation=reservation,
             capture_kernel=capture_kernel,
             next_boot=next_boot,

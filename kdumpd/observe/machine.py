@@ -4,12 +4,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from kdumpd.model.capture import Sighting
 from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.retention import Retention
 from kdumpd.model.state import CrashFolder, Observation
 from kdumpd.model.text import shown
@@ -17,8 +18,11 @@ from kdumpd.observe.conditions import Conditions
 from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.folder import OnFolder
 from kdumpd.observe.foreign import ForeignFolders
+from kdumpd.observe.hints import Hints
 from kdumpd.observe.retention import read_retention
 from kdumpd.observe.thread import PatientThread, StuckError
+from kdumpd.observe.units import ServiceManager
+from kdumpd.observe.watcher import Unwatched, Watcher
 
 LOOK_PATIENCE = 10.0  # seconds for one look at one crash folder
 PAUSE_RATIO, LONGEST_PAUSE = 2.0, 2.0  # a look is followed by a pause of twice its time
@@ -31,26 +35,6 @@ def clock() -> float:
 
 
 Known = Mapping[bytes, Sighting]
-
-
-class Watcher(Protocol):
-    """Somebody who watches the folders that a look comes across."""
-
-    def folder(self, fd: int) -> None:
-        """Watch an open folder."""
-
-    def forget_others(self) -> None:
-        """Watch no folder any more that the look which ends now has not come across."""
-
-
-class Unwatched:
-    """Nobody watches: there will be one look."""
-
-    def folder(self, fd: int) -> None:
-        """Do nothing."""
-
-    def forget_others(self) -> None:
-        """Do nothing."""
 
 
 class FolderObserver:
@@ -88,42 +72,64 @@ class FolderObserver:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watchers:
+    """Who is told of the folders: those of captures, and those that readiness depends on."""
+
+    captures: Watcher = field(default_factory=Unwatched)
+    conditions: Watcher = field(default_factory=Unwatched)
+
+
 class Machine:
-    """The machine below one root, looked at once, or whenever `again` is set."""
+    """The machine below one root, looked at once, or whenever there is a hint."""
 
     def __init__(
-        self, root: Path, folders: tuple[bytes, ...], again: asyncio.Event, watcher: Watcher
+        self,
+        root: Path,
+        folders: tuple[bytes, ...],
+        hints: Hints,
+        watchers: Watchers,
+        services: ServiceManager,
     ) -> None:
         self._root = root
-        self._watcher = watcher
-        self._conditions = Conditions(root, self.look_again)
+        self._watcher = watchers.captures
+        self._services = services
+        self._conditions = Conditions(root, watchers.conditions, self.look_again)
+        self._facts: MachineFacts | None = None  # as they were when all was asked last
         self._jobs = PatientThread[Retention](LOOK_PATIENCE, self.look_again)
-        self._again = again
+        self._hints = hints
         self._looks = 0
         self._folders = [
-            FolderObserver(root, path, watcher.folder, self.look_again) for path in folders
+            FolderObserver(root, path, watchers.captures.folder, self.look_again)
+            for path in folders
         ]
 
     def look_again(self) -> int:
         """Ask for another look, and return its number; many calls during one look make one more."""
-        self._again.set()
+        self._hints.everything()
         return self._looks + 1
 
-    async def look(self) -> Observation:
-        """Return one look at the kernel's account and at every crash folder."""
+    async def look(self, *, everything: bool = True) -> Observation:
+        """Return one look at every crash folder; at the rest if `everything` may have changed."""
         self._looks += 1
         number = self._looks
         folders = await asyncio.gather(*(folder.look() for folder in self._folders))
         if not any(folder.busy for folder in self._folders):
             self._watcher.forget_others()
+        if everything or self._facts is None:
+            self._facts = await self._ask()
         return Observation(
             number=number,
             at=datetime.now(UTC),
             clock=clock(),
-            machine=await self._conditions.ask([folder.facts for folder in folders]),
+            machine=replace(self._facts, folders=tuple(folder.facts for folder in folders)),
             folders=tuple(folders),
             retention=await self._look_at_jobs(),
         )
+
+    async def _ask(self) -> MachineFacts:
+        facts, service = await asyncio.gather(self._conditions.ask(), self._services.read())
+        return replace(facts, service=service)
 
     async def _look_at_jobs(self) -> Retention:
         try:
@@ -133,17 +139,19 @@ class Machine:
 
     async def observations(self, due: Callable[[], float | None]) -> AsyncIterator[Observation]:
         """Yield a look now, at each hint, in `due()` seconds where it says so, and each minute."""
+        everything = True
         while True:
-            self._again.clear()
+            everything = self._hints.take() or everything
             began = clock()
-            seen = await self.look()
+            seen = await self.look(everything=everything)
             ended = clock()
             yield seen
             # Whoever makes and removes files in a loop gets a part of one processor, no more.
             await asyncio.sleep(min(LONGEST_PAUSE, PAUSE_RATIO * (ended - began)))
             wait = due()
+            everything = False
             try:
                 async with asyncio.timeout(POLL if wait is None else min(wait, POLL)):
-                    await self._again.wait()
+                    await self._hints.wait()
             except TimeoutError:
-                continue
+                everything = True

@@ -16,7 +16,10 @@ from tests.model.looks import BOOT, KERNEL, PATIENCE, Watched
 
 LOADED, UNLOADED = KERNEL, replace(KERNEL, crash_loaded=False)
 STEADY = PATIENCE.steady
-STARTING, AT_WORK = ServiceFacts(starting=True), ServiceFacts(starting=False, at_work=True)
+STARTING, AT_WORK = (
+    ServiceFacts(starting=True),
+    ServiceFacts(starting=False, active_state="activating"),
+)
 STARTED = ServiceFacts(starting=False)
 
 

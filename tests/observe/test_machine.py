@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.capture import CaptureState
+from kdumpd.observe.hints import Hints
 from kdumpd.observe.machine import Machine as Observed
-from kdumpd.observe.machine import Unwatched, clock
+from kdumpd.observe.machine import Watchers, clock
+from kdumpd.observe.units import NoServiceManager
+from kdumpd.observe.watch import Watch
+from kdumpd.observe.watcher import Unwatched
+from kdumpd.observe.watcher import Watcher as Watching
 from tests.bus.machine import BOOT_ID, Machine
 from tests.cores import Crash, flattened
 
@@ -30,13 +35,20 @@ class Watcher:
 
 
 @pytest.fixture
-def again() -> asyncio.Event:
-    return asyncio.Event()
+def hints() -> Hints:
+    return Hints()
+
+
+def observer(
+    root: Path, folders: tuple[bytes, ...], hints: Hints, captures: Watching | None = None
+) -> Observed:
+    watchers = Watchers(captures=captures or Unwatched())
+    return Observed(root, folders, hints, watchers, NoServiceManager())
 
 
 @pytest.fixture
-def observed(machine: Machine, again: asyncio.Event) -> Observed:
-    return Observed(machine.root, (CRASH,), again, Unwatched())
+def observed(machine: Machine, hints: Hints) -> Observed:
+    return observer(machine.root, (CRASH,), hints)
 
 
 async def test_a_look(machine: Machine, observed: Observed) -> None:
@@ -69,20 +81,20 @@ async def test_unchanged_is_not_read_again(machine: Machine, observed: Observed)
     assert third.id == first.id
 
 
-async def test_several_folders(machine: Machine, again: asyncio.Event) -> None:
+async def test_several_folders(machine: Machine, hints: Hints) -> None:
     machine.kdump_tools("202611230113", flattened(Crash()))
     (machine.root / "srv").symlink_to("var")
     paths = (b"/mnt/crash", b"/srv/crash", CRASH)
-    observed = Observed(machine.root, paths, again, Unwatched())
+    observed = observer(machine.root, paths, hints)
     missing, linked, there = (await observed.look()).folders
     assert not missing.facts.present
     assert "link" in linked.facts.problem
     assert len(there.sightings) == 1
 
 
-async def test_each_folder_is_told(machine: Machine, again: asyncio.Event) -> None:
+async def test_each_folder_is_told(machine: Machine, hints: Hints) -> None:
     watcher = Watcher()
-    observed = Observed(machine.root, (CRASH, b"/srv/crash"), again, watcher)
+    observed = observer(machine.root, (CRASH, b"/srv/crash"), hints, watcher)
     await observed.look()
     assert len(watcher.told) == 2
     assert watcher.forgot == 1
@@ -91,10 +103,10 @@ async def test_each_folder_is_told(machine: Machine, again: asyncio.Event) -> No
     assert watcher.forgot == 2
 
 
-async def test_look_again(observed: Observed, again: asyncio.Event) -> None:
+async def test_look_again(observed: Observed, hints: Hints) -> None:
     """The number is that of a look that begins after the question."""
     assert observed.look_again() == 1
-    assert again.is_set()
+    assert hints.take()
     looking = asyncio.create_task(observed.look())
     await asyncio.sleep(0)
     assert observed.look_again() == 2
@@ -102,14 +114,14 @@ async def test_look_again(observed: Observed, again: asyncio.Event) -> None:
     assert observed.look_again() == 2
 
 
-async def test_observations(machine: Machine, observed: Observed, again: asyncio.Event) -> None:
+async def test_observations(machine: Machine, observed: Observed, hints: Hints) -> None:
     """One at once, then one for each reason; many hints during a look are one reason."""
     due: list[float | None] = [None, 0.0, None, None]
     observations = observed.observations(lambda: due.pop(0))
     async with asyncio.timeout(LONG):
         assert (await anext(observations)).number == 1
         for _ in range(3):
-            again.set()
+            hints.folders()
         machine.kdump_tools("202611230113", flattened(Crash()))
         seen = await anext(observations)
         assert seen.number == 2
@@ -124,10 +136,10 @@ async def test_observations(machine: Machine, observed: Observed, again: asyncio
     await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
 
 
-async def test_a_hint_during_a_look(machine: Machine, again: asyncio.Event) -> None:
+async def test_a_hint_during_a_look(machine: Machine, hints: Hints) -> None:
     """It may be of something that the look has passed already."""
-    observations = Observed(
-        machine.root, (CRASH,), again, HintOnce(asyncio.get_running_loop(), again)
+    observations = observer(
+        machine.root, (CRASH,), hints, HintOnce(asyncio.get_running_loop(), hints)
     ).observations(lambda: None)
     async with asyncio.timeout(LONG):
         assert (await anext(observations)).number == 1
@@ -138,9 +150,9 @@ async def test_a_hint_during_a_look(machine: Machine, again: asyncio.Event) -> N
 class HintOnce:
     """Gives a hint while the first look is under way."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, again: asyncio.Event) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, hints: Hints) -> None:
         self._loop = loop
-        self._hints = [again.set]
+        self._hints = [hints.folders]
 
     def folder(self, fd: int) -> None:
         assert fd
@@ -151,8 +163,50 @@ class HintOnce:
         pass
 
 
-async def test_this_machine(again: asyncio.Event) -> None:
-    seen = await Observed(Path("/"), (CRASH,), again, Unwatched()).look()
+async def test_captures_are_no_reason_to_ask_all(
+    machine: Machine, observed: Observed, hints: Hints
+) -> None:
+    """They come in storms; readiness is asked in its own time, and when something hints at it."""
+    observations = observed.observations(lambda: None)
+    loaded = "sys/kernel/kexec_crash_loaded"
+    async with asyncio.timeout(LONG):
+        await anext(observations)
+        machine.write(loaded, "0\n")
+        hints.folders()
+        assert (await anext(observations)).machine.kernel.crash_loaded is True
+        hints.everything()
+        hints.folders()
+        assert (await anext(observations)).machine.kernel.crash_loaded is False
+    await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_what_is_due_is_asked(machine: Machine, observed: Observed) -> None:
+    observations = observed.observations(lambda: 0.0)
+    async with asyncio.timeout(LONG):
+        await anext(observations)
+        machine.write("sys/kernel/kexec_crash_loaded", "0\n")
+        assert (await anext(observations)).machine.kernel.crash_loaded is False
+    await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_a_kernel_that_is_installed_is_a_hint(machine: Machine, hints: Hints) -> None:
+    (machine.root / "boot/grub").mkdir(parents=True)
+    watch = Watch(hints.everything)
+    watchers = Watchers(conditions=watch)
+    observed = Observed(machine.root, (CRASH,), hints, watchers, NoServiceManager())
+    with watch.attached(asyncio.get_running_loop()):
+        observations = observed.observations(lambda: None)
+        async with asyncio.timeout(LONG):
+            await anext(observations)
+            machine.write("boot/vmlinuz-6.1.0-57-amd64", "")
+            assert (await anext(observations)).number == 2
+            machine.write("boot/grub/grub.cfg", "")
+            assert (await anext(observations)).number == 3
+        await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_this_machine(hints: Hints) -> None:
+    seen = await observer(Path("/"), (CRASH,), hints).look()
     assert seen.machine.kernel.boot_id
 
 
