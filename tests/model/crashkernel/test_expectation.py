@@ -152,8 +152,8 @@ def test_a_plain_one_needs_low_memory_where_it_lies_high() -> None:
         (
             UBUNTU,
             (
-                "RAM 1G: nothing is reserved, because the kernel stops reading at 32G-64G:1024M where"
-                " the size is not smaller than the RAM"
+                "RAM 1G: nothing is reserved, because the kernel stops reading at 32G-64G:1024M"
+                " where the size is not smaller than the RAM"
             ),
         ),
         (
