@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The memory for the next capture: requested, expected, reserved and suggested, side by side."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
-from kdumpd.model.boot_log import Area
+from kdumpd.model.boot_log import AreaKind, ReservationLog
 from kdumpd.model.crashkernel import Clause, Expectation, expect
 from kdumpd.model.facts.fadump import FadumpFacts
 from kdumpd.model.facts.machine import MachineFacts
@@ -17,6 +18,7 @@ DOUBT = 16  # what is not exact may be wrong by this part of it
 # fadump takes at most this part of the RAM, whatever crashkernel= says
 # (arch/powerpc/kernel/fadump.c, MAX_BOOT_MEM_RATIO).
 FADUMP_PART = 4
+KDUMP_AREAS = {AreaKind.MAIN, AreaKind.HIGH, AreaKind.LOW}
 
 
 class Mechanism(StrEnum):
@@ -130,7 +132,7 @@ def areas_of(machine: MachineFacts) -> Areas | None:
     if facts.regions is not None:
         regions = list(facts.regions)
     else:
-        regions = [_region(area) for area in facts.log.log.areas] if facts.log else []
+        regions = list(_regions(facts.log.log)) if facts.log else []
     if not regions or not machine.kernel.reserved:
         return None
     regions.sort(key=lambda region: region.start)
@@ -139,8 +141,10 @@ def areas_of(machine: MachineFacts) -> Areas | None:
     return Areas(main=main, low=None if low is None or low.is_high else low)
 
 
-def _region(area: Area) -> Region:
-    return Region(start=area.start, size=area.size)
+def _regions(log: ReservationLog) -> Iterator[Region]:
+    for area in log.areas:
+        if area.kind in KDUMP_AREAS and area.start is not None:
+            yield Region(start=area.start, size=area.size)
 
 
 def _fadump(machine: MachineFacts) -> FadumpFacts | None:
@@ -156,9 +160,11 @@ def _possible(ram: Ram | None, cmdline: bytes) -> tuple[int, ...]:
     return (ram.size, ram.size - doubt, ram.size + doubt)
 
 
-def _expected(expectation: Expectation | None, areas: Areas | None, fadump: Ram | None) -> int:
+def _expected(
+    expectation: Expectation | None, areas: Areas | None, fadump: Ram | None
+) -> int | None:
     if expectation is None:
-        return 0
+        return None
     if fadump:
         return min(expectation.main, fadump.size // FADUMP_PART)
     if areas is None:

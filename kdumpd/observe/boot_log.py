@@ -13,7 +13,7 @@ from kdumpd.observe.kmsg import read_kmsg
 
 KMSG, DMESG = "dev/kmsg", "var/log/dmesg"
 LARGEST_DMESG = 1 << 22  # bytes
-BEGAN = re.compile(rb"^btime ([0-9]{1,12})$", re.M)
+BEGAN = re.compile(rb"^btime ([0-9]{1,12})$", re.MULTILINE)
 BOOT_ID = re.compile(r"[0-9a-f]{32}")
 # mm/mm_init.c, mem_init_print_info(): all that is reserved is reserved by then.
 MEMORY_IS_UP = re.compile(r"Memory: [0-9]{1,20}K/[0-9]{1,20}K available")

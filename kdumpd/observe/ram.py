@@ -7,7 +7,7 @@ from kdumpd.observe.files import Files
 
 BLOCKS = "sys/devices/system/memory"
 BLOCK = re.compile(r"memory[0-9]{1,10}")
-MEMORY_TOTAL = re.compile(rb"^MemTotal: {1,40}([0-9]{1,18}) kB$", re.M)
+MEMORY_TOTAL = re.compile(rb"^MemTotal: {1,40}([0-9]{1,18}) kB$", re.MULTILINE)
 
 
 def read_blocks(files: Files) -> int | None:

@@ -43,6 +43,7 @@ class Expectation:
     high: bool = False
     explanation: str = ""  # one sentence
     reading: tuple[Clause, ...] = ()
+    ignored: tuple[Clause, ...] = ()  # the last of the reading: the kinds that do not count
     problem: Problem = Problem.NONE
 
     @property
@@ -73,10 +74,12 @@ def expect(
     high = _high(values, ram, tongue) if HIGH in values and tongue.high else None
     chosen = _choose(plain, high, tongue)
     chosen = _with_cma(chosen, values, tongue)
+    ignored = _left_out(values, chosen, tongue)
     return replace(
         chosen,
         main=-(-chosen.main // tongue.unit) * tongue.unit,
-        reading=(*chosen.reading, *_left_out(values, chosen, tongue)),
+        reading=(*chosen.reading, *ignored),
+        ignored=ignored,
     )
 
 
