@@ -3,7 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 from kdumpd.model.boot_complaint import Complaint, parse_complaint
-from kdumpd.model.boot_log import ReservationLog
+from kdumpd.model.boot_log import Area, AreaKind, ReservationLog
 from kdumpd.model.facts.boot_log import BootLog, LogSource
 from kdumpd.model.facts.fadump import FadumpFacts
 from kdumpd.model.facts.machine import MachineFacts
@@ -130,10 +130,18 @@ BREAKAGES = [
         "256 MiB of the 512 MiB requested by crashkernel=2G-:512M",
     ),
     Breakage(
-        broken("kernel", reserved=192 * MIB),
+        asked(
+            "crashkernel=512M",
+            "512M",
+            256 * MIB,
+            log=BootLog(
+                source=LogSource.KMSG,
+                log=ReservationLog(areas=(Area(kind=AreaKind.MAIN, start=GIB, size=512 * MIB),)),
+            ),
+        ),
         "reservation-cut",
         Severity.INFO,
-        "256.0 MiB were reserved at boot, but only 192.0 MiB are left",
+        "512.0 MiB were reserved at boot, but only 256.0 MiB are left",
     ),
     Breakage(
         broken("reservation", regions=(HIGH,)),
