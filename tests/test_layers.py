@@ -57,7 +57,7 @@ THIRD_PARTY = {
     "dbus_fast": {"bus.py"},
     "drgn": {"inspect/memory.py"},
     "pyinotify": {"observe/watch.py"},
-    "systemd": {"expose/journal.py", "expose/notify.py"},
+    "systemd": {"expose/journal.py", "expose/notify.py", "observe/kernel_journal.py"},
 }
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 

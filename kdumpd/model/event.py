@@ -122,9 +122,9 @@ def _readiness_facts(verdict: Verdict) -> Mapping[str, str]:
         sentence=sentence(verdict.readiness, findings),
         because="; ".join(one.message for one in findings if one.severity is not Severity.INFO),
         crashkernel=kernel.crashkernel,
-        expected=_number(verdict.machine.reservation.expected),
-        reserved=_number(kernel.reserved),
-        loaded=_number(kernel.crash_loaded),
+        expected=_number(verdict.reservation.expected),
+        reserved=_number(verdict.reservation.reserved),
+        loaded=_number(verdict.reservation.armed),
         kernel=kernel.release,
     )
 

@@ -10,7 +10,7 @@ from enum import StrEnum, auto
 
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Severity
-from kdumpd.model.rules import folder, kernel, reservation
+from kdumpd.model.rules import crashkernel, folder, kernel, last_reservation, reservation
 
 
 class Readiness(StrEnum):
@@ -38,8 +38,20 @@ RULES: tuple[Rule, ...] = (
     kernel.kexec_unsupported,
     kernel.kernel_unreadable,
     kernel.facts_unreadable,
+    reservation.reservation_unreadable,
     reservation.reservation_missing,
     reservation.reservation_short,
+    reservation.reservation_cut,
+    reservation.reservation_low,
+    reservation.reservation_cma_short,
+    reservation.reservation_small,
+    last_reservation.reservation_shrank,
+    last_reservation.reservation_grew,
+    crashkernel.crashkernel_repeated,
+    crashkernel.crashkernel_ignored,
+    crashkernel.crashkernel_misspelled,
+    crashkernel.crashkernel_fragile,
+    reservation.fadump_refused,
     kernel.crash_kernel_unloaded,
     folder.crash_folder_missing,
     folder.crash_folder_unreadable,

@@ -15,13 +15,12 @@ from kdumpd.model.event import (
     exposure_event,
 )
 from kdumpd.model.occurrence import with_occurrences
-from kdumpd.model.readiness import check, judge
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
 from kdumpd.model.retention import removal_of, with_the_next
 from kdumpd.model.settling import is_same_log, settle
 from kdumpd.model.state import CrashFolder, Observation, Patience, State
 from kdumpd.model.validation import with_verdict
-from kdumpd.model.verdict import Verdict
+from kdumpd.model.verdict import Verdict, verdict_of
 
 
 def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:
@@ -200,8 +199,7 @@ def judged(seen: Observation, state: State) -> Verdict:
     last = next((one for one in state.boots if one.boot_id != boot), None)
     if last is not None and boot:
         machine = replace(machine, reservation=replace(machine.reservation, last=last))
-    checks = check(machine)
-    return Verdict(at=seen.at, machine=machine, readiness=judge(machine, checks), checks=checks)
+    return verdict_of(machine, seen.at)
 
 
 def _is_under_way(job: Job | None, readings: Readings) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kdumpd.model.event import Event, boot_event, readiness_event
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.readiness import Readiness
@@ -50,7 +49,7 @@ def next_telling(state: State, patience: Patience) -> float | None:
 
 def _validated(state: State, verdict: Verdict) -> State:
     boot = verdict.kernel.boot_id
-    record = outcome(verdict.machine)
+    record = outcome(verdict)
     others = tuple(one for one in state.boots if one.boot_id != boot)
     return replace(
         state,
@@ -61,13 +60,14 @@ def _validated(state: State, verdict: Verdict) -> State:
     )
 
 
-def outcome(machine: MachineFacts) -> LastReservation:
+def outcome(verdict: Verdict) -> LastReservation:
     """Return what the boot came to, as the next one compares itself with it."""
+    reservation = verdict.reservation
     return LastReservation(
-        boot_id=machine.kernel.boot_id,
-        reserved=machine.kernel.reserved or 0,
-        ram=machine.reservation.system_ram,
-        crashkernel=machine.kernel.crashkernel,
+        boot_id=verdict.kernel.boot_id,
+        crashkernel=verdict.kernel.crashkernel,
+        reserved=reservation.reserved or 0,
+        ram=reservation.ram.size if reservation.ram else None,
     )
 
 

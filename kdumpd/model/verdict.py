@@ -7,7 +7,8 @@ from datetime import datetime
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding
-from kdumpd.model.readiness import Readiness, troubles
+from kdumpd.model.readiness import Readiness, check, judge, troubles
+from kdumpd.model.reservation import Reservation, reservation_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,7 @@ class Verdict:
 
     at: datetime
     machine: MachineFacts
+    reservation: Reservation
     readiness: Readiness
     checks: tuple[Finding, ...]  # what every rule said
 
@@ -28,3 +30,15 @@ class Verdict:
     def findings(self) -> tuple[Finding, ...]:
         """The checks that are worth a word."""
         return troubles(self.checks)
+
+
+def verdict_of(machine: MachineFacts, at: datetime) -> Verdict:
+    """Return readiness as the facts tell it."""
+    checks = check(machine)
+    return Verdict(
+        at=at,
+        machine=machine,
+        reservation=reservation_of(machine),
+        readiness=judge(machine, checks),
+        checks=checks,
+    )

@@ -19,7 +19,7 @@ from kdumpd.observe.files import Files
 from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
 from kdumpd.observe.next_boot import read_next_boot
 from kdumpd.observe.policy import read_policy
-from kdumpd.observe.reservation import read_reservation
+from kdumpd.observe.reservation import ReservationReader
 from kdumpd.observe.storage import read_storage
 from kdumpd.observe.surroundings import read_surroundings
 from kdumpd.observe.thread import PatientThread, StuckError
@@ -80,7 +80,7 @@ class Conditions:
         self._watching = Question(lambda: watch_folders(files, watcher), lambda _: None, on_late)
         self._kernel = Question(lambda: read_kernel_facts(root), unread_kernel, on_late)
         self._reservation = Question(
-            lambda: read_reservation(files), lambda why: ReservationFacts(problem=why), on_late
+            ReservationReader(files).read, lambda why: ReservationFacts(problem=why), on_late
         )
         self._capture_kernel = Question(
             lambda: read_capture_kernel(files), lambda why: CaptureKernelFacts(problem=why), on_late

@@ -1,10 +1,105 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read what was reserved for the crash kernel."""
 
+import os
+import re
+from typing import TypeVar
+
+from kdumpd.model.distribution import Distribution, parse_os_release
+from kdumpd.model.facts.boot_log import BootLog
 from kdumpd.model.facts.reservation import ReservationFacts
+from kdumpd.model.finding import Fact, Unknown
+from kdumpd.model.iomem import Iomem, Region, parse_iomem, parse_ranges
+from kdumpd.model.ram import Ram, best_ram
+from kdumpd.observe.boot_log import read_boot_log
+from kdumpd.observe.fadump import ENABLED, read_fadump
 from kdumpd.observe.files import Files
+from kdumpd.observe.ram import read_blocks, read_memory_total
+
+IOMEM = "proc/iomem"
+LARGEST_IOMEM = 1 << 22  # bytes; a line for each resource
+CMA_RANGES = "sys/kernel/kexec/crash_cma_ranges"
+CMDLINE = "proc/cmdline"
+ARCHITECTURE = "proc/sys/kernel/arch"  # from Linux 6.1 on; before that, only uname() tells
+OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
+MACHINE = re.compile(r"[a-z0-9_]{1,20}")
+T = TypeVar("T")
 
 
-def read_reservation(_: Files) -> ReservationFacts:
+class ReservationReader:
+    """Reads what was reserved again and again; the log of a boot, once it is known, only once."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._problems: list[str] = []
+        self._log: BootLog | None = None
+        self._boot_id: Fact[str] = None
+
+    def read(self) -> ReservationFacts:
+        """Return what was reserved for the crash kernel; nothing is raised for what is wrong."""
+        self._problems = []
+        iomem = self._understood(IOMEM, self._iomem()) or Iomem()
+        log = self._boot_log()
+        cmdline = self._files.content(CMDLINE)
+        cma = self._understood(CMA_RANGES, self._cma())
+        return ReservationFacts(
+            cmdline=cmdline if isinstance(cmdline, bytes) else b"",
+            architecture=self._architecture(),
+            distribution=self._distribution(),
+            ram=self._ram(iomem.system_ram, log),
+            regions=iomem.crash,
+            cma=None if cma is None else sum(region.size for region in cma),
+            fadump=self._understood(ENABLED[0], read_fadump(self._files)),
+            log=log,
+            unreadable=tuple(self._problems),
+        )
+
+    def _iomem(self) -> Fact[Iomem]:
+        content = self._files.content(IOMEM, LARGEST_IOMEM)
+        if not isinstance(content, bytes):
+            return content
+        return parse_iomem(content) or self._files.unknown(IOMEM, "is no memory map")
+
+    def _cma(self) -> Fact[tuple[Region, ...]]:
+        content = self._files.content(CMA_RANGES)
+        if not isinstance(content, bytes):
+            return content
+        ranges = parse_ranges(content)
+        return self._files.unknown(CMA_RANGES, "holds no ranges") if ranges is None else ranges
+
+    def _boot_log(self) -> BootLog | None:
+        boot_id = self._files.text("proc/sys/kernel/random/boot_id")
+        if self._log is None or boot_id != self._boot_id:
+            self._log, self._boot_id = read_boot_log(self._files), boot_id
+        return self._log
+
+    def _ram(self, iomem: int | None, log: BootLog | None) -> Ram | None:
+        logged = log.log.system_ram if log else None
+        if iomem or logged:
+            return best_ram(iomem, logged, None, None)
+        return best_ram(None, None, read_blocks(self._files), read_memory_total(self._files))
+
+    def _architecture(self) -> str:
+        told = self._files.text(ARCHITECTURE)
+        return told if isinstance(told, str) and MACHINE.fullmatch(told) else os.uname().machine
+
+    def _distribution(self) -> Distribution:
+        for name in OS_RELEASE:
+            content = self._files.content(name)
+            if isinstance(content, bytes):
+                return parse_os_release(content)
+        return Distribution.OTHER
+
+    def _understood(self, name: str, fact: Fact[T]) -> T | None:
+        """Return the fact; remember what is wrong with it, but not that it is not ours to read."""
+        if not isinstance(fact, Unknown):
+            return fact
+        path = self._files.resolve(name)
+        if not path.exists() or os.access(path, os.R_OK, effective_ids=True):
+            self._problems.append(fact.problem)
+        return None
+
+
+def read_reservation(files: Files) -> ReservationFacts:
     """Return what was reserved for the crash kernel; nothing is raised for what is wrong."""
-    return ReservationFacts()
+    return ReservationReader(files).read()

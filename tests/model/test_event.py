@@ -17,8 +17,8 @@ from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import info
-from kdumpd.model.readiness import Readiness, check
-from kdumpd.model.verdict import Verdict
+from kdumpd.model.readiness import Readiness
+from kdumpd.model.verdict import Verdict, verdict_of
 from tests.model.looks import CRASH, KERNEL, START, as_listed, capture, distrusted
 
 CAPTURE = as_listed(capture())
@@ -108,7 +108,7 @@ def verdict(
     kernel: KernelFacts = KERNEL, readiness: Readiness = Readiness.READY, at: datetime = START
 ) -> Verdict:
     machine = MachineFacts(kernel=kernel, folders=())
-    return Verdict(at=at, machine=machine, readiness=readiness, checks=check(machine))
+    return replace(verdict_of(machine, at), readiness=readiness)
 
 
 OTHER_BOOT = replace(KERNEL, boot_id="another")
@@ -127,9 +127,7 @@ def test_digits() -> None:
 def test_boot() -> None:
     kernel = replace(KERNEL, crash_loaded=False)
     machine = MachineFacts(kernel=kernel, folders=(FolderFacts(path=CRASH, present=False),))
-    event = boot_event(
-        Verdict(at=START, machine=machine, readiness=Readiness.NOT_READY, checks=check(machine))
-    )
+    event = boot_event(verdict_of(machine, START))
     assert event.kind is EventKind.BOOT_VALIDATED
     assert event.facts == {
         "readiness": "not-ready",
@@ -137,6 +135,7 @@ def test_boot() -> None:
         "sentence": "The next kernel panic would leave no usable dump.",
         "because": "no crash kernel is loaded; the crash folder '/var/crash' does not exist",
         "crashkernel": "256M",
+        "expected": str(256 << 20),
         "reserved": str(256 << 20),
         "loaded": "0",
         "kernel": "6.1.0-56-amd64",
@@ -148,7 +147,7 @@ def test_boot_with_little_known() -> None:
         KERNEL, supported=False, crash_loaded=None, reserved=None, crashkernel="", release=""
     )
     facts = boot_event(verdict(kernel, Readiness.UNSUPPORTED)).facts
-    assert facts.keys() == {"readiness", "findings", "sentence", "because"}
+    assert facts.keys() == {"readiness", "findings", "sentence", "because", "expected"}
 
 
 def test_what_is_only_good_to_know_is_no_reason() -> None:

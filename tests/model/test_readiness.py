@@ -49,7 +49,7 @@ TABLE = [
     (kernel(crashkernel="0x20000000"), ["reservation-short"], Readiness.DEGRADED),
     (kernel(reserved=512 * MIB), [], Readiness.READY),
     (kernel(crashkernel="2G-64G:512M"), [], Readiness.READY),
-    (kernel(crashkernel="512M,high 256M"), [], Readiness.READY),
+    (kernel(crashkernel="512M,high 256M"), ["crashkernel-ignored"], Readiness.READY),
     (kernel(crashkernel=""), [], Readiness.READY),
     (kernel(crash_loaded=False), ["crash-kernel-unloaded"], Readiness.NOT_READY),
     (
@@ -117,6 +117,7 @@ def test_severities() -> None:
         "kernel-unreadable": Severity.FATAL,
         "reservation-missing": Severity.FATAL,
         "reservation-short": Severity.WARNING,
+        "crashkernel-ignored": Severity.INFO,
         "crash-kernel-unloaded": Severity.FATAL,
         "crash-folder-missing": Severity.WARNING,
         "crash-folder-unreadable": Severity.WARNING,

@@ -232,7 +232,7 @@ def test_what_a_boot_came_to_is_remembered(watched: Watched) -> None:
 
 
 def test_a_boot_is_compared_with_the_one_before() -> None:
-    first = LastReservation(boot_id="first", reserved=256 * MIB, crashkernel="256M")
+    first = LastReservation(boot_id="first", reserved=256 * MIB, ram=None, crashkernel="256M")
     watched = Watched(State(boots=(first,)))
     for _ in range(2):
         watched.look(after=60)

@@ -3,15 +3,21 @@
 
 from dataclasses import dataclass
 
+from kdumpd.model.distribution import Distribution
+from kdumpd.model.facts.boot_log import BootLog
+from kdumpd.model.facts.fadump import FadumpFacts
+from kdumpd.model.iomem import Region
+from kdumpd.model.ram import Ram
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastReservation:
-    """What an earlier boot came to; sizes in bytes, 0 where unknown."""
+    """What the boot before this one had, by the ledger; sizes in bytes."""
 
     boot_id: str
+    crashkernel: str  # as KernelFacts.crashkernel
     reserved: int
-    ram: int = 0
-    crashkernel: str = ""
+    ram: int | None  # None where it was not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +25,13 @@ class ReservationFacts:
     """What was reserved for the crash kernel at boot, of how much memory, and what the log says."""
 
     problem: str = ""  # why nothing of it could be read
-    last: LastReservation | None = None  # of the boot before this one
-
-    @property
-    def system_ram(self) -> int:
-        """The machine's memory in bytes, 0 where it is not known."""
-        return 0
-
-    @property
-    def expected(self) -> int | None:
-        """What the kernel should have reserved, in bytes."""
-        return None
+    unreadable: tuple[str, ...] = ()  # files that are there, and say nothing we understand
+    cmdline: bytes = b""  # /proc/cmdline
+    architecture: str = "x86_64"  # as uname -m says it
+    distribution: Distribution = Distribution.OTHER
+    ram: Ram | None = None
+    regions: tuple[Region, ...] | None = None  # "Crash kernel" in /proc/iomem
+    cma: int | None = None  # bytes, by /sys/kernel/kexec/crash_cma_ranges
+    fadump: FadumpFacts | None = None
+    log: BootLog | None = None
+    last: LastReservation | None = None  # whoever keeps the ledger puts it here

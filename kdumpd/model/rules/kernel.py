@@ -50,6 +50,10 @@ def kernel_unreadable(machine: MachineFacts) -> Iterator[Finding]:
 def crash_kernel_unloaded(machine: MachineFacts) -> Iterator[Finding]:
     """Report that a panic would reboot, or hang, without a capture."""
     code = "crash-kernel-unloaded"
+    fadump = machine.reservation.fadump
+    if fadump and fadump.enabled:
+        yield from _fadump_unregistered(code, registered=fadump.registered)
+        return
     if not machine.kernel.supported or machine.kernel.crash_loaded is None:
         return
     if machine.kernel.crash_loaded:
@@ -59,6 +63,17 @@ def crash_kernel_unloaded(machine: MachineFacts) -> Iterator[Finding]:
             code,
             "no crash kernel is loaded",
             "kdump-config load (Debian, Ubuntu) or kdumpctl start (Fedora, RHEL, SUSE)",
+        )
+
+
+def _fadump_unregistered(code: str, *, registered: bool | None) -> Iterator[Finding]:
+    if registered:
+        yield fine(code, "fadump is registered with the firmware")
+    elif registered is not None:
+        yield fatal(
+            code,
+            "fadump is not registered with the firmware, so a panic leaves no dump",
+            "echo 1 > /sys/kernel/fadump/registered, or kdumpctl start (Fedora, RHEL, SUSE)",
         )
 
 

@@ -3,35 +3,204 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.crashkernel import requested_size
+from kdumpd.model.boot_complaint import Complaint, Reason
+from kdumpd.model.boot_log import AreaKind
+from kdumpd.model.crashkernel import Problem
+from kdumpd.model.crashkernel.words import misspellings
+from kdumpd.model.distribution import way_to_reserve
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, fatal, warning
-from kdumpd.model.text import MIB
+from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
+from kdumpd.model.reservation import Mechanism, Reservation, cmdline_of, reservation_of
+from kdumpd.model.text import MIB, human_size, shown
+
+USUAL = 512 * MIB  # where the RAM is not known
+# Where nothing is usual for so little RAM: the example of Ubuntu's server guide, 384M-2G:64M.
+SMALLEST = 64 * MIB
+LOOK = "look for 'crashkernel' in the kernel log: journalctl -k -g crashkernel"
+# The least low area that does: swiotlb takes 64 MiB by default, and x86 leaves 8 MiB beside it
+# (arch/x86/include/asm/crash_reserve.h, crash_low_size_default).
+LOW_NEEDED = 72 * MIB
+MAIN_AREAS = {AreaKind.MAIN, AreaKind.HIGH}
+CLEARLY = 2  # below this part of what is usual, it is too small
+
+
+def reservation_unreadable(machine: MachineFacts) -> Iterator[Finding]:
+    """Report each file about memory that is there and says nothing we understand."""
+    for problem in machine.reservation.unreadable:
+        yield unknown("reservation-unreadable", Unknown(problem))
 
 
 def reservation_missing(machine: MachineFacts) -> Iterator[Finding]:
-    """Report that no memory is set aside, whatever was asked for."""
-    kernel = machine.kernel
-    if not kernel.supported or kernel.reserved != 0:
+    """Report that no memory is set aside, whatever was asked for, and why."""
+    code = "reservation-missing"
+    found = reservation_of(machine)
+    if not machine.kernel.supported or found.reserved is None:
         return
-    asked = f"crashkernel={kernel.crashkernel} came to nothing"
+    if found.reserved:
+        yield fine(code, f"{human_size(found.reserved)} are reserved for the next capture")
+        return
     yield fatal(
-        "reservation-missing",
-        "no memory is reserved for the crash kernel: "
-        + (asked if kernel.crashkernel else "no crashkernel= on the kernel's command line"),
-        "set crashkernel=512M on the kernel's command line in the boot loader, and reboot",
+        code,
+        "; ".join(
+            (
+                f"no memory is reserved for the crash kernel: {_request(machine)}",
+                *_reasons(machine, found),
+                *_before(machine),
+            )
+        ),
+        way_to_reserve(machine.reservation.distribution, _value(found)),
     )
 
 
 def reservation_short(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the kernel reserved less than it was asked for."""
-    kernel = machine.kernel
-    requested = requested_size(kernel.crashkernel)
-    if requested is None or kernel.reserved is None or not 0 < kernel.reserved < requested:
+    code = "reservation-short"
+    found = reservation_of(machine)
+    expected = _expected_main(found)
+    if not found.main or not expected:
         return
+    if found.main >= expected:
+        yield fine(code, f"that is no less than the {human_size(expected)} requested")
+    elif not _was_cut(machine, found):
+        message = (
+            f"{found.main // MIB} MiB of the {expected // MIB} MiB requested by"
+            f" crashkernel={machine.kernel.crashkernel} are reserved"
+        )
+        yield warning(code, "; ".join((message, *_complaints(machine, changed=True))), LOOK)
+
+
+def reservation_cut(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a reservation that was as requested at boot, and was made smaller since."""
+    found = reservation_of(machine)
+    expected = _expected_main(found)
+    if found.main and expected and found.main < expected and _was_cut(machine, found):
+        yield info(
+            "reservation-cut",
+            f"{human_size(expected)} were reserved at boot, but only {human_size(found.main)} are"
+            " left, because someone wrote a smaller size to kexec_crash_size",
+            "nothing if that was meant; else reboot, and look for what writes to"
+            " /sys/kernel/kexec_crash_size",
+        )
+
+
+def reservation_low(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that a reservation above 4 GiB has too little below, which many devices need."""
+    code = "reservation-low"
+    found = reservation_of(machine)
+    if not found.areas or not found.areas.main.is_high:
+        return
+    low = found.areas.low.size if found.areas.low else 0
+    if low >= LOW_NEEDED:
+        yield fine(code, f"{human_size(low)} of it are below 4 GiB, for devices that need that")
+        return
+    has = f"only {human_size(low)} below" if low else "none below"
     yield warning(
-        "reservation-short",
-        f"{kernel.reserved // MIB} MiB of the {requested // MIB} MiB requested by"
-        f" crashkernel={kernel.crashkernel} are reserved",
-        "look for 'crashkernel' in the kernel log: journalctl -k -g crashkernel",
+        code,
+        f"the memory for the crash kernel is above 4 GiB, with {has}: disks and network cards that"
+        " cannot reach above it may not work when a dump is to be written",
+        f"take crashkernel=SIZE,low off the kernel's command line, or give it {LOW_NEEDED // MIB}M"
+        " or more, and reboot",
     )
+
+
+def reservation_cma_short(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that less of the memory that programs may use is set aside than was asked for."""
+    code = "reservation-cma-short"
+    found = reservation_of(machine)
+    if found.expectation is None or not found.expectation.cma or found.cma is None:
+        return
+    if found.cma >= found.expectation.cma:
+        yield fine(code, f"{human_size(found.cma)} more are there for the crash kernel (,cma)")
+    else:
+        yield warning(
+            code,
+            f"{found.cma // MIB} MiB of the {found.expectation.cma // MIB} MiB requested by"
+            " crashkernel=SIZE,cma are set aside, so the crash kernel may run out of memory",
+            "ask for less of ,cma and more without it, and reboot",
+        )
+
+
+def reservation_small(machine: MachineFacts) -> Iterator[Finding]:
+    """Report less memory than is usual for such a machine."""
+    code = "reservation-small"
+    found = reservation_of(machine)
+    if not found.reserved or not found.suggested or found.ram is None:
+        return
+    size = found.reserved + (found.cma or 0)
+    about = f"{human_size(found.suggested)} usual for {human_size(found.ram.size)} of RAM"
+    if size >= found.suggested:
+        yield fine(code, f"it is no less than the {about}")
+        return
+    report = warning if size * CLEARLY < found.suggested else info
+    yield report(
+        code,
+        f"{human_size(size)} are reserved, less than the {about}: the crash kernel may run out of"
+        " memory before the dump is written",
+        way_to_reserve(machine.reservation.distribution, _value(found)),
+    )
+
+
+def fadump_refused(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that fadump was asked for on the command line and is not in use."""
+    asked = machine.reservation.cmdline.split()
+    fadump = machine.reservation.fadump
+    if {b"fadump=on", b"fadump=nocma"} & set(asked) and not (fadump and fadump.enabled):
+        message = "fadump= is on the kernel's command line, but the kernel does not use fadump"
+        yield info(
+            "fadump-refused",
+            "; ".join((message, *_complaints(machine, changed=False))),
+            "take fadump= off the kernel's command line, or look for 'fadump' in the kernel log:"
+            " journalctl -k -g fadump",
+        )
+
+
+def _request(machine: MachineFacts) -> str:
+    asked = machine.kernel.crashkernel
+    if asked:
+        return f"crashkernel={asked} came to nothing"
+    return "no crashkernel= on the kernel's command line"
+
+
+def _reasons(machine: MachineFacts, found: Reservation) -> Iterator[str]:
+    expectation = found.expectation
+    if expectation and expectation.problem not in (Problem.NONE, Problem.ABSENT):
+        yield expectation.explanation
+    else:
+        yield from _complaints(machine, changed=False)
+    for word in misspellings(cmdline_of(machine)):
+        yield f"'{shown(word)}' means nothing to it"
+
+
+def _complaints(machine: MachineFacts, *, changed: bool) -> Iterator[str]:
+    """Tell what the kernel said; `changed` where something was reserved."""
+    log = machine.reservation.log
+    complaints: tuple[Complaint, ...] = log.log.complaints if log else ()
+    for one in complaints:
+        if changed == (one.reason is Reason.CHANGED):
+            yield f"the kernel said '{one.words}': {one.explanation}"
+
+
+def _before(machine: MachineFacts) -> Iterator[str]:
+    last = machine.reservation.last
+    if last and last.reserved and last.crashkernel == machine.kernel.crashkernel:
+        ram = f" with {human_size(last.ram)} of RAM" if last.ram else ""
+        yield f"the boot before had {human_size(last.reserved)}{ram}"
+
+
+def _value(found: Reservation) -> str:
+    size = found.suggested or (USUAL if found.ram is None else SMALLEST)
+    return f"{size // MIB}M"
+
+
+def _expected_main(found: Reservation) -> int:
+    """Return what the main area should have: sizes are never rounded down by a kernel."""
+    if found.mechanism is Mechanism.FADUMP:
+        return found.expected or 0
+    return found.expectation.main if found.expectation else 0
+
+
+def _was_cut(machine: MachineFacts, found: Reservation) -> bool:
+    """Return whether the log says that at boot there was as much as expected."""
+    log = machine.reservation.log
+    sizes = [area.size for area in log.log.areas if area.kind in MAIN_AREAS] if log else []
+    return max(sizes, default=0) >= _expected_main(found)

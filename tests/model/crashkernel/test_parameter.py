@@ -1,53 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.crashkernel import crashkernel_parameter, requested_size
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.readiness import find
-from tests.model.looks import CRASH, KERNEL
 
 MIB, GIB = 1 << 20, 1 << 30
-
-# What Linux 6.1 reserved on a guest of 2 GiB: the command line, the parameter that counts, the size
-# that we say it asks for, and the bytes that were reserved.
-ON_LINUX_6_1 = [
-    ("crashkernel=64M", "64M", 64 * MIB, 67108864),
-    ("crashkernel=64m", "64m", 64 * MIB, 67108864),
-    ("crashkernel=65536K", "65536K", 64 * MIB, 67108864),
-    ("crashkernel=-64M", "-64M", None, 0),
-    ("crashkernel=", "", None, 0),
-    ("crashkernel=auto", "auto", None, 0),
-    ("crashkernel=64M@1G", "64M@1G", 64 * MIB, 67108864),
-    ("crashkernel=64M@4T", "64M@4T", 64 * MIB, 0),
-    ("crashkernel=18446744073709551615", "18446744073709551615", (1 << 64) - 1, 0),
-    ("crashkernel=1.5G", "1.5G", None, 0),
-    ("crashkernel=128M crashkernel=garbage", "garbage", None, 0),
-    ("crashkernel=4G-:256M", "4G-:256M", None, 0),
-    ("crashkernel=1G-4G:192M,2G-8G:128M", "1G-4G:192M,2G-8G:128M", None, 201326592),
-    ("crashkernel=1G-4G:192M,", "1G-4G:192M,", None, 201326592),
-    ("crashkernel=1G-:3G", "1G-:3G", None, 0),
-    ("crashkernel=192M,low", "192M,low", None, 0),
-    ("crashkernel=192M,HIGH", "192M,HIGH", None, 0),
-    ('crashkernel="64M"', '"64M"', None, 0),
-    ("crashkernel= 64M", "", None, 0),
-    ("crash_kernel=64M", "", None, 0),
-]
-
-
-@pytest.mark.parametrize(("cmdline", "parameter", "size", "reserved"), ON_LINUX_6_1)
-def test_as_linux_took_it(cmdline: str, parameter: str, size: int | None, reserved: int) -> None:
-    found = crashkernel_parameter(f"console=ttyS0 {cmdline} panic=1\n".encode())
-    assert found == parameter
-    assert requested_size(found) == size
-    kernel = replace(KERNEL, crashkernel=found, reserved=reserved)
-    folders = (FolderFacts(path=CRASH, present=True),)
-    codes = [one.code for one in find(MachineFacts(kernel=kernel, folders=folders))]
-    assert codes == ([] if reserved else ["reservation-missing"])
 
 
 @pytest.mark.parametrize(

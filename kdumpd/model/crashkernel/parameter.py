@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which crashkernel= of a command line counts."""
+
+import re
+
+from kdumpd.model.crashkernel.memparse import memparse
+
+PREFIX = b"crashkernel="
+VALUE = re.compile(rb"[^ \0]*")
+# What a range, or a number that memparse() would cut to 64 bits, is not.
+PLAIN = re.compile(
+    rb"(?:0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,22}|[1-9][0-9]{0,19})[kmgtpeKMGTPE]?(?:@.*|,high)?"
+)
+KINDS = (b"high", b"low", b"cma")
+
+
+def crashkernel_parameter(cmdline: bytes) -> str:
+    """Return the crashkernel= parameter as written, empty where there is none.
+
+    The last of each kind counts (kernel/crash_reserve.c, get_last_crashkernel), and the text counts
+    wherever it stands, not by word. Several kinds are separated by a space.
+    """
+    found = (value.partition(b"\n")[0] for value in last_of_each_kind(cmdline).values())
+    return " ".join(value.decode("ascii", "backslashreplace") for value in found)
+
+
+def last_of_each_kind(cmdline: bytes, kinds: tuple[bytes, ...] = KINDS) -> dict[bytes, bytes]:
+    """Return what stands behind the last crashkernel= of each kind; b"" is the plain kind.
+
+    What ends in a kind that is not among `kinds`, as ,cma is to an older kernel, is a plain one.
+    """
+    last: dict[bytes, bytes] = {}
+    pieces = cmdline.removesuffix(b"\n").split(PREFIX)[1:]
+    for number, piece in enumerate(pieces, 1):
+        match = VALUE.match(piece)
+        value = match[0] if match else b""
+        # Where the text stands within a value, both end alike, and the inner one comes last.
+        if len(value) < len(piece) or number == len(pieces):
+            ending = value.rpartition(b",")[2] if b"," in value else b""
+            last[ending if ending in kinds else b""] = value
+    return last
+
+
+def requested_size(parameter: str) -> int | None:
+    """Return the bytes asked for by a plain SIZE[@OFFSET] or SIZE,high; None for anything else."""
+    cmdline = b"".join(b" " + PREFIX + one for one in parameter.encode("ascii", "replace").split())
+    values = last_of_each_kind(cmdline)
+    # A plain one, even an invalid one, makes ,high and ,low ignored.
+    value = values.get(b"", values.get(b"high", b""))
+    return memparse(value)[0] if PLAIN.fullmatch(value) else None

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The memory for the next capture: requested, expected, reserved and suggested, side by side."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+from kdumpd.model.boot_log import AreaKind, ReservationLog
+from kdumpd.model.crashkernel import Clause, Expectation, expect
+from kdumpd.model.facts.fadump import FadumpFacts
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.iomem import Region
+from kdumpd.model.ram import Ram
+from kdumpd.model.suggestion import suggested_bytes
+
+ANY_RAM = 1 << 62  # bytes: more than any size that is asked for
+DOUBT = 16  # what is not exact may be wrong by this part of it
+# fadump takes at most this part of the RAM, whatever crashkernel= says
+# (arch/powerpc/kernel/fadump.c, MAX_BOOT_MEM_RATIO).
+FADUMP_PART = 4
+KDUMP_AREAS = {AreaKind.MAIN, AreaKind.HIGH, AreaKind.LOW}
+
+
+class Mechanism(StrEnum):
+    """What would capture the next panic."""
+
+    KDUMP = auto()
+    FADUMP = auto()
+    NONE = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Areas:
+    """Where the memory of kdump lies: the main area, and the low one beside it, if any."""
+
+    main: Region
+    low: Region | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """What is known of it; sizes in bytes, None where they are not known."""
+
+    mechanism: Mechanism
+    ram: Ram | None
+    expectation: Expectation | None  # None where the RAM would decide and is not known well enough
+    expected: int | None  # in all, but without CMA
+    reserved: int | None  # in all, but without CMA
+    areas: Areas | None
+    cma: int | None
+    suggested: int  # 0 where nothing is usual
+    armed: bool | None  # a crash kernel is loaded, or fadump registered
+
+    @property
+    def main(self) -> int | None:
+        """Return the bytes of the main area."""
+        if self.reserved is None or self.areas is None:
+            return self.reserved
+        return min(self.reserved, self.areas.main.size)
+
+    @property
+    def high_bytes(self) -> int:
+        """Return the bytes above 4 GiB, 0 where none are known of."""
+        return self.areas.main.size if self.areas and self.areas.main.is_high else 0
+
+    @property
+    def low_bytes(self) -> int:
+        """Return the bytes below 4 GiB, 0 where none are known of."""
+        if self.areas is None:
+            return 0
+        low = self.areas.low.size if self.areas.low else 0
+        return low + (0 if self.areas.main.is_high else self.areas.main.size)
+
+    @property
+    def reading(self) -> tuple[Clause, ...]:
+        """Return how crashkernel= reads, a line for each amount of RAM that it tells apart."""
+        return self.expectation.reading if self.expectation else ()
+
+
+def reservation_of(machine: MachineFacts) -> Reservation:
+    """Return what is known of the memory for the next capture."""
+    facts, fadump = machine.reservation, _fadump(machine)
+    ram = facts.ram
+    expectation = expectation_of(machine)
+    areas = None if fadump else areas_of(machine)
+    return Reservation(
+        mechanism=mechanism_of(machine),
+        ram=ram,
+        expectation=expectation,
+        expected=_expected(expectation, areas, ram if fadump else None),
+        reserved=fadump.reserved if fadump else _reserved(machine),
+        areas=areas,
+        cma=facts.cma,
+        suggested=suggested_bytes(ram.size, facts.architecture, fadump=fadump is not None)
+        if ram
+        else 0,
+        armed=fadump.registered if fadump else machine.kernel.crash_loaded,
+    )
+
+
+def mechanism_of(machine: MachineFacts) -> Mechanism:
+    """Return what would capture: kdump also where it is only asked for."""
+    if _fadump(machine):
+        return Mechanism.FADUMP
+    kernel = machine.kernel
+    asked = kernel.supported and (kernel.crashkernel or kernel.reserved or kernel.crash_loaded)
+    return Mechanism.KDUMP if asked else Mechanism.NONE
+
+
+def cmdline_of(machine: MachineFacts) -> bytes:
+    """Return the kernel's command line, or as much of it as is about the crash kernel."""
+    values = machine.kernel.crashkernel.split(" ") if machine.kernel.crashkernel else []
+    short = " ".join(f"crashkernel={value}" for value in values)
+    return machine.reservation.cmdline or short.encode("ascii", "replace")
+
+
+def expectation_of(machine: MachineFacts) -> Expectation | None:
+    """Return what the kernel should have reserved; None where too little is known of the RAM."""
+    facts, cmdline = machine.reservation, cmdline_of(machine)
+    expected = [
+        expect(cmdline, ram, facts.architecture, machine.kernel.release)
+        for ram in _possible(facts.ram, cmdline)
+    ]
+    if not expected or len({(one.main, one.low, one.problem) for one in expected}) > 1:
+        return None
+    return expected[0]
+
+
+def areas_of(machine: MachineFacts) -> Areas | None:
+    """Return where the areas lie, by the memory map, else by the log of this boot."""
+    facts = machine.reservation
+    if facts.regions is not None:
+        regions = list(facts.regions)
+    else:
+        regions = list(_regions(facts.log.log)) if facts.log else []
+    if not regions or not machine.kernel.reserved:
+        return None
+    regions.sort(key=lambda region: region.start)
+    main = regions[-1]
+    low = regions[0] if main.is_high and len(regions) > 1 else None
+    return Areas(main=main, low=None if low is None or low.is_high else low)
+
+
+def _regions(log: ReservationLog) -> Iterator[Region]:
+    for area in log.areas:
+        if area.kind in KDUMP_AREAS and area.start is not None:
+            yield Region(start=area.start, size=area.size)
+
+
+def _fadump(machine: MachineFacts) -> FadumpFacts | None:
+    fadump = machine.reservation.fadump
+    return fadump if fadump and fadump.enabled else None
+
+
+def _possible(ram: Ram | None, cmdline: bytes) -> tuple[int, ...]:
+    """Return the amounts of RAM that the machine may have; one where it makes no difference."""
+    if ram is None:
+        return () if b":" in cmdline.partition(b"crashkernel=")[2] else (ANY_RAM,)
+    doubt = 0 if ram.exact else ram.size // DOUBT
+    return (ram.size, ram.size - doubt, ram.size + doubt)
+
+
+def _expected(
+    expectation: Expectation | None, areas: Areas | None, fadump: Ram | None
+) -> int | None:
+    if expectation is None:
+        return None
+    if fadump:
+        return min(expectation.main, fadump.size // FADUMP_PART)
+    if areas is None:
+        return expectation.main + expectation.low
+    if not areas.main.is_high:
+        return expectation.main
+    return expectation.main + (
+        expectation.low if expectation.high else expectation.low_beside_plain
+    )
+
+
+def _reserved(machine: MachineFacts) -> int | None:
+    """Return all that kdump has: before about Linux 6.5, crash_size left out the low area."""
+    regions = machine.reservation.regions
+    size = machine.kernel.reserved
+    return max(size, sum(region.size for region in regions)) if size and regions else size

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The crashkernel= parameter: what of it does not do what it seems to."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.crashkernel.words import misspellings, superseded, unread_rest
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Finding, info
+from kdumpd.model.reservation import cmdline_of, expectation_of
+from kdumpd.model.text import shown
+
+TIDY = "take it off the kernel's command line in the boot loader"
+
+
+def crashkernel_repeated(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that crashkernel= is given more than once with different sizes."""
+    for value in superseded(cmdline_of(machine)):
+        yield info(
+            "crashkernel-repeated",
+            f"crashkernel={shown(value)} does not count, because another one comes after it",
+            TIDY,
+        )
+
+
+def crashkernel_ignored(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a ,high, ,low or ,cma that does not count beside what else is there."""
+    expectation = expectation_of(machine)
+    if expectation is None or not machine.kernel.reserved:
+        return
+    for clause in expectation.ignored:
+        yield info("crashkernel-ignored", clause.text, TIDY)
+
+
+def crashkernel_misspelled(machine: MachineFacts) -> Iterator[Finding]:
+    """Report what looks like crashkernel= and means nothing, beside one that counts."""
+    if not machine.kernel.reserved:
+        return
+    for word in misspellings(cmdline_of(machine)):
+        yield info(
+            "crashkernel-misspelled",
+            f"'{shown(word)}' on the kernel's command line means nothing to it",
+            TIDY,
+        )
+
+
+def crashkernel_fragile(machine: MachineFacts) -> Iterator[Finding]:
+    """Report ranges that only work because the kernel stops reading before what is wrong."""
+    expectation = expectation_of(machine)
+    if expectation is None or not expectation.main:
+        return
+    if complaint := unread_rest(cmdline_of(machine)):
+        yield info(
+            "crashkernel-fragile",
+            "with another amount of RAM the kernel would reserve nothing, because it cannot read"
+            f" all of crashkernel=: {complaint}",
+            "mend crashkernel= on the kernel's command line in the boot loader",
+        )

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read how much memory the machine has, where the memory map does not tell."""
+
+import re
+
+from kdumpd.observe.files import Files
+
+BLOCKS = "sys/devices/system/memory"
+BLOCK = re.compile(r"memory[0-9]{1,10}")
+MEMORY_TOTAL = re.compile(rb"^MemTotal: {1,40}([0-9]{1,18}) kB$", re.MULTILINE)
+
+
+def read_blocks(files: Files) -> int | None:
+    """Return the bytes of all memory blocks that are online, None where they are not told.
+
+    block_size_bytes is hexadecimal, without 0x (Documentation/ABI/testing/sysfs-devices-memory).
+    """
+    size = files.number(f"{BLOCKS}/block_size_bytes", 16)
+    names = files.names(BLOCKS)
+    if not isinstance(size, int) or not isinstance(names, tuple):
+        return None
+    blocks = [name for name in names if BLOCK.fullmatch(name)]
+    online = sum(files.number(f"{BLOCKS}/{name}/online") == 1 for name in blocks)
+    return online * size if size > 0 and online else None
+
+
+def read_memory_total(files: Files) -> int | None:
+    """Return the bytes of MemTotal: what is left when the kernel has taken what it needs."""
+    content = files.content("proc/meminfo")
+    match = MEMORY_TOTAL.search(content) if isinstance(content, bytes) else None
+    return int(match[1]) << 10 if match else None
