@@ -11,25 +11,25 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
-from kdumpd import __version__
 from kdumpd.address import bus_address
+from kdumpd.arguments import EXIT_IO
 from kdumpd.bus import Connection, connect
 from kdumpd.call import BusError
 from kdumpd.config import Settings, read_configuration
 from kdumpd.deeds import Deeds
+from kdumpd.document import readiness_record, readiness_report, to_json
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.interface import InterfaceError, read_interfaces
 from kdumpd.expose.introspection import standard_interfaces
 from kdumpd.expose.journal import Journal
 from kdumpd.expose.notify import Notifier
+from kdumpd.expose.objects import manager_properties
 from kdumpd.expose.service import Service
 from kdumpd.expose.terminal import Terminal
 from kdumpd.flow import Flow, Parts, Sink
 from kdumpd.ledger import LedgerError, opened_ledger
-from kdumpd.model.readiness import Readiness
-from kdumpd.model.report import readiness_lines
+from kdumpd.model.report import EXIT_STATUS, check_lines
 from kdumpd.model.state import Patience, State
 from kdumpd.model.step import judged
 from kdumpd.model.verdict import Verdict
@@ -41,20 +41,13 @@ from kdumpd.observe.reader import CoreReader
 from kdumpd.observe.toolbox import read_toolbox
 from kdumpd.observe.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.watch import Watch
+from kdumpd.options import arguments_parser
 
 log = logging.getLogger("kdumpd")
 
 BUS_NAME = "org.kdumpd1"
-STATE_DIR = Path("/var/lib/kdumpd")
 LEDGER = "ledger.sqlite"
 EXIT_FAILURE = 1
-EXIT_USAGE, EXIT_IO = 64, 74  # sysexits.h
-EXIT_STATUS = {
-    Readiness.READY: 0,
-    Readiness.DEGRADED: 1,
-    Readiness.NOT_READY: 2,
-    Readiness.UNSUPPORTED: 3,
-}
 
 
 class StopError(Exception):
@@ -146,14 +139,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for problem in configuration.problems:
         log.warning("%s (the default stands)", problem)
     if options.check:
-        return check(options.root, configuration.settings)
+        return check(options.root, configuration.settings, options.json)
     return run(options, configuration.settings)
 
 
-def check(root: Path, settings: Settings) -> int:
+def check(root: Path, settings: Settings, form: str) -> int:
     """Print readiness, and return the exit status that says it."""
     verdict = asyncio.run(look_once(root, settings))
-    lines = readiness_lines(verdict.readiness, verdict.findings)
+    manager = manager_properties(State(verdict=verdict))
+    if form == "off":
+        lines = list(check_lines(readiness_report(manager)))
+    else:
+        lines = [to_json(readiness_record(manager), pretty=form == "pretty")]
     if sys.stdout is None:  # closed by whoever started this
         return EXIT_IO
     try:
@@ -176,70 +173,6 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     for failure in failures:
         log.error("kdumpd: %s", failure)
     return EXIT_FAILURE if failures else 0
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors cannot be taken for what --check answers."""
-
-    def error(self, message: str) -> NoReturn:  # type: ignore[explicit-override]  # typing.override: 3.12
-        """Print the message and exit."""
-        self.print_usage(sys.stderr)
-        self.exit(EXIT_USAGE, f"{self.prog}: {message}\n")
-
-
-def arguments_parser() -> argparse.ArgumentParser:
-    """Return the parser of kdumpd's command line."""
-    parser = Parser(
-        prog="kdumpd",
-        description="Watch kernel crash captures, and say whether the next one would succeed.",
-        epilog="With --check the exit status is 0 for ready, 1 for degraded, 2 for not ready, "
-        "3 for unsupported. It is 64 for a wrong command line, and 74 if nothing can be printed.",
-    )
-    parser.add_argument("--version", action="version", version=f"kdumpd {__version__}")
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        type=_folder,
-        default=Path("/"),
-        help="watch the machine below this folder instead of this one",
-    )
-    parser.add_argument(
-        "--bus",
-        metavar="BUS",
-        default="system",
-        help="the message bus to serve on: system (the default), session, or an address",
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=_file,
-        help="read this configuration instead of /etc/kdumpd/kdumpd.conf and its drop-ins",
-    )
-    parser.add_argument(
-        "--state-dir",
-        metavar="DIR",
-        type=Path,
-        default=STATE_DIR,
-        help=f"keep the ledger here (default: {STATE_DIR})",
-    )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="judge readiness once, print it, and exit; needs no bus and no root",
-    )
-    return parser
-
-
-def _folder(text: str) -> Path:
-    if not text or not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"'{text}' is no folder")
-    return Path(text)
-
-
-def _file(text: str) -> Path:
-    if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"'{text}' is no file")
-    return Path(text)
 
 
 async def _until_lost(connection: Connection) -> None:

@@ -3,25 +3,30 @@
 
 import argparse
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from kdumpd import __version__
 from kdumpd.address import bus_address
+from kdumpd.arguments import EXIT_IO, JSON, Parser
 from kdumpd.call import BusError, CallError
 from kdumpd.client.daemon import AbsentError, Daemon, connected
 from kdumpd.client.evidence import acknowledge, dmesg, path
-from kdumpd.client.record import plain_record, to_json
 from kdumpd.client.selection import SelectionError, select
-from kdumpd.client.text import info_lines, list_lines, status_lines
+from kdumpd.client.text import info_lines, list_lines, overview_lines
+from kdumpd.document import plain_record, readiness_record, readiness_report, to_json
+from kdumpd.model.readiness import Readiness
+from kdumpd.model.report import EXIT_STATUS, check_lines
 
-EXIT_FAILURE = 1
-JSON = ("pretty", "short", "off")
+EXIT_FAILURE, EXIT_ABSENT = 1, 4
 MODES = [[mode] for mode in JSON]
 EPILOG = """\
-exit status: 0 when the question was answered, 1 when it could not be (no daemon, no bus, no such
-capture or file, no right to it) or there is no capture to show, 2 for a wrong command line."""
+exit status of status and check: 0 ready, 1 degraded, 2 not ready, 3 unsupported, 4 when kdumpd or
+the bus cannot be reached. Of the other commands: 0 when the question was answered, 1 when it could
+not be (no such capture or file, no right to it) or there is no capture to show, 4 as above. 64 for a
+wrong command line, 74 if it cannot be printed."""
 ID = "the capture's id or its beginning (default: the newest crash)"
 
 Verb = Callable[[Daemon, argparse.Namespace], Awaitable[int]]
@@ -32,10 +37,24 @@ async def status(daemon: Daemon, options: argparse.Namespace) -> int:
     manager = await daemon.manager()
     captures = await daemon.captures()
     if options.json == "off":
-        _print(status_lines(manager, captures))
+        _print(overview_lines(manager, captures))
     else:
         _print_json(plain_record(manager) | {"captures": len(captures)}, options)
-    return 0
+    return EXIT_STATUS[Readiness(manager["Readiness"])]
+
+
+async def check(daemon: Daemon, options: argparse.Namespace) -> int:
+    """Print what was checked of readiness, a line each, as it is now."""
+    try:
+        await daemon.revalidate()
+    except CallError as error:
+        print(f"What was known before: {error}", file=sys.stderr)
+    manager = await daemon.manager()
+    if options.json == "off":
+        _print(check_lines(readiness_report(manager)))
+    else:
+        _print_json(readiness_record(manager), options)
+    return EXIT_STATUS[Readiness(manager["Readiness"])]
 
 
 async def list_captures(daemon: Daemon, options: argparse.Namespace) -> int:
@@ -72,22 +91,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = arguments_parser().parse_args(_spelled_out(sys.argv[1:], arguments))
     try:
         return asyncio.run(_ask(options))
-    except (BusError, CallError, SelectionError) as error:
+    except (CallError, SelectionError) as error:
         print(error, file=sys.stderr)
+        return EXIT_ABSENT if options.verb in {status, check} else EXIT_FAILURE
+    except BusError as error:
+        print(error, file=sys.stderr)
+        return EXIT_ABSENT
     except AbsentError:
         print(f"kdumpd does not run on the bus '{options.bus}'.", file=sys.stderr)
-    except BrokenPipeError:
-        # Whoever read has seen enough; what Python would still flush has nowhere to go.
-        _discard_stdout()
+        return EXIT_ABSENT
     except OSError as error:
-        print(f"cannot print: {error.strerror}", file=sys.stderr)
+        # Of a closed pipe nobody is told: whoever read has seen enough.
+        if error.errno != errno.EPIPE:
+            print(f"cannot print: {error.strerror}", file=sys.stderr)
+        # What Python would still flush has nowhere to go.
         _discard_stdout()
-    return EXIT_FAILURE
+        return EXIT_IO
 
 
 def arguments_parser() -> argparse.ArgumentParser:
     """Return the parser of kdumpdctl's command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="kdumpdctl",
         description="Ask kdumpd what crashed, and whether the next crash would leave a dump.",
         epilog=EPILOG,
@@ -99,6 +123,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, verb, text in (
         ("status", status, "whether the next panic would leave a dump (the default)"),
+        ("check", check, "what was checked for that, a line each, and what to do"),
         ("list", list_captures, "all captures, the newest crash last"),
         ("info", info, "all that is known of one capture"),
         ("dmesg", dmesg, "the kernel log of one capture"),

@@ -38,6 +38,10 @@ class Daemon:
         (properties,) = await self._ask(target, "GetAll", "s", MANAGER)
         return dict(properties)
 
+    async def revalidate(self) -> None:
+        """Have readiness judged now."""
+        await self._ask(Target(NAME, PATH, MANAGER), "Revalidate", "")
+
     async def captures(self) -> list[Properties]:
         """Return the properties of every capture, the newest crash last, strangers' files first."""
         target = Target(NAME, PATH, "org.freedesktop.DBus.ObjectManager")

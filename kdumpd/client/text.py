@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from kdumpd.client.selection import Properties
 from kdumpd.client.summary import cause, headline, joined, local_time, problem, summary_lines
+from kdumpd.document import readiness_report
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash import CrashClass
-from kdumpd.model.finding import Finding, Severity
-from kdumpd.model.readiness import Readiness
-from kdumpd.model.report import readiness_lines
+from kdumpd.model.report import status_lines
 from kdumpd.model.text import human_size, shown
 
 UNKNOWN = "-"
@@ -19,13 +18,9 @@ PAGE_KINDS = {1: "zero", 2: "cache", 4: "private cache", 8: "user", 16: "free"}
 SIZE_COLUMN = COLUMNS.index("SIZE")
 
 
-def status_lines(manager: Properties, captures: Sequence[Properties]) -> Iterator[str]:
+def overview_lines(manager: Properties, captures: Sequence[Properties]) -> Iterator[str]:
     """Yield what is true, in one sentence first."""
-    findings = [
-        Finding(code=code, severity=Severity(severity), message=message, remedy=remedy)
-        for code, severity, message, remedy in manager["Findings"]
-    ]
-    yield from readiness_lines(Readiness(manager["Readiness"]), findings)
+    yield from status_lines(readiness_report(manager))
     yield ""
     yield f"Reservation: {_reservation(manager)}"
     yield f"Crash kernel: {'loaded' if manager['CrashKernelLoaded'] else 'not loaded'}"

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The D-Bus objects as plain values: which properties each interface has in a given state."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from kdumpd import __version__
 from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.capture import Capture, CaptureState
+from kdumpd.model.finding import Finding
+from kdumpd.model.report import checks_of, summary
 from kdumpd.model.state import State
 from kdumpd.model.time import microseconds
+from kdumpd.model.verdict import Verdict
 
 Properties = dict[str, Any]
 
@@ -20,21 +23,47 @@ CAPTURES_PATH = "/org/kdumpd1/capture"
 MOST_OBJECTS = 10_000  # of about 1 KiB, 3 KiB with the longest names
 
 
-def findings(state: State) -> list[list[str]]:
+def _of(verdict: Callable[[Verdict], Any], otherwise: Any) -> Callable[[State], Any]:  # noqa: ANN401  # any D-Bus value
+    return lambda state: verdict(state.verdict) if state.verdict else otherwise
+
+
+def _findings(found: Iterable[Finding]) -> list[list[str]]:
     """Return the findings as (code, severity, message, remedy)."""
-    found = state.verdict.findings if state.verdict else ()
     return [[one.code, str(one.severity), one.message, one.remedy] for one in found]
+
+
+def _checks(verdict: Verdict) -> list[list[str]]:
+    """Return all that was checked; what could not be told has an outcome of its own."""
+    return [[one.code, one.outcome, one.message, one.remedy] for one in checks_of(verdict.checks)]
+
+
+def _triggers(verdict: Verdict) -> dict[str, bool]:
+    triggers = verdict.machine.policy.triggers
+    return {name: panics for name, panics in triggers.items() if isinstance(panics, bool)}
+
+
+def _reading(verdict: Verdict) -> list[list[Any]]:
+    return [[clause.text, clause.applies] for clause in verdict.reservation.reading]
 
 
 MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
     "Version": lambda _: __version__,
-    "BootId": lambda state: state.verdict.kernel.boot_id if state.verdict else "",
-    "Readiness": lambda state: str(state.verdict.readiness) if state.verdict else "",
-    "Findings": findings,
-    "CheckedAt": lambda state: microseconds(state.verdict.at if state.verdict else None),
-    "Crashkernel": lambda state: state.verdict.kernel.crashkernel if state.verdict else "",
-    "ReservedBytes": lambda state: (state.verdict.kernel.reserved or 0) if state.verdict else 0,
-    "CrashKernelLoaded": lambda state: bool(state.verdict and state.verdict.kernel.crash_loaded),
+    "BootId": _of(lambda verdict: verdict.kernel.boot_id, ""),
+    "Readiness": _of(lambda verdict: str(verdict.readiness), ""),
+    "Summary": _of(lambda verdict: summary(verdict.readiness, verdict.findings), ""),
+    "Findings": _of(lambda verdict: _findings(verdict.findings), []),
+    "Checks": _of(_checks, []),
+    "CheckedAt": _of(lambda verdict: microseconds(verdict.at), 0),
+    "Mechanism": _of(lambda verdict: str(verdict.reservation.mechanism), ""),
+    "Crashkernel": _of(lambda verdict: verdict.kernel.crashkernel, ""),
+    "CrashkernelReading": _of(_reading, []),
+    "SystemRam": _of(lambda verdict: verdict.reservation.ram_bytes, 0),
+    "SystemRamSource": _of(lambda verdict: verdict.reservation.ram_source, ""),
+    "ExpectedBytes": _of(lambda verdict: verdict.reservation.expected or 0, 0),
+    "ReservedBytes": _of(lambda verdict: verdict.reservation.reserved or 0, 0),
+    "SuggestedBytes": _of(lambda verdict: verdict.reservation.suggested, 0),
+    "CrashKernelLoaded": lambda state: bool(state.verdict and state.verdict.reservation.armed),
+    "PanicTriggers": _of(_triggers, {}),
     "Unacknowledged": lambda state: len(unacknowledged(state)),
     "Settling": lambda state: len(state.settling),
     "CrashDirectories": lambda state: list(state.folders),

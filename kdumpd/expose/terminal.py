@@ -7,7 +7,7 @@ from kdumpd import __version__
 from kdumpd.expose.message import entry_of
 from kdumpd.expose.notify import status_line
 from kdumpd.model.event import Event, EventKind
-from kdumpd.model.report import readiness_lines
+from kdumpd.model.report import Report, checks_of, status_lines, summary
 from kdumpd.model.state import State
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ class Terminal:
         if self._greeted or state.verdict is None:
             return
         self._greeted = True
-        for line in readiness_lines(state.verdict.readiness, state.verdict.findings):
+        verdict = state.verdict
+        told = summary(verdict.readiness, verdict.findings)
+        for line in status_lines(Report(summary=told, checks=checks_of(verdict.findings))):
             log.info("%s", line)
         log.info("READY: kdumpd %s, readiness %s", __version__, status_line(state))

@@ -52,6 +52,16 @@ class Reservation:
     armed: bool | None  # a crash kernel is loaded, or fadump registered
 
     @property
+    def ram_bytes(self) -> int:
+        """Return the machine's memory in bytes, 0 where it is not known."""
+        return self.ram.size if self.ram else 0
+
+    @property
+    def ram_source(self) -> str:
+        """Return where it is known from, empty where it is not."""
+        return str(self.ram.source) if self.ram else ""
+
+    @property
     def main(self) -> int | None:
         """Return the bytes of the main area."""
         if self.reserved is None or self.areas is None:

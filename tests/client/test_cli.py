@@ -119,10 +119,60 @@ async def test_finding_says_what_to_do(machine: Machine, address: str) -> None:
         )
         assert await revalidate.wait() == 0
     status = await kdumpdctl("--bus", address)
+    assert status.status == 2
     assert status.out.startswith("not-ready: ")
     assert "fatal: no crash kernel is loaded [crash-kernel-unloaded]" in status.out
     assert "what to do: kdump-config load" in status.out
     assert "Crash kernel: not loaded" in status.out
+
+
+async def test_check_has_a_line_for_each_check(machine: Machine, address: str) -> None:
+    """It looks now: nobody has to wait for the next minute."""
+    checked = await kdumpdctl("check", "--bus", address)
+    assert (checked.status, checked.words) == (0, "")
+    assert checked.out.startswith("ready: The next kernel panic would leave a dump.\n")
+    assert "  ok  a crash kernel is loaded\n" in checked.out
+    machine.write("sys/kernel/kexec_crash_loaded", "0\n")
+    checked = await kdumpdctl("check", "--bus", address)
+    assert checked.status == 2
+    assert "no crash kernel is loaded [crash-kernel-unloaded]\n" in checked.out
+    assert "what to do: kdump-config load" in checked.out
+
+
+async def test_check_and_the_daemons_own_check_say_the_same(machine: Machine, address: str) -> None:
+    told = json.loads((await kdumpdctl("check", "--json", "--bus", address)).out)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kdumpd.daemon", "--root", str(machine.root)),
+        *("--check", "--json=short"),
+        stdout=PIPE,
+    )
+    async with asyncio.timeout(20):
+        out, _ = await process.communicate()
+    own = json.loads(out)
+    assert own.pop("checked_at") != told.pop("checked_at")
+    assert own == told
+    assert own["readiness"] == "ready"
+    assert {one["outcome"] for one in own["checks"]} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("ram", "reserved", "applies"), [("256M", 0, 0), ("1G", 64, 1), ("4G", 128, 2)]
+)
+async def test_check_reads_the_server_guides_example(
+    machine: Machine, address: str, ram: str, reserved: int, applies: int
+) -> None:
+    """Three lines, of which one is about this machine (Ubuntu server guide, kernel crash dump)."""
+    machine.write("proc/cmdline", "quiet crashkernel=384M-2G:64M,2G-:128M\n")
+    machine.write("sys/kernel/kexec_crash_size", f"{reserved << 20}\n")
+    end = {"256M": "0fffffff", "1G": "3fffffff", "4G": "ffffffff"}[ram]
+    machine.write("proc/iomem", f"00000000-{end} : System RAM\n")
+    checked = await kdumpdctl("check", "--bus", address)
+    reading = checked.out.splitlines()[-4:]
+    assert reading[0].startswith("How the kernel reads crashkernel=384M-2G:64M,2G-:128M (here: ")
+    assert [number for number, line in enumerate(reading[1:]) if "> " in line] == [applies]
+    for line, words in zip(reading[1:], ("384M", "64M", "128M"), strict=True):
+        assert words in line
+    assert checked.status == (2 if reserved == 0 else 0)
 
 
 async def test_no_such_capture(address: str) -> None:
@@ -145,7 +195,7 @@ async def test_no_captures(machine: Machine, tmp_path: Path, bus: Bus) -> None:
 
 async def test_no_daemon(bus: Bus) -> None:
     status = await kdumpdctl("--bus", bus.address)
-    assert (status.status, status.out) == (1, "")
+    assert (status.status, status.out) == (4, "")
     assert status.words == f"kdumpd does not run on the bus '{bus.address}'.\n"
 
 
@@ -161,14 +211,14 @@ async def test_no_daemon(bus: Bus) -> None:
 )
 async def test_no_bus(bus: str, words: str) -> None:
     status = await kdumpdctl("--bus", bus)
-    assert (status.status, status.out) == (1, "")
+    assert (status.status, status.out) == (4, "")
     assert words in status.words
     assert "Traceback" not in status.words
 
 
 async def test_wrong_command_line() -> None:
-    assert (await kdumpdctl("explode")).status == 2
-    assert (await kdumpdctl("--json=yaml")).status == 2
+    assert (await kdumpdctl("explode")).status == 64
+    assert (await kdumpdctl("--json=yaml")).status == 64
 
 
 async def test_full_disk_behind_a_redirection_is_one_sentence(address: str) -> None:
@@ -176,7 +226,7 @@ async def test_full_disk_behind_a_redirection_is_one_sentence(address: str) -> N
     process = await asyncio.create_subprocess_exec("sh", "-c", script, stderr=PIPE)
     async with asyncio.timeout(20):
         _, words = await process.communicate()
-    assert (process.returncode, words) == (1, b"cannot print: No space left on device\n")
+    assert (process.returncode, words) == (74, b"cannot print: No space left on device\n")
 
 
 async def test_help_documents_exit_status() -> None:

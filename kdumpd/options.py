@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The daemon's command line."""
+
+import argparse
+from pathlib import Path
+
+from kdumpd import __version__
+from kdumpd.arguments import Parser, add_json_option
+
+STATE_DIR = Path("/var/lib/kdumpd")
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    """Return the parser of kdumpd's command line."""
+    parser = Parser(
+        prog="kdumpd",
+        description="Watch kernel crash captures, and say whether the next one would succeed.",
+        epilog="With --check the exit status is 0 for ready, 1 for degraded, 2 for not ready, "
+        "3 for unsupported. It is 64 for a wrong command line, and 74 if nothing can be printed.",
+    )
+    parser.add_argument("--version", action="version", version=f"kdumpd {__version__}")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        type=_folder,
+        default=Path("/"),
+        help="watch the machine below this folder instead of this one",
+    )
+    parser.add_argument(
+        "--bus",
+        metavar="BUS",
+        default="system",
+        help="the message bus to serve on: system (the default), session, or an address",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=_file,
+        help="read this configuration instead of /etc/kdumpd/kdumpd.conf and its drop-ins",
+    )
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=STATE_DIR,
+        help=f"keep the ledger here (default: {STATE_DIR})",
+    )
+    add_json_option(parser)
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="judge readiness once, print it, and exit; needs no bus and no root",
+    )
+    return parser
+
+
+def _folder(text: str) -> Path:
+    if not text or not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}' is no folder")
+    return Path(text)
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"'{text}' is no file")
+    return Path(text)
