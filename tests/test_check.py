@@ -63,11 +63,12 @@ async def test_exit_status_and_words(
 ) -> None:
     prepare(machine)
     returned, out, words = await check(machine.root)
-    sentence, *findings = out.splitlines()
+    sentence, _, *checks = out.splitlines()
     assert returned == status
     assert sentence.endswith(".")
     assert code in out
-    assert bool(findings) == bool(code)
+    assert ("what to do: " in out) == bool(code)
+    assert any(line.startswith("  ok ") for line in checks) == (status != 3)
     assert words == ""
 
 

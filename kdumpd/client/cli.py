@@ -25,8 +25,8 @@ MODES = [[mode] for mode in JSON]
 EPILOG = """\
 exit status of status and check: 0 ready, 1 degraded, 2 not ready, 3 unsupported, 4 when kdumpd or
 the bus cannot be reached. Of the other commands: 0 when the question was answered, 1 when it could
-not be (no such capture or file, no right to it) or there is no capture to show, 4 as above. 64 for a
-wrong command line, 74 if it cannot be printed."""
+not be (no such capture or file, no right to it) or there is no capture to show, 4 as above. 64 for
+a wrong command line, 74 if it cannot be printed."""
 ID = "the capture's id or its beginning (default: the newest crash)"
 
 Verb = Callable[[Daemon, argparse.Namespace], Awaitable[int]]
@@ -145,9 +145,9 @@ def arguments_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _common_parser() -> argparse.ArgumentParser:
+def _common_parser() -> Parser:
     # One for each command: options may stand before or after it, and only the first has defaults.
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--bus", metavar="BUS", help="system (the default), session, or an address")
     common.add_argument(
         "--json", choices=JSON, metavar="MODE", help="print JSON: pretty, short, or off (default)"

@@ -105,7 +105,7 @@ async def test_change_of_readiness_is_announced(served: Served) -> None:
     (signal,) = await served.client.wait_for(1, "ReadinessChanged")
     assert signal.body == ["ready", "not-ready"]
     (changed,) = served.client.seen("PropertiesChanged")
-    assert set(changed.body[1]) == {"Readiness", "Findings", "CrashKernelLoaded"}
+    assert set(changed.body[1]) == {"Readiness", "Summary", "Findings", "CrashKernelLoaded"}
     findings = changed.body[1]["Findings"].value
     assert [finding[:2] for finding in findings] == [["crash-kernel-unloaded", "fatal"]]
 

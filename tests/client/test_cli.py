@@ -172,7 +172,7 @@ async def test_check_reads_the_server_guides_example(
     assert [number for number, line in enumerate(reading[1:]) if "> " in line] == [applies]
     for line, words in zip(reading[1:], ("384M", "64M", "128M"), strict=True):
         assert words in line
-    assert checked.status == (2 if reserved == 0 else 0)
+    assert (checked.status == 2) == (reserved == 0)
 
 
 async def test_no_such_capture(address: str) -> None:
