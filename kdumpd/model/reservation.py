@@ -11,7 +11,7 @@ from kdumpd.model.facts.fadump import FadumpFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.iomem import Region
 from kdumpd.model.ram import Ram
-from kdumpd.model.suggestion import suggested_bytes
+from kdumpd.model.suggestion import least_bytes, suggested_bytes
 
 ANY_RAM = 1 << 62  # bytes: more than any size that is asked for
 DOUBT = 16  # what is not exact may be wrong by this part of it
@@ -49,6 +49,7 @@ class Reservation:
     areas: Areas | None
     cma: int | None
     suggested: int  # 0 where nothing is usual
+    least: int  # what the most modest distribution reserves, 0 where none does
     armed: bool | None  # a crash kernel is loaded, or fadump registered
 
     @property
@@ -83,6 +84,7 @@ def reservation_of(machine: MachineFacts) -> Reservation:
     ram = facts.ram
     expectation = expectation_of(machine)
     areas = None if fadump else areas_of(machine)
+    usual = (ram.size if ram else 0, facts.architecture)
     return Reservation(
         mechanism=mechanism_of(machine),
         ram=ram,
@@ -91,9 +93,8 @@ def reservation_of(machine: MachineFacts) -> Reservation:
         reserved=fadump.reserved if fadump else _reserved(machine),
         areas=areas,
         cma=facts.cma,
-        suggested=suggested_bytes(ram.size, facts.architecture, fadump=fadump is not None)
-        if ram
-        else 0,
+        suggested=suggested_bytes(*usual, fadump=fadump is not None),
+        least=least_bytes(*usual, fadump=fadump is not None),
         armed=fadump.registered if fadump else machine.kernel.crash_loaded,
     )
 
