@@ -7,6 +7,7 @@ from enum import StrEnum, auto
 
 from kdumpd.model.boot_log import AreaKind, ReservationLog
 from kdumpd.model.crashkernel import Clause, Expectation, expect
+from kdumpd.model.crashkernel.parameter import last_of_each_kind
 from kdumpd.model.facts.fadump import FadumpFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.iomem import Region
@@ -156,7 +157,7 @@ def _fadump(machine: MachineFacts) -> FadumpFacts | None:
 def _possible(ram: Ram | None, cmdline: bytes) -> tuple[int, ...]:
     """Return the amounts of RAM that the machine may have; one where it makes no difference."""
     if ram is None:
-        return () if b":" in cmdline.partition(b"crashkernel=")[2] else (ANY_RAM,)
+        return () if b":" in last_of_each_kind(cmdline).get(b"", b"") else (ANY_RAM,)
     doubt = 0 if ram.exact else ram.size // DOUBT
     return (ram.size, ram.size - doubt, ram.size + doubt)
 
