@@ -33,6 +33,7 @@ class Complaint:
 NOTHING = "no memory is reserved for a crash kernel"
 CANNOT_READ = f"the kernel cannot read crashkernel=, so {NOTHING}"
 NO_ROOM = f"there is no free area of that size, so {NOTHING}: ask for less"
+# With KASLR the kernel itself may lie there, on one boot and not on another.
 IN_USE = (
     f"the place behind '@' in crashkernel= is not free memory, so {NOTHING}: leave the place out"
 )

@@ -14,8 +14,8 @@ from tests.vm import capture
 from tests.vm.image import GuestImage
 from tests.vm.packages import tool
 
-MACHINE = ("-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "768")
-CMDLINE = "console=ttyS0 panic=-1 crashkernel=192M"
+MACHINE = ("-machine", "q35", "-accel", "tcg", "-cpu", "max")
+CMDLINE = "console=ttyS0 panic=-1"
 # panic=-1 also in the capture kernel: whatever goes wrong there ends in a reboot, thus in the end
 # of QEMU (-no-reboot), and not in a time-out.
 CAPTURE_CMDLINE = "console=ttyS0 panic=-1 nr_cpus=1 irqpoll reset_devices"
@@ -36,7 +36,9 @@ class Scenario:
 
     panic: str = "echo c > /proc/sysrq-trigger"
     capture: str = capture.debian()
+    reservation: str = "crashkernel=192M"
     cmdline: str = ""  # after our own: a second crashkernel= wins
+    ram: int = 768  # MiB
     armed: bool = True  # kexec -p before the panic; if that fails, the guest ends without one
     # Commands for QEMU's monitor, "nmi" or "mce ...", each PAUSE after what was before it: `panic`
     # has run, or has made /host/guest/alive by itself, or the command before.
@@ -127,8 +129,9 @@ def _command(image: GuestImage, scenario: Scenario, host: Path) -> list[str]:
     return [
         *(str(tool("setpriv")), "--pdeathsig", "KILL", str(tool("qemu-system-x86_64"))),
         *("-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", *MACHINE),
-        *("-smp", str(scenario.cpus), "-kernel", str(image.kernel), *initramfs),
-        *("-append", f"{CMDLINE} {scenario.cmdline}"),
+        *("-smp", str(scenario.cpus), "-m", str(scenario.ram)),
+        *("-kernel", str(image.kernel), *initramfs),
+        *("-append", f"{CMDLINE} {scenario.reservation} {scenario.cmdline}"),
         *("-serial", f"file:{host / 'guest/console'}", "-monitor", "stdio"),
         *("-virtfs", f"{share}host,path={host}"),
         *("-virtfs", f"{share}image,path={image.folder},readonly=on"),

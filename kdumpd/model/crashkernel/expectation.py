@@ -126,7 +126,8 @@ def _of_ranges(ranges: Ranges, ram: int, tongue: Dialect) -> Expectation:
     else:
         expected = _of_match(came.match.size, came.match.text, ranges.offset, this)
         expected = _bounded(expected, ram)
-    return replace(expected, reading=read_ranges(ranges, rounded))
+    reading = read_ranges(ranges, rounded)
+    return replace(expected, reading=reading) if reading else _alone(expected)
 
 
 def _of_match(size: int, text: str, offset: int, this: str) -> Expectation:

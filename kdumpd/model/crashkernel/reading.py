@@ -29,9 +29,12 @@ class _Span:
 
 
 def read_ranges(ranges: Ranges, ram: int) -> tuple[Clause, ...]:
-    """Return how the whole parameter reads; the lines for this RAM, rounded up already, apply."""
+    """Return how the whole parameter reads; one line is of this RAM, which is rounded up already.
+
+    Nothing is returned for more than MOST ranges.
+    """
     if len(ranges.entries) > MOST:
-        return (Clause(text=f"there are more than {MOST} ranges", applies=False),)
+        return ()
     where = f" at {short_size(ranges.offset)}" if ranges.offset else ""
     spans = list(_spans(ranges))
     return (
