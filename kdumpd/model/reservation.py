@@ -158,7 +158,9 @@ def _possible(ram: Ram | None, cmdline: bytes) -> tuple[int, ...]:
     """Return the amounts of RAM that the machine may have; one where it makes no difference."""
     if ram is None:
         return () if b":" in last_of_each_kind(cmdline).get(b"", b"") else (ANY_RAM,)
-    doubt = 0 if ram.exact else ram.size // DOUBT
+    if ram.exact:
+        return (ram.size,)
+    doubt = ram.size // DOUBT
     return (ram.size, ram.size - doubt, ram.size + doubt)
 
 
