@@ -7,11 +7,12 @@ from enum import StrEnum, auto
 
 from kdumpd.model.boot_log import AreaKind, ReservationLog
 from kdumpd.model.crashkernel import Clause, Expectation, expect
+from kdumpd.model.crashkernel.parameter import last_of_each_kind
 from kdumpd.model.facts.fadump import FadumpFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.iomem import Region
 from kdumpd.model.ram import Ram
-from kdumpd.model.suggestion import suggested_bytes
+from kdumpd.model.suggestion import least_bytes, suggested_bytes
 
 ANY_RAM = 1 << 62  # bytes: more than any size that is asked for
 DOUBT = 16  # what is not exact may be wrong by this part of it
@@ -49,6 +50,7 @@ class Reservation:
     areas: Areas | None
     cma: int | None
     suggested: int  # 0 where nothing is usual
+    least: int  # what the most modest distribution reserves, 0 where none does
     armed: bool | None  # a crash kernel is loaded, or fadump registered
 
     @property
@@ -93,6 +95,7 @@ def reservation_of(machine: MachineFacts) -> Reservation:
     ram = facts.ram
     expectation = expectation_of(machine)
     areas = None if fadump else areas_of(machine)
+    usual = (ram.size if ram else 0, facts.architecture)
     return Reservation(
         mechanism=mechanism_of(machine),
         ram=ram,
@@ -101,9 +104,8 @@ def reservation_of(machine: MachineFacts) -> Reservation:
         reserved=fadump.reserved if fadump else _reserved(machine),
         areas=areas,
         cma=facts.cma,
-        suggested=suggested_bytes(ram.size, facts.architecture, fadump=fadump is not None)
-        if ram
-        else 0,
+        suggested=suggested_bytes(*usual, fadump=fadump is not None),
+        least=least_bytes(*usual, fadump=fadump is not None),
         armed=fadump.registered if fadump else machine.kernel.crash_loaded,
     )
 
@@ -165,8 +167,10 @@ def _fadump(machine: MachineFacts) -> FadumpFacts | None:
 def _possible(ram: Ram | None, cmdline: bytes) -> tuple[int, ...]:
     """Return the amounts of RAM that the machine may have; one where it makes no difference."""
     if ram is None:
-        return () if b":" in cmdline.partition(b"crashkernel=")[2] else (ANY_RAM,)
-    doubt = 0 if ram.exact else ram.size // DOUBT
+        return () if b":" in last_of_each_kind(cmdline).get(b"", b"") else (ANY_RAM,)
+    if ram.exact:
+        return (ram.size,)
+    doubt = ram.size // DOUBT
     return (ram.size, ram.size - doubt, ram.size + doubt)
 
 

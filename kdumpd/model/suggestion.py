@@ -37,6 +37,8 @@ FADUMP: Table = (
     (32 * TIB, 128 * GIB),
     (64 * TIB, 180 * GIB),
 )
+# Debian 13 on amd64, crashkernel=512M-:192M: with any RAM, enough for its own capture kernel.
+LEAST_X86 = 192 * MIB
 TABLES = {"aarch64": ARM64, "ppc64le": PPC64, "ppc64": PPC64}
 
 
@@ -49,3 +51,9 @@ def suggested_bytes(ram: int, architecture: str, *, fadump: bool = False) -> int
     rounded = -(-ram // ROUNDING) * ROUNDING
     table = FADUMP if fadump else TABLES.get(architecture, X86)
     return max((size for start, size in table if start <= rounded), default=0)
+
+
+def least_bytes(ram: int, architecture: str, *, fadump: bool = False) -> int:
+    """Return the least that a distribution reserves with this much RAM, 0 where none does."""
+    suggested = suggested_bytes(ram, architecture, fadump=fadump)
+    return min(suggested, LEAST_X86) if architecture == "x86_64" else suggested

@@ -6,6 +6,7 @@ import re
 from kdumpd.model.crashkernel.parameter import PREFIX, last_of_each_kind
 from kdumpd.model.crashkernel.ranges import parse_ranges
 
+MOST = 4  # of them are told
 LONGEST = 60  # characters of somebody's text in a sentence
 # Not the kernel's own crashkernel=; the kernel hands what it does not know to init in silence.
 MISSPELT = re.compile(
@@ -26,7 +27,8 @@ def superseded(cmdline: bytes) -> tuple[bytes, ...]:
     """Return the values that do not count because another one of their kind comes later."""
     last = set(last_of_each_kind(cmdline).values())
     values = dict.fromkeys(VALUE.findall(cmdline))
-    return tuple(value[:LONGEST] for value in values if value not in last)
+    found = [value for value in values if value not in last]
+    return tuple(value[:LONGEST] for value in found[:MOST])
 
 
 def unread_rest(cmdline: bytes) -> str:

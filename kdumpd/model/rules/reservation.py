@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from kdumpd.model.boot_complaint import Complaint, Reason
 from kdumpd.model.boot_log import AreaKind
 from kdumpd.model.crashkernel import Problem
+from kdumpd.model.crashkernel.memparse import short_size
 from kdumpd.model.crashkernel.words import misspellings
 from kdumpd.model.distribution import way_to_reserve
 from kdumpd.model.facts.machine import MachineFacts
@@ -20,8 +21,10 @@ LOOK = "look for 'crashkernel' in the kernel log: journalctl -k -g crashkernel"
 # The least low area that does: swiotlb takes 64 MiB by default, and x86 leaves 8 MiB beside it
 # (arch/x86/include/asm/crash_reserve.h, crash_low_size_default).
 LOW_NEEDED = 72 * MIB
+# Elsewhere no area is kept low; beside x86, some machines have no memory below 4 GiB at all.
+LOW_MATTERS = {"x86_64": warning, "aarch64": info, "riscv64": info, "loongarch64": info}
 MAIN_AREAS = {AreaKind.MAIN, AreaKind.HIGH}
-CLEARLY = 2  # below this part of what is usual, it is too small
+CLEARLY = 2  # below this part of what the most modest take, it is too small
 
 
 def reservation_unreadable(machine: MachineFacts) -> Iterator[Finding]:
@@ -39,17 +42,12 @@ def reservation_missing(machine: MachineFacts) -> Iterator[Finding]:
     if found.reserved:
         yield fine(code, f"{human_size(found.reserved)} are reserved for the next capture")
         return
-    yield fatal(
-        code,
-        "; ".join(
-            (
-                f"no memory is reserved for the crash kernel: {_request(machine)}",
-                *_reasons(machine, found),
-                *_before(machine),
-            )
-        ),
-        way_to_reserve(machine.reservation.distribution, _value(found)),
-    )
+    reasons = tuple(_reasons(machine, found))
+    request = f"no memory is reserved for the crash kernel: {_request(machine)}"
+    way = way_to_reserve(machine.reservation.distribution, _value(found))
+    unexplained = machine.kernel.crashkernel and not reasons
+    message = "; ".join((request, *reasons, *_before(machine)))
+    yield fatal(code, message, LOOK if unexplained else way)
 
 
 def reservation_short(machine: MachineFacts) -> Iterator[Finding]:
@@ -87,19 +85,20 @@ def reservation_low(machine: MachineFacts) -> Iterator[Finding]:
     """Report that a reservation above 4 GiB has too little below, which many devices need."""
     code = "reservation-low"
     found = reservation_of(machine)
-    if not found.areas or not found.areas.main.is_high:
+    report = LOW_MATTERS.get(machine.reservation.architecture)
+    if not report or not found.areas or not found.areas.main.is_high:
         return
     low = found.areas.low.size if found.areas.low else 0
     if low >= LOW_NEEDED:
         yield fine(code, f"{human_size(low)} of it are below 4 GiB, for devices that need that")
         return
     has = f"only {human_size(low)} below" if low else "none below"
-    yield warning(
+    yield report(
         code,
         f"the memory for the crash kernel is above 4 GiB, with {has}: disks and network cards that"
         " cannot reach above it may not work when a dump is to be written",
-        f"take crashkernel=SIZE,low off the kernel's command line, or give it {LOW_NEEDED // MIB}M"
-        " or more, and reboot",
+        f"ask for crashkernel=SIZE,high and crashkernel={LOW_NEEDED // MIB}M,low or more on the"
+        " kernel's command line, and reboot",
     )
 
 
@@ -124,18 +123,19 @@ def reservation_small(machine: MachineFacts) -> Iterator[Finding]:
     """Report less memory than is usual for such a machine."""
     code = "reservation-small"
     found = reservation_of(machine)
-    if not found.reserved or not found.suggested or found.ram is None:
+    if not found.reserved or not found.least or found.ram is None:
         return
     size = found.reserved + (found.cma or 0)
-    about = f"{human_size(found.suggested)} usual for {human_size(found.ram.size)} of RAM"
-    if size >= found.suggested:
-        yield fine(code, f"it is no less than the {about}")
+    if size >= found.least:
+        least = human_size(found.least)
+        yield fine(code, f"it is no less than the {least} that a distribution reserves here")
         return
-    report = warning if size * CLEARLY < found.suggested else info
+    report = warning if size * CLEARLY < found.least else info
     yield report(
         code,
-        f"{human_size(size)} are reserved, less than the {about}: the crash kernel may run out of"
-        " memory before the dump is written",
+        f"only {human_size(size)} are reserved, and {human_size(found.suggested)} are usual for"
+        f" {human_size(found.ram.size)} of RAM: the crash kernel may run out of memory before the"
+        " dump is written",
         way_to_reserve(machine.reservation.distribution, _value(found)),
     )
 
@@ -189,7 +189,7 @@ def _before(machine: MachineFacts) -> Iterator[str]:
 
 def _value(found: Reservation) -> str:
     size = found.suggested or (USUAL if found.ram is None else SMALLEST)
-    return f"{size // MIB}M"
+    return short_size(size)
 
 
 def _expected_main(found: Reservation) -> int:

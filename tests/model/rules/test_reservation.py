@@ -165,16 +165,16 @@ BREAKAGES = [
         "1 MiB of the 1024 MiB",
     ),
     Breakage(
-        asked("crashkernel=192M", "192M", 192 * MIB),
+        asked("crashkernel=128M", "128M", 128 * MIB),
         "reservation-small",
         Severity.INFO,
-        "less than the 256.0 MiB usual for 4.0 GiB",
+        "256.0 MiB are usual for 4.0 GiB",
     ),
     Breakage(
         asked("crashkernel=64M", "64M", 64 * MIB),
         "reservation-small",
         Severity.WARNING,
-        "less than the 256.0 MiB usual for 4.0 GiB",
+        "only 64.0 MiB are reserved",
     ),
     Breakage(
         broken("reservation", last=last(512 * MIB, 128 * GIB)),
