@@ -40,9 +40,7 @@ def read_surroundings(files: Files) -> SurroundingsFacts:
         xen_dom0=_says(files, "proc/xen/capabilities", {"control_d"}) is True,
         lockdown=_lockdown(files),
         secure_boot=_secure_boot(files),
-        load_disabled=disabled
-        if disabled is None or isinstance(disabled, Unknown)
-        else disabled != 0,
+        load_disabled=_is_set(files, "proc/sys/kernel/kexec_load_disabled"),
         loads_left=files.number("proc/sys/kernel/kexec_load_limit_panic"),
         post_notifiers=_notifiers(files),
         notifiers_wanted=_notifiers_wanted(files),

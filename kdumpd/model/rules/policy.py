@@ -23,6 +23,8 @@ EVENTS = {
     "panic_on_rcu_stall": "an RCU stall",
     "panic_on_oom": "running out of memory",
 }
+# One is enough already.
+IMPLIED_BY = {"oops_limit": OOPS, "warn_limit": "panic_on_warn"}
 
 
 def panic_on_oops_off(machine: MachineFacts) -> Iterator[Finding]:
@@ -45,12 +47,13 @@ def panic_policy(machine: MachineFacts) -> Iterator[Finding]:
     for fact in triggers.values():
         if isinstance(fact, Unknown):
             yield unknown(code, fact)
-    does = [name for name, panics in triggers.items() if panics is True]
-    does_not = [name for name, panics in triggers.items() if panics is False]
-    if does or does_not:
-        yield fine(
-            code, f"the kernel panics on {_listed(does)}; it does not on {_listed(does_not)}"
-        )
+    on = [name for name, panics in triggers.items() if panics is True]
+    off = _listed(name for name, panics in triggers.items() if panics is False)
+    if on:
+        does = _listed(name for name in on if IMPLIED_BY.get(name) not in on)
+        yield fine(code, f"the kernel panics on {does}" + (f"; not on {off}" if off else ""))
+    elif off:
+        yield fine(code, f"the kernel does not panic on {off}")
 
 
 def panic_timeout(machine: MachineFacts) -> Iterator[Finding]:
@@ -76,7 +79,7 @@ def sysrq(machine: MachineFacts) -> Iterator[Finding]:
         yield fine(
             code,
             f"the SysRq keys may {_deeds(value)} (kernel.sysrq={value});"
-            " root may crash the machine through /proc/sysrq-trigger whatever this says",
+            " root may crash the machine through /proc/sysrq-trigger all the same",
         )
 
 
@@ -90,4 +93,4 @@ def _deeds(value: int) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(EVENTS[name] for name in names) or "nothing else that can be chosen"
+    return ", ".join(EVENTS[name] for name in names)

@@ -8,7 +8,7 @@ from kdumpd.model.dump_target import DumpSettings, Kind, Tool
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.storage import DumpFolder
 from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
-from kdumpd.model.mount_table import clean_path, lies_below
+from kdumpd.model.mount_table import Mount, clean_path, lies_below
 from kdumpd.model.text import human_size, shown
 
 IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
@@ -20,6 +20,7 @@ NETWORK = {
 }
 DEEPEST = 1  # folders between a crash folder and the folders of its captures
 CLEAR = "remove old dumps, or name a folder on a larger disk"
+UNMOUNTABLE = "dump-folder-unmountable"
 SETTINGS = {
     Tool.KDUMP_TOOLS: "/etc/default/kdump-tools",
     Tool.KDUMP_UTILS: "/etc/kdump.conf",
@@ -98,16 +99,15 @@ def dump_folder_read_only(machine: MachineFacts) -> Iterator[Finding]:
 
 def dump_folder_unmountable(machine: MachineFacts) -> Iterator[Finding]:
     """Report a dump folder that the capture kernel will not have, or that the reboot empties."""
-    code, storage = "dump-folder-unmountable", machine.storage
+    storage = machine.storage
     if isinstance(storage.mounts, Unknown):
-        yield unknown(code, storage.mounts)
+        yield unknown(UNMOUNTABLE, storage.mounts)
     if machine.surroundings.live or machine.surroundings.container:
         return  # nothing on it stays, and that is said
     for folder in storage.folders:
         if folder.mount is not None:
-            trouble = _mount_trouble(machine, folder)
-            name = shown(folder.path)
-            yield trouble or fine(code, f"the capture kernel will have the dump folder '{name}'")
+            well = f"the capture kernel will have the dump folder '{shown(folder.path)}'"
+            yield _mount_trouble(machine, folder, folder.mount) or fine(UNMOUNTABLE, well)
 
 
 def dump_folder_unwatched(machine: MachineFacts) -> Iterator[Finding]:
@@ -163,32 +163,32 @@ def _elsewhere(machine: MachineFacts, kind: Kind, code: str, goes: str) -> Itera
             )
 
 
-def _mount_trouble(machine: MachineFacts, folder: DumpFolder) -> Finding | None:
-    mount, name = folder.mount, shown(folder.path)
-    if mount is None:
-        return None
-    code, tool = "dump-folder-unmountable", _tool(machine)
+def _mount_trouble(machine: MachineFacts, folder: DumpFolder, mount: Mount) -> Finding | None:
+    where = f"the dump folder '{shown(folder.path)}' is on a file system of type {mount.type}"
     remedy = f"name a folder on a disk in {_settings_file(machine)}"
-    where = f"the dump folder '{name}' is on a file system of type {mount.type}"
     if mount.type in IN_MEMORY:
         again = fatal if folder.mounted_at_boot else warning
-        return again(code, f"{where}, in memory: what is written there the reboot takes", remedy)
+        message = f"{where}, in memory: what is written there the reboot takes"
+        return again(UNMOUNTABLE, message, remedy)
     if mount.type == "overlay":
-        return warning(
-            code, f"{where}, made of layers that the capture kernel may not have", remedy
-        )
-    if tool is not Tool.KDUMP_TOOLS:
-        return None  # their initrd mounts whatever the folder is on
+        message = f"{where}, made of layers that the capture kernel may not have"
+        return warning(UNMOUNTABLE, message, remedy)
+    # The initrd of the others mounts whatever the folder is on.
+    return _left_out(folder, mount, where) if _tool(machine) is Tool.KDUMP_TOOLS else None
+
+
+def _left_out(folder: DumpFolder, mount: Mount, where: str) -> Finding | None:
+    """Return what a boot does not mount: Debian's capture kernel boots as far as sysinit.target."""
     if mount.type.removeprefix("fuse.") in NETWORK:
         return warning(
-            code,
+            UNMOUNTABLE,
             f"{where}, which the capture kernel does not wait for",
             "set NFS= or SSH= in /etc/default/kdump-tools",
         )
     if folder.mounted_at_boot is False:
-        point = shown(mount.point)
+        name, point = shown(folder.path), shown(mount.point)
         return warning(
-            code,
+            UNMOUNTABLE,
             f"the dump folder '{name}' is on '{point}', which was mounted by hand: the capture"
             " kernel will not have it",
             f"add '{point}' to /etc/fstab",
