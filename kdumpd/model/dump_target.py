@@ -24,6 +24,7 @@ FILE_SYSTEMS = {b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"minix", b"virtiof
 REMOTES = {b"nfs", b"ssh", b"net"}
 LEVEL = re.compile(rb"(?:^|\s)-[a-zA-Z]{0,8}d\s{0,8}(\d{1,2}(?:,\d{1,2}){0,8})(?=\s|$)")
 COMPRESSES = re.compile(rb"(?:^|\s)-[a-zA-Z]{0,8}[clpz]")
+COMPUTED = frozenset(b"$`")
 URL = re.compile(rb"([a-z]{2,8})://([^\s]*)")
 
 
@@ -77,6 +78,8 @@ def parse_kdump_tools(script: bytes) -> DumpSettings:
     if not targets:
         folder = parse_assignment(script, b"KDUMP_COREDIR") or DEFAULT_FOLDER
         targets = [DumpTarget(kind=Kind.FOLDER, place=clean_path(folder))]
+    if any(COMPUTED & set(one.place) for one in targets):
+        targets = []  # only a shell could tell
     return DumpSettings(
         tool=Tool.KDUMP_TOOLS,
         targets=tuple(targets),
@@ -129,9 +132,10 @@ def _compresses(arguments: bytes) -> bool:
 
 def _options(text: bytes) -> Iterator[tuple[bytes, bytes]]:
     for line in text.split(b"\n"):
-        key, _, value = line.strip().replace(b"\t", b" ").partition(b" ")
-        if key and not key.startswith(b"#"):
-            yield key, value.partition(b" #")[0].strip()
+        # As kdump_read_conf of kdump-utils: what follows a # is no part of it, wherever it stands.
+        key, _, value = line.partition(b"#")[0].strip().replace(b"\t", b" ").partition(b" ")
+        if key:
+            yield key, value.strip()
 
 
 def _fedora_targets(options: dict[bytes, bytes]) -> Iterator[DumpTarget]:

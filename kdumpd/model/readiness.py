@@ -10,7 +10,15 @@ from enum import StrEnum, auto
 
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Severity
-from kdumpd.model.rules import folder, kernel, policy, reservation, storage, surroundings
+from kdumpd.model.rules import (
+    dump_folder,
+    folder,
+    kernel,
+    policy,
+    reservation,
+    storage,
+    surroundings,
+)
 
 
 class Readiness(StrEnum):
@@ -55,10 +63,11 @@ RULES: tuple[Rule, ...] = (
     storage.dump_target_remote,
     storage.dump_target_raw,
     storage.dump_target_unmounted,
-    storage.dump_folder_missing,
-    storage.dump_folder_read_only,
-    storage.dump_folder_unmountable,
-    storage.dump_folder_unwatched,
+    dump_folder.dump_folder_missing,
+    dump_folder.dump_folder_read_only,
+    dump_folder.dump_folder_unmountable,
+    dump_folder.dump_folder_encrypted,
+    dump_folder.dump_folder_unwatched,
     storage.storage_too_small,
     storage.storage_no_inodes,
     policy.panic_on_oops_off,

@@ -18,6 +18,7 @@ from kdumpd.model.dump_target import (
 from kdumpd.model.facts.storage import DumpFolder, StorageFacts
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.mount_table import Mount, clean_path, find_mount
+from kdumpd.observe.encryption import read_unlocking
 from kdumpd.observe.files import NOT_THERE, Files
 from kdumpd.observe.mount_table import (
     MountTable,
@@ -93,6 +94,7 @@ def _read_folder(files: Files, table: MountTable, path: bytes) -> DumpFolder:
         present=_is_folder(files, path),
         mount=mount,
         mounted_at_boot=_at_boot(files, table, mount),
+        unlocking=read_unlocking(files, mount.source if mount else b""),
         free=room[0],
         free_files=room[1],
     )

@@ -36,6 +36,7 @@ def test_nothing_said(parse: type) -> None:
         (b"NFS=server:/crash\n", (remote(b"server:/crash"),)),
         (b"SSH=root@server\nKDUMP_COREDIR=/var/crash\n", (remote(b"root@server"),)),
         (b"FTP=server:/up\nFTP_PASSWORD=x\n", (remote(b"server:/up"),)),
+        (b'KDUMP_COREDIR="/srv/$(hostname)"\n', ()),
         (b"FTP=server\nNFS=s:/c\n", (remote(b"server"), remote(b"s:/c"))),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from kdumpd.model.dump_estimate import MemoryUse
 from kdumpd.model.dump_target import DumpSettings, parse_kdump_conf, parse_kdump_tools, parse_suse
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.facts.storage import StorageFacts
+from kdumpd.model.facts.storage import StorageFacts, Unlocking
 from kdumpd.model.finding import Severity, Unknown
 from kdumpd.model.mount_table import Mount
 from kdumpd.model.readiness import check, find
@@ -127,6 +127,18 @@ BREAKAGES = [
         unknown=True,
     ),
     Breakage(
+        folder(unlocking=Unlocking.PASSPHRASE),
+        "dump-folder-encrypted",
+        Severity.WARNING,
+        "the capture kernel waits for its passphrase",
+    ),
+    Breakage(
+        folder(unlocking=Unlocking.OWN_KEY),
+        "dump-folder-encrypted",
+        Severity.INFO,
+        "unlocking it may need more memory",
+    ),
+    Breakage(
         folder(path=b"/srv/crash"),
         "dump-folder-unwatched",
         Severity.WARNING,
@@ -204,6 +216,10 @@ def test_a_live_system_is_told_once() -> None:
     facts = folder(mount=Mount(point=b"/", type="overlay"))
     live = replace(facts, surroundings=replace(facts.surroundings, live="boot=live"))
     assert [one.code for one in find(live)] == ["live-system"]
+
+
+def test_a_key_that_is_handed_on() -> None:
+    assert find(folder(unlocking=Unlocking.HANDED_KEY)) == ()
 
 
 def test_room_without_knowing_the_memory() -> None:
