@@ -10,7 +10,17 @@ from enum import StrEnum, auto
 
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Severity
-from kdumpd.model.rules import crashkernel, folder, kernel, last_reservation, reservation
+from kdumpd.model.rules import (
+    crashkernel,
+    dump_folder,
+    folder,
+    kernel,
+    last_reservation,
+    policy,
+    reservation,
+    storage,
+    surroundings,
+)
 
 
 class Readiness(StrEnum):
@@ -38,6 +48,10 @@ RULES: tuple[Rule, ...] = (
     kernel.kexec_unsupported,
     kernel.kernel_unreadable,
     kernel.facts_unreadable,
+    surroundings.container,
+    surroundings.capture_kernel_running,
+    surroundings.live_system,
+    surroundings.xen_dom0,
     reservation.reservation_unreadable,
     reservation.reservation_missing,
     reservation.reservation_short,
@@ -52,9 +66,28 @@ RULES: tuple[Rule, ...] = (
     crashkernel.crashkernel_misspelled,
     crashkernel.crashkernel_fragile,
     reservation.fadump_refused,
+    surroundings.kexec_load_disabled,
+    surroundings.kexec_loads_used_up,
+    surroundings.kernel_lockdown,
     kernel.crash_kernel_unloaded,
+    surroundings.post_notifiers,
     folder.crash_folder_missing,
     folder.crash_folder_unreadable,
+    storage.dump_settings_unreadable,
+    storage.dump_target_remote,
+    storage.dump_target_raw,
+    storage.dump_target_unmounted,
+    dump_folder.dump_folder_missing,
+    dump_folder.dump_folder_read_only,
+    dump_folder.dump_folder_unmountable,
+    dump_folder.dump_folder_encrypted,
+    dump_folder.dump_folder_unwatched,
+    storage.storage_too_small,
+    storage.storage_no_inodes,
+    policy.panic_on_oops_off,
+    policy.panic_policy,
+    policy.panic_timeout,
+    policy.sysrq,
 )
 
 
@@ -75,7 +108,7 @@ def troubles(checks: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def judge(machine: MachineFacts, findings: Collection[Finding]) -> Readiness:
     """Fold the facts and their findings into one word."""
-    if not machine.kernel.supported:
+    if not machine.kernel.supported or machine.surroundings.container:
         return Readiness.UNSUPPORTED
     severities = {finding.severity for finding in findings}
     if Severity.FATAL in severities:

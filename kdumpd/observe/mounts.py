@@ -2,13 +2,12 @@
 """Which names in a folder are other file systems: whoever mounted them can make every look hang."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from kdumpd.model.mount_table import parse_mountinfo
+
 MOUNTINFO = Path("/proc/self/mountinfo")
-MOUNT_POINT = 4  # the field's place in a line (proc(5))
-ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
 def read_mount_points() -> frozenset[bytes]:
@@ -30,7 +29,4 @@ def read_mounted_names(fd: int, points: frozenset[bytes]) -> frozenset[bytes]:
 
 def parse_mount_points(table: bytes) -> Iterator[bytes]:
     """Yield the path of each mount; blanks and the like are written there in octal."""
-    for line in table.split(b"\n"):  # a carriage return is not escaped, and is no end of a line
-        fields = line.split(b" ")
-        if len(fields) > MOUNT_POINT:
-            yield ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), fields[MOUNT_POINT])
+    return (mount.point for mount in parse_mountinfo(table))

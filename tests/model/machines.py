@@ -3,6 +3,8 @@
 
 from kdumpd.model.boot_log import Area, AreaKind, ReservationLog
 from kdumpd.model.distribution import Distribution
+from kdumpd.model.dump_estimate import MemoryUse
+from kdumpd.model.dump_target import parse_kdump_tools
 from kdumpd.model.facts.boot_log import BootLog, LogSource
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
 from kdumpd.model.facts.folder import FolderFacts
@@ -11,9 +13,10 @@ from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.facts.policy import PolicyFacts
 from kdumpd.model.facts.reservation import ReservationFacts
 from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.facts.storage import StorageFacts
+from kdumpd.model.facts.storage import DumpFolder, StorageFacts
 from kdumpd.model.facts.surroundings import SurroundingsFacts
 from kdumpd.model.iomem import Region
+from kdumpd.model.mount_table import Mount
 from kdumpd.model.ram import Ram, RamSource
 from kdumpd.model.text import MIB
 from tests.model.looks import CRASH, KERNEL
@@ -38,9 +41,29 @@ RESERVATION = ReservationFacts(
 )
 CAPTURE_KERNEL = CaptureKernelFacts()
 NEXT_BOOT = NextBootFacts()
-STORAGE = StorageFacts()
-POLICY = PolicyFacts()
-SURROUNDINGS = SurroundingsFacts()
+DUMP_FOLDER = DumpFolder(
+    path=CRASH,
+    present=True,
+    mount=Mount(point=b"/", type="ext4", source=b"/dev/vda"),
+    mounted_at_boot=True,
+    free=20 << 30,
+    free_files=1_000_000,
+)
+STORAGE = StorageFacts(
+    settings=parse_kdump_tools(b'USE_KDUMP=1\nKDUMP_COREDIR="/var/crash"\n'),
+    folders=(DUMP_FOLDER,),
+    mounts=24,
+    memory=MemoryUse(total=64 << 30, free=40 << 30, cache=10 << 30, kernel=2 << 30),
+)
+POLICY = PolicyFacts(
+    events={"panic_on_oops": 1, "panic_on_oom": 0, "hung_task_panic": 0},
+    needs={"hung_task_timeout_secs": 120},
+    sysrq=438,
+    timeout=10,
+)
+SURROUNDINGS = SurroundingsFacts(
+    lockdown="none", load_disabled=False, loads_left=-1, post_notifiers=False
+)
 SERVICE = ServiceFacts()
 
 HEALTHY = MachineFacts(

@@ -11,13 +11,14 @@ from tests.model.machines import HEALTHY
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """Facts that break one rule, which alone must tell of it."""
+    """Facts that break one rule, which alone must tell of it, or besides the others named."""
 
     facts: MachineFacts
     code: str
     severity: Severity
     words: str  # in the message
     unknown: bool = False
+    also: frozenset[str] = frozenset()  # codes of what cannot but be told as well
 
 
 def broken(group: str, **values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table

@@ -47,7 +47,7 @@ def test_a_healthy_machine_is_told_what_was_checked() -> None:
 
 @pytest.mark.parametrize("breakage", ALL, ids=NAMES)
 def test_one_breakage(breakage: Breakage) -> None:
-    (finding,) = find(breakage.facts)
+    (finding,) = (one for one in find(breakage.facts) if one.code not in breakage.also)
     assert finding.code == breakage.code
     assert finding.severity is breakage.severity
     assert breakage.words in finding.message

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is mounted where: /proc/PID/mountinfo (proc(5)), fstab(5), and units of systemd."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+ESCAPE = re.compile(rb"\\([0-7]{3})")
+MOUNT_POINT, OPTIONAL = 4, 6  # the fields' places in a line of mountinfo
+NOT_AT_BOOT, AT_ACCESS = "noauto", "x-systemd.automount"
+READ_ONLY = "ro"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One line of mountinfo."""
+
+    point: bytes
+    type: str = ""
+    source: bytes = b""
+    read_only: bool = False  # the whole file system, and not this view of it alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FstabEntry:
+    """One line of fstab."""
+
+    source: bytes
+    point: bytes
+    options: tuple[str, ...] = ()
+
+    @property
+    def at_boot(self) -> bool:
+        """Whether a boot mounts it, or the first access does."""
+        return NOT_AT_BOOT not in self.options or AT_ACCESS in self.options
+
+
+def parse_mountinfo(table: bytes) -> Iterator[Mount]:
+    """Yield each mount, in the order in which they lie over another."""
+    for line in table.split(b"\n"):  # a carriage return is not escaped, and is no end of a line
+        fields = line.split(b" ")
+        if len(fields) <= MOUNT_POINT:
+            continue
+        behind = fields[fields.index(b"-", OPTIONAL) + 1 :] if b"-" in fields[OPTIONAL:] else []
+        kind, source, options = (*behind, b"", b"", b"")[:3]
+        yield Mount(
+            point=_unescaped(fields[MOUNT_POINT]),
+            type=kind.decode("ascii", "backslashreplace"),
+            source=_unescaped(source),
+            read_only=READ_ONLY in _options(options),
+        )
+
+
+def parse_fstab(table: bytes) -> Iterator[FstabEntry]:
+    """Yield each file system that has a mount point."""
+    for line in table.split(b"\n"):
+        source, point, *more = (*line.split(), b"", b"")
+        if point.startswith(b"/") and not source.startswith(b"#"):
+            yield FstabEntry(
+                source=_unescaped(source).replace(b'"', b""),
+                point=clean_path(_unescaped(point)),
+                options=_options(more[1] if len(more) > 1 else b""),
+            )
+
+
+def find_mount(mounts: Iterable[Mount], path: bytes) -> Mount | None:
+    """Return what a path lies on: the longest mount point, of several there the last."""
+    found = None
+    for mount in mounts:
+        if lies_below(path, mount.point) and (
+            found is None or len(mount.point) >= len(found.point)
+        ):
+            found = mount
+    return found
+
+
+def lies_below(path: bytes, folder: bytes) -> bool:
+    """Return whether the path is the folder, or something in it."""
+    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+
+
+def clean_path(path: bytes) -> bytes:
+    """Return an absolute path without needless slashes and dots; .. stays as it is."""
+    return b"/" + b"/".join(part for part in path.split(b"/") if part not in {b"", b"."})
+
+
+def mount_unit(point: bytes) -> str:
+    """Return the name of the unit that mounts there, as systemd-escape(1) --path writes it."""
+    parts = clean_path(point)[1:]
+    if not parts:
+        return "-.mount"
+    name = "".join(
+        "-"
+        if byte == ord("/")
+        else chr(byte)
+        if _stays(byte) and not (byte == ord(".") and at == 0)
+        else f"\\x{byte:02x}"
+        for at, byte in enumerate(parts)
+    )
+    return f"{name}.mount"
+
+
+def _stays(byte: int) -> bool:
+    return chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in ":_.")
+
+
+def _options(text: bytes) -> tuple[str, ...]:
+    return tuple(text.decode("ascii", "backslashreplace").split(","))
+
+
+def _unescaped(text: bytes) -> bytes:
+    return ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), text)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whether a dump has a place to go, and there is room for it."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.dump_estimate import MemoryUse, steady
+from kdumpd.model.dump_target import DumpSettings, Kind
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
+from kdumpd.model.text import human_size, shown
+
+CLEAR = "remove old dumps, or name a folder on a larger disk"
+
+
+def dump_settings_unreadable(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the capture tool's settings cannot be read: the place of a dump is not known."""
+    if isinstance(machine.storage.settings, Unknown):
+        yield unknown("dump-settings-unreadable", machine.storage.settings)
+
+
+def dump_target_remote(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a dump that leaves the machine: whether it arrives cannot be seen from here."""
+    yield from _elsewhere(machine, Kind.REMOTE, "dump-target-remote", "sent to")
+
+
+def dump_target_raw(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a dump that is written to a device without a file system."""
+    yield from _elsewhere(machine, Kind.RAW, "dump-target-raw", "written to the bare device")
+
+
+def dump_target_unmounted(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a device for dumps that is not mounted: kdump-utils wants it mounted when it loads."""
+    for device in machine.storage.unmounted:
+        yield info(
+            "dump-target-unmounted",
+            f"dumps go to '{shown(device)}', which is not mounted: how much room it has cannot be"
+            " told, nor will kdumpd see what is written there",
+            f"mount '{shown(device)}', and name its folder by CrashDirectories= in kdumpd.conf",
+        )
+
+
+def storage_too_small(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a disk that may, or that will, be full before the dump is whole."""
+    code, storage = "storage-too-small", machine.storage
+    if isinstance(storage.memory, Unknown):
+        yield unknown(code, storage.memory)
+    if not isinstance(storage.settings, DumpSettings):
+        return
+    for folder in storage.folders:
+        if isinstance(folder.free, Unknown):
+            yield unknown(code, folder.free)
+        elif folder.free is not None:
+            memory = storage.memory if isinstance(storage.memory, MemoryUse) else None
+            yield from _room(folder.path, folder.free, storage.settings, memory)
+
+
+def storage_no_inodes(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a file system on which no file can be made, however much room it has."""
+    for folder in machine.storage.folders:
+        if isinstance(folder.free_files, int) and folder.free_files < 1:
+            yield fatal(
+                "storage-no-inodes",
+                f"no further file can be made on the disk of the dump folder '{shown(folder.path)}'"
+                " (no free inodes)",
+                f"df -i '{shown(folder.path)}', and remove files there",
+            )
+
+
+def _elsewhere(machine: MachineFacts, kind: Kind, code: str, goes: str) -> Iterator[Finding]:
+    settings = machine.storage.settings
+    for target in settings.targets if isinstance(settings, DumpSettings) else ():
+        if target.kind is kind:
+            yield info(
+                code,
+                f"dumps are {goes} '{shown(target.place)}': whether one arrives cannot be told"
+                " from here, nor will kdumpd see it",
+                "prove it by a crash test, and look there",
+            )
+
+
+def _room(
+    path: bytes, free: int, settings: DumpSettings, memory: MemoryUse | None
+) -> Iterator[Finding]:
+    code, name = "storage-too-small", shown(path)
+    room = max(0, free - settings.left_free)
+    need = memory.estimate(settings.level, compressed=settings.compressed) if memory else 0
+    least = memory.least(settings.level) if memory else 1
+    if room < least:
+        yield fatal(code, f"the disk of the dump folder '{name}' is full", CLEAR)
+    elif steady(room) < steady(need):
+        yield warning(
+            code,
+            f"a dump may need {human_size(steady(need))}, and the disk of the dump folder '{name}'"
+            f" has {human_size(steady(room))} for it",
+            CLEAR,
+        )
+    elif memory:
+        yield fine(code, f"'{name}' has room for a dump of {human_size(steady(need))}")

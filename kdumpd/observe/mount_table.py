@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read what is mounted on the machine, and what a boot would mount again."""
+
+import os
+from dataclasses import dataclass
+
+from kdumpd.model.finding import Fact
+from kdumpd.model.mount_table import (
+    FstabEntry,
+    Mount,
+    clean_path,
+    mount_unit,
+    parse_fstab,
+    parse_mountinfo,
+)
+from kdumpd.observe.files import Files
+
+# The first process sees the machine's mounts; this one may have its own view of them.
+TABLES = ("proc/1/mountinfo", "proc/self/mountinfo")
+MOST = 1 << 20  # bytes; a machine that runs containers has thousands of mounts
+FSTAB = "etc/fstab"
+UNIT_FOLDERS = (
+    "etc/systemd/system",
+    "run/systemd/system",
+    "run/systemd/generator",
+    "run/systemd/generator.early",
+    "run/systemd/generator.late",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+)
+BY = {b"UUID": "uuid", b"LABEL": "label", b"PARTUUID": "partuuid", b"PARTLABEL": "partlabel"}
+# Datasets are mounted by their own properties (zfs-mount.service).
+MOUNTED_BY_ITSELF = {"zfs"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountTable:
+    """What is mounted, and what fstab says; None where the machine has no fstab."""
+
+    mounts: tuple[Mount, ...] = ()
+    fstab: tuple[FstabEntry, ...] | None = None
+
+
+def read_mount_table(files: Files) -> Fact[MountTable]:
+    """Return the machine's mounts; None below a tree that has no such table."""
+    found: Fact[bytes] = None
+    for name in TABLES:
+        found = files.content(name, MOST)
+        if isinstance(found, bytes) and found.strip():
+            break
+    if not isinstance(found, bytes):
+        return found
+    mounts = tuple(parse_mountinfo(found))
+    if not mounts:
+        return files.unknown(TABLES[-1], "names no mount")
+    fstab = files.content(FSTAB)
+    entries = tuple(parse_fstab(fstab)) if isinstance(fstab, bytes) else None
+    return MountTable(mounts=mounts, fstab=entries)
+
+
+def is_mounted_at_boot(files: Files, table: MountTable, mount: Mount) -> bool | None:
+    """Return whether the next boot mounts it as well, None where that cannot be told."""
+    if mount.point == b"/":
+        return True
+    if table.fstab is None or mount.type in MOUNTED_BY_ITSELF:
+        return None
+    if any(entry.at_boot for entry in table.fstab if entry.point == mount.point):
+        return True
+    unit = mount_unit(mount.point)
+    return any(files.status(f"{folder}/{unit}") is not None for folder in UNIT_FOLDERS)
+
+
+def find_device(files: Files, table: MountTable, device: bytes) -> Mount | None:
+    """Return where a device, as kdump.conf(5) or fstab(5) names it, is mounted first."""
+    for entry in table.fstab or ():
+        if entry.source == device:
+            return next((one for one in table.mounts if one.point == entry.point), None)
+    wanted = _resolved(files, device)
+    return next((one for one in table.mounts if _resolved(files, one.source) == wanted), None)
+
+
+def _resolved(files: Files, device: bytes) -> bytes:
+    tag, equals, value = device.partition(b"=")
+    if equals and tag in BY:
+        device = f"/dev/disk/by-{BY[tag]}/".encode() + value
+    if not device.startswith(b"/dev/"):
+        return device
+    return clean_path(os.fsencode(files.resolve(os.fsdecode(device))))
