@@ -10,7 +10,14 @@ from enum import StrEnum, auto
 
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Severity
-from kdumpd.model.rules import folder, kernel, reservation
+from kdumpd.model.rules import (
+    capture_kernel,
+    folder,
+    kernel,
+    next_boot,
+    reservation,
+    service,
+)
 
 
 class Readiness(StrEnum):
@@ -40,7 +47,23 @@ RULES: tuple[Rule, ...] = (
     kernel.facts_unreadable,
     reservation.reservation_missing,
     reservation.reservation_short,
+    capture_kernel.reservation_below_estimate,
+    capture_kernel.capture_tool_missing,
+    capture_kernel.kdump_disabled,
+    service.service_disabled,
+    service.service_failed,
+    next_boot.running_kernel_removed,
+    capture_kernel.capture_kernel_missing,
+    capture_kernel.capture_initrd_missing,
+    capture_kernel.capture_initrd_stale,
+    capture_kernel.capture_kernel_differs,
+    capture_kernel.capture_initrd_differs,
     kernel.crash_kernel_unloaded,
+    service.service_proves_nothing,
+    next_boot.next_boot_unreserved,
+    next_boot.next_boot_differs,
+    next_boot.boot_loader_outdated,
+    next_boot.next_kernel_without_initrd,
     folder.crash_folder_missing,
     folder.crash_folder_unreadable,
 )

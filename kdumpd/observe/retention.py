@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from kdumpd.model.retention import DEBIAN_FOLDER, Retention
+from kdumpd.model.shell_assignments import parse_assignment
 
 APPORT_JOB = "etc/cron.daily/apport"
 KDUMP_TOOLS = "etc/default/kdump-tools"
@@ -64,16 +65,6 @@ def parse_apport_job(script: bytes) -> dict[bytes, int]:
         if kind and days:
             found[kind[1]] = int(days[1])
     return found
-
-
-def parse_assignment(script: bytes, name: bytes) -> bytes:
-    """Return the last plain value that a shell script of assignments gives the variable."""
-    value = b""
-    for line in script.split(b"\n"):
-        key, equals, rest = line.strip().removeprefix(b"export ").partition(b"=")
-        if equals and key == name:
-            value = rest.partition(b" #")[0].strip().strip(b"\"'")
-    return value
 
 
 def parse_number(text: bytes) -> int | None:

@@ -23,6 +23,7 @@ from kdumpd.model.crashkernel import crashkernel_parameter, requested_size
 from kdumpd.model.inspection import LONGEST_LOG, parse_inspected, to_answer
 from kdumpd.model.layout import recognise, recognise_at_the_top
 from kdumpd.model.record import from_record, to_record
+from kdumpd.model.shell_assignments import parse_assignment
 from kdumpd.model.split_core import joined
 from kdumpd.model.suse_readme import parse_readme, with_readme
 from kdumpd.model.vmcoreinfo import parse_vmcoreinfo
@@ -30,7 +31,7 @@ from kdumpd.observe.apport_report import is_kernel_crash, parse_report
 from kdumpd.observe.core import parse_magic, read_core
 from kdumpd.observe.flattened import Record, find_pages, parse_tail
 from kdumpd.observe.mounts import parse_mount_points
-from kdumpd.observe.retention import parse_ages, parse_apport_job, parse_assignment, parse_number
+from kdumpd.observe.retention import parse_ages, parse_apport_job, parse_number
 from tests.hostile.inputs import RECORD, SAID, SAID_FACTS, TRIPLE
 from tests.hostile.secrecy import is_telling
 from tests.printk import AMD64, MACHINES, Segments

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd.model.retention import Retention
+from kdumpd.model.shell_assignments import parse_assignment
 from kdumpd.observe.retention import (
     parse_age,
     parse_ages,
     parse_apport_job,
-    parse_assignment,
     parse_number,
     read_retention,
 )
