@@ -52,6 +52,7 @@ def read_kdump_tools(files: Files, running: str) -> CaptureKernelFacts:
         kernel=image,
         initrd=read_initrd(files, initrd, _unpacked(files, release)) if initrd else None,
         changed=_changed(files, kernel, initrd, release) if kernel and initrd else None,
+        makes_initrd=makes_initrd(files),
         reload=f"/{HOOK} {release} && kdump-config reload",
     )
 

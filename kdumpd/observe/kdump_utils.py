@@ -56,6 +56,7 @@ def read_kdump_utils(files: Files, running: str) -> CaptureKernelFacts:
         kernel=read_kernel_image(files, kernel) if kernel else None,
         initrd=read_initrd(files, initrd, memory) if initrd else None,
         changed=changed_since(files, initrd, made_of) if initrd else None,
+        makes_initrd=options.get("force_no_rebuild") != "1",
         reload=RELOAD,
     )
 

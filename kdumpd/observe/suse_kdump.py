@@ -19,6 +19,7 @@ from kdumpd.observe.units import read_unit_state
 NAME, UNIT = "kdump", "kdump.service"
 CONFIG = "etc/sysconfig/kdump"
 KERNEL, INITRD = "var/lib/kdump/kernel", "var/lib/kdump/initrd"
+IMAGES = ("vmlinuz", "image", "Image", "vmlinux")  # as mkdumprd looks for them
 # What mkdumprd compares only matters where the dump goes over the network.
 NETWORK = ("etc/hosts", "etc/nsswitch.conf")
 RELOAD = "mkdumprd -f && systemctl restart kdump.service"
@@ -38,6 +39,7 @@ def read_suse_kdump(files: Files, running: str) -> CaptureKernelFacts:
         kernel=read_kernel_image(files, kernel),
         initrd=read_initrd(files, initrd),
         changed=changed_since(files, initrd, (kernel, *_made_of(files))),
+        makes_initrd=True,
         reload=RELOAD,
     )
 
@@ -46,9 +48,10 @@ def _names(files: Files, running: str) -> tuple[str, str]:
     """Return where kernel and initrd are; before kdump 2.0 they were in /boot, by release."""
     old = f"boot/initrd-{running}-kdump"
     if is_there(files, old) and not is_there(files, INITRD):
-        images = [f"boot/{image}-{running}" for image in ("vmlinuz", "image", "Image", "vmlinux")]
+        images = [f"boot/{image}-{running}" for image in IMAGES]
         return first_there(files, images) or images[0], old
-    return KERNEL, INITRD
+    # mkdumprd makes the link anew, to the kernel that /boot's own link leads to.
+    return first_there(files, (KERNEL, *(f"boot/{image}" for image in IMAGES))) or KERNEL, INITRD
 
 
 def _made_of(files: Files) -> Iterator[str]:

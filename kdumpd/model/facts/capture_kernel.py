@@ -28,4 +28,5 @@ class CaptureKernelFacts:
     kernel: Fact[BootFile] = None
     initrd: Fact[BootFile] = None
     changed: Fact[tuple[str, ...]] = None  # files that the initrd was made from, changed since
+    makes_initrd: bool = False  # whether the tool makes a missing initrd before it loads
     reload: str = ""  # the command that makes what is missing or stale, and loads it

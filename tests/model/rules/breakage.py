@@ -18,6 +18,7 @@ class Breakage:
     severity: Severity
     words: str  # in the message
     unknown: bool = False
+    besides: tuple[str, ...] = ()  # codes of what cannot but be told as well
 
 
 def broken(group: str, **values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table
