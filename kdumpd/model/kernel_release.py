@@ -3,10 +3,12 @@
 
 import re
 
+# What a release is made of; it is a part of file names and of commands.
+RELEASE = re.compile(r"[0-9][A-Za-z0-9._+~-]{0,63}")
 PIECE = re.compile(r"([0-9]+)|([a-zA-Z]+)|(~)")
 IMAGES = ("vmlinuz-", "vmlinux-", "Image-", "image-", "kernel-")
 INITRDS = ("initrd.img-", "initramfs-", "initrd-")
-ENDINGS = (".img", "kdump", "-kdump", ".efi")
+ENDINGS = (".img", "-kdump", "kdump")
 # Names that kernel packages and people give to what is not the newest kernel.
 OTHERS = ("rescue", ".old", ".bak", ".dpkg", ".rpm", ".signed", ".new")
 MOST_DIGITS = 18
@@ -22,13 +24,18 @@ def release_in(name: str) -> str:
             if prefix in INITRDS:
                 for ending in ENDINGS:
                     release = release.removesuffix(ending)
-            return release if release[:1].isdigit() else ""
+            return plain_release(release)
     return ""
+
+
+def plain_release(text: str) -> str:
+    """Return the text if it can be a release, empty if not."""
+    return text if RELEASE.fullmatch(text) else ""
 
 
 def is_ordinary(release: str) -> bool:
     """Return whether a boot loader would start this release by itself."""
-    return release[:1].isdigit() and not any(other in release for other in OTHERS)
+    return bool(plain_release(release)) and not any(other in release for other in OTHERS)
 
 
 def release_key(release: str) -> tuple[Piece, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from kdumpd.model.facts.capture_kernel import BootFile
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.kernel_image import HEAD, KernelImage, parse_kernel_image
-from kdumpd.model.kernel_release import release_in
+from kdumpd.model.kernel_release import plain_release, release_in
 from kdumpd.model.text import printable
 from kdumpd.observe.files import Files
 
@@ -36,7 +36,7 @@ def read_kernel_image(files: Files, name: str) -> Fact[BootFile]:
     return BootFile(
         path=files.shown(name),
         size=size,
-        release=printable(image.release) or _release(files, name),
+        release=plain_release(printable(image.release)) or _release(files, name),
         memory=image.memory,
     )
 

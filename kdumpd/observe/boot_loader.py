@@ -120,7 +120,7 @@ def _read_zipl(files: Files) -> NextEntry:
 
 def _agreed(entries: list[BootEntry]) -> BootEntry | None:
     """Return the first entry if it does not matter which one starts."""
-    asked = {crashkernel_parameter((entry.options or "").encode()) for entry in entries}
+    asked = {crashkernel_parameter(os.fsencode(entry.options or "")) for entry in entries}
     return entries[0] if len(asked) == 1 else None
 
 
