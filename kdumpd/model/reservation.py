@@ -106,7 +106,7 @@ def reservation_of(machine: MachineFacts) -> Reservation:
         cma=facts.cma,
         suggested=suggested_bytes(*usual, fadump=fadump is not None),
         least=least_bytes(*usual, fadump=fadump is not None),
-        armed=fadump.registered if fadump else machine.kernel.crash_loaded,
+        armed=machine.armed,
     )
 
 

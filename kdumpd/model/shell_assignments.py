@@ -1,12 +1,76 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files that a shell reads for their assignments, such as /etc/default/kdump-tools."""
+"""Configuration files that are shell scripts: what they give to variables, where that is plain."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+ASSIGNMENT = re.compile(rb"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+# A shell word: quoted, escaped and bare pieces, up to the first blank outside of quotes.
+WORD = re.compile(rb"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^'\"\\ \t;])*")
+PIECE = re.compile(rb"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|\\(.)|([^'\"\\]+)")
+# In double quotes a backslash is kept before any other character (POSIX, 2.2.3).
+SPECIAL = re.compile(
+    rb"\\([$`\"\\])|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)|[$`]"
+)
+LONGEST = 1 << 16  # bytes: a variable that holds itself twice grows fast
+BEGIN, END = {b"if", b"for", b"while", b"until", b"case"}, {b"fi", b"done", b"esac"}
+
+
+def assignments(
+    script: bytes, known: Mapping[bytes, bytes | None] | None = None
+) -> dict[bytes, bytes | None]:
+    """Return the last value of each variable that a script assigns, after those `known` before it.
+
+    None stands for a value that only a shell could tell: of a command, or under a condition.
+    """
+    values = dict(known or {})
+    depth = 0
+    for line in _lines(script):
+        words = line.split(None, 1)
+        first = words[0].rstrip(b";") if words else b""
+        depth = max(0, depth + (first in BEGIN) - (first in END))
+        match = ASSIGNMENT.match(line)
+        if match is None:
+            continue
+        name, rest = match.groups()
+        values[name] = None if depth else _value(rest, values)
+    return values
 
 
 def parse_assignment(script: bytes, name: bytes) -> bytes:
-    """Return the last plain value that a shell script of assignments gives the variable."""
+    """Return the last plain value that a script gives the variable, empty where there is none."""
+    return assignments(script).get(name) or b""
+
+
+def _lines(script: bytes) -> Iterator[bytes]:
+    for line in script.replace(b"\\\n", b"").split(b"\n"):
+        text = line.strip()
+        if text and not text.startswith(b"#"):
+            yield text
+
+
+def _value(rest: bytes, values: Mapping[bytes, bytes | None]) -> bytes | None:
+    word = WORD.match(rest)
+    if word is None or rest[word.end() : word.end() + 1] not in {b"", b" ", b"\t", b";"}:
+        return None
     value = b""
-    for line in script.split(b"\n"):
-        key, equals, rest = line.strip().removeprefix(b"export ").partition(b"=")
-        if equals and key == name:
-            value = rest.partition(b" #")[0].strip().strip(b"\"'")
+    for literal, quoted, escaped, bare in PIECE.findall(word[0]):
+        filled = _filled(quoted or bare, values)
+        if filled is None or len(value) > LONGEST:
+            return None
+        value += literal + escaped + filled
     return value
+
+
+def _filled(text: bytes, values: Mapping[bytes, bytes | None]) -> bytes | None:
+    """Return the text with its variables replaced, None where only a shell could do that."""
+    filled, position = b"", 0
+    for match in SPECIAL.finditer(text):
+        escaped, braced, plain = match.groups()
+        name = braced or plain
+        value = escaped or (values.get(name, b"") if name else None)
+        if value is None or len(filled) > LONGEST:
+            return None
+        filled += text[position : match.start()] + value
+        position = match.end()
+    return filled + text[position:]

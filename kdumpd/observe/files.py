@@ -34,16 +34,19 @@ class Files:
 
     def content(self, name: str, most: int = LONGEST) -> Fact[bytes]:
         """Return what a regular file holds; one that holds more than `most` bytes is Unknown."""
-        path = self.resolve(name)
-        try:
-            content = self._patiently(path, most + 1)
-        except OSError as error:
-            return self._failure(name, error)
-        if content is None:
-            return self.unknown(name, "is no regular file")
-        if len(content) > most:
+        content = self.head(name, most + 1)
+        if isinstance(content, bytes) and len(content) > most:
             return self.unknown(name, f"holds more than {most} bytes")
         return content
+
+    def head(self, name: str, most: int) -> Fact[bytes]:
+        """Return the first bytes of a regular file, `most` at the most."""
+        path = self.resolve(name)
+        try:
+            content = self._patiently(path, most)
+        except OSError as error:
+            return self._failure(name, error)
+        return self.unknown(name, "is no regular file") if content is None else content
 
     def text(self, name: str, most: int = LONGEST) -> Fact[str]:
         """Return the content without white space around it, safe to show; never several lines."""

@@ -6,7 +6,7 @@ from kdumpd.model.distribution import Distribution
 from kdumpd.model.dump_estimate import MemoryUse
 from kdumpd.model.dump_target import parse_kdump_tools
 from kdumpd.model.facts.boot_log import BootLog, LogSource
-from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
+from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.next_boot import NextBootFacts
@@ -39,8 +39,33 @@ RESERVATION = ReservationFacts(
         ),
     ),
 )
-CAPTURE_KERNEL = CaptureKernelFacts()
-NEXT_BOOT = NextBootFacts()
+# As of a Debian 12 in a virtual machine.
+CAPTURE_KERNEL = CaptureKernelFacts(
+    tool="kdump-tools",
+    off="",
+    unit="kdump-tools.service",
+    unit_state="enabled",
+    kernel=BootFile(
+        path="/var/lib/kdump/vmlinuz",
+        size=8247232,
+        release="6.1.0-56-amd64",
+        memory=66682880,
+    ),
+    initrd=BootFile(path="/var/lib/kdump/initrd.img", size=7216553, release="6.1.0-56-amd64"),
+    changed=(),
+    makes_initrd=True,
+    reload="/etc/kernel/postinst.d/kdump-tools 6.1.0-56-amd64 && kdump-config reload",
+)
+NEXT_BOOT = NextBootFacts(
+    source="/boot/grub/grub.cfg",
+    crashkernel="256M",
+    template="/etc/default/grub",
+    wanted="256M",
+    release="6.1.0-57-amd64",
+    initrd=True,
+    makes_initrd=True,
+    running_installed=True,
+)
 DUMP_FOLDER = DumpFolder(
     path=CRASH,
     present=True,
@@ -64,7 +89,15 @@ POLICY = PolicyFacts(
 SURROUNDINGS = SurroundingsFacts(
     lockdown="none", load_disabled=False, loads_left=-1, post_notifiers=False
 )
-SERVICE = ServiceFacts()
+SERVICE = ServiceFacts(
+    unit="kdump-tools.service",
+    load_state="loaded",
+    active_state="active",
+    sub_state="exited",
+    result="success",
+    unit_file_state="enabled",
+    exec_main_status=0,
+)
 
 HEALTHY = MachineFacts(
     kernel=KERNEL,

@@ -30,6 +30,12 @@ class MachineFacts:
     service: ServiceFacts = field(default_factory=ServiceFacts)
 
     @property
+    def armed(self) -> bool | None:
+        """Whether something waits for the next panic: a crash kernel, or fadump's firmware."""
+        fadump = self.reservation.fadump
+        return fadump.registered if fadump and fadump.enabled else self.kernel.crash_loaded
+
+    @property
     def problems(self) -> Iterator[str]:
         """Why whole groups of facts could not be read."""
         groups = (

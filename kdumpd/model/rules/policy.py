@@ -61,7 +61,7 @@ def panic_timeout(machine: MachineFacts) -> Iterator[Finding]:
     code, timeout = "panic-timeout", machine.policy.timeout
     if isinstance(timeout, Unknown):
         yield unknown(code, timeout, severity=Severity.INFO)
-    elif timeout == 0 and machine.kernel.crash_loaded is False:
+    elif timeout == 0 and machine.armed is False:
         yield info(
             code,
             "a panic leaves the machine hanging until somebody resets it: no crash kernel is there"

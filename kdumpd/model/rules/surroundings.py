@@ -80,7 +80,7 @@ def kernel_lockdown(machine: MachineFacts) -> Iterator[Finding]:
     elif facts.locked:
         cause = " by Secure Boot" if facts.secure_boot is True else ""
         locked = f"the kernel is locked down{cause} (mode {facts.lockdown})"
-        if machine.kernel.crash_loaded:
+        if machine.armed:
             yield fine(code, f"{locked}, and accepted the crash kernel")
         else:
             yield info(code, f"{locked}: it accepts only a crash kernel that is signed", SIGNED)
@@ -125,7 +125,7 @@ def xen_dom0(machine: MachineFacts) -> Iterator[Finding]:
 
 
 def _no_more_loads(machine: MachineFacts, code: str, cause: str) -> Finding:
-    if machine.kernel.crash_loaded:
+    if machine.armed:
         return info(
             code,
             f"{cause}: the crash kernel that is loaded stays, but cannot be loaded again after an"

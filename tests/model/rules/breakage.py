@@ -4,7 +4,10 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
 from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.facts.next_boot import NextBootFacts
+from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.finding import Severity
 from tests.model.machines import HEALTHY
 
@@ -18,7 +21,13 @@ class Breakage:
     severity: Severity
     words: str  # in the message
     unknown: bool = False
-    also: frozenset[str] = frozenset()  # codes of what cannot but be told as well
+    besides: tuple[str, ...] = ()  # codes of what cannot but be told as well
+
+
+# A machine of whose memory alone anything is known: what asks for other memory is not there.
+ALONE = replace(
+    HEALTHY, capture_kernel=CaptureKernelFacts(), next_boot=NextBootFacts(), service=ServiceFacts()
+)
 
 
 def broken(group: str, **values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table

@@ -34,6 +34,7 @@ BREAKAGES = [
         "crash-kernel-unloaded",
         Severity.FATAL,
         "no crash kernel is loaded",
+        besides=("service-proves-nothing",),
     ),
     Breakage(
         replace(HEALTHY, policy=PolicyFacts(problem="no answer within 10 s")),

@@ -1,4 +1,106 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-from tests.model.rules.breakage import Breakage
+from dataclasses import replace
 
-BREAKAGES: list[Breakage] = []
+import pytest
+
+from kdumpd.model.facts.next_boot import NextBootFacts
+from kdumpd.model.finding import Severity, Unknown
+from kdumpd.model.readiness import find
+from tests.model.looks import KERNEL
+from tests.model.machines import HEALTHY, NEXT_BOOT
+from tests.model.rules.breakage import Breakage, broken
+
+GARBAGE = Unknown("'/some/file' holds more than 65536 bytes")
+
+BREAKAGES = [
+    Breakage(
+        broken("next_boot", crashkernel="", wanted=""),
+        "next-boot-unreserved",
+        Severity.WARNING,
+        "'/boot/grub/grub.cfg' has no crashkernel=, the running kernel has",
+    ),
+    # One word is enough where update-grub was forgotten.
+    Breakage(
+        broken("next_boot", crashkernel=""),
+        "next-boot-unreserved",
+        Severity.WARNING,
+        "reserves no memory",
+    ),
+    Breakage(
+        broken("next_boot", crashkernel="512M", wanted="512M"),
+        "next-boot-differs",
+        Severity.INFO,
+        "says crashkernel=512M, but the running kernel was started with crashkernel=256M",
+    ),
+    Breakage(
+        broken("next_boot", wanted="512M"),
+        "boot-loader-outdated",
+        Severity.INFO,
+        "ask for crashkernel=512M",
+    ),
+    Breakage(
+        broken("next_boot", wanted=""),
+        "boot-loader-outdated",
+        Severity.WARNING,
+        "the next update-grub drops it",
+    ),
+    Breakage(
+        broken("next_boot", initrd=False),
+        "next-kernel-without-initrd",
+        Severity.INFO,
+        "6.1.0-57-amd64, has no initrd that captures yet: it is made when that kernel boots",
+    ),
+    Breakage(
+        broken("next_boot", initrd=False, makes_initrd=False),
+        "next-kernel-without-initrd",
+        Severity.WARNING,
+        "nothing makes it",
+    ),
+    Breakage(
+        broken("next_boot", running_installed=False),
+        "running-kernel-removed",
+        Severity.INFO,
+        "6.1.0-56-amd64, were removed: the crash kernel cannot be loaded again",
+    ),
+    Breakage(
+        replace(
+            HEALTHY,
+            kernel=replace(KERNEL, crash_loaded=False),
+            next_boot=replace(NEXT_BOOT, running_installed=False),
+        ),
+        "running-kernel-removed",
+        Severity.WARNING,
+        "no crash kernel can be loaded before a reboot",
+        besides=("crash-kernel-unloaded", "service-proves-nothing"),
+    ),
+    Breakage(
+        broken("next_boot", crashkernel=GARBAGE),
+        "next-boot-unreserved",
+        Severity.WARNING,
+        "holds more than",
+        unknown=True,
+    ),
+    Breakage(
+        broken("next_boot", wanted=GARBAGE),
+        "boot-loader-outdated",
+        Severity.WARNING,
+        "holds more than",
+        unknown=True,
+    ),
+]
+
+
+def test_nothing_known_is_nothing_wrong() -> None:
+    assert find(replace(HEALTHY, next_boot=NextBootFacts())) == ()
+
+
+@pytest.mark.parametrize("running", ["256M,high 128M,low", "128M,low 256M,high"])
+def test_the_order_of_kinds_is_no_difference(running: str) -> None:
+    next_boot = replace(NEXT_BOOT, crashkernel="128M,low 256M,high", wanted="256M,high 128M,low")
+    kernel = replace(KERNEL, crashkernel=running)
+    assert find(replace(HEALTHY, kernel=kernel, next_boot=next_boot)) == ()
+
+
+def test_a_kernel_that_is_not_to_be_started_needs_no_initrd() -> None:
+    same = replace(NEXT_BOOT, release=KERNEL.release, initrd=False)
+    assert find(replace(HEALTHY, next_boot=same)) == ()

@@ -13,8 +13,8 @@ from kdumpd.model.iomem import Region
 from kdumpd.model.ram import Ram, RamSource
 from kdumpd.model.text import MIB
 from tests.model.looks import KERNEL
-from tests.model.machines import HEALTHY, RESERVATION
-from tests.model.rules.breakage import Breakage, broken
+from tests.model.machines import RESERVATION
+from tests.model.rules.breakage import ALONE, Breakage, broken
 
 GIB = 1 << 30
 UBUNTU = "2G-4G:320M,4G-32G:512M,32G-64G:1024M,64G-128G:2048M,128G-:4096M"
@@ -27,7 +27,7 @@ def asked(cmdline: str, crashkernel: str, reserved: int, **facts: Any) -> Machin
     kernel = replace(KERNEL, crashkernel=crashkernel, reserved=reserved)
     regions = (replace(RESERVATION.regions[0], size=reserved),) if RESERVATION.regions else None
     values = {"cmdline": cmdline.encode(), "regions": regions if reserved else (), "log": None}
-    return replace(HEALTHY, kernel=kernel, reservation=replace(RESERVATION, **{**values, **facts}))
+    return replace(ALONE, kernel=kernel, reservation=replace(RESERVATION, **{**values, **facts}))
 
 
 def said(*words: str) -> BootLog:
@@ -49,7 +49,7 @@ def power(**values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table
     """Return a POWER machine of 32 GiB on which fadump is all there is."""
     fadump = FadumpFacts(**{"enabled": True, "registered": True, "reserved": GIB, **values})
     return replace(
-        HEALTHY,
+        ALONE,
         kernel=replace(KERNEL, crashkernel="1G", crash_loaded=False, reserved=0),
         reservation=ReservationFacts(
             cmdline=b"fadump=on crashkernel=1G",

@@ -8,7 +8,7 @@ from kdumpd.model.readiness import Readiness, check, find, judge
 from tests.model.machines import HEALTHY
 from tests.model.rules.breakage import Breakage, broken
 
-UNLOADED = frozenset({"crash-kernel-unloaded"})
+UNLOADED = ("crash-kernel-unloaded", "service-proves-nothing")
 BAD = Unknown("'/proc/x' holds no number but '?'")
 
 
@@ -48,7 +48,7 @@ BREAKAGES = [
         "kexec-load-disabled",
         Severity.FATAL,
         "no crash kernel can be loaded until the next boot",
-        also=UNLOADED,
+        besides=UNLOADED,
     ),
     Breakage(
         broken("surroundings", load_disabled=BAD),
@@ -68,7 +68,7 @@ BREAKAGES = [
         "kexec-loads-used-up",
         Severity.FATAL,
         "kexec_load_limit_panic is used up",
-        also=UNLOADED,
+        besides=UNLOADED,
     ),
     Breakage(
         broken("surroundings", loads_left=BAD),
@@ -82,7 +82,7 @@ BREAKAGES = [
         "kernel-lockdown",
         Severity.INFO,
         "locked down by Secure Boot (mode integrity): it accepts only",
-        also=UNLOADED,
+        besides=UNLOADED,
     ),
     Breakage(
         broken("surroundings", lockdown=Unknown("'/sys/x' names no mode")),

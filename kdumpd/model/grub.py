@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""GRUB's files: grub.cfg, as grub-mkconfig writes it, and the grubenv block."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kdumpd.model.boot_entry import BootEntry
+
+ENTRY = re.compile(r"(menuentry|submenu)[ \t]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))")
+IDENTITY = re.compile(r"(?:\$menuentry_id_option|--id)[ \t=]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))")
+LINUX = re.compile(r"linux(?:efi|16)?[ \t]+([^ \t]+)[ \t]*(.*)")
+SETTING = re.compile(r"set[ \t]+(default|kernelopts)=(?:\"([^\"]*)\"|'([^']*)'|([^ \t;]*))")
+VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+ONE_SHOT, SAVED, OPTIONS = "next_entry", "saved_entry", "kernelopts"
+DEEPEST = 64  # blocks within blocks
+MOST_DIGITS = 4
+
+
+@dataclass(slots=True)
+class Item:
+    """An entry of the menu; a submenu has items of its own."""
+
+    title: str
+    identity: str
+    items: list["Item"] = field(default_factory=list)
+    kernel: str = ""
+    options: str | None = None  # None for what starts no kernel
+
+
+@dataclass(frozen=True, slots=True)
+class GrubMenu:
+    """What grub.cfg says."""
+
+    items: tuple[Item, ...] = ()
+    default: str = "0"  # as written, with variables
+    settings: Mapping[str, str] = field(default_factory=dict)
+    reads_entries: bool = False  # whether blscfg shows the files of boot loader entries
+
+
+def parse_grubenv(text: str) -> dict[str, str]:
+    """Return the variables of an environment block (grub-core/lib/envblk.c)."""
+    pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
+    return {name: re.sub(r"\\(.)", r"\1", value) for name, equals, value in pairs if equals}
+
+
+def parse_grub_menu(text: str) -> GrubMenu:
+    """Return the menu of a grub.cfg; what other commands and conditions do is not looked at."""
+    reader = _MenuReader()
+    for line in text.splitlines():
+        reader.read(line.strip())
+    return reader.menu
+
+
+class _MenuReader:
+    """Reads a grub.cfg line by line."""
+
+    def __init__(self) -> None:
+        self._top = Item("", "")
+        # None stands for a block that is no part of the menu, such as a function.
+        self._blocks: list[Item | None] = [self._top]
+        self._settings: dict[str, str] = {}
+        self._default = "0"
+        self._reads_entries = False
+
+    @property
+    def menu(self) -> GrubMenu:
+        """Return what was read so far."""
+        return GrubMenu(tuple(self._top.items), self._default, self._settings, self._reads_entries)
+
+    def read(self, line: str) -> None:
+        """Take the next line; what lies too deep is not looked at."""
+        if len(self._blocks) > DEEPEST:
+            return
+        if entry := ENTRY.match(line):
+            self._open(Item(_one_of(entry.groups()[1:]), _identity(line)), line)
+        elif line.endswith("{"):
+            self._blocks.append(None)
+        elif line == "}":
+            self._close()
+        elif linux := LINUX.match(line):
+            self._item.kernel, self._item.options = linux.groups()
+        elif setting := SETTING.match(line):
+            self._set(setting[1], _one_of(setting.groups()[1:]))
+        elif line.split(" ", 1)[0] == "blscfg":
+            self._reads_entries = True
+
+    @property
+    def _item(self) -> Item:
+        return next(block for block in reversed(self._blocks) if block)
+
+    def _open(self, item: Item, line: str) -> None:
+        self._item.items.append(item)
+        if line.endswith("{"):
+            self._blocks.append(item)
+
+    def _close(self) -> None:
+        if len(self._blocks) > 1:
+            self._blocks.pop()
+
+    def _set(self, name: str, value: str) -> None:
+        if name != "default":
+            self._settings[name] = value
+        elif value and ONE_SHOT not in value:
+            self._default = value
+
+
+def chosen_name(menu: GrubMenu, environment: Mapping[str, str]) -> str:
+    """Return the name, number or path of the entry that starts next without anybody's choice."""
+    once = environment.get(ONE_SHOT, "")
+    return once or _filled(menu.default, environment) or "0"
+
+
+def chosen_entry(menu: GrubMenu, environment: Mapping[str, str]) -> BootEntry | None:
+    """Return the entry of the menu that starts next, None where that cannot be told."""
+    items, item = list(menu.items), None
+    for step in chosen_name(menu, environment).split(">"):
+        item = _find(items, step) or item
+        items = item.items if item else []
+    while item is not None and item.options is None and item.items:
+        item = item.items[0]
+    if item is None or item.options is None:
+        return None
+    variables = {**menu.settings, **environment}
+    options = _filled(item.options, variables).replace("\\", "").replace('"', "").replace("'", "")
+    return BootEntry(name=item.title, kernel=item.kernel, options=options)
+
+
+def entry_by_name(entries: list[BootEntry], name: str) -> BootEntry | None:
+    """Return which of the files of boot loader entries, newest first, GRUB starts by that name."""
+    if name.isdecimal() and len(name) <= MOST_DIGITS and int(name) < len(entries):
+        return entries[int(name)]
+    for entry in entries:
+        if entry.name == name.removesuffix(".conf"):
+            return entry
+    return entries[0] if entries else None
+
+
+def _find(items: list[Item], step: str) -> Item | None:
+    """Return the item of that number, title or id; without it GRUB starts the first one."""
+    if step.isdecimal() and len(step) <= MOST_DIGITS and int(step) < len(items):
+        return items[int(step)]
+    for item in items:
+        if step in {item.title, item.identity}:
+            return item
+    return items[0] if items else None
+
+
+def _identity(line: str) -> str:
+    match = IDENTITY.search(line)
+    return _one_of(match.groups()) if match else ""
+
+
+def _one_of(groups: tuple[str | None, ...]) -> str:
+    return next((group for group in groups if group), "")
+
+
+def _filled(text: str, variables: Mapping[str, str]) -> str:
+    return VARIABLE.sub(lambda match: variables.get(match[1], ""), text)

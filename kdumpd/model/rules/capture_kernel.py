@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel and initrd that are to capture, on disk, and the tool that loads them."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.facts.capture_kernel import BootFile
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Finding, Unknown, fine, info, unknown, warning
+from kdumpd.model.memory_need import estimated_bytes
+from kdumpd.model.text import human_size
+
+INSTALL = "apt install kdump-tools, dnf install kdump-utils, or zypper install kdump"
+# Debian 12's initrd of gzip takes 3.6 times its size unpacked; twice is less than most take.
+UNPACKED = 2
+
+
+def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that nothing known is installed which would load a crash kernel at boot."""
+    code, tool = "capture-tool-missing", machine.capture_kernel.tool
+    if not isinstance(tool, str):
+        return
+    if tool:
+        yield fine(code, f"{tool} is installed to load the crash kernel")
+    elif machine.armed:
+        yield info(
+            code,
+            "the crash kernel was loaded by hand or by a tool that kdumpd does not know:"
+            " whether the next boot loads it again cannot be told",
+            INSTALL,
+        )
+    else:
+        yield warning(code, "no tool that loads a crash kernel is installed", INSTALL)
+
+
+def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a setting by which the tool loads nothing."""
+    code, facts = "kdump-disabled", machine.capture_kernel
+    if isinstance(facts.off, Unknown):
+        yield unknown(code, facts.off)
+    elif facts.off:
+        yield warning(
+            code,
+            f"{facts.tool} loads no crash kernel at boot: {facts.off}",
+            "set USE_KDUMP=1 in /etc/default/kdump-tools (Debian, Ubuntu), or restore the"
+            " tool's configuration",
+        )
+    elif facts.off is not None:
+        yield fine(code, f"{facts.tool} is not switched off")
+
+
+def capture_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the kernel that is to capture is not on disk."""
+    code, image = "capture-kernel-missing", machine.capture_kernel.kernel
+    if isinstance(image, Unknown):
+        yield unknown(code, image)
+    elif image is not None and image.size:
+        yield fine(code, f"the kernel that captures is there: '{image.path}'")
+    elif image is not None:
+        follows = (
+            "the next boot or reload may load no crash kernel"
+            if machine.armed
+            else "no crash kernel can be loaded"
+        )
+        yield warning(
+            code,
+            f"{_gone('kernel', image)}: {follows}",
+            "reinstall that kernel's package, or name another in the capture tool's configuration",
+        )
+
+
+def capture_initrd_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the initrd of the kernel that is to capture is not on disk."""
+    code, facts = "capture-initrd-missing", machine.capture_kernel
+    initrd = facts.initrd
+    if isinstance(initrd, Unknown):
+        yield unknown(code, initrd)
+    elif initrd is not None and initrd.size:
+        yield fine(code, f"the initrd that captures is there: '{initrd.path}'")
+    elif initrd is not None and initrd.size is None and facts.makes_initrd:
+        yield info(
+            code,
+            f"{_gone('initrd', initrd)}: {facts.tool} makes it when it loads the crash kernel",
+            facts.reload,
+        )
+    elif initrd is not None:
+        yield warning(
+            code,
+            f"{_gone('initrd', initrd)}: a crash kernel without it finds no disk to write to",
+            facts.reload,
+        )
+
+
+def capture_initrd_stale(machine: MachineFacts) -> Iterator[Finding]:
+    """Report an initrd that is older than what it was made from."""
+    code, facts = "capture-initrd-stale", machine.capture_kernel
+    if isinstance(facts.changed, Unknown):
+        yield unknown(code, facts.changed)
+    elif facts.changed:
+        names = " and ".join(f"'{name}'" for name in facts.changed[:3])
+        yield warning(
+            code,
+            f"the initrd that captures was made before {names} changed, and does not have that",
+            facts.reload,
+        )
+    elif facts.changed is not None:
+        yield fine(code, "the initrd that captures is newer than what it was made from")
+
+
+def capture_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a capture kernel of another release, which works as a rule, but may be a leftover."""
+    code, image = "capture-kernel-differs", machine.capture_kernel.kernel
+    running = machine.kernel.release
+    if not isinstance(image, BootFile) or not image.size or not image.release or not running:
+        return
+    if image.release == running:
+        yield fine(code, f"the kernel that captures is the running one, {running}")
+    else:
+        yield info(
+            code,
+            f"the kernel that captures is {image.release}, not the running {running}",
+            "nothing, if that is meant; else name the running kernel in the tool's configuration",
+        )
+
+
+def capture_initrd_differs(machine: MachineFacts) -> Iterator[Finding]:
+    """Report an initrd with the modules of another kernel: it finds no disk to write to."""
+    code, facts = "capture-initrd-differs", machine.capture_kernel
+    image, initrd = facts.kernel, facts.initrd
+    if not isinstance(image, BootFile) or not isinstance(initrd, BootFile):
+        return
+    if not image.release or not initrd.release or not initrd.size:
+        return
+    if image.release == initrd.release:
+        yield fine(code, f"the initrd that captures is made for {image.release}")
+    else:
+        yield warning(
+            code,
+            f"the initrd that captures is made for {initrd.release}, but the kernel is"
+            f" {image.release} and cannot use its modules",
+            facts.reload,
+        )
+
+
+def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that less is reserved than kernel and initrd take by their own measure."""
+    code, facts, reserved = (
+        "reservation-below-estimate",
+        machine.capture_kernel,
+        machine.kernel.reserved,
+    )
+    image, initrd = facts.kernel, facts.initrd
+    if not isinstance(image, BootFile) or not isinstance(initrd, BootFile):
+        return
+    if not image.size or not initrd.size or not reserved:
+        return
+    estimate = estimated_bytes(
+        kernel=image.memory or image.size,
+        initrd=initrd.size,
+        unpacked=initrd.memory or UNPACKED * initrd.size,
+    )
+    if reserved >= estimate:
+        yield fine(code, "the memory reserved is enough for the crash kernel and its initrd")
+    else:
+        yield warning(
+            code,
+            f"{human_size(reserved)} are reserved, but the crash kernel and its initrd take about"
+            f" {human_size(estimate)}: it may run out of memory before the dump is written",
+            "set a larger crashkernel= on the kernel's command line in the boot loader, and reboot",
+        )
+
+
+def _gone(what: str, file: BootFile) -> str:
+    problem = "does not exist" if file.size is None else "is empty"
+    return f"the {what} that captures, '{file.path}', {problem}"

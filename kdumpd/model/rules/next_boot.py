@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The next boot: its memory for the crash kernel, and its kernel."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Finding, Unknown, fine, info, unknown, warning
+
+WRITE = "update-grub (Debian, Ubuntu) or grub2-mkconfig -o /boot/grub2/grub.cfg (Fedora, SUSE)"
+
+
+def next_boot_unreserved(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the reservation of now is lost at the next boot."""
+    code, facts = "next-boot-unreserved", machine.next_boot
+    if isinstance(facts.crashkernel, Unknown):
+        yield unknown(code, facts.crashkernel)
+    elif facts.crashkernel:
+        yield fine(code, f"the next boot has crashkernel={facts.crashkernel}")
+    elif facts.crashkernel is not None and machine.kernel.crashkernel:
+        yield warning(
+            code,
+            f"the next boot reserves no memory for the crash kernel: '{facts.source}' has no"
+            " crashkernel=, the running kernel has",
+            WRITE if facts.wanted else "put crashkernel= into the boot loader's configuration",
+        )
+
+
+def next_boot_differs(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the next boot asks for another reservation than this one had."""
+    code, following, running = "next-boot-differs", machine.next_boot, machine.kernel.crashkernel
+    if not isinstance(following.crashkernel, str) or not following.crashkernel:
+        return
+    if _same(following.crashkernel, running):
+        yield fine(code, "the next boot asks for the same reservation as this one")
+    else:
+        now = f"crashkernel={running}" if running else "no crashkernel="
+        yield info(
+            code,
+            f"'{following.source}' says crashkernel={following.crashkernel}, but the running"
+            f" kernel was started with {now}",
+            "reboot, if the change is meant",
+        )
+
+
+def boot_loader_outdated(machine: MachineFacts) -> Iterator[Finding]:
+    """Report settings that the boot loader's file does not follow: update-grub was forgotten."""
+    code, facts = "boot-loader-outdated", machine.next_boot
+    if isinstance(facts.wanted, Unknown):
+        yield unknown(code, facts.wanted)
+        return
+    if facts.wanted is None or not isinstance(facts.crashkernel, str):
+        return
+    if _same(facts.wanted, facts.crashkernel):
+        yield fine(code, f"'{facts.source}' has the crashkernel= of its settings")
+    elif not facts.wanted:
+        yield warning(
+            code,
+            f"'{facts.source}' has a crashkernel= which its settings do not have: the next"
+            " update-grub drops it",
+            f"put crashkernel={facts.crashkernel} into '{facts.template}'",
+        )
+    elif facts.crashkernel or not machine.kernel.crashkernel:
+        yield info(
+            code,
+            f"the settings in '{facts.template}' ask for crashkernel={facts.wanted}, but"
+            f" '{facts.source}' was not made anew from them",
+            WRITE,
+        )
+
+
+def next_kernel_without_initrd(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the kernel of the next boot has no initrd that captures."""
+    code, facts = "next-kernel-without-initrd", machine.next_boot
+    if isinstance(facts.initrd, Unknown):
+        yield unknown(code, facts.initrd)
+        return
+    if facts.initrd is None or not facts.release or facts.release == machine.kernel.release:
+        return
+    if facts.initrd:
+        yield fine(code, f"the next kernel, {facts.release}, has its initrd that captures")
+        return
+    missing = f"the next kernel, {facts.release}, has no initrd that captures"
+    if facts.makes_initrd:
+        yield info(
+            code,
+            f"{missing} yet: it is made when that kernel boots, and until then nothing is captured",
+            "nothing, or reboot to see that it is made",
+        )
+    else:
+        yield warning(
+            code,
+            f"{missing}, and nothing makes it when that kernel boots",
+            "reinstall the capture tool (kdump-tools, kdump-utils or kdump)",
+        )
+
+
+def running_kernel_removed(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the running kernel cannot be loaded again, as its files are gone."""
+    code, release = "running-kernel-removed", machine.kernel.release
+    if machine.next_boot.running_installed:
+        yield fine(code, f"the running kernel, {release}, is installed")
+    elif machine.next_boot.running_installed is False:
+        gone = f"the files of the running kernel, {release}, were removed"
+        if machine.armed:
+            yield info(code, f"{gone}: the crash kernel cannot be loaded again before", "reboot")
+        else:
+            yield warning(code, f"{gone}: no crash kernel can be loaded before a reboot", "reboot")
+
+
+def _same(one: str, other: str) -> bool:
+    """Return whether two parameters ask for the same, in whatever order of their kinds."""
+    return sorted(one.split()) == sorted(other.split())

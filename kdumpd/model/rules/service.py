@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The unit that loads the crash kernel at boot."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.finding import Finding, Unknown, fine, info, unknown, warning
+
+NEVER = {"masked", "masked-runtime"}
+BY_HAND = {"disabled"}
+AT_BOOT = {"enabled", "enabled-runtime", "generated", "static", "indirect", "alias"}
+
+
+def service_disabled(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the next boot does not start the unit, by systemd's word or by its links."""
+    code, unit = "service-disabled", _unit(machine)
+    asked = machine.service.unit_file_state
+    # A unit of no file has an empty state.
+    state = asked if isinstance(asked, str) and asked else machine.capture_kernel.unit_state
+    if isinstance(state, Unknown):
+        yield unknown(code, state)
+    elif state in NEVER:
+        yield warning(
+            code,
+            f"the next boot loads no crash kernel: {unit} is masked",
+            f"systemctl unmask {unit} && systemctl enable {unit}",
+        )
+    elif state in BY_HAND:
+        yield warning(
+            code,
+            f"the next boot loads no crash kernel: {unit} is disabled",
+            f"systemctl enable {unit}",
+        )
+    elif state in AT_BOOT:
+        yield fine(code, f"{unit} starts at boot")
+
+
+def service_failed(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the unit failed."""
+    code, service = "service-failed", machine.service
+    if isinstance(service.active_state, Unknown):
+        yield unknown(code, service.active_state, "systemctl status " + _unit(machine))
+    elif service.active_state == "failed":
+        status = service.exec_main_status
+        ending = f", exit status {status}" if isinstance(status, int) and status else ""
+        result = service.result if isinstance(service.result, str) else "unknown"
+        yield warning(
+            code,
+            f"{_unit(machine)}, which loads the crash kernel, failed: {result}{ending}",
+            f"journalctl -b -u {_unit(machine)}",
+        )
+    elif service.active_state == "active":
+        yield fine(code, f"{_unit(machine)} did not fail")
+
+
+def service_proves_nothing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a unit that counts as started although it loaded nothing.
+
+    kdump-tools.service is "active (exited)" even when kexec failed: its programs exit with 0.
+    """
+    if machine.service.active_state == "active" and machine.armed is False:
+        unit = _unit(machine)
+        yield info(
+            "service-proves-nothing",
+            f"{unit} is active, yet no crash kernel is loaded: that the unit is active proves"
+            " nothing, only the kernel's own word counts",
+            f"journalctl -b -u {unit}",
+        )
+
+
+def _unit(machine: MachineFacts) -> str:
+    return machine.service.unit or machine.capture_kernel.unit or "kdump.service"
