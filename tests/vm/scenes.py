@@ -30,6 +30,7 @@ class Scene:
     crashkernel: str = CRASHKERNEL  # that it was booted with
     fresh: bool = False  # kdump-tools had never run before
     script: str = ""  # before the tree is taken
+    loaded: bool = True  # whether a crash kernel is loaded then
 
 
 def configured(crashkernel: str) -> str:
@@ -41,33 +42,69 @@ update-grub
 
 
 SMALL = "crashkernel=48M"
+TOO_SMALL = "crashkernel= is too small for the kernel and its initrd: kexec failed at this boot."
+# What the packages ask for.
+SHIPPED = {BOOKWORM: "crashkernel=384M-:128M", TRIXIE: "crashkernel=512M-:192M"}
+AS_SHIPPED = "With crashkernel= as the package brings it; the crash kernel was loaded at this boot."
+READY = "kdump-tools loaded the crash kernel at this boot."
+# The disk is full just while the initrd is made.
+NO_ROOM = """
+systemctl stop kdump-tools
+rm /var/lib/kdump/initrd.img-*
+fallocate -l $(($(df -B1 --output=avail / | tail -n 1) - 1000000)) /var/full
+systemctl start kdump-tools
+rm /var/full
+"""
+
 SCENES: Mapping[str, Scene] = MappingProxyType(
     {
-        "debian-12-ready": Scene(story="kdump-tools loaded the crash kernel at this boot."),
+        "debian-12-ready": Scene(story=READY),
         "debian-12-kexec-failed": Scene(
-            story="The reservation is too small for the kernel and its initrd: kexec failed.",
-            crashkernel=SMALL,
-            script=configured(SMALL),
+            story=TOO_SMALL, crashkernel=SMALL, script=configured(SMALL), loaded=False
         ),
         "debian-12-unloaded": Scene(
-            story="Loaded at this boot, then `kdump-config unload`.", script="kdump-config unload"
+            story="Loaded at this boot, then `kdump-config unload`.",
+            script="kdump-config unload",
+            loaded=False,
         ),
         "debian-12-no-crashkernel": Scene(
-            story="Booted as before kdump-tools were installed: only the next boot will reserve.",
+            story="Booted without crashkernel=; the boot loader's file asks for it the next time.",
             crashkernel="",
+            loaded=False,
+        ),
+        "debian-12-just-installed": Scene(
+            story="The same, and kdump-tools have never made a capture initrd.",
+            crashkernel="",
+            fresh=True,
+            loaded=False,
         ),
         "debian-12-first-boot": Scene(
-            story="The first boot with kdump-tools, which have made no capture initrd before.",
+            story="The first boot with crashkernel=: kdump-tools made their initrd, and loaded it.",
             fresh=True,
         ),
-        "debian-13-ready": Scene(
-            story="kdump-tools loaded the crash kernel at this boot.", suite=TRIXIE
+        "debian-12-no-initrd": Scene(
+            story="The capture initrd was to be made anew, on a full disk: there is none now.",
+            script=NO_ROOM,
+            loaded=False,
         ),
+        "debian-12-as-shipped": Scene(
+            story=AS_SHIPPED,
+            crashkernel=SHIPPED[BOOKWORM],
+            script=configured(SHIPPED[BOOKWORM]),
+        ),
+        "debian-13-ready": Scene(story=READY, suite=TRIXIE),
         "debian-13-kexec-failed": Scene(
-            story="The reservation is too small for the kernel and its initrd: kexec failed.",
+            story=TOO_SMALL,
             suite=TRIXIE,
             crashkernel=SMALL,
             script=configured(SMALL),
+            loaded=False,
+        ),
+        "debian-13-as-shipped": Scene(
+            story=AS_SHIPPED,
+            suite=TRIXIE,
+            crashkernel=SHIPPED[TRIXIE],
+            script=configured(SHIPPED[TRIXIE]),
         ),
     }
 )

@@ -33,6 +33,7 @@ SYS_FILES = (
     *("devices/system/memory/block_size_bytes", "devices/system/memory/auto_online_blocks"),
     *("devices/system/memory/memory*/online", "devices/system/memory/memory*/state"),
     *("devices/system/cpu/online", "devices/system/cpu/present", "devices/system/cpu/possible"),
+    *("devices/system/cpu/crash_hotplug", "devices/system/memory/crash_hotplug"),
     *("class/dmi/id/sys_vendor", "class/dmi/id/product_name", "class/dmi/id/chassis_type"),
     *("class/dmi/id/bios_vendor", "hypervisor/type"),
 )
@@ -52,7 +53,7 @@ CONTENTS = (
 LISTED = (
     *("boot/**/*", "var/lib/kdump/**/*", "var/crash/**/*", "var/lib/systemd/pstore", "vmlinuz*"),
     *("initrd.img*", "bin", "sbin", "lib", "lib64", "usr/lib/modules/*", "usr/sbin/kexec"),
-    *("usr/bin/makedumpfile", "usr/sbin/kdump-config", "usr/sbin/makedumpfile", "sbin/kexec"),
+    *("usr/bin/makedumpfile", "usr/sbin/kdump-config", "usr/sbin/makedumpfile"),
     *("var/run", "var/crash", "var/lib/kdump", "boot", "usr/sbin/kdumpctl"),
 )
 UNLISTED = ("boot/grub/i386-pc/", "boot/grub/fonts/", "boot/grub/locale/")
@@ -68,7 +69,7 @@ COMMANDS = {
     "systemctl-is-enabled": "systemctl is-enabled kdump-tools.service",
     "systemctl-is-system-running": "systemctl is-system-running",
     "systemctl-failed": "systemctl list-units --failed --no-pager --plain --no-legend",
-    "journal": "journalctl -b -u kdump-tools.service -t kdump-config -o cat --no-pager",
+    "journal": "journalctl -b -t kdump-config -t kdump-tools -o cat --no-pager",
     "detect-virt": "systemd-detect-virt",
     "modules-size": "du -sb /usr/lib/modules/*",
     "df": "df -B1 --output=source,fstype,size,used,avail,target / /boot /var/crash /var/lib/kdump",
