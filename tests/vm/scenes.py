@@ -51,7 +51,7 @@ READY = "kdump-tools loaded the crash kernel at this boot."
 NO_ROOM = """
 systemctl stop kdump-tools
 rm /var/lib/kdump/initrd.img-*
-fallocate -l $(($(df -B1 --output=avail / | tail -n 1) - 1000000)) /var/full
+fallocate -l $(($(stat -f -c '%f * %S' /) - 1000000)) /var/full
 systemctl start kdump-tools
 rm /var/full
 """
