@@ -30,7 +30,8 @@ def materialise(sample: Path, root: Path) -> None:
     """Make the machine's folder `root`, which must be new or empty, out of its sample.
 
     A file of the listing whose content was not kept is sparse: it has its size and holds zeros.
-    Everything belongs to who calls this.
+    Links are as they were: an absolute one, as Debian's /var/lib/kdump/vmlinuz, leads out of `root`
+    to whoever follows it without minding. Everything belongs to who calls this.
     """
     # The sample itself may be read-only.
     shutil.copytree(sample / "files", root, dirs_exist_ok=True, copy_function=shutil.copyfile)
