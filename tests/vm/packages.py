@@ -12,11 +12,14 @@ from pathlib import Path
 TOOLS = {
     "apt-get": "apt",
     "busybox": "busybox-static",
+    "cp": "coreutils",
     "cpio": "cpio",
     "dpkg-deb": "dpkg",
     "ldd": "libc-bin",
     "make": "make",
     "makedumpfile": "makedumpfile",
+    "mkfs.ext4": "e2fsprogs",
+    "mmdebstrap": "mmdebstrap",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
 }
