@@ -14,6 +14,7 @@ from kdumpd.model.ram import Ram, best_ram
 from kdumpd.observe.boot_log import read_boot_log
 from kdumpd.observe.fadump import ENABLED, read_fadump
 from kdumpd.observe.files import Files
+from kdumpd.observe.kernel import CRASH_SIZE
 from kdumpd.observe.ram import read_blocks, read_memory_total
 
 IOMEM = "proc/iomem"
@@ -77,7 +78,13 @@ class ReservationReader:
         logged = log.log.system_ram if log else None
         if iomem or logged:
             return best_ram(iomem, logged, None, None)
-        return best_ram(None, None, read_blocks(self._files), read_memory_total(self._files))
+        total = read_memory_total(self._files)
+        # MemTotal is without what is set aside.
+        size = (self._files.number(name) for name in CRASH_SIZE)
+        reserved = next((one for one in size if isinstance(one, int)), 0)
+        return best_ram(
+            None, None, read_blocks(self._files), total + reserved if total is not None else None
+        )
 
     def _architecture(self) -> str:
         told = self._files.text(ARCHITECTURE)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from kdumpd.model.crashkernel.words import misspellings, superseded, unread_rest
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, info
-from kdumpd.model.reservation import cmdline_of, expectation_of
+from kdumpd.model.reservation import cmdline_of, expectations_of
 from kdumpd.model.text import shown
 
 TIDY = "take it off the kernel's command line in the boot loader"
@@ -24,10 +24,9 @@ def crashkernel_repeated(machine: MachineFacts) -> Iterator[Finding]:
 
 def crashkernel_ignored(machine: MachineFacts) -> Iterator[Finding]:
     """Report a ,high, ,low or ,cma that does not count beside what else is there."""
-    expectation = expectation_of(machine)
-    if expectation is None or not machine.kernel.reserved:
+    if not machine.kernel.reserved:
         return
-    for clause in expectation.ignored:
+    for clause in (clause for one in expectations_of(machine)[:1] for clause in one.ignored):
         yield info("crashkernel-ignored", clause.text, TIDY)
 
 
@@ -45,8 +44,7 @@ def crashkernel_misspelled(machine: MachineFacts) -> Iterator[Finding]:
 
 def crashkernel_fragile(machine: MachineFacts) -> Iterator[Finding]:
     """Report ranges that only work because the kernel stops reading before what is wrong."""
-    expectation = expectation_of(machine)
-    if expectation is None or not expectation.main:
+    if not any(one.main for one in expectations_of(machine)):
         return
     if complaint := unread_rest(cmdline_of(machine)):
         yield info(

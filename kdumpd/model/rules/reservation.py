@@ -128,7 +128,11 @@ def reservation_small(machine: MachineFacts) -> Iterator[Finding]:
     size = found.reserved + (found.cma or 0)
     if size >= found.least:
         least = human_size(found.least)
-        yield fine(code, f"it is no less than the {least} that a distribution reserves here")
+        yield fine(
+            code,
+            f"it is no less than the {least} that a distribution reserves with this RAM,"
+            f" {found.ram.words}",
+        )
         return
     report = warning if size * CLEARLY < found.least else info
     yield report(
@@ -194,6 +198,8 @@ def _value(found: Reservation) -> str:
 
 def _expected_main(found: Reservation) -> int:
     """Return what the main area should have: sizes are never rounded down by a kernel."""
+    if not found.sure:
+        return 0
     if found.mechanism is Mechanism.FADUMP:
         return found.expected or 0
     return found.expectation.main if found.expectation else 0
