@@ -60,7 +60,7 @@ BREAKAGES = [
         broken("next_boot", running_installed=False),
         "running-kernel-removed",
         Severity.INFO,
-        "6.1.0-56-amd64, were removed: the crash kernel cannot be loaded again",
+        "6.1.0-56-amd64, are not on disk: the crash kernel cannot be loaded again",
     ),
     Breakage(
         replace(
@@ -70,7 +70,7 @@ BREAKAGES = [
         ),
         "running-kernel-removed",
         Severity.WARNING,
-        "no crash kernel can be loaded before a reboot",
+        "are not on disk: no crash kernel can be loaded",
         besides=("crash-kernel-unloaded", "service-proves-nothing"),
     ),
     Breakage(
