@@ -137,7 +137,10 @@ async def test_change_of_readiness_is_announced(served: Served) -> None:
     (changed,) = served.client.seen("PropertiesChanged")
     assert set(changed.body[1]) == {"Readiness", "Summary", "Findings", "CrashKernelLoaded"}
     findings = changed.body[1]["Findings"].value
-    assert [finding[:2] for finding in findings] == [["crash-kernel-unloaded", "fatal"]]
+    assert [finding[:2] for finding in findings] == [
+        ["crash-kernel-unloaded", "fatal"],
+        ["crash-kernel-lost", "warning"],
+    ]
 
 
 @pytest.mark.parametrize(
