@@ -32,8 +32,10 @@ MANAGER: Properties = {
         ({}, "Reservation: 256.0 MiB reserved, crashkernel=256M"),
         (
             {"ReservedBytes": 128 * MIB},
-            "Reservation: 128.0 MiB reserved, 256.0 MiB expected, 192.0 MiB usual,"
-            " crashkernel=256M",
+            (
+                "Reservation: 128.0 MiB reserved, 256.0 MiB expected, 192.0 MiB usual,"
+                " crashkernel=256M"
+            ),
         ),
         (
             {"ReservedBytes": 0, "ExpectedBytes": 0, "Crashkernel": ""},
