@@ -156,6 +156,13 @@ BREAKAGES = [
         "with only 64.0 MiB below",
     ),
     Breakage(
+        broken("reservation", regions=(HIGH,), architecture="aarch64"),
+        "reservation-low",
+        Severity.INFO,
+        "above 4 GiB, with none below",
+        besides=("reservation-small",),
+    ),
+    Breakage(
         replace(
             asked("crashkernel=256M crashkernel=1G,cma", "256M 1G,cma", 256 * MIB, cma=MIB),
             kernel=replace(KERNEL, crashkernel="256M 1G,cma", release="6.17.0"),
