@@ -48,7 +48,7 @@ def read_template(files: Files) -> Fact[str]:
     more = [name for name in names if name.endswith(".cfg")] if isinstance(names, tuple) else []
     values: dict[bytes, bytes | None] = {}
     for name in (TEMPLATE, *(f"{MORE}/{one}" for one in more)):
-        script = files.content(name)
+        script = files.plain(name)
         if not isinstance(script, bytes):
             return script
         values = assignments(script, values)

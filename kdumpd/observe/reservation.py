@@ -88,7 +88,9 @@ class ReservationReader:
 
     def _architecture(self) -> str:
         told = self._files.text(ARCHITECTURE)
-        return told if isinstance(told, str) and MACHINE.fullmatch(told) else os.uname().machine
+        if isinstance(told, str) and not MACHINE.fullmatch(told):
+            told = self._files.unknown(ARCHITECTURE, "names no architecture")
+        return self._understood(ARCHITECTURE, told) or os.uname().machine
 
     def _distribution(self) -> Distribution:
         for name in OS_RELEASE:
