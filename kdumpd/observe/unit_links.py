@@ -42,9 +42,14 @@ def _is_masked(files: Files, unit: str) -> bool:
     systemd.unit(5): such a unit is masked.
     """
     name = next(one for folder in FOLDERS if _exists(files, one := f"{folder}/{unit}"))
+    if files.link(name) == NOWHERE:
+        return True
     status = files.status(name)
-    empty = isinstance(status, os.stat_result) and stat.S_ISREG(status.st_mode)
-    return files.link(name) == NOWHERE or (empty and status.st_size == 0)
+    return isinstance(status, os.stat_result) and _is_empty(status)
+
+
+def _is_empty(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
 
 
 def _exists(files: Files, name: str) -> bool:
