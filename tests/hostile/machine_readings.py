@@ -219,7 +219,7 @@ def _judge_next(options: str | None, release: str) -> None:
     assert release.isascii()
     facts = NextBootFacts(
         source="/boot/grub/grub.cfg",
-        crashkernel=None if said is None else printable(said.encode()),
+        crashkernel=said,
         release=release,
         initrd=False,
     )
