@@ -14,6 +14,7 @@ PURE = {
     "dataclasses",
     "datetime",
     "enum",
+    "functools",
     "hashlib",
     "json",
     "math",

@@ -12,6 +12,11 @@ IDENTITY = re.compile(r"(?:\$menuentry_id_option|--id)[ \t=]+(?:'([^']*)'|\"([^\
 LINUX = re.compile(r"linux(?:efi|16)?[ \t]+([^ \t]+)[ \t]*(.*)")
 SETTING = re.compile(r"set[ \t]+(default|kernelopts)=(?:\"([^\"]*)\"|'([^']*)'|([^ \t;]*))")
 QUOTING = re.compile(r"[\\\"']")
+# What any grub.cfg begins its lines with, also one that only leads to another file.
+COMMAND = re.compile(
+    r"[ \t]*(?:menuentry|submenu|set|if|function|insmod|load_video|search|source|configfile|normal"
+    r"|linux|linuxefi|linux16|blscfg|chainloader|export|load_env|terminal_output|root)\b",
+)
 ONE_SHOT = "next_entry"
 DEEPEST = 64  # blocks within blocks
 MOST_DIGITS = 4
@@ -42,6 +47,11 @@ def parse_grubenv(text: str) -> dict[str, str]:
     """Return the variables of an environment block (grub-core/lib/envblk.c)."""
     pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
     return {name: re.sub(r"\\(.)", r"\1", value) for name, equals, value in pairs if equals}
+
+
+def is_grub_script(text: str) -> bool:
+    """Return whether a text can be a grub.cfg at all: some line of it begins with a command."""
+    return any(COMMAND.match(line) for line in text.splitlines())
 
 
 def parse_grub_menu(text: str) -> GrubMenu:

@@ -14,6 +14,7 @@ from kdumpd.model.grub import (
     chosen_entry,
     chosen_name,
     entry_by_name,
+    is_grub_script,
     parse_grub_menu,
     parse_grubenv,
 )
@@ -70,8 +71,12 @@ def _read_grub(files: Files) -> NextEntry | None:
     text = _text(files, config, MOST_BYTES)
     if not isinstance(text, str):
         return NextEntry(files.shown(config), text)
+    if not is_grub_script(text):
+        return NextEntry(files.shown(config), files.unknown(config, "has no command of GRUB"))
     menu = parse_grub_menu(text)
     block = _text(files, f"{folder}/grubenv")
+    if isinstance(block, Unknown):
+        return NextEntry(files.shown(config), block)
     environment = parse_grubenv(block) if isinstance(block, str) else {}
     if menu.reads_entries:
         return _read_entries_of_grub(files, menu, environment)
@@ -149,7 +154,7 @@ def _variable(files: Files, name: str) -> str:
 
 
 def _text(files: Files, name: str, most: int = LONGEST) -> Fact[str]:
-    content = files.content(name, most)
+    content = files.plain(name, most)
     return os.fsdecode(content) if isinstance(content, bytes) else content
 
 

@@ -2,7 +2,7 @@
 """Read what is to be loaded as the crash kernel."""
 
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.finding import Fact
+from kdumpd.model.finding import Fact, Unknown
 from kdumpd.observe import kdump_tools, kdump_utils, suse_kdump
 from kdumpd.observe.boot_files import first_there
 from kdumpd.observe.files import Files
@@ -32,7 +32,8 @@ def read_capture_kernel(files: Files) -> CaptureKernelFacts:
         return kdump_utils.read_kdump_utils(files, running)
     if tool == suse_kdump.NAME:
         return suse_kdump.read_suse_kdump(files, running)
-    units = ((unit, read_unit_state(files, unit)) for unit in STEAM_UNITS if tool)
+    there = STEAM_UNITS if isinstance(tool, str) and tool else ()
+    units = ((unit, read_unit_state(files, unit)) for unit in there)
     unit, state = next(((unit, state) for unit, state in units if state), ("", None))
     return CaptureKernelFacts(tool=tool, unit=unit, unit_state=state)
 
@@ -42,4 +43,7 @@ def read_tool(files: Files) -> Fact[str]:
     program = first_there(files, PROGRAMS)
     if program:
         return PROGRAMS[program]
+    for name in PROGRAMS:
+        if (status := files.status(name)) is not None:
+            return status if isinstance(status, Unknown) else files.unknown(name, "is no file")
     return None if files.status("usr") is None else ""

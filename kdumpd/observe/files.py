@@ -25,7 +25,7 @@ class Files:
     """The files of the machine below one root; absolute links lead below the root as well.
 
     Every name is relative to the root. None stands for what is not there, Unknown for what is there
-    and cannot be read or understood.
+    and cannot be read or understood. A name that no file can have leads nowhere.
     """
 
     def __init__(self, root: Path, pause: Callable[[float], None] = time.sleep) -> None:
@@ -39,11 +39,17 @@ class Files:
             return self.unknown(name, f"holds more than {most} bytes")
         return content
 
+    def plain(self, name: str, most: int = LONGEST) -> Fact[bytes]:
+        """Return what a text file holds; one that is binary, as no text has zeroes, is Unknown."""
+        content = self.content(name, most)
+        if isinstance(content, bytes) and b"\0" in content:
+            return self.unknown(name, "is no text")
+        return content
+
     def head(self, name: str, most: int) -> Fact[bytes]:
         """Return the first bytes of a regular file, `most` at the most."""
-        path = self.resolve(name)
         try:
-            content = self._patiently(path, most)
+            content = self._patiently(self.resolve(name), most)
         except OSError as error:
             return self._failure(name, error)
         return self.unknown(name, "is no regular file") if content is None else content
@@ -74,6 +80,13 @@ class Files:
             return self.unknown(name, f"holds no number but '{printable(digits[:40])}'")
         return -value if digits.startswith(b"-") else value
 
+    def size(self, name: str) -> Fact[int]:
+        """Return the number of bytes, or the truth as 0 or 1, that a file of the kernel holds."""
+        number = self.number(name)
+        if isinstance(number, int) and number < 0:
+            return self.unknown(name, f"holds no number but '{number}'")
+        return number
+
     def names(self, name: str) -> Fact[tuple[str, ...]]:
         """Return the names in a folder, in order, as os.fsdecode has them."""
         try:
@@ -94,7 +107,7 @@ class Files:
 
     def link(self, name: str) -> Fact[str]:
         """Return where a symbolic link points, as it is written; None if it is no link."""
-        path = self._root / name.lstrip("/")
+        path = self._root / _possible(name).lstrip("/")
         try:
             return str(path.readlink())
         except OSError as error:
@@ -102,7 +115,7 @@ class Files:
 
     def resolve(self, name: str) -> Path:
         """Return the path of what a name leads to when the root is /; it need not exist."""
-        ahead = list(reversed(PurePosixPath("/", name).parts[1:]))
+        ahead = list(reversed(PurePosixPath("/", _possible(name)).parts[1:]))
         way: list[str] = []
         links = 0
         while ahead:
@@ -160,6 +173,11 @@ def _pieces(fd: int, most: int) -> Iterator[bytes]:
     while most > 0 and (piece := os.read(fd, most)):
         yield piece
         most -= len(piece)
+
+
+def _possible(name: str) -> str:
+    # The name of a device, as mountinfo has it, may say \\000 all the same.
+    return name.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _target(path: Path) -> Path | None:

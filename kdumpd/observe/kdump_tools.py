@@ -34,7 +34,7 @@ MOST_MIB = 1 << 20
 
 def read_kdump_tools(files: Files, running: str) -> CaptureKernelFacts:
     """Return what kdump-config would load for the running release."""
-    script = files.content(CONFIG)
+    script = files.plain(CONFIG)
     facts = CaptureKernelFacts(
         tool=NAME, off=_off(files, script), unit=UNIT, unit_state=read_unit_state(files, UNIT)
     )
@@ -112,9 +112,12 @@ def _unpacked(files: Files, release: str) -> int | None:
     return size * MIB if isinstance(size, int) and 0 < size < MOST_MIB else None
 
 
-def _changed(files: Files, kernel: str, initrd: str, release: str) -> tuple[str, ...]:
+def _changed(files: Files, kernel: str, initrd: str, release: str) -> Fact[tuple[str, ...]]:
     """Return what was changed since: the kernel, and what kdump-config itself compares."""
     now, then = files.content(SYSCTLS), files.content(f"{FOLDER}/latest_sysctls-{release}")
+    for fact in (now, then):
+        if isinstance(fact, Unknown):
+            return fact
     told = isinstance(now, bytes) and isinstance(then, bytes) and now != then
     sysctls = (files.shown(SYSCTLS),) if told else ()
     return (*changed_since(files, initrd, (kernel,)), *sysctls)

@@ -31,9 +31,9 @@ RELOAD = "kdumpctl rebuild && kdumpctl restart"
 
 def read_kdump_utils(files: Files, running: str) -> CaptureKernelFacts:
     """Return what kdumpctl would load for the running release."""
-    config = files.content(CONFIG)
+    config = files.plain(CONFIG)
     options = _options(config) if isinstance(config, bytes) else {}
-    script = files.content(SETTINGS)
+    script = files.plain(SETTINGS)
     settings = assignments(script) if isinstance(script, bytes) else {}
     off: Fact[str] = ""
     if not isinstance(config, bytes):

@@ -4,7 +4,7 @@
 import os
 from dataclasses import dataclass
 
-from kdumpd.model.finding import Fact
+from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.mount_table import (
     FstabEntry,
     Mount,
@@ -39,32 +39,34 @@ class MountTable:
     """What is mounted, and what fstab says; None where the machine has no fstab."""
 
     mounts: tuple[Mount, ...] = ()
-    fstab: tuple[FstabEntry, ...] | None = None
+    fstab: Fact[tuple[FstabEntry, ...]] = None
 
 
 def read_mount_table(files: Files) -> Fact[MountTable]:
     """Return the machine's mounts; None below a tree that has no such table."""
     found: Fact[bytes] = None
     for name in TABLES:
-        found = files.content(name, MOST)
+        found = files.plain(name, MOST)
         if isinstance(found, bytes) and found.strip():
             break
     if not isinstance(found, bytes):
         return found
     mounts = tuple(parse_mountinfo(found))
-    if not mounts:
-        return files.unknown(TABLES[-1], "names no mount")
-    fstab = files.content(FSTAB)
-    entries = tuple(parse_fstab(fstab)) if isinstance(fstab, bytes) else None
+    if not any(mount.point == b"/" for mount in mounts):
+        return files.unknown(name, "does not name what is mounted on /")
+    fstab = files.plain(FSTAB)
+    entries = tuple(parse_fstab(fstab)) if isinstance(fstab, bytes) else fstab
     return MountTable(mounts=mounts, fstab=entries)
 
 
-def is_mounted_at_boot(files: Files, table: MountTable, mount: Mount) -> bool | None:
+def is_mounted_at_boot(files: Files, table: MountTable, mount: Mount) -> Fact[bool]:
     """Return whether the next boot mounts it as well, None where that cannot be told."""
     if mount.point == b"/":
         return True
     if table.fstab is None or mount.type in MOUNTED_BY_ITSELF:
         return None
+    if isinstance(table.fstab, Unknown):
+        return table.fstab
     if any(entry.at_boot for entry in table.fstab if entry.point == mount.point):
         return True
     unit = mount_unit(mount.point)
@@ -73,7 +75,7 @@ def is_mounted_at_boot(files: Files, table: MountTable, mount: Mount) -> bool | 
 
 def find_device(files: Files, table: MountTable, device: bytes) -> Mount | None:
     """Return where a device, as kdump.conf(5) or fstab(5) names it, is mounted first."""
-    for entry in table.fstab or ():
+    for entry in table.fstab if isinstance(table.fstab, tuple) else ():
         if entry.source == device:
             return next((one for one in table.mounts if one.point == entry.point), None)
     wanted = _resolved(files, device)

@@ -7,7 +7,6 @@ from kdumpd.model.crashkernel import crashkernel_parameter
 from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.shell_assignments import assignments
-from kdumpd.model.text import printable
 from kdumpd.observe import kdump_tools, kdump_utils
 from kdumpd.observe.boot_loader import NextEntry, read_next_entry
 from kdumpd.observe.capture_kernel import RELEASE, read_tool
@@ -48,24 +47,20 @@ def read_template(files: Files) -> Fact[str]:
     more = [name for name in names if name.endswith(".cfg")] if isinstance(names, tuple) else []
     values: dict[bytes, bytes | None] = {}
     for name in (TEMPLATE, *(f"{MORE}/{one}" for one in more)):
-        script = files.content(name)
+        script = files.plain(name)
         if not isinstance(script, bytes):
             return script
         values = assignments(script, values)
     parts = [values.get(part, b"") for part in PARTS]
     said = [part for part in parts if part is not None]
-    return _parameter(b" ".join(said)) if len(said) == len(parts) else None
+    return crashkernel_parameter(b" ".join(said)) if len(said) == len(parts) else None
 
 
 def _crashkernel(following: NextEntry | None) -> Fact[str]:
     entry = following.entry if following else None
     if entry is None or isinstance(entry, Unknown):
         return entry
-    return None if entry.options is None else _parameter(os.fsencode(entry.options))
-
-
-def _parameter(cmdline: bytes) -> str:
-    return printable(crashkernel_parameter(cmdline).encode())
+    return None if entry.options is None else crashkernel_parameter(os.fsencode(entry.options))
 
 
 def _release(files: Files, following: NextEntry | None) -> str:

@@ -28,13 +28,17 @@ T = TypeVar("T")
 
 
 class ReservationReader:
-    """Reads what was reserved again and again; the log of a boot, once it is known, only once."""
+    """Reads what was reserved again and again; the log of a boot, once it is known, only once.
+
+    One that says nothing is read more and more seldom: journald may still be about to write it.
+    """
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self._problems: list[str] = []
         self._log: BootLog | None = None
         self._boot_id: Fact[str] = None
+        self._looks = 0  # at this boot
 
     def read(self) -> ReservationFacts:
         """Return what was reserved for the crash kernel; nothing is raised for what is wrong."""
@@ -70,8 +74,11 @@ class ReservationReader:
 
     def _boot_log(self) -> BootLog | None:
         boot_id = self._files.text("proc/sys/kernel/random/boot_id")
-        if self._log is None or boot_id != self._boot_id:
-            self._log, self._boot_id = read_boot_log(self._files), boot_id
+        if boot_id != self._boot_id:
+            self._log, self._boot_id, self._looks = None, boot_id, 0
+        self._looks += 1
+        if self._log is None and _is_power_of_two(self._looks):
+            self._log = read_boot_log(self._files)
         return self._log
 
     def _ram(self, iomem: int | None, log: BootLog | None) -> Ram | None:
@@ -88,7 +95,9 @@ class ReservationReader:
 
     def _architecture(self) -> str:
         told = self._files.text(ARCHITECTURE)
-        return told if isinstance(told, str) and MACHINE.fullmatch(told) else os.uname().machine
+        if isinstance(told, str) and not MACHINE.fullmatch(told):
+            told = self._files.unknown(ARCHITECTURE, "names no architecture")
+        return self._understood(ARCHITECTURE, told) or os.uname().machine
 
     def _distribution(self) -> Distribution:
         for name in OS_RELEASE:
@@ -105,6 +114,10 @@ class ReservationReader:
         if not path.exists() or os.access(path, os.R_OK, effective_ids=True):
             self._problems.append(fact.problem)
         return None
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0
 
 
 def read_reservation(files: Files) -> ReservationFacts:

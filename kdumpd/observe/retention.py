@@ -3,14 +3,13 @@
 
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 
 from kdumpd.model.retention import DEBIAN_FOLDER, Retention
 from kdumpd.model.shell_assignments import parse_assignment
+from kdumpd.observe.files import Files
 
 APPORT_JOB = "etc/cron.daily/apport"
 KDUMP_TOOLS = "etc/default/kdump-tools"
@@ -19,7 +18,6 @@ TMPFILES = ("etc/tmpfiles.d", "run/tmpfiles.d", "usr/lib/tmpfiles.d")  # a file 
 WITH_AGE = b"dDevqQxC"  # types of tmpfiles.d(5) whose age is looked at
 PATH, AGE = 1, 5  # the fields' places in a line
 MOST_BYTES = 1 << 16
-MOST_FILES = 1_000
 MOST_DAYS = 36_500
 UNITS = {
     b"": 1.0,
@@ -43,16 +41,17 @@ def read_retention(root: Path) -> Retention:
 
     What cannot be read or understood removes nothing, as far as is known.
     """
-    days = parse_apport_job(_read(root / APPORT_JOB, executable=True))
-    debian = _read(root / KDUMP_TOOLS)
-    keeps = parse_number(parse_assignment(_read(root / SUSE), b"KDUMP_KEEP_OLD_DUMPS"))
+    files = Files(root)
+    days = parse_apport_job(_read(files, APPORT_JOB)) if _is_executable(files, APPORT_JOB) else {}
+    debian = _read(files, KDUMP_TOOLS)
+    keeps = parse_number(parse_assignment(_read(files, SUSE), b"KDUMP_KEEP_OLD_DUMPS"))
     return Retention(
         apport_days=days.get(b"d"),
         apport_file_days=days.get(b"f"),
         most_dumps=parse_number(parse_assignment(debian, b"KDUMP_NUM_DUMPS")) or None,
         dump_folder=parse_assignment(debian, b"KDUMP_COREDIR") or DEBIAN_FOLDER,
         suse_keeps=None if not keeps else max(0, keeps),
-        ages=tuple(parse_ages(_read(path) for path in _tmpfiles(root))),
+        ages=tuple(parse_ages(_read(files, name) for name in _tmpfiles(files))),
     )
 
 
@@ -96,32 +95,22 @@ def parse_age(text: bytes) -> timedelta | None:
     return timedelta(seconds=seconds) if 0 < seconds < MOST_DAYS * UNITS[b"d"] else None
 
 
-def _tmpfiles(root: Path) -> list[Path]:
-    found: dict[str, Path] = {}
+def _tmpfiles(files: Files) -> list[str]:
+    found: dict[str, str] = {}
     for folder in TMPFILES:
-        try:
-            with os.scandir(root / folder) as entries:
-                names = [entry.name for entry in islice(entries, MOST_FILES)]
-        except OSError:
-            continue
-        for name in names:
+        names = files.names(folder)
+        for name in names if isinstance(names, tuple) else ():
             if name.endswith(".conf"):
-                found.setdefault(name, root / folder / name)
+                found.setdefault(name, f"{folder}/{name}")
     return [path for _, path in sorted(found.items())]
 
 
-def _read(path: Path, *, executable: bool = False) -> bytes:
+def _is_executable(files: Files, name: str) -> bool:
+    status = files.status(name)
+    return isinstance(status, os.stat_result) and bool(status.st_mode & 0o111)
+
+
+def _read(files: Files, name: str) -> bytes:
     """Return the beginning of a regular file, nothing where there is none."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:
-        return b""
-    try:
-        mode = os.fstat(fd).st_mode
-        if not stat.S_ISREG(mode) or (executable and not mode & 0o111):
-            return b""
-        return os.pread(fd, MOST_BYTES, 0)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
+    content = files.head(name, MOST_BYTES)
+    return content if isinstance(content, bytes) else b""

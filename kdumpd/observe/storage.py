@@ -62,7 +62,7 @@ def read_storage(files: Files) -> StorageFacts:
 
 def _read_settings(files: Files) -> Fact[DumpSettings]:
     for name, parse in SETTINGS:
-        content = files.content(name)
+        content = files.plain(name)
         if isinstance(content, bytes):
             return parse(content)
         if content is not None:
@@ -71,7 +71,7 @@ def _read_settings(files: Files) -> Fact[DumpSettings]:
 
 
 def _read_memory(files: Files) -> Fact[MemoryUse]:
-    content = files.content(MEMINFO)
+    content = files.plain(MEMINFO)
     if not isinstance(content, bytes):
         return content
     return parse_meminfo(content) or files.unknown(MEMINFO, "does not say MemTotal")
@@ -100,7 +100,7 @@ def _read_folder(files: Files, table: MountTable, path: bytes) -> DumpFolder:
     )
 
 
-def _at_boot(files: Files, table: MountTable, mount: Mount | None) -> bool | None:
+def _at_boot(files: Files, table: MountTable, mount: Mount | None) -> Fact[bool]:
     return None if mount is None else is_mounted_at_boot(files, table, mount)
 
 

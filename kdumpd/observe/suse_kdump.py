@@ -56,7 +56,7 @@ def _names(files: Files, running: str) -> tuple[str, str]:
 
 def _made_of(files: Files) -> Iterator[str]:
     yield CONFIG
-    script = files.content(CONFIG)
+    script = files.plain(CONFIG)
     values = assignments(script) if isinstance(script, bytes) else {}
     target = values.get(b"KDUMP_SAVEDIR") or b""
     if target and not target.startswith((b"/", b"file:")):

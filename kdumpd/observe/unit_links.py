@@ -2,6 +2,7 @@
 """Look at which units start at boot, by the links that systemctl makes."""
 
 import os
+import stat
 
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.observe.files import Files
@@ -23,7 +24,7 @@ def read_unit_state(files: Files, unit: str) -> Fact[str]:
     """Return whether a unit is "enabled", "disabled" or "masked"; None where there is none."""
     if not any(_exists(files, f"{folder}/{unit}") for folder in FOLDERS):
         return None
-    if any(files.link(f"{folder}/{unit}") == NOWHERE for folder in FOLDERS[:2]):
+    if _is_masked(files, unit):
         return "masked"
     for folder in FOLDERS:
         names = files.names(folder)
@@ -33,6 +34,22 @@ def read_unit_state(files: Files, unit: str) -> Fact[str]:
             if name.endswith(PULLING) and _exists(files, f"{folder}/{name}/{unit}"):
                 return "enabled"
     return "disabled" if isinstance(files.status(OURS), os.stat_result) else None
+
+
+def _is_masked(files: Files, unit: str) -> bool:
+    """Return whether the first file of that name is empty, or leads to where nothing is.
+
+    systemd.unit(5): such a unit is masked.
+    """
+    name = next(one for folder in FOLDERS if _exists(files, one := f"{folder}/{unit}"))
+    if files.link(name) == NOWHERE:
+        return True
+    status = files.status(name)
+    return isinstance(status, os.stat_result) and _is_empty(status)
+
+
+def _is_empty(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
 
 
 def _exists(files: Files, name: str) -> bool:

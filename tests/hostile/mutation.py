@@ -20,7 +20,8 @@ from random import Random, SystemRandom
 from types import FrameType
 
 from tests.hostile.mutator import Parts, mutate
-from tests.hostile.parsers import PARSERS, Parser
+from tests.hostile.parser import Parser
+from tests.hostile.parsers import PARSERS
 
 CHUNK = 5_000  # inputs that one process takes at once
 SECONDS = 5.0  # for one input

@@ -2,8 +2,6 @@
 """Every parser of what strangers or a broken machine may have written, with good inputs for it."""
 
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from kdumpd.inspect.memory import UnreadableMemoryError
 from kdumpd.model.inspection import InspectionError, to_answer
@@ -35,19 +33,10 @@ from tests.hostile.inputs import (
     samples,
     values_of,
 )
+from tests.hostile.machine_parsers import MACHINE
 from tests.hostile.mutator import Parts
+from tests.hostile.parser import Parser
 from tests.wrappers import IN_PYTHON, WRAPPERS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parser:
-    """A parser: what gives it bytes, the errors that it declares, and inputs that it takes."""
-
-    name: str
-    read: Callable[..., None]
-    errors: tuple[type[Exception], ...]
-    seeds: tuple[Parts, ...]
-
 
 CORES: dict[str, tuple[Parts, ...]] = {
     "flattened": (
@@ -204,4 +193,4 @@ ALL = (
         ),
     ),
 )
-PARSERS = {parser.name: parser for parser in ALL}
+PARSERS = {parser.name: parser for parser in (*ALL, *MACHINE)}

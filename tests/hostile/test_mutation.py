@@ -16,7 +16,8 @@ from tests.hostile.mutation import (
     try_all,
     try_inputs,
 )
-from tests.hostile.parsers import PARSERS, Parser
+from tests.hostile.parser import Parser
+from tests.hostile.parsers import PARSERS
 from tests.services.process import BOUND
 
 FEW = 300

@@ -134,6 +134,21 @@ def test_no_configuration_is_switched_off(machine: Machine, make: Make, name: st
 
 
 @pytest.mark.parametrize("make", SYSTEMS)
+def test_an_empty_unit_is_masked(machine: Machine, make: Make) -> None:
+    """systemd.unit(5): as if it led to /dev/null; also one that hides the packaged one."""
+    make(machine)
+    put(machine, f"etc/systemd/system/{read(machine).unit}", "")
+    assert read(machine).unit_state == "masked"
+
+
+def test_a_tool_that_is_no_file(machine: Machine) -> None:
+    make_debian(machine)
+    (machine.root / "usr/sbin/kdump-config").unlink()
+    (machine.root / "usr/sbin/kdump-config").mkdir()
+    assert read(machine).tool == Unknown(f"'{on(machine, 'usr/sbin/kdump-config')}' is no file")
+
+
+@pytest.mark.parametrize("make", SYSTEMS)
 def test_units(machine: Machine, make: Make) -> None:
     make(machine)
     unit = read(machine).unit

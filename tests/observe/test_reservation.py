@@ -245,6 +245,15 @@ def test_the_log_is_kept_while_the_boot_lasts(machine: Machine) -> None:
     assert reader.read().log is None
 
 
+def test_a_log_that_says_nothing_is_asked_more_and_more_seldom(machine: Machine) -> None:
+    """Reading a large journal at every look would cost more than all the rest."""
+    reader = ReservationReader(Files(machine.root))
+    assert [reader.read().log for _ in range(2)] == [None, None]
+    machine.write("dev/kmsg", SAID.format(ram=767))
+    assert reader.read().log is None
+    assert reader.read().log is not None
+
+
 def test_a_real_guest_has_what_it_asked_for(machine: Machine) -> None:
     machine.write("proc/cmdline", "console=ttyS0 crashkernel=192M scen=sysrq panic=10 \n")
     machine.write("proc/iomem", IOMEM)

@@ -89,10 +89,27 @@ def test_a_link_stays_below_the_root(tmp_path: Path) -> None:
     assert folder_of(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/opt/crash\n"})).present is True
 
 
-def test_a_name_that_no_folder_can_have(tmp_path: Path) -> None:
-    folder = folder_of(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/a\0b\n"}))
-    assert folder.present is False
-    assert isinstance(folder.free, Unknown)
+def test_settings_that_are_no_text(tmp_path: Path) -> None:
+    facts = read_storage(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/a\0b\n"}))
+    assert facts.settings == Unknown(f"'{tmp_path / DEBIAN}' is no text")
+
+
+def test_a_device_with_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    mounts = MOUNTS.replace(b"/dev/mapper/vg-var", b"/dev/\\000")
+    folder = folder_of(machine(tmp_path, **{DEBIAN: b"USE_KDUMP=1\n", "proc/1/mountinfo": mounts}))
+    assert folder.mount == Mount(point=b"/var", type="ext4", source=b"/dev/\0")
+
+
+def test_an_fstab_that_is_no_text(tmp_path: Path) -> None:
+    files = machine(tmp_path, **{DEBIAN: b"USE_KDUMP=1\n", "etc/fstab": b"\0" * 40})
+    unknown = Unknown(f"'{tmp_path / 'etc/fstab'}' is no text")
+    assert folder_of(files).mounted_at_boot == unknown
+
+
+def test_mounts_without_the_root(tmp_path: Path) -> None:
+    """Every process has something mounted on /."""
+    files = machine(tmp_path, **{DEBIAN: b"", "proc/1/mountinfo": b"a b c d /srv f\n"})
+    assert isinstance(read_storage(files).mounts, Unknown)
 
 
 def test_a_server_is_not_asked_for_room(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from kdumpd.model.crashkernel.dialect import Dialect, dialect
 from kdumpd.model.crashkernel.memparse import memparse, short_size
@@ -52,6 +53,7 @@ class Expectation:
         return self.main + self.low + self.cma
 
 
+@lru_cache(maxsize=16)  # every rule about the reservation asks again
 def expect(
     cmdline: bytes, ram: int, architecture: str = "x86_64", release: str = ""
 ) -> Expectation:

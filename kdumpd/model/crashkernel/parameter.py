@@ -4,6 +4,7 @@
 import re
 
 from kdumpd.model.crashkernel.memparse import memparse
+from kdumpd.model.text import printable
 
 PREFIX = b"crashkernel="
 VALUE = re.compile(rb"[^ \0]*")
@@ -18,10 +19,10 @@ def crashkernel_parameter(cmdline: bytes) -> str:
     """Return the crashkernel= parameter as written, empty where there is none.
 
     The last of each kind counts (kernel/crash_reserve.c, get_last_crashkernel), and the text counts
-    wherever it stands, not by word. Several kinds are separated by a space.
+    wherever it stands, not by word. Several kinds are separated by a space. It is safe to show.
     """
     found = (value.partition(b"\n")[0] for value in last_of_each_kind(cmdline).values())
-    return " ".join(value.decode("ascii", "backslashreplace") for value in found)
+    return " ".join(printable(value) for value in found)
 
 
 def last_of_each_kind(cmdline: bytes, kinds: tuple[bytes, ...] = KINDS) -> dict[bytes, bytes]:

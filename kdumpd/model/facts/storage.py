@@ -26,7 +26,7 @@ class DumpFolder:
     path: bytes
     present: Fact[bool] = None  # None: nothing has this name; False: what has it is no folder
     mount: Mount | None = None  # what it lies on
-    mounted_at_boot: bool | None = None  # whether a boot mounts that
+    mounted_at_boot: Fact[bool] = None  # whether a boot mounts that
     unlocking: Unlocking = Unlocking.NEEDLESS
     free: Fact[int] = None  # bytes that root may use
     free_files: Fact[int] = None  # files that can still be made; None where there is no limit

@@ -17,6 +17,8 @@ UNPACKED = 2
 def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
     """Report that nothing known is installed which would load a crash kernel at boot."""
     code, tool = "capture-tool-missing", machine.capture_kernel.tool
+    if isinstance(tool, Unknown):
+        yield unknown(code, tool)
     if not isinstance(tool, str):
         return
     if tool:

@@ -125,7 +125,7 @@ def _mount_trouble(machine: MachineFacts, folder: DumpFolder, mount: Mount) -> F
     where = f"the dump folder '{shown(folder.path)}' is on a file system of type {mount.type}"
     remedy = f"name a folder on a disk in {_settings_file(machine)}"
     if mount.type in IN_MEMORY:
-        again = fatal if folder.mounted_at_boot else warning
+        again = fatal if folder.mounted_at_boot is True else warning
         message = f"{where}, in memory: what is written there the reboot takes"
         return again(UNMOUNTABLE, message, remedy)
     if mount.type == "overlay":
@@ -143,6 +143,8 @@ def _left_out(folder: DumpFolder, mount: Mount, where: str) -> Finding | None:
             f"{where}, which the capture kernel does not wait for",
             "set NFS= or SSH= in /etc/default/kdump-tools",
         )
+    if isinstance(folder.mounted_at_boot, Unknown):
+        return unknown(UNMOUNTABLE, folder.mounted_at_boot)
     if folder.mounted_at_boot is False:
         name, point = shown(folder.path), shown(mount.point)
         return warning(

@@ -85,6 +85,12 @@ def _fadump_unregistered(code: str, *, registered: bool | None) -> Iterator[Find
             "fadump is not registered with the firmware, so a panic leaves no dump",
             "echo 1 > /sys/kernel/fadump/registered, or kdumpctl start (Fedora, RHEL, SUSE)",
         )
+    else:
+        yield unknown(
+            code,
+            Unknown("the kernel uses fadump, but /sys/kernel/fadump/registered does not exist"),
+            "dmesg | grep -i fadump says what the firmware answered",
+        )
 
 
 def facts_unreadable(machine: MachineFacts) -> Iterator[Finding]:

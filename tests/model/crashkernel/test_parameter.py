@@ -94,3 +94,9 @@ def test_any_parameter(parameter: str) -> None:
 @settings(deadline=None)
 def test_any_size(size: int, form: str) -> None:
     assert requested_size(form.format(size)) == size
+
+
+def test_what_no_terminal_should_get() -> None:
+    """A boot loader hands on whatever was typed, and the parameter is shown to everybody."""
+    shown = crashkernel_parameter(b"crashkernel=256M\x1b[31m\x7f\xff")
+    assert shown == r"256M\x1b[31m\x7f\xff"

@@ -17,6 +17,13 @@ GARBAGE = Unknown("'/some/file' is no regular file")
 
 BREAKAGES = [
     Breakage(
+        broken("capture_kernel", tool=GARBAGE),
+        "capture-tool-missing",
+        Severity.WARNING,
+        GARBAGE.problem,
+        unknown=True,
+    ),
+    Breakage(
         broken("capture_kernel", tool=""),
         "capture-tool-missing",
         Severity.INFO,

@@ -226,6 +226,13 @@ BREAKAGES = [
         "does not use fadump",
     ),
     Breakage(
+        power(registered=None),
+        "crash-kernel-unloaded",
+        Severity.WARNING,
+        "/sys/kernel/fadump/registered does not exist",
+        unknown=True,
+    ),
+    Breakage(
         power(registered=False),
         "crash-kernel-unloaded",
         Severity.FATAL,

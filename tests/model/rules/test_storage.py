@@ -120,6 +120,13 @@ BREAKAGES = [
         "'/srv', which was mounted by hand",
     ),
     Breakage(
+        folder(mount=DISK, mounted_at_boot=Unknown("'/etc/fstab' is no text")),
+        "dump-folder-unmountable",
+        Severity.WARNING,
+        "'/etc/fstab' is no text",
+        unknown=True,
+    ),
+    Breakage(
         broken("storage", mounts=Unknown("'/proc/1/mountinfo' names no mount")),
         "dump-folder-unmountable",
         Severity.WARNING,
