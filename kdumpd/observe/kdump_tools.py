@@ -112,9 +112,10 @@ def _unpacked(files: Files, release: str) -> int | None:
     return size * MIB if isinstance(size, int) and 0 < size < MOST_MIB else None
 
 
-def _changed(files: Files, kernel: str, initrd: str, release: str) -> tuple[str, ...]:
-    """Return what was changed since: the kernel, and what kdump-config itself compares."""
+def _changed(files: Files, kernel: str, initrd: str, release: str) -> tuple[str, ...] | None:
+    """Return what was changed since it was made: the kernel, and what kdump-config itself compares."""
+    changed = changed_since(files, initrd, (kernel,))
     now, then = files.content(SYSCTLS), files.content(f"{FOLDER}/latest_sysctls-{release}")
     told = isinstance(now, bytes) and isinstance(then, bytes) and now != then
     sysctls = (files.shown(SYSCTLS),) if told else ()
-    return (*changed_since(files, initrd, (kernel,)), *sysctls)
+    return None if changed is None else (*changed, *sysctls)

@@ -56,7 +56,7 @@ def said(policy: PolicyFacts, code: str) -> list[str]:
 
 def test_which_events_panic() -> None:
     assert said(POLICY, "panic-policy") == [
-        "the kernel panics on an oops; not on running out of memory, a program stuck in the kernel"
+        "the kernel panics on an oops; not on hung tasks or running out of memory"
     ]
 
 
