@@ -34,7 +34,6 @@ def machines() -> dict[str, Path]:
 
 def build(sample: Path, root: Path) -> None:
     """Make the machine's folder `root`, which must be new or empty, out of its sample."""
-    (sample / "files").exists() or (root).mkdir(exist_ok=True)
     materialise(sample, root)
     values = sample / "values"
     if not values.exists():

@@ -9,6 +9,7 @@ from kdumpd.document import readiness_report
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash import CrashClass
 from kdumpd.model.report import status_lines
+from kdumpd.model.reservation import Mechanism
 from kdumpd.model.text import human_size, shown
 
 UNKNOWN = "-"
@@ -23,7 +24,7 @@ def overview_lines(manager: Properties, captures: Sequence[Properties]) -> Itera
     yield from status_lines(readiness_report(manager))
     yield ""
     yield f"Reservation: {_reservation(manager)}"
-    yield f"Crash kernel: {'loaded' if manager['CrashKernelLoaded'] else 'not loaded'}"
+    yield _armed_line(manager)
     yield f"Captures: {_captures(manager, captures)}"
     if manager["Unacknowledged"]:
         yield f"Not acknowledged: {manager['Unacknowledged']}  (kdumpdctl acknowledge --all)"
@@ -84,9 +85,21 @@ def info_lines(capture: Properties) -> Iterator[str]:
 
 
 def _reservation(manager: Properties) -> str:
-    asked = manager["Crashkernel"]
-    reserved = human_size(manager["ReservedBytes"]) if manager["ReservedBytes"] else "nothing"
-    return f"{reserved} reserved, {f'crashkernel={asked}' if asked else 'no crashkernel='}"
+    asked, expected = manager["Crashkernel"], manager["ExpectedBytes"]
+    reserved, suggested = manager["ReservedBytes"], manager["SuggestedBytes"]
+    return joined(
+        f"{human_size(reserved) if reserved else 'nothing'} reserved",
+        f"{human_size(expected)} expected" if expected > reserved else "",
+        f"{human_size(suggested)} usual" if suggested > reserved else "",
+        f"crashkernel={asked}" if asked else "no crashkernel=",
+    )
+
+
+def _armed_line(manager: Properties) -> str:
+    armed = manager["CrashKernelLoaded"]
+    if manager["Mechanism"] == Mechanism.FADUMP:
+        return f"Fadump: {'registered' if armed else 'not registered'}"
+    return f"Crash kernel: {'loaded' if armed else 'not loaded'}"
 
 
 def _captures(manager: Properties, captures: Sequence[Properties]) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from kdumpd.model.kernel_release import is_ordinary, release_in, release_key
 
-VARIABLE = re.compile(r"\$\{?([a-z_][a-z0-9_]*)\}?")
+VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+# Longer than the longest command line that a kernel takes (COMMAND_LINE_SIZE: 4096 on s390).
+LONGEST = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def parse_boot_entry(name: str, text: str, variables: Mapping[str, str]) -> Boot
     return BootEntry(
         name=name,
         kernel=kernel,
-        options=None if options is None else _filled(" ".join(options), variables),
+        options=None if options is None else filled(" ".join(options), variables),
         version=(found.get("version") or [""])[0],
     )
 
@@ -62,8 +64,10 @@ def chosen_by_pattern(entries: Iterable[BootEntry], pattern: str) -> BootEntry |
     return ordered[0] if ordered else None
 
 
-def _filled(text: str, variables: Mapping[str, str]) -> str:
-    return VARIABLE.sub(lambda match: variables.get(match[1], ""), text)
+def filled(text: str, variables: Mapping[str, str]) -> str:
+    """Return the text with GRUB's variables replaced; no more than a command line can hold."""
+    whole = VARIABLE.sub(lambda match: variables.get(match[1], "")[:LONGEST], text[:LONGEST])
+    return whole[:LONGEST]
 
 
 def _fits(name: str, pattern: str) -> bool:

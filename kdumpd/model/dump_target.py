@@ -6,12 +6,12 @@ kdump.conf(5) of kdump-utils. SUSE: kdump(5).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from kdumpd.model.mount_table import clean_path
-from kdumpd.model.shell_assignments import parse_assignment
+from kdumpd.model.shell_assignments import assignments, parse_assignment
 from kdumpd.model.text import MIB
 
 DEFAULT_FOLDER = b"/var/crash"
@@ -24,7 +24,6 @@ FILE_SYSTEMS = {b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"minix", b"virtiof
 REMOTES = {b"nfs", b"ssh", b"net"}
 LEVEL = re.compile(rb"(?:^|\s)-[a-zA-Z]{0,8}d\s{0,8}(\d{1,2}(?:,\d{1,2}){0,8})(?=\s|$)")
 COMPRESSES = re.compile(rb"(?:^|\s)-[a-zA-Z]{0,8}[clpz]")
-COMPUTED = frozenset(b"$`")
 URL = re.compile(rb"([a-z]{2,8})://([^\s]*)")
 
 
@@ -71,20 +70,14 @@ class DumpSettings:
 
 
 def parse_kdump_tools(script: bytes) -> DumpSettings:
-    """Return what /etc/default/kdump-tools says."""
-    arguments = parse_assignment(script, b"MAKEDUMP_ARGS") or DEBIAN_ARGUMENTS
-    remotes = [parse_assignment(script, name) for name in (b"FTP", b"SSH", b"NFS")]
-    targets = [DumpTarget(kind=Kind.REMOTE, place=one) for one in remotes if one]
-    if not targets:
-        folder = parse_assignment(script, b"KDUMP_COREDIR") or DEFAULT_FOLDER
-        targets = [DumpTarget(kind=Kind.FOLDER, place=clean_path(folder))]
-    if any(COMPUTED & set(one.place) for one in targets):
-        targets = []  # only a shell could tell
+    """Return what /etc/default/kdump-tools says; no targets where only a shell could tell."""
+    values = assignments(script)
+    arguments = values.get(b"MAKEDUMP_ARGS") or DEBIAN_ARGUMENTS
     return DumpSettings(
         tool=Tool.KDUMP_TOOLS,
-        targets=tuple(targets),
+        targets=tuple(_debian_targets(values)),
         level=parse_level(arguments),
-        compressed=_compresses(arguments) or bool(parse_assignment(script, b"KDUMP_COMPRESSION")),
+        compressed=_compresses(arguments) or bool(values.get(b"KDUMP_COMPRESSION")),
     )
 
 
@@ -128,6 +121,15 @@ def parse_level(arguments: bytes) -> int:
 
 def _compresses(arguments: bytes) -> bool:
     return bool(COMPRESSES.search(arguments))
+
+
+def _debian_targets(values: Mapping[bytes, bytes | None]) -> Iterator[DumpTarget]:
+    remotes = [values.get(name, b"") for name in (b"FTP", b"SSH", b"NFS")]
+    folder = values.get(b"KDUMP_COREDIR", DEFAULT_FOLDER)
+    if any(remotes):
+        yield from (DumpTarget(kind=Kind.REMOTE, place=one) for one in remotes if one)
+    elif None not in remotes and folder is not None:
+        yield DumpTarget(kind=Kind.FOLDER, place=clean_path(folder or DEFAULT_FOLDER))
 
 
 def _options(text: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -5,14 +5,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kdumpd.model.boot_entry import BootEntry
+from kdumpd.model.boot_entry import BootEntry, filled
 
 ENTRY = re.compile(r"(menuentry|submenu)[ \t]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))")
 IDENTITY = re.compile(r"(?:\$menuentry_id_option|--id)[ \t=]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))")
 LINUX = re.compile(r"linux(?:efi|16)?[ \t]+([^ \t]+)[ \t]*(.*)")
 SETTING = re.compile(r"set[ \t]+(default|kernelopts)=(?:\"([^\"]*)\"|'([^']*)'|([^ \t;]*))")
-VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
-ONE_SHOT, SAVED, OPTIONS = "next_entry", "saved_entry", "kernelopts"
+QUOTING = re.compile(r"[\\\"']")
+ONE_SHOT = "next_entry"
 DEEPEST = 64  # blocks within blocks
 MOST_DIGITS = 4
 
@@ -108,7 +108,7 @@ class _MenuReader:
 def chosen_name(menu: GrubMenu, environment: Mapping[str, str]) -> str:
     """Return the name, number or path of the entry that starts next without anybody's choice."""
     once = environment.get(ONE_SHOT, "")
-    return once or _filled(menu.default, environment) or "0"
+    return once or filled(menu.default, environment) or "0"
 
 
 def chosen_entry(menu: GrubMenu, environment: Mapping[str, str]) -> BootEntry | None:
@@ -122,8 +122,8 @@ def chosen_entry(menu: GrubMenu, environment: Mapping[str, str]) -> BootEntry | 
     if item is None or item.options is None:
         return None
     variables = {**menu.settings, **environment}
-    options = _filled(item.options, variables).replace("\\", "").replace('"', "").replace("'", "")
-    return BootEntry(name=item.title, kernel=item.kernel, options=options)
+    options = QUOTING.sub("", filled(item.options, variables))
+    return BootEntry(name=item.title, kernel=QUOTING.sub("", item.kernel), options=options)
 
 
 def entry_by_name(entries: list[BootEntry], name: str) -> BootEntry | None:
@@ -153,7 +153,3 @@ def _identity(line: str) -> str:
 
 def _one_of(groups: tuple[str | None, ...]) -> str:
     return next((group for group in groups if group), "")
-
-
-def _filled(text: str, variables: Mapping[str, str]) -> str:
-    return VARIABLE.sub(lambda match: variables.get(match[1], ""), text)

@@ -87,6 +87,7 @@ RULES: tuple[Rule, ...] = (
     capture_kernel.capture_kernel_differs,
     capture_kernel.capture_initrd_differs,
     kernel.crash_kernel_unloaded,
+    kernel.crash_kernel_lost,
     service.service_proves_nothing,
     surroundings.post_notifiers,
     next_boot.next_boot_unreserved,

@@ -3,6 +3,7 @@
 
 from kdumpd.model.distribution import Distribution, way_to_reserve
 from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.memory_need import memory_need
 
 # kdump-config(8); kdumpctl(8); kdump(7) of SUSE.
 LOADS = {
@@ -45,6 +46,8 @@ def to_load(machine: MachineFacts) -> str:
     facts = machine.capture_kernel
     if machine.kernel.reserved == 0:
         return "reserve memory for it first, as said above"
+    if (machine.kernel.reserved or 0) < (memory_need(facts) or 0):
+        return "reserve more memory for it first, as said above"
     if facts.tool == "":
         return to_install(machine)
     if facts.off and isinstance(facts.off, str):

@@ -196,9 +196,14 @@ def _among(path: bytes, folders: Collection[bytes]) -> bool:
 def judged(seen: Observation, state: State) -> Verdict:
     """Return readiness as one look tells it, compared with the boot before."""
     machine, boot = seen.machine, seen.machine.kernel.boot_id
+    if not boot:
+        return verdict_of(machine, seen.at)
     last = next((one for one in state.boots if one.boot_id != boot), None)
-    if last is not None and boot:
-        machine = replace(machine, reservation=replace(machine.reservation, last=last))
+    machine = replace(
+        machine,
+        reservation=replace(machine.reservation, last=last),
+        was_armed=any(one.armed for one in state.boots if one.boot_id == boot),
+    )
     return verdict_of(machine, seen.at)
 
 

@@ -22,7 +22,7 @@ def with_verdict(
 ) -> tuple[State, Iterable[Event]]:
     """Return the state with readiness as it was just judged, and what is to be told of it."""
     boot = verdict.kernel.boot_id
-    after = replace(state, verdict=verdict)
+    after = replace(state, verdict=verdict, boots=_armed(state.boots, verdict))
     if not boot:
         return after, ()
     if boot != state.validated_boot:
@@ -60,6 +60,16 @@ def _validated(state: State, verdict: Verdict) -> State:
     )
 
 
+def _armed(boots: tuple[LastReservation, ...], verdict: Verdict) -> tuple[LastReservation, ...]:
+    """Return the boots, with note taken that in this one a capture was ready to start."""
+    if not verdict.reservation.armed:
+        return boots
+    return tuple(
+        one if one.armed or one.boot_id != verdict.kernel.boot_id else replace(one, armed=True)
+        for one in boots
+    )
+
+
 def outcome(verdict: Verdict) -> LastReservation:
     """Return what the boot came to, as the next one compares itself with it."""
     reservation = verdict.reservation
@@ -68,6 +78,7 @@ def outcome(verdict: Verdict) -> LastReservation:
         crashkernel=verdict.kernel.crashkernel,
         reserved=reservation.reserved or 0,
         ram=reservation.ram.size if reservation.ram else None,
+        armed=bool(reservation.armed),
     )
 
 

@@ -18,7 +18,7 @@ from kdumpd.model.grub import (
     parse_grubenv,
 )
 from kdumpd.model.zipl import parse_zipl
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import LONGEST, Files
 
 # GRUB tells the kernel where it found it (grub-core/loader/i386/linux.c); zipl says BOOT_IMAGE=0.
 BY_GRUB = re.compile(rb"(?:^|[ ])BOOT_IMAGE=[/(]")
@@ -32,7 +32,7 @@ ZIPL = "etc/zipl.conf"
 VARIABLES = "sys/firmware/efi/efivars"
 VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 ATTRIBUTES = 4
-MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 20  # of grub.cfg, which has some KiB for each kernel
 MOST_ENTRIES = 256
 
 
@@ -67,7 +67,7 @@ def _read_grub(files: Files) -> NextEntry | None:
     if folder is None:
         return None
     config = f"{folder}/grub.cfg"
-    text = _text(files, config)
+    text = _text(files, config, MOST_BYTES)
     if not isinstance(text, str):
         return NextEntry(files.shown(config), text)
     menu = parse_grub_menu(text)
@@ -148,8 +148,8 @@ def _variable(files: Files, name: str) -> str:
     return value.decode("utf-16-le", "replace").rstrip("\0")
 
 
-def _text(files: Files, name: str) -> Fact[str]:
-    content = files.content(name, MOST_BYTES)
+def _text(files: Files, name: str, most: int = LONGEST) -> Fact[str]:
+    content = files.content(name, most)
     return os.fsdecode(content) if isinstance(content, bytes) else content
 
 

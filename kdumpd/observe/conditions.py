@@ -25,7 +25,7 @@ from kdumpd.observe.surroundings import read_surroundings
 from kdumpd.observe.thread import PatientThread, StuckError
 from kdumpd.observe.watcher import Watcher
 
-PATIENCE = 10.0  # seconds
+PATIENCE = 5.0  # seconds; folders are watched first, and a caller waits for both and for captures
 WATCHED = (
     "boot",
     "boot/grub",
@@ -104,19 +104,21 @@ class Conditions:
         What does not answer says so.
         """
         await self._watching.ask()  # first: a change during the look brings another one
-        kernel, reservation, capture_kernel = await asyncio.gather(
-            self._kernel.ask(), self._reservation.ask(), self._capture_kernel.ask()
-        )
-        next_boot, storage, policy, surroundings = await asyncio.gather(
-            self._next_boot.ask(), self._storage.ask(), self._policy.ask(), self._surroundings.ask()
-        )
+        async with asyncio.TaskGroup() as group:
+            kernel = group.create_task(self._kernel.ask())
+            reservation = group.create_task(self._reservation.ask())
+            capture_kernel = group.create_task(self._capture_kernel.ask())
+            next_boot = group.create_task(self._next_boot.ask())
+            storage = group.create_task(self._storage.ask())
+            policy = group.create_task(self._policy.ask())
+            surroundings = group.create_task(self._surroundings.ask())
         return MachineFacts(
-            kernel=kernel,
+            kernel=kernel.result(),
             folders=(),
-            reservation=reservation,
-            capture_kernel=capture_kernel,
-            next_boot=next_boot,
-            storage=storage,
-            policy=policy,
-            surroundings=surroundings,
+            reservation=reservation.result(),
+            capture_kernel=capture_kernel.result(),
+            next_boot=next_boot.result(),
+            storage=storage.result(),
+            policy=policy.result(),
+            surroundings=surroundings.result(),
         )

@@ -113,7 +113,7 @@ def _unpacked(files: Files, release: str) -> int | None:
 
 
 def _changed(files: Files, kernel: str, initrd: str, release: str) -> tuple[str, ...] | None:
-    """Return what was changed since it was made: the kernel, and what kdump-config itself compares."""
+    """Return what was changed since: the kernel, and what kdump-config itself compares."""
     changed = changed_since(files, initrd, (kernel,))
     now, then = files.content(SYSCTLS), files.content(f"{FOLDER}/latest_sysctls-{release}")
     told = isinstance(now, bytes) and isinstance(then, bytes) and now != then

@@ -113,23 +113,29 @@ class Machine:
         """Return one look at every crash folder; at the rest if `everything` may have changed."""
         self._looks += 1
         number = self._looks
-        folders = await asyncio.gather(*(folder.look() for folder in self._folders))
-        if not any(folder.busy for folder in self._folders):
-            self._watcher.forget_others()
-        if everything or self._facts is None:
-            self._facts = await self._ask()
+        folders, facts = await asyncio.gather(
+            self._look_at_folders(), self._ask(everything=everything)
+        )
         return Observation(
             number=number,
             at=datetime.now(UTC),
             clock=clock(),
-            machine=replace(self._facts, folders=tuple(folder.facts for folder in folders)),
-            folders=tuple(folders),
+            machine=replace(facts, folders=tuple(folder.facts for folder in folders)),
+            folders=folders,
             retention=await self._look_at_jobs(),
         )
 
-    async def _ask(self) -> MachineFacts:
-        facts, service = await asyncio.gather(self._conditions.ask(), self._services.read())
-        return replace(facts, service=service)
+    async def _look_at_folders(self) -> tuple[CrashFolder, ...]:
+        folders = await asyncio.gather(*(folder.look() for folder in self._folders))
+        if not any(folder.busy for folder in self._folders):
+            self._watcher.forget_others()
+        return tuple(folders)
+
+    async def _ask(self, *, everything: bool) -> MachineFacts:
+        if everything or self._facts is None:
+            facts, service = await asyncio.gather(self._conditions.ask(), self._services.read())
+            self._facts = replace(facts, service=service)
+        return self._facts
 
     async def _look_at_jobs(self) -> Retention:
         try:

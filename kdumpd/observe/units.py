@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Ask systemd what it knows of the unit that loads the crash kernel, and be told of changes."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -20,7 +21,8 @@ UNITS = (
     "kdump-early.service",
     "kdumpst-init.service",
 )
-BRISK = Manner(seconds=5.0)
+PATIENCE = 5.0  # seconds, for all that is asked
+BRISK = Manner(seconds=PATIENCE)
 STARTING = {"initializing", "starting"}
 MANAGER_SIGNALS = ("StartupFinished", "UnitFilesChanged")
 
@@ -60,14 +62,18 @@ class Units:
     async def read(self) -> ServiceFacts:
         """Return what systemd says now; nothing is known where it does not answer."""
         try:
-            state = await self._system_state()
-            for name in UNITS:
-                facts = await self._unit_facts(name, starting=state in STARTING)
-                if facts.load_state != "not-found":
-                    return facts
-        except (BusError, CallError):
+            async with asyncio.timeout(PATIENCE):
+                return await self._facts()
+        except (BusError, CallError, TimeoutError):
             return ServiceFacts()
-        return ServiceFacts(starting=state in STARTING)
+
+    async def _facts(self) -> ServiceFacts:
+        starting = await self._system_state() in STARTING
+        for name in UNITS:
+            facts = await self._unit_facts(name, starting=starting)
+            if facts.load_state != "not-found":
+                return facts
+        return ServiceFacts(starting=starting)
 
     async def _system_state(self) -> str:
         target = Target(SYSTEMD, MANAGER.path, PROPERTIES)

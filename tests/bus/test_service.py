@@ -99,6 +99,36 @@ async def test_readiness_is_shown(served: Served) -> None:
     ]
 
 
+async def test_the_reservation_is_shown(served: Served) -> None:
+    served.machine.write("proc/iomem", "00001000-3fffffff : System RAM\n")
+    served.machine.write("proc/cmdline", "quiet crashkernel=384M-2G:256M,2G-:512M\n")
+    served.machine.write("proc/sys/kernel/panic_on_oops", "1\n")
+    served.machine.write("proc/sys/kernel/panic_on_warn", "0\n")
+    await served.client.call(MANAGER, "Revalidate")
+    manager = await served.client.manager()
+    assert manager["Mechanism"] == "kdump"
+    assert manager["SystemRam"] == (1 << 30) - 4096
+    assert "/proc/iomem" in manager["SystemRamSource"]
+    assert manager["ExpectedBytes"] == manager["ReservedBytes"] == 256 << 20
+    assert manager["SuggestedBytes"] > 0
+    assert [applies for _, applies in manager["CrashkernelReading"]] == [False, True, False]
+    assert manager["PanicTriggers"] == {"panic_on_oops": True, "panic_on_warn": False}
+
+
+async def test_every_check_is_shown(served: Served) -> None:
+    manager = await served.client.manager()
+    assert manager["Summary"] == "ready: The next kernel panic would leave a dump."
+    assert {outcome for _, outcome, _, _ in manager["Checks"]} == {"ok"}
+    served.machine.write("sys/kernel/kexec_crash_loaded", "?\n")
+    await served.client.call(MANAGER, "Revalidate")
+    manager = await served.client.manager()
+    unknown = [check for check in manager["Checks"] if check[1] == "unknown"]
+    (finding,) = manager["Findings"]
+    assert finding[:2] == ["kernel-unreadable", "fatal"]
+    assert [[code, "fatal", *words] for code, _, *words in unknown] == [finding]
+    assert manager["Summary"].endswith(" cannot be told.")
+
+
 async def test_change_of_readiness_is_announced(served: Served) -> None:
     served.machine.write("sys/kernel/kexec_crash_loaded", "0\n")
     await served.client.call(MANAGER, "Revalidate")
@@ -107,7 +137,10 @@ async def test_change_of_readiness_is_announced(served: Served) -> None:
     (changed,) = served.client.seen("PropertiesChanged")
     assert set(changed.body[1]) == {"Readiness", "Summary", "Findings", "CrashKernelLoaded"}
     findings = changed.body[1]["Findings"].value
-    assert [finding[:2] for finding in findings] == [["crash-kernel-unloaded", "fatal"]]
+    assert [finding[:2] for finding in findings] == [
+        ["crash-kernel-unloaded", "fatal"],
+        ["crash-kernel-lost", "warning"],
+    ]
 
 
 @pytest.mark.parametrize(

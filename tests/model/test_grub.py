@@ -87,6 +87,19 @@ def test_quotes_are_no_part_of_the_command_line() -> None:
     assert (entry.options or "").startswith("crashkernel=256M b=c d ")
 
 
+def test_a_quoted_path_of_a_kernel() -> None:
+    entry = chosen_entry(parse_grub_menu('menuentry a {\n linux "/b@/vmlinuz-6.1.0" ro\n}'), {})
+    assert entry is not None
+    assert entry.release == "6.1.0"
+
+
+def test_a_command_line_is_no_longer_than_one_can_be() -> None:
+    menu = parse_grub_menu("menuentry a {\n linux /vmlinuz " + "$a" * 100_000 + "\n}")
+    entry = chosen_entry(menu, {"a": "x" * 100_000})
+    assert entry is not None
+    assert len(entry.options or "") == 8192
+
+
 def test_files_of_entries() -> None:
     menu = parse_grub_menu('set default="${saved_entry}"\nset kernelopts="ro"\nblscfg\n')
     assert menu.reads_entries

@@ -5,6 +5,7 @@ from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Severity, Unknown, fine, info, unknown
 from kdumpd.model.readiness import Readiness
+from kdumpd.model.remedy import LOADS_OF_ANY
 from kdumpd.model.report import (
     EXIT_STATUS,
     Reading,
@@ -14,7 +15,6 @@ from kdumpd.model.report import (
     status_lines,
     summary,
 )
-from kdumpd.model.remedy import LOADS_OF_ANY
 from kdumpd.model.verdict import verdict_of
 from tests.model.looks import CRASH, KERNEL, START
 

@@ -238,3 +238,24 @@ def test_a_boot_is_compared_with_the_one_before() -> None:
         watched.look(after=60)
         assert watched.state.verdict is not None
         assert watched.state.verdict.machine.reservation.last == first
+
+
+def codes(watched: Watched) -> set[str]:
+    assert watched.state.verdict is not None
+    return {one.code for one in watched.state.verdict.findings}
+
+
+def test_what_was_loaded_in_this_boot_is_missed() -> None:
+    """Also after a restart: the ledger remembers."""
+    watched = Watched()
+    watched.look(kernel=UNLOADED)
+    assert codes(watched) == {"crash-kernel-unloaded"}
+    watched.look(kernel=LOADED, after=60)
+    assert codes(watched) == set()
+    watched.look(kernel=UNLOADED, after=60)
+    assert codes(watched) == {"crash-kernel-unloaded", "crash-kernel-lost"}
+    restarted = Watched(State(validated_boot=BOOT, told=Readiness.READY, boots=watched.state.boots))
+    restarted.look(kernel=UNLOADED)
+    assert "crash-kernel-lost" in codes(restarted)
+    restarted.look(kernel=replace(UNLOADED, boot_id="another"))
+    assert "crash-kernel-lost" not in codes(restarted)

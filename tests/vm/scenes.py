@@ -47,13 +47,14 @@ TOO_SMALL = "crashkernel= is too small for the kernel and its initrd: kexec fail
 SHIPPED = {BOOKWORM: "crashkernel=384M-:128M", TRIXIE: "crashkernel=512M-:192M"}
 AS_SHIPPED = "With crashkernel= as the package brings it; the crash kernel was loaded at this boot."
 READY = "kdump-tools loaded the crash kernel at this boot."
-# The disk is full just while the initrd is made.
+# The disk is full just while the initrd is made; the last of it is ext4's, not to be had at once.
 NO_ROOM = """
 systemctl stop kdump-tools
 rm /var/lib/kdump/initrd.img-*
-fallocate -l $(($(stat -f -c '%f * %S' /) - 1000000)) /var/full
+fallocate -l $(($(stat -f -c '%f * %S' /) - 50000000)) /var/full
+cat /dev/zero > /var/rest || sync
 systemctl start kdump-tools
-rm /var/full
+rm /var/full /var/rest
 """
 
 SCENES: Mapping[str, Scene] = MappingProxyType(

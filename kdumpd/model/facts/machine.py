@@ -28,6 +28,7 @@ class MachineFacts:
     policy: PolicyFacts = field(default_factory=PolicyFacts)
     surroundings: SurroundingsFacts = field(default_factory=SurroundingsFacts)
     service: ServiceFacts = field(default_factory=ServiceFacts)
+    was_armed: bool = False  # earlier in this boot
 
     @property
     def armed(self) -> bool | None:

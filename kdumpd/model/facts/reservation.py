@@ -12,12 +12,13 @@ from kdumpd.model.ram import Ram
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastReservation:
-    """What the boot before this one had, by the ledger; sizes in bytes."""
+    """What a boot had, by the ledger; sizes in bytes."""
 
     boot_id: str
     crashkernel: str  # as KernelFacts.crashkernel
     reserved: int
     ram: int | None  # None where it was not known
+    armed: bool = False  # whether a capture was ever ready to start in that boot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

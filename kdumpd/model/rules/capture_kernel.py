@@ -7,13 +7,11 @@ from kdumpd.model.crashkernel.memparse import short_size
 from kdumpd.model.facts.capture_kernel import BootFile
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Unknown, fine, info, unknown, warning
-from kdumpd.model.memory_need import estimated_bytes
+from kdumpd.model.memory_need import memory_need
 from kdumpd.model.remedy import to_install, to_reserve, to_switch_on
 from kdumpd.model.reservation import reservation_of
 from kdumpd.model.text import MIB, human_size
 
-# Debian 12's initrd of gzip takes 3.6 times its size unpacked; twice is less than most take.
-UNPACKED = 2
 STEP = 64 * MIB  # sizes of crashkernel= are told in multiples of it
 
 
@@ -145,21 +143,10 @@ def capture_initrd_differs(machine: MachineFacts) -> Iterator[Finding]:
 
 def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
     """Report that less is reserved than kernel and initrd take by their own measure."""
-    code, facts, reserved = (
-        "reservation-below-estimate",
-        machine.capture_kernel,
-        machine.kernel.reserved,
-    )
-    image, initrd = facts.kernel, facts.initrd
-    if not isinstance(image, BootFile) or not isinstance(initrd, BootFile):
+    code, reserved = "reservation-below-estimate", machine.kernel.reserved
+    estimate = memory_need(machine.capture_kernel)
+    if not reserved or estimate is None:
         return
-    if not image.size or not initrd.size or not reserved:
-        return
-    estimate = estimated_bytes(
-        kernel=image.memory or image.size,
-        initrd=initrd.size,
-        unpacked=initrd.memory or UNPACKED * initrd.size,
-    )
     usual = reservation_of(machine).suggested
     if reserved >= estimate:
         yield fine(code, "the memory reserved is enough for the crash kernel and its initrd")

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, Severity, Unknown, fatal, fine, unknown
+from kdumpd.model.finding import Finding, Severity, Unknown, fatal, fine, unknown, warning
 from kdumpd.model.remedy import to_load
 
 
@@ -64,6 +64,16 @@ def crash_kernel_unloaded(machine: MachineFacts) -> Iterator[Finding]:
             code,
             "no crash kernel is loaded",
             to_load(machine),
+        )
+
+
+def crash_kernel_lost(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that what was loaded in this boot is not loaded any more: sysfs gives no notice."""
+    if machine.was_armed and machine.armed is False:
+        yield warning(
+            "crash-kernel-lost",
+            "a crash kernel was loaded earlier in this boot, and something has unloaded it since",
+            "load it again; journalctl -b -u kdump-tools -u kdump tells whether the service did it",
         )
 
 

@@ -21,7 +21,9 @@ def next_boot_unreserved(machine: MachineFacts) -> Iterator[Finding]:
             code,
             f"the next boot reserves no memory for the crash kernel: '{facts.source}' has no"
             " crashkernel=, the running kernel has",
-            to_write_menu(machine) if facts.wanted else "put crashkernel= into the boot loader's configuration",
+            to_write_menu(machine)
+            if facts.wanted
+            else "put crashkernel= into the boot loader's configuration",
         )
 
 
@@ -102,11 +104,12 @@ def running_kernel_removed(machine: MachineFacts) -> Iterator[Finding]:
     if machine.next_boot.running_installed:
         yield fine(code, f"the running kernel, {release}, is installed")
     elif machine.next_boot.running_installed is False:
-        gone = f"the files of the running kernel, {release}, were removed"
+        gone = f"the files of the running kernel, {release}, are not on disk"
+        remedy = "reboot into an installed kernel"
         if machine.armed:
-            yield info(code, f"{gone}: the crash kernel cannot be loaded again before", "reboot")
+            yield info(code, f"{gone}: the crash kernel cannot be loaded again as it is", remedy)
         else:
-            yield warning(code, f"{gone}: no crash kernel can be loaded before a reboot", "reboot")
+            yield warning(code, f"{gone}: no crash kernel can be loaded", remedy)
 
 
 def _same(one: str, other: str) -> bool:

@@ -37,6 +37,13 @@ BREAKAGES = [
         besides=("service-proves-nothing",),
     ),
     Breakage(
+        replace(broken("kernel", crash_loaded=False), was_armed=True),
+        "crash-kernel-lost",
+        Severity.WARNING,
+        "something has unloaded it",
+        besides=("crash-kernel-unloaded", "service-proves-nothing"),
+    ),
+    Breakage(
         replace(HEALTHY, policy=PolicyFacts(problem="no answer within 10 s")),
         "facts-unreadable",
         Severity.WARNING,

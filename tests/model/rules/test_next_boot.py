@@ -5,7 +5,7 @@ import pytest
 
 from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.finding import Severity, Unknown
-from kdumpd.model.readiness import find
+from kdumpd.model.readiness import check, find
 from tests.model.looks import KERNEL
 from tests.model.machines import HEALTHY, NEXT_BOOT
 from tests.model.rules.breakage import Breakage, broken
@@ -60,7 +60,7 @@ BREAKAGES = [
         broken("next_boot", running_installed=False),
         "running-kernel-removed",
         Severity.INFO,
-        "6.1.0-56-amd64, were removed: the crash kernel cannot be loaded again",
+        "6.1.0-56-amd64, are not on disk: the crash kernel cannot be loaded again",
     ),
     Breakage(
         replace(
@@ -70,7 +70,7 @@ BREAKAGES = [
         ),
         "running-kernel-removed",
         Severity.WARNING,
-        "no crash kernel can be loaded before a reboot",
+        "are not on disk: no crash kernel can be loaded",
         besides=("crash-kernel-unloaded", "service-proves-nothing"),
     ),
     Breakage(
@@ -104,3 +104,10 @@ def test_the_order_of_kinds_is_no_difference(running: str) -> None:
 def test_a_kernel_that_is_not_to_be_started_needs_no_initrd() -> None:
     same = replace(NEXT_BOOT, release=KERNEL.release, initrd=False)
     assert find(replace(HEALTHY, next_boot=same)) == ()
+
+
+def test_nothing_is_told_of_settings_that_nobody_made() -> None:
+    kernel = replace(KERNEL, crashkernel="")
+    nothing = replace(NEXT_BOOT, crashkernel="", wanted="")
+    found = check(replace(HEALTHY, kernel=kernel, next_boot=nothing))
+    assert "boot-loader-outdated" not in {one.code for one in found}

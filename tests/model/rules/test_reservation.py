@@ -11,9 +11,10 @@ from kdumpd.model.facts.reservation import LastReservation, ReservationFacts
 from kdumpd.model.finding import Severity
 from kdumpd.model.iomem import Region
 from kdumpd.model.ram import Ram, RamSource
+from kdumpd.model.readiness import find
 from kdumpd.model.text import MIB
 from tests.model.looks import KERNEL
-from tests.model.machines import RESERVATION
+from tests.model.machines import HEALTHY, RESERVATION
 from tests.model.rules.breakage import ALONE, Breakage, broken
 
 GIB = 1 << 30
@@ -156,6 +157,13 @@ BREAKAGES = [
         "with only 64.0 MiB below",
     ),
     Breakage(
+        broken("reservation", regions=(HIGH,), architecture="aarch64"),
+        "reservation-low",
+        Severity.INFO,
+        "above 4 GiB, with none below",
+        besides=("reservation-small",),
+    ),
+    Breakage(
         replace(
             asked("crashkernel=256M crashkernel=1G,cma", "256M 1G,cma", 256 * MIB, cma=MIB),
             kernel=replace(KERNEL, crashkernel="256M 1G,cma", release="6.17.0"),
@@ -225,3 +233,11 @@ BREAKAGES = [
         "fadump is not registered",
     ),
 ]
+
+
+def test_a_reboot_is_enough_where_the_next_boot_asks() -> None:
+    kernel = replace(HEALTHY.kernel, reserved=0, crashkernel="", crash_loaded=False)
+    reservation = replace(HEALTHY.reservation, cmdline=b"quiet", regions=(), log=None)
+    found = find(replace(HEALTHY, kernel=kernel, reservation=reservation))
+    (missing,) = (one for one in found if one.code == "reservation-missing")
+    assert missing.remedy == "reboot: the next boot has crashkernel=256M"

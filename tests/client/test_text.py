@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a person reads of the daemon's answers."""
+
+import pytest
+
+from kdumpd.client.selection import Properties
+from kdumpd.client.text import overview_lines
+from kdumpd.model.text import MIB
+
+MANAGER: Properties = {
+    "Readiness": "ready",
+    "Summary": "ready: The next kernel panic would leave a dump.",
+    "Checks": [],
+    "Mechanism": "kdump",
+    "Crashkernel": "256M",
+    "CrashkernelReading": [],
+    "SystemRam": 0,
+    "SystemRamSource": "",
+    "ExpectedBytes": 256 * MIB,
+    "ReservedBytes": 256 * MIB,
+    "SuggestedBytes": 192 * MIB,
+    "CrashKernelLoaded": True,
+    "Unacknowledged": 0,
+    "Settling": 0,
+    "CrashDirectories": [b"/var/crash"],
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({}, "Reservation: 256.0 MiB reserved, crashkernel=256M"),
+        (
+            {"ReservedBytes": 128 * MIB},
+            (
+                "Reservation: 128.0 MiB reserved, 256.0 MiB expected, 192.0 MiB usual,"
+                " crashkernel=256M"
+            ),
+        ),
+        (
+            {"ReservedBytes": 0, "ExpectedBytes": 0, "Crashkernel": ""},
+            "Reservation: nothing reserved, 192.0 MiB usual, no crashkernel=",
+        ),
+        ({}, "Crash kernel: loaded"),
+        ({"CrashKernelLoaded": False}, "Crash kernel: not loaded"),
+        ({"Mechanism": "fadump"}, "Fadump: registered"),
+        ({"Mechanism": "fadump", "CrashKernelLoaded": False}, "Fadump: not registered"),
+    ],
+)
+def test_the_overview(changed: Properties, line: str) -> None:
+    assert line in list(overview_lines({**MANAGER, **changed}, []))

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The manual pages tell all that can be typed and met with, and nothing else."""
+
+import argparse
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kdumpd import options
+from kdumpd.arguments import EXIT_IO, EXIT_USAGE
+from kdumpd.client import cli
+from kdumpd.expose.message import FIELDS, MESSAGE_IDS
+from kdumpd.model.crashkernel import expect
+from kdumpd.model.readiness import RULES, Readiness
+from kdumpd.model.report import EXIT_STATUS, UNKNOWN, Reading, Report, check_lines
+from kdumpd.model.text import MIB
+from tests.model.rules.test_every_rule import ALL
+from tests.services.process import output, program
+
+PAGES = Path(__file__).parents[1] / "docs/man"
+DAEMON, CLIENT = PAGES / "kdumpd.8", PAGES / "kdumpdctl.1"
+PARSERS = {DAEMON: options.arguments_parser, CLIENT: cli.arguments_parser}
+EXAMPLE = "384M-2G:64M,2G-:128M"
+CODES = {rule.__name__.replace("_", "-") for rule in RULES}
+
+
+def section(page: Path, title: str) -> str:
+    """Return the source of one section; the test fails where there is none."""
+    (text,) = re.findall(
+        rf"^\.Sh {title}\n(.*?)(?=^\.Sh |\Z)", page.read_text(), re.DOTALL | re.MULTILINE
+    )
+    return str(text)
+
+
+def items(text: str) -> list[str]:
+    return re.findall(r"^\.It (.*)$", text, re.MULTILINE)
+
+
+def documented_checks() -> dict[str, set[str]]:
+    """Return the outcomes of each code, as the page has them."""
+    found = [re.fullmatch(r"Cm (\S+) Pq (.+)", item) for item in items(section(DAEMON, "CHECKS"))]
+    return {match[1]: set(match[2].split(" , ")) for match in found if match}
+
+
+def parsers_of(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    yield parser
+    yield from commands_of(parser).values()
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found: dict[str, argparse.ArgumentParser] = {}
+    # argparse has no other way to ask a parser what it takes.
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found.update(action.choices)
+    return found
+
+
+@pytest.mark.parametrize("page", PARSERS, ids=lambda page: page.name)
+async def test_is_clean_to_mandoc(page: Path) -> None:
+    assert await output(program("mandoc", "mandoc"), "-Tlint", "-Wwarning", str(page)) == b""
+
+
+def test_each_check_is_explained_once_and_no_other() -> None:
+    codes = [item.split()[1] for item in items(section(DAEMON, "CHECKS"))]
+    assert len(codes) == len(set(codes))
+    assert set(codes) == CODES == documented_checks().keys()
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_a_check_matters_as_much_as_is_said(code: str) -> None:
+    told = {str(one.severity) for one in ALL if one.code == code and not one.unknown}
+    assert documented_checks().get(code) == (told or {UNKNOWN})
+
+
+@pytest.mark.parametrize(("page", "parser"), PARSERS.items(), ids=lambda one: str(one)[-12:])
+def test_every_option(page: Path, parser: Callable[[], argparse.ArgumentParser]) -> None:
+    taken = {
+        word
+        for one in parsers_of(parser())
+        for action in one._actions
+        for word in action.option_strings
+    }
+    said = " ".join(items(section(page, "OPTIONS")))
+    assert {f"-{word}" for word in re.findall(r"Fl (\S+)", said)} == taken
+
+
+def test_every_command() -> None:
+    said = [item.split()[1] for item in items(section(CLIENT, "COMMANDS"))]
+    assert said == list(commands_of(cli.arguments_parser()))
+
+
+def test_every_word_of_readiness() -> None:
+    words = re.findall(r"^\.It Cm (\S+)$", section(DAEMON, "READINESS"), re.MULTILINE)
+    assert words == [str(word) for word in Readiness]
+
+
+def test_every_exit_status() -> None:
+    readiness = {str(number): str(word) for word, number in EXIT_STATUS.items()}
+    other = {str(number) for number in (EXIT_USAGE, EXIT_IO)}
+    for page, more in ((DAEMON, set[str]()), (CLIENT, {str(cli.EXIT_ABSENT)})):
+        text = section(page, "EXIT STATUS")
+        assert set(items(text)) == {*readiness, *other, *more}
+        first = dict(re.findall(r"^\.It (\d)\n([a-z-]+)$", text, re.MULTILINE))
+        assert first == readiness
+
+
+def test_every_kind_of_event() -> None:
+    said = re.findall(r"^\.It Cm (\S+)\n([0-9a-f]{32})\b", section(DAEMON, "JOURNAL"), re.MULTILINE)
+    assert dict(said) == {str(kind): id_ for kind, id_ in MESSAGE_IDS.items()}
+
+
+def test_every_field_of_the_journal() -> None:
+    said = re.findall(r"^\.It Ev (\S+)$", section(DAEMON, "JOURNAL"), re.MULTILINE)
+    assert sorted(said) == sorted([*FIELDS.values(), "KDUMPD_EVENT"])
+
+
+@pytest.mark.parametrize(("ram", "marked"), [(256, 0), (1024, 1), (4096, 2)])
+def test_the_example_reads_as_is_shown(ram: int, marked: int) -> None:
+    clauses = expect(f"crashkernel={EXAMPLE}".encode(), ram * MIB).reading
+    reading = [Reading(text=one.text, applies=one.applies) for one in clauses]
+    lines = list(check_lines(Report(summary="", checks=(), reading=reading)))[-3:]
+    (shown,) = re.findall(
+        r"^\.Bd -literal.*?\n(.*?)^\.Ed", DAEMON.read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert EXAMPLE in DAEMON.read_text()
+    assert [line[4:] for line in shown.splitlines()] == [line[4:] for line in lines]
+    assert [line.startswith("  > ") for line in lines].index(True) == marked
