@@ -43,7 +43,9 @@ def _triggers(verdict: Verdict) -> dict[str, bool]:
 
 
 def _reading(verdict: Verdict) -> list[list[Any]]:
-    return [[clause.text, clause.applies] for clause in verdict.reservation.reading]
+    asked = verdict.kernel.crashkernel and not verdict.machine.surroundings.container
+    clauses = verdict.reservation.reading if asked else ()
+    return [[clause.text, clause.applies] for clause in clauses]
 
 
 MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {

@@ -28,12 +28,11 @@ FAMILIES = {
 }
 
 # What to type so that the next boot has another crashkernel=, {value} being a size.
-# Debian's kdump-tools ships that file; kdumpctl(8) of kdump-utils; kdump(7) of SUSE.
+# Debian's kdump-tools ships that file; grubby(8), which runs zipl as well; kdump(7) of SUSE.
 WAYS = {
     Distribution.DEBIAN: "put crashkernel={value} into /etc/default/grub.d/kdump-tools.cfg,"
     " then update-grub && reboot",
-    Distribution.FEDORA: "kdumpctl reset-crashkernel --kernel=ALL, then reboot; it should be about"
-    " crashkernel={value}",
+    Distribution.FEDORA: "grubby --update-kernel=ALL --args=crashkernel={value} && reboot",
     Distribution.SUSE: "yast2 kdump, with crashkernel={value} or what kdumptool calibrate says,"
     " then reboot",
     Distribution.OTHER: "set crashkernel={value} on the kernel's command line in the boot loader,"

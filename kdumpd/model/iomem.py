@@ -80,7 +80,8 @@ def _lines(content: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def _is_ram(depth: int, name: bytes) -> bool:
-    return depth == 0 and name == SYSTEM_RAM
+    # On s390 the area lies beside System RAM (arch/s390/kernel/setup.c, setup_resources).
+    return depth == 0 and (name == SYSTEM_RAM or name.startswith(CRASH_KERNEL))
 
 
 def _pages(start: int, end: int) -> int:

@@ -43,6 +43,9 @@ SENTENCES = {
 }
 UNTOLD = "Whether the next kernel panic would leave a dump cannot be told."
 
+# What a container has of its own; its kernel, its /boot and its boot loader are nobody's.
+OF_A_CONTAINER = {"container", "crash-folder-unreadable", "facts-unreadable"}
+
 Rule = Callable[[MachineFacts], Iterable[Finding]]
 
 # In the order in which the findings are told: what is behind the others comes first.
@@ -112,8 +115,13 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Finding, ...]:
-    """Return what every rule says, also that a thing is as it should be, in the rules' order."""
-    return tuple(finding for rule in rules for finding in rule(machine))
+    """Return what every rule says, also that a thing is as it should be, in the rules' order.
+
+    In a container only what is true of itself: the rest that is seen there is the host's.
+    """
+    findings = (finding for rule in rules for finding in rule(machine))
+    inside = bool(machine.surroundings.container)
+    return tuple(one for one in findings if not inside or one.code in OF_A_CONTAINER)
 
 
 def find(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Finding, ...]:

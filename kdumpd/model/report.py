@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from kdumpd.model.crashkernel.parameter import as_written
 from kdumpd.model.finding import Finding, Severity
 from kdumpd.model.readiness import Readiness, sentence
 
@@ -93,6 +94,6 @@ def _reading_lines(report: Report) -> Iterator[str]:
         return
     here = f" (here: {report.ram})" if report.ram else ""
     yield ""
-    yield f"How the kernel reads crashkernel={report.crashkernel}{here}:"
+    yield f"How the kernel reads {as_written(report.crashkernel)}{here}:"
     for line in report.reading:
         yield (MARKED if line.applies else UNMARKED) + line.text

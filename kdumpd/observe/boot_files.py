@@ -49,11 +49,11 @@ def read_initrd(files: Files, name: str, memory: int | None = None) -> Fact[Boot
     return BootFile(path=files.shown(name), size=size, release=_release(files, name), memory=memory)
 
 
-def changed_since(files: Files, name: str, made_of: Iterable[str]) -> tuple[str, ...]:
-    """Return which of the files are newer than the first one, in whole seconds."""
+def changed_since(files: Files, name: str, made_of: Iterable[str]) -> tuple[str, ...] | None:
+    """Return which of the files are newer than the first, in whole seconds; None without it."""
     made = _modified(files, name)
     if made is None:
-        return ()
+        return None
     return tuple(files.shown(one) for one in made_of if (_modified(files, one) or 0) > made)
 
 

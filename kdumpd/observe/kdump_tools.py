@@ -114,10 +114,11 @@ def _unpacked(files: Files, release: str) -> int | None:
 
 def _changed(files: Files, kernel: str, initrd: str, release: str) -> Fact[tuple[str, ...]]:
     """Return what was changed since: the kernel, and what kdump-config itself compares."""
+    changed = changed_since(files, initrd, (kernel,))
     now, then = files.content(SYSCTLS), files.content(f"{FOLDER}/latest_sysctls-{release}")
     for fact in (now, then):
         if isinstance(fact, Unknown):
             return fact
     told = isinstance(now, bytes) and isinstance(then, bytes) and now != then
     sysctls = (files.shown(SYSCTLS),) if told else ()
-    return (*changed_since(files, initrd, (kernel,)), *sysctls)
+    return None if changed is None else (*changed, *sysctls)

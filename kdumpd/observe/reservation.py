@@ -23,6 +23,9 @@ CMA_RANGES = "sys/kernel/kexec/crash_cma_ranges"
 CMDLINE = "proc/cmdline"
 ARCHITECTURE = "proc/sys/kernel/arch"  # from Linux 6.1 on; before that, only uname() tells
 OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
+RELEASE = "proc/sys/kernel/osrelease"
+# Fedora and RHEL end their releases with the machine, such as 5.14.0-427.13.1.el9_4.s390x.
+MACHINES = {"x86_64", "aarch64", "ppc64le", "s390x"}
 MACHINE = re.compile(r"[a-z0-9_]{1,20}")
 T = TypeVar("T")
 
@@ -82,7 +85,7 @@ class ReservationReader:
         return self._log
 
     def _ram(self, iomem: int | None, log: BootLog | None) -> Ram | None:
-        logged = log.log.system_ram if log else None
+        logged = _logged_ram(log, self._architecture()) if log else None
         if iomem or logged:
             return best_ram(iomem, logged, None, None)
         total = read_memory_total(self._files)
@@ -97,7 +100,11 @@ class ReservationReader:
         told = self._files.text(ARCHITECTURE)
         if isinstance(told, str) and not MACHINE.fullmatch(told):
             told = self._files.unknown(ARCHITECTURE, "names no architecture")
-        return self._understood(ARCHITECTURE, told) or os.uname().machine
+        if understood := self._understood(ARCHITECTURE, told):
+            return understood
+        release = self._files.text(RELEASE)
+        ending = release.rpartition(".")[2] if isinstance(release, str) else ""
+        return ending if ending in MACHINES else os.uname().machine
 
     def _distribution(self) -> Distribution:
         for name in OS_RELEASE:
@@ -118,6 +125,14 @@ class ReservationReader:
 
 def _is_power_of_two(number: int) -> bool:
     return number & (number - 1) == 0
+
+
+def _logged_ram(log: BootLog, architecture: str) -> int | None:
+    """Return the RAM that the log tells, with the area, which s390 takes out before it tells."""
+    told = log.log.system_ram
+    if told is None or architecture != "s390x":
+        return told
+    return told + sum(area.size for area in log.log.areas)
 
 
 def read_reservation(files: Files) -> ReservationFacts:

@@ -25,6 +25,13 @@ def test_the_areas_of_arm64_lie_in_system_ram() -> None:
     )
 
 
+def test_the_area_of_s390_lies_beside_system_ram() -> None:
+    content = b"00000000-33ffffff : System RAM\n34000000-3fffffff : Crash kernel\n"
+    assert parse_iomem(content) == Iomem(
+        system_ram=GIB, crash=(Region(start=0x34000000, size=192 << 20),)
+    )
+
+
 def test_a_machine_without_crash_memory() -> None:
     """The map is known, and there is none: that is not the same as not known."""
     assert parse_iomem(b"00001000-0009ffff : System RAM\n") == Iomem(system_ram=0x9F000, crash=())

@@ -5,6 +5,7 @@ from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Severity, Unknown, fine, info, unknown
 from kdumpd.model.readiness import Readiness
+from kdumpd.model.remedy import LOADS_OF_ANY
 from kdumpd.model.report import (
     EXIT_STATUS,
     Reading,
@@ -38,7 +39,7 @@ def test_what_stands_in_the_way() -> None:
         "not-ready: The next kernel panic would leave no usable dump.",
         "",
         "  fatal: no crash kernel is loaded [crash-kernel-unloaded]",
-        "  what to do: kdump-config load (Debian, Ubuntu) or kdumpctl start (Fedora, RHEL, SUSE)",
+        f"  what to do: {LOADS_OF_ANY}",
         "",
         "  warning: the crash folder '/var/crash' does not exist [crash-folder-missing]",
         "  what to do: mkdir -m 0700 '/var/crash', or mount what belongs there",

@@ -388,3 +388,11 @@ def test_paths_that_are_none(machine: Machine, value: str) -> None:
     make_debian(machine)
     put(machine, "etc/default/kdump-tools", f"USE_KDUMP=1\nKDUMP_KERNEL={value}\n")
     read(machine)
+
+
+@pytest.mark.parametrize("make", SYSTEMS)
+def test_an_initrd_that_is_not_there_is_not_called_new(machine: Machine, make: Make) -> None:
+    make(machine)
+    for path in [*machine.root.rglob("*kdump.img"), *machine.root.glob("var/lib/kdump/initrd*")]:
+        path.unlink()
+    assert read(machine).changed is None

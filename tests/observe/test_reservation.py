@@ -14,7 +14,7 @@ from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.reservation import ReservationFacts
 from kdumpd.model.iomem import Region
-from kdumpd.model.ram import RamSource
+from kdumpd.model.ram import Ram, RamSource
 from kdumpd.model.readiness import find
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
@@ -231,6 +231,19 @@ def test_distribution(machine: Machine, text: str, distribution: Distribution) -
 def test_architecture(machine: Machine, name: str) -> None:
     machine.write("proc/sys/kernel/arch", f"{name}\n")
     assert read(machine).architecture == name
+
+
+@pytest.mark.parametrize("name", ["ppc64le", "s390x", "aarch64"])
+def test_architecture_by_the_release_of_an_older_kernel(machine: Machine, name: str) -> None:
+    machine.write("proc/sys/kernel/osrelease", f"5.14.0-427.13.1.el9_4.{name}\n")
+    assert read(machine).architecture == name
+
+
+def test_the_log_of_s390_tells_the_ram_without_the_area(machine: Machine) -> None:
+    said = "setup: Reserving 1024MB of memory at 130048MB for crashkernel (System RAM: 130048MB)"
+    machine.write("proc/sys/kernel/arch", "s390x\n")
+    machine.write("dev/kmsg", f"6,0,0,-;{said}\n")
+    assert read(machine).ram == Ram(size=128 << 30, source=RamSource.LOG, exact=True)
 
 
 def test_the_log_is_kept_while_the_boot_lasts(machine: Machine) -> None:

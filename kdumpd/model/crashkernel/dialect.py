@@ -25,6 +25,7 @@ CMA = (6, 17)  # "Add a new optional ",cma" suffix to the crashkernel= command l
 # "x86: implement crashkernel cma reservation"; the same for powerpc was posted in October 2025.
 CMA_SINCE = {"x86_64": CMA, "ppc64": (6, 19), "ppc64le": (6, 19)}
 SWIOTLB = re.compile(rb"(?:^| )swiotlb=([0-9][0-9a-zA-Z]*)")
+RHEL_BEFORE_9 = re.compile(r"\.el[678](?:$|[._])")  # as in 4.18.0-553.el8_10.x86_64
 SLAB = 2048  # bytes, IO_TLB_SIZE; the argument of swiotlb= counts these, in multiples of 128
 SWIOTLB_DEFAULT = 64 * MIB
 X86 = ("x86_64", "i386", "i686")
@@ -43,6 +44,7 @@ class Dialect:
     cma: bool = True  # whether the architecture keeps ,cma, where it is a kind
     low: int = 128 * MIB  # without ,low
     unit: int = 1  # bytes that a size is rounded up to
+    auto: bool = False  # whether the kernel itself chooses a size for crashkernel=auto
 
 
 def dialect(architecture: str, release: str = "", cmdline: bytes = b"") -> Dialect:
@@ -63,6 +65,7 @@ def dialect(architecture: str, release: str = "", cmdline: bytes = b"") -> Diale
         low=_low(architecture, version, cmdline),
         # KEXEC_CRASH_MEM_ALIGN of s390; elsewhere at most a page, which may have 4 or 64 KiB.
         unit=MIB if architecture == "s390x" else 1,
+        auto=RHEL_BEFORE_9.search(release) is not None,
     )
 
 

@@ -98,7 +98,7 @@ def _plain(value: bytes, ram: int, tongue: Dialect) -> Expectation:
     if b":" in value:
         expected = _of_ranges(parse_ranges(value), ram, tongue)
     else:
-        expected = _of_size(value, ram)
+        expected = _of_size(value, ram, tongue)
     fallback = tongue.low if expected.main and expected.offset is None and tongue.high else 0
     return replace(expected, low_beside_plain=fallback)
 
@@ -141,14 +141,17 @@ def _of_match(size: int, text: str, offset: int, this: str) -> Expectation:
     )
 
 
-def _of_size(value: bytes, ram: int) -> Expectation:
+def _of_size(value: bytes, ram: int, tongue: Dialect) -> Expectation:
     """Return what a SIZE[@OFFSET] asks for (parse_crashkernel_simple)."""
     size, rest = memparse(value)
     if value.startswith(b"auto"):
         expected = Expectation(
             problem=Problem.AUTO,
-            explanation="crashkernel=auto is a size for the kernels of RHEL 8 and before alone;"
-            f" with others {NOTHING}",
+            explanation="this kernel itself chooses how much is reserved, by the RAM; with little"
+            f" RAM {NOTHING}"
+            if tongue.auto
+            else "crashkernel=auto is a size for the kernels of RHEL 8 and before alone; with"
+            f" others {NOTHING}",
         )
     elif rest == value:
         expected = _unreadable(

@@ -42,6 +42,11 @@ def last_of_each_kind(cmdline: bytes, kinds: tuple[bytes, ...] = KINDS) -> dict[
     return last
 
 
+def as_written(values: str) -> str:
+    """Return the parameters as they stand on a command line, from their values."""
+    return " ".join(f"crashkernel={value}" for value in values.split())
+
+
 def requested_size(parameter: str) -> int | None:
     """Return the bytes asked for by a plain SIZE[@OFFSET] or SIZE,high; None for anything else."""
     cmdline = b"".join(b" " + PREFIX + one for one in parameter.encode("ascii", "replace").split())

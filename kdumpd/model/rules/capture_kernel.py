@@ -3,15 +3,16 @@
 
 from collections.abc import Iterator
 
+from kdumpd.model.crashkernel.memparse import short_size
 from kdumpd.model.facts.capture_kernel import BootFile
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Unknown, fine, info, unknown, warning
-from kdumpd.model.memory_need import estimated_bytes
-from kdumpd.model.text import human_size
+from kdumpd.model.memory_need import memory_need
+from kdumpd.model.remedy import to_install, to_reserve, to_switch_on
+from kdumpd.model.reservation import reservation_of
+from kdumpd.model.text import MIB, human_size
 
-INSTALL = "apt install kdump-tools, dnf install kdump-utils, or zypper install kdump"
-# Debian 12's initrd of gzip takes 3.6 times its size unpacked; twice is less than most take.
-UNPACKED = 2
+STEP = 64 * MIB  # sizes of crashkernel= are told in multiples of it
 
 
 def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
@@ -28,10 +29,10 @@ def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
             code,
             "the crash kernel was loaded by hand or by a tool that kdumpd does not know:"
             " whether the next boot loads it again cannot be told",
-            INSTALL,
+            to_install(machine),
         )
     else:
-        yield warning(code, "no tool that loads a crash kernel is installed", INSTALL)
+        yield warning(code, "no tool that loads a crash kernel is installed", to_install(machine))
 
 
 def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
@@ -43,8 +44,7 @@ def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
         yield warning(
             code,
             f"{facts.tool} loads no crash kernel at boot: {facts.off}",
-            "set USE_KDUMP=1 in /etc/default/kdump-tools (Debian, Ubuntu), or restore the"
-            " tool's configuration",
+            to_switch_on(machine),
         )
     elif facts.off is not None:
         yield fine(code, f"{facts.tool} is not switched off")
@@ -145,21 +145,11 @@ def capture_initrd_differs(machine: MachineFacts) -> Iterator[Finding]:
 
 def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
     """Report that less is reserved than kernel and initrd take by their own measure."""
-    code, facts, reserved = (
-        "reservation-below-estimate",
-        machine.capture_kernel,
-        machine.kernel.reserved,
-    )
-    image, initrd = facts.kernel, facts.initrd
-    if not isinstance(image, BootFile) or not isinstance(initrd, BootFile):
+    code, reserved = "reservation-below-estimate", machine.kernel.reserved
+    estimate = memory_need(machine.capture_kernel)
+    if not reserved or estimate is None:
         return
-    if not image.size or not initrd.size or not reserved:
-        return
-    estimate = estimated_bytes(
-        kernel=image.memory or image.size,
-        initrd=initrd.size,
-        unpacked=initrd.memory or UNPACKED * initrd.size,
-    )
+    usual = reservation_of(machine).suggested
     if reserved >= estimate:
         yield fine(code, "the memory reserved is enough for the crash kernel and its initrd")
     else:
@@ -167,7 +157,7 @@ def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
             code,
             f"{human_size(reserved)} are reserved, but the crash kernel and its initrd take about"
             f" {human_size(estimate)}: it may run out of memory before the dump is written",
-            "set a larger crashkernel= on the kernel's command line in the boot loader, and reboot",
+            to_reserve(machine, short_size(max(usual, -(-estimate // STEP) * STEP))),
         )
 
 

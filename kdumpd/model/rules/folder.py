@@ -3,19 +3,25 @@
 
 from collections.abc import Iterator
 
+from kdumpd.model.dump_target import DumpSettings
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, Unknown, unknown, warning
+from kdumpd.model.finding import Finding, Unknown, info, unknown, warning
 from kdumpd.model.text import shown
 
 
 def crash_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
     """Report a crash folder that does not exist: some tools make it, others fail."""
+    settings = machine.storage.settings
+    made = isinstance(settings, DumpSettings) and settings.makes_folder
+    # Where no tool is that would write there, the folder is missing for a reason.
+    report = info if made or machine.capture_kernel.tool == "" else warning
     for folder in machine.folders:
         if not (folder.present or folder.problem or folder.optional):
             name = shown(folder.path)
-            yield warning(
+            yield report(
                 "crash-folder-missing",
-                f"the crash folder '{name}' does not exist",
+                f"the crash folder '{name}' does not exist"
+                + (": the capture tool makes it when it writes a dump" if made else ""),
                 f"mkdir -m 0700 '{name}', or mount what belongs there",
             )
 

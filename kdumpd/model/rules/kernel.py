@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Severity, Unknown, fatal, fine, unknown, warning
+from kdumpd.model.remedy import to_load
 
 
 def kernel_absent(machine: MachineFacts) -> Iterator[Finding]:
@@ -62,7 +63,7 @@ def crash_kernel_unloaded(machine: MachineFacts) -> Iterator[Finding]:
         yield fatal(
             code,
             "no crash kernel is loaded",
-            "kdump-config load (Debian, Ubuntu) or kdumpctl start (Fedora, RHEL, SUSE)",
+            to_load(machine),
         )
 
 
@@ -83,7 +84,7 @@ def _fadump_unregistered(code: str, *, registered: bool | None) -> Iterator[Find
         yield fatal(
             code,
             "fadump is not registered with the firmware, so a panic leaves no dump",
-            "echo 1 > /sys/kernel/fadump/registered, or kdumpctl start (Fedora, RHEL, SUSE)",
+            "echo 1 > /sys/kernel/fadump/registered",
         )
     else:
         yield unknown(

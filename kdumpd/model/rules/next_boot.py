@@ -3,10 +3,10 @@
 
 from collections.abc import Iterator
 
+from kdumpd.model.crashkernel.parameter import as_written
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Unknown, fine, info, unknown, warning
-
-WRITE = "update-grub (Debian, Ubuntu) or grub2-mkconfig -o /boot/grub2/grub.cfg (Fedora, SUSE)"
+from kdumpd.model.remedy import to_write_menu
 
 
 def next_boot_unreserved(machine: MachineFacts) -> Iterator[Finding]:
@@ -15,13 +15,15 @@ def next_boot_unreserved(machine: MachineFacts) -> Iterator[Finding]:
     if isinstance(facts.crashkernel, Unknown):
         yield unknown(code, facts.crashkernel)
     elif facts.crashkernel:
-        yield fine(code, f"the next boot has crashkernel={facts.crashkernel}")
+        yield fine(code, f"the next boot has {as_written(facts.crashkernel)}")
     elif facts.crashkernel is not None and machine.kernel.crashkernel:
         yield warning(
             code,
             f"the next boot reserves no memory for the crash kernel: '{facts.source}' has no"
             " crashkernel=, the running kernel has",
-            WRITE if facts.wanted else "put crashkernel= into the boot loader's configuration",
+            to_write_menu(machine)
+            if facts.wanted
+            else "put crashkernel= into the boot loader's configuration",
         )
 
 
@@ -33,10 +35,10 @@ def next_boot_differs(machine: MachineFacts) -> Iterator[Finding]:
     if _same(following.crashkernel, running):
         yield fine(code, "the next boot asks for the same reservation as this one")
     else:
-        now = f"crashkernel={running}" if running else "no crashkernel="
+        now = as_written(running) if running else "no crashkernel="
         yield info(
             code,
-            f"'{following.source}' says crashkernel={following.crashkernel}, but the running"
+            f"'{following.source}' says {as_written(following.crashkernel)}, but the running"
             f" kernel was started with {now}",
             "reboot, if the change is meant",
         )
@@ -50,21 +52,23 @@ def boot_loader_outdated(machine: MachineFacts) -> Iterator[Finding]:
         return
     if facts.wanted is None or not isinstance(facts.crashkernel, str):
         return
+    if not facts.wanted and not facts.crashkernel:
+        return  # nobody asks for anything
     if _same(facts.wanted, facts.crashkernel):
         yield fine(code, f"'{facts.source}' has the crashkernel= of its settings")
     elif not facts.wanted:
         yield warning(
             code,
             f"'{facts.source}' has a crashkernel= which its settings do not have: the next"
-            " update-grub drops it",
-            f"put crashkernel={facts.crashkernel} into '{facts.template}'",
+            f" {to_write_menu(machine).partition(' ')[0]} drops it",
+            f"put {as_written(facts.crashkernel)} into '{facts.template}'",
         )
     elif facts.crashkernel or not machine.kernel.crashkernel:
         yield info(
             code,
-            f"the settings in '{facts.template}' ask for crashkernel={facts.wanted}, but"
+            f"the settings in '{facts.template}' ask for {as_written(facts.wanted)}, but"
             f" '{facts.source}' was not made anew from them",
-            WRITE,
+            to_write_menu(machine),
         )
 
 

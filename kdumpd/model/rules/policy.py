@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which events lead to a panic, and so to a dump; and what the keyboard may do."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Severity, Unknown, fine, info, unknown
@@ -12,26 +12,35 @@ OOPS = "panic_on_oops"
 EVENTS = {
     OOPS: "an oops",
     "oops_limit": "too many oopses",
-    "panic_on_warn": "a kernel warning",
+    "panic_on_warn": "kernel warnings",
     "warn_limit": "too many kernel warnings",
-    "unknown_nmi_panic": "an NMI of unknown cause",
-    "panic_on_unrecovered_nmi": "a memory error told by an NMI",
-    "panic_on_io_nmi": "a device error told by an NMI",
-    "hardlockup_panic": "a processor that takes no interrupts",
-    "softlockup_panic": "a processor stuck in the kernel",
-    "hung_task_panic": "a program stuck in the kernel",
-    "panic_on_rcu_stall": "an RCU stall",
+    "hardlockup_panic": "hard lockups",
+    "softlockup_panic": "soft lockups",
+    "panic_on_rcu_stall": "RCU stalls",
+    "hung_task_panic": "hung tasks",
+    "unknown_nmi_panic": "NMIs of unknown cause",
+    "panic_on_unrecovered_nmi": "NMIs for memory errors",
+    "panic_on_io_nmi": "NMIs for device errors",
     "panic_on_oom": "running out of memory",
 }
-# One is enough already.
-IMPLIED_BY = {"oops_limit": OOPS, "warn_limit": "panic_on_warn"}
+# Told as one where all that the kernel has of them do the same.
+GROUPS = {
+    "lockups": ("hardlockup_panic", "softlockup_panic", "panic_on_rcu_stall"),
+    "NMIs": ("unknown_nmi_panic", "panic_on_unrecovered_nmi", "panic_on_io_nmi"),
+}
+# Each says no more than the other: not that one is enough, nor that many are not.
+LIMITS = {"oops_limit": OOPS, "warn_limit": "panic_on_warn"}
+# They set kernel.panic_on_oops=1 when they load (kdump-config 1.8.1; load.sh of SUSE's kdump).
+SETTING_IT = {"kdump-tools", "kdump"}
 
 
 def panic_on_oops_off(machine: MachineFacts) -> Iterator[Finding]:
     """Report a machine that lives on after an oops: most crashes of a kernel are one.
 
-    kdump-tools sets kernel.panic_on_oops=1 whenever it loads the crash kernel (kdump-config 1.8.1).
+    Where the tool that is to load would set it, it is not worth a word that it did not.
     """
+    if machine.armed is False and machine.capture_kernel.tool in SETTING_IT:
+        return
     if machine.policy.triggers.get(OOPS) is False:
         yield info(
             "panic-on-oops-off",
@@ -47,13 +56,14 @@ def panic_policy(machine: MachineFacts) -> Iterator[Finding]:
     for fact in triggers.values():
         if isinstance(fact, Unknown):
             yield unknown(code, fact)
-    on = [name for name, panics in triggers.items() if panics is True]
-    off = _listed(name for name, panics in triggers.items() if panics is False)
-    if on:
-        does = _listed(name for name in on if IMPLIED_BY.get(name) not in on)
-        yield fine(code, f"the kernel panics on {does}" + (f"; not on {off}" if off else ""))
-    elif off:
-        yield fine(code, f"the kernel does not panic on {off}")
+    known = {name for name, panics in triggers.items() if isinstance(panics, bool)}
+    on = {name for name in known if triggers[name] is True}
+    does = _listed({name for name in on if LIMITS.get(name) not in on}, known, "and")
+    spared = _listed({name for name in known - on if name not in LIMITS}, known, "or")
+    if does:
+        yield fine(code, f"the kernel panics on {does}" + (f"; not on {spared}" if spared else ""))
+    elif spared:
+        yield fine(code, f"the kernel does not panic on {spared}")
 
 
 def panic_timeout(machine: MachineFacts) -> Iterator[Finding]:
@@ -92,5 +102,14 @@ def _deeds(value: int) -> str:
     return ", ".join(deeds) + ("" if keyboard_may_crash(value) else ", but not crash the machine")
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(EVENTS[name] for name in names)
+def _listed(names: Collection[str], known: Collection[str], last: str) -> str:
+    """Return the events in words, whole groups as one, with `last` before the last."""
+    words: list[str] = []
+    for name in (name for name in EVENTS if name in names):
+        word = EVENTS[name]
+        for group, members in GROUPS.items():
+            if name in members and {one for one in members if one in known} <= set(names):
+                word = group
+        words.append(word)
+    *most, end = dict.fromkeys(words) or [""]
+    return f"{', '.join(most)} {last} {end}" if most else end

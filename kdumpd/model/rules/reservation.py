@@ -7,10 +7,11 @@ from kdumpd.model.boot_complaint import Complaint, Reason
 from kdumpd.model.boot_log import AreaKind
 from kdumpd.model.crashkernel import Problem
 from kdumpd.model.crashkernel.memparse import short_size
+from kdumpd.model.crashkernel.parameter import as_written
 from kdumpd.model.crashkernel.words import misspellings
-from kdumpd.model.distribution import way_to_reserve
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
+from kdumpd.model.remedy import to_reserve
 from kdumpd.model.reservation import Mechanism, Reservation, cmdline_of, reservation_of
 from kdumpd.model.text import MIB, human_size, shown
 
@@ -44,7 +45,7 @@ def reservation_missing(machine: MachineFacts) -> Iterator[Finding]:
         return
     reasons = tuple(_reasons(machine, found))
     request = f"no memory is reserved for the crash kernel: {_request(machine)}"
-    way = way_to_reserve(machine.reservation.distribution, _value(found))
+    way = _way(machine, found)
     unexplained = machine.kernel.crashkernel and not reasons
     message = "; ".join((request, *reasons, *_before(machine)))
     yield fatal(code, message, LOOK if unexplained else way)
@@ -62,7 +63,7 @@ def reservation_short(machine: MachineFacts) -> Iterator[Finding]:
     elif not _was_cut(machine, found):
         message = (
             f"{found.main // MIB} MiB of the {expected // MIB} MiB requested by"
-            f" crashkernel={machine.kernel.crashkernel} are reserved"
+            f" {as_written(machine.kernel.crashkernel)} are reserved"
         )
         yield warning(code, "; ".join((message, *_complaints(machine, changed=True))), LOOK)
 
@@ -140,7 +141,7 @@ def reservation_small(machine: MachineFacts) -> Iterator[Finding]:
         f"only {human_size(size)} are reserved, and {human_size(found.suggested)} are usual for"
         f" {human_size(found.ram.size)} of RAM: the crash kernel may run out of memory before the"
         " dump is written",
-        way_to_reserve(machine.reservation.distribution, _value(found)),
+        to_reserve(machine, _value(found)),
     )
 
 
@@ -161,8 +162,15 @@ def fadump_refused(machine: MachineFacts) -> Iterator[Finding]:
 def _request(machine: MachineFacts) -> str:
     asked = machine.kernel.crashkernel
     if asked:
-        return f"crashkernel={asked} came to nothing"
+        return f"{as_written(asked)} came to nothing"
     return "no crashkernel= on the kernel's command line"
+
+
+def _way(machine: MachineFacts, found: Reservation) -> str:
+    following = machine.next_boot.crashkernel
+    if following and isinstance(following, str) and not machine.kernel.crashkernel:
+        return f"reboot: the next boot has {as_written(following)}"
+    return to_reserve(machine, _value(found))
 
 
 def _reasons(machine: MachineFacts, found: Reservation) -> Iterator[str]:

@@ -101,6 +101,8 @@ def post_notifiers(machine: MachineFacts) -> Iterator[Finding]:
         yield unknown(code, facts.post_notifiers)
     elif facts.post_notifiers is False:
         yield fine(code, "on a panic the crash kernel starts before anything else")
+    elif facts.post_notifiers and machine.reservation.fadump:
+        yield fine(code, "on a panic the kernel tells its drivers, one of which starts fadump")
     elif facts.post_notifiers and facts.notifiers_wanted:
         remedy = "leave it so: the kernel itself asks for it here"
         yield info(code, f"{message}; it does so for {facts.notifiers_wanted}", remedy)

@@ -222,3 +222,11 @@ def test_agrees_with_the_definition(drawn: list[tuple[int, int, int]], steps: in
     (applying,) = (clause.text for clause in found.reading if clause.applies)
     ending = f"{short_size(found.main)} is reserved" if found.main else "nothing is reserved"
     assert applying.endswith(f": {ending}")
+
+
+def test_red_hat_s_older_kernels_choose_by_themselves() -> None:
+    found = expect(b"crashkernel=auto", 32 << 30, "x86_64", "4.18.0-553.el8_10.x86_64")
+    assert found.problem == "auto"
+    assert found.explanation.startswith("this kernel itself chooses")
+    newer = expect(b"crashkernel=auto", 32 << 30, "x86_64", "5.14.0-427.el9.x86_64")
+    assert "RHEL 8 and before alone" in newer.explanation

@@ -5,7 +5,7 @@ import pytest
 
 from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.finding import Severity, Unknown
-from kdumpd.model.readiness import find
+from kdumpd.model.readiness import check, find
 from tests.model.looks import KERNEL
 from tests.model.machines import HEALTHY, NEXT_BOOT
 from tests.model.rules.breakage import Breakage, broken
@@ -104,3 +104,10 @@ def test_the_order_of_kinds_is_no_difference(running: str) -> None:
 def test_a_kernel_that_is_not_to_be_started_needs_no_initrd() -> None:
     same = replace(NEXT_BOOT, release=KERNEL.release, initrd=False)
     assert find(replace(HEALTHY, next_boot=same)) == ()
+
+
+def test_nothing_is_told_of_settings_that_nobody_made() -> None:
+    kernel = replace(KERNEL, crashkernel="")
+    nothing = replace(NEXT_BOOT, crashkernel="", wanted="")
+    found = check(replace(HEALTHY, kernel=kernel, next_boot=nothing))
+    assert "boot-loader-outdated" not in {one.code for one in found}

@@ -56,7 +56,7 @@ def said(policy: PolicyFacts, code: str) -> list[str]:
 
 def test_which_events_panic() -> None:
     assert said(POLICY, "panic-policy") == [
-        "the kernel panics on an oops; not on running out of memory, a program stuck in the kernel"
+        "the kernel panics on an oops; not on hung tasks or running out of memory"
     ]
 
 
@@ -120,3 +120,31 @@ def test_a_trigger_needs_its_watchdog(
 ) -> None:
     policy = PolicyFacts(events={name: value}, needs=needs)
     assert policy.triggers == {name: expected}
+
+
+GROUPED = {
+    "panic_on_oops": 1,
+    "hardlockup_panic": 0,
+    "softlockup_panic": 0,
+    "panic_on_rcu_stall": 0,
+    "unknown_nmi_panic": 0,
+    "panic_on_io_nmi": 1,
+    "warn_limit": 0,
+}
+
+
+def test_events_of_a_kind_are_told_as_one() -> None:
+    (message,) = said(PolicyFacts(events=GROUPED), "panic-policy")
+    assert message == (
+        "the kernel panics on an oops and NMIs for device errors; not on lockups or NMIs of unknown"
+        " cause"
+    )
+
+
+def test_a_tool_that_sets_it_when_it_loads_is_not_doubted_before() -> None:
+    policy = replace(POLICY, events={"panic_on_oops": 0})
+    codes = {one.code for one in find(replace(UNLOADED, policy=policy))}
+    assert "panic-on-oops-off" not in codes
+    tool = replace(HEALTHY.capture_kernel, tool="kdump-utils")
+    codes = {one.code for one in find(replace(UNLOADED, policy=policy, capture_kernel=tool))}
+    assert "panic-on-oops-off" in codes

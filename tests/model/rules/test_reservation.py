@@ -11,9 +11,10 @@ from kdumpd.model.facts.reservation import LastReservation, ReservationFacts
 from kdumpd.model.finding import Severity
 from kdumpd.model.iomem import Region
 from kdumpd.model.ram import Ram, RamSource
+from kdumpd.model.readiness import find
 from kdumpd.model.text import MIB
 from tests.model.looks import KERNEL
-from tests.model.machines import RESERVATION
+from tests.model.machines import HEALTHY, RESERVATION
 from tests.model.rules.breakage import ALONE, Breakage, broken
 
 GIB = 1 << 30
@@ -239,3 +240,11 @@ BREAKAGES = [
         "fadump is not registered",
     ),
 ]
+
+
+def test_a_reboot_is_enough_where_the_next_boot_asks() -> None:
+    kernel = replace(HEALTHY.kernel, reserved=0, crashkernel="", crash_loaded=False)
+    reservation = replace(HEALTHY.reservation, cmdline=b"quiet", regions=(), log=None)
+    found = find(replace(HEALTHY, kernel=kernel, reservation=reservation))
+    (missing,) = (one for one in found if one.code == "reservation-missing")
+    assert missing.remedy == "reboot: the next boot has crashkernel=256M"

@@ -2,6 +2,7 @@
 from dataclasses import replace
 from typing import Any
 
+from kdumpd.model.facts.fadump import FadumpFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Severity, Unknown
 from kdumpd.model.readiness import Readiness, check, find, judge
@@ -143,3 +144,18 @@ def test_nothing_known() -> None:
     )
     assert {one.code for one in check(nothing)} <= {one.code for one in check(HEALTHY)}
     assert find(nothing) == ()
+
+
+def test_nothing_but_the_container_is_told_in_a_container() -> None:
+    kernel = replace(HEALTHY.kernel, crash_loaded=False, reserved=0)
+    inside = replace(HEALTHY.surroundings, container="lxc")
+    found = check(replace(HEALTHY, kernel=kernel, surroundings=inside))
+    assert [one.code for one in found] == ["container"]
+
+
+def test_fadump_is_started_by_a_notifier() -> None:
+    facts = replace(HEALTHY.surroundings, post_notifiers=True, notifiers_wanted="fadump")
+    fadump = FadumpFacts(enabled=True, registered=True, reserved=1 << 30)
+    reservation = replace(HEALTHY.reservation, fadump=fadump)
+    found = find(replace(HEALTHY, surroundings=facts, reservation=reservation))
+    assert "post-notifiers" not in {one.code for one in found}

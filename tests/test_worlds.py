@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What kdumpd says of real and remade machines is what was read and found true."""
+
+import difflib
+from pathlib import Path
+
+import pytest
+
+from tests.worlds import VERDICTS, WORLDS, machines, verdict
+
+MACHINES = machines()
+ALLOWED = 40_000  # bytes of a remade machine: only what matters is there
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_what_is_said_of_a_machine(name: str, tmp_path: Path) -> None:
+    golden = VERDICTS / f"{name}.txt"
+    expected = golden.read_text() if golden.exists() else ""
+    said = verdict(MACHINES[name], tmp_path / "root")
+    difference = "\n".join(
+        difflib.unified_diff(expected.splitlines(), said.splitlines(), str(golden.name), "now")
+    )
+    assert not difference, f"see python -m tests.worlds\n{difference}"
+
+
+def test_no_verdict_is_of_a_machine_that_is_gone() -> None:
+    assert {path.stem for path in VERDICTS.iterdir()} == set(MACHINES)
+
+
+@pytest.mark.parametrize("world", [path for path in WORLDS.iterdir() if path.is_dir()])
+def test_a_remade_machine_is_small_and_names_its_sources(world: Path) -> None:
+    story, blank, *sources = (world / "README.md").read_text().splitlines()
+    assert story
+    assert not blank
+    assert any(line.startswith("- ") for line in sources)
+    assert sum(path.stat().st_size for path in world.rglob("*") if path.is_file()) < ALLOWED
