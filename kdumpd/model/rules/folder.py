@@ -13,8 +13,7 @@ def crash_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
     """Report a crash folder that does not exist: some tools make it, others fail."""
     settings = machine.storage.settings
     made = isinstance(settings, DumpSettings) and settings.makes_folder
-    # Where no tool is that would write there, the folder is missing for a reason.
-    report = info if made or machine.capture_kernel.tool == "" else warning
+    report = info if made else warning
     for folder in machine.folders:
         if not (folder.present or folder.problem or folder.optional):
             name = shown(folder.path)
