@@ -42,13 +42,13 @@ BREAKAGES = [
         broken("next_boot", wanted=""),
         "boot-loader-outdated",
         Severity.WARNING,
-        "the next update-grub drops it",
+        "it is lost when that file is written next",
     ),
     Breakage(
         broken("next_boot", initrd=False),
         "next-kernel-without-initrd",
         Severity.INFO,
-        "6.1.0-57-amd64, has no initrd that captures yet: it is made when that kernel boots",
+        "6.1.0-57-amd64, has no capture initrd yet: it is made when that kernel boots",
     ),
     Breakage(
         broken("next_boot", initrd=False, makes_initrd=False),
