@@ -41,8 +41,10 @@ def test_what_stands_in_the_way() -> None:
         "  fatal: no crash kernel is loaded, so a panic leaves no dump [crash-kernel-unloaded]",
         f"  what to do: {LOADS_OF_ANY}",
         "",
-        "  warning: the crash folder '/var/crash' does not exist: the capture tool may fail to save a"
-        " dump [crash-folder-missing]",
+        (
+            "  warning: the crash folder '/var/crash' does not exist: a dump may not be saved"
+            " [crash-folder-missing]"
+        ),
         "  what to do: mkdir -m 0700 '/var/crash', or mount what belongs there",
     ]
 

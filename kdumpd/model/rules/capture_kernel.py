@@ -80,7 +80,7 @@ def capture_initrd_missing(machine: MachineFacts) -> Iterator[Finding]:
     code, facts = "capture-initrd-missing", machine.capture_kernel
     initrd = facts.initrd
     if isinstance(initrd, Unknown):
-        yield unknown(code, initrd)
+        yield unknown(code, initrd, "" if "cannot be" in initrd.problem else facts.reload)
     elif initrd is not None and initrd.size:
         yield fine(code, f"the capture initrd is there: '{initrd.path}'")
     elif initrd is not None and initrd.size is None and facts.makes_initrd:

@@ -20,9 +20,9 @@ NETWORK = {
 DEEPEST = 1  # folders between a crash folder and the folders of its captures
 UNMOUNTABLE = "dump-folder-unmountable"
 SETTINGS = {
-    Tool.KDUMP_TOOLS: "/etc/default/kdump-tools",
-    Tool.KDUMP_UTILS: "/etc/kdump.conf",
-    Tool.SUSE: "/etc/sysconfig/kdump",
+    Tool.KDUMP_TOOLS: "/etc/default/kdump-tools (KDUMP_COREDIR=)",
+    Tool.KDUMP_UTILS: "/etc/kdump.conf (path)",
+    Tool.SUSE: "/etc/sysconfig/kdump (KDUMP_SAVEDIR=)",
 }
 
 

@@ -10,7 +10,7 @@ from kdumpd.model.mending import to_mend
 from kdumpd.model.text import shown
 
 MADE = ": the capture tool makes it when it saves a dump"
-FAILS = ": the capture tool may fail to save a dump"
+FAILS = ": a dump may not be saved"
 NOBODY = ", and no capture tool would make it"
 
 

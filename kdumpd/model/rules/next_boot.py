@@ -13,7 +13,7 @@ def next_boot_unreserved(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the reservation of now is lost at the next boot."""
     code, facts = "next-boot-unreserved", machine.next_boot
     if isinstance(facts.crashkernel, Unknown):
-        yield unknown(code, facts.crashkernel)
+        yield unknown(code, facts.crashkernel, _to_write_again(machine, facts.crashkernel))
     elif facts.crashkernel:
         yield fine(code, f"the next boot has {as_written(facts.crashkernel)}")
     elif facts.crashkernel is not None and machine.kernel.crashkernel:
@@ -110,6 +110,12 @@ def running_kernel_removed(machine: MachineFacts) -> Iterator[Finding]:
             yield info(code, f"{gone}: the crash kernel cannot be loaded again as it is", remedy)
         else:
             yield warning(code, f"{gone}: no crash kernel can be loaded", remedy)
+
+
+def _to_write_again(machine: MachineFacts, fact: Unknown) -> str:
+    """Return the command where it is GRUB's menu that says nothing; nobody mends that by hand."""
+    broken = "grub.cfg'" in fact.problem and "cannot be" not in fact.problem
+    return to_write_menu(machine) if broken else ""
 
 
 def _same(one: str, other: str) -> bool:

@@ -102,8 +102,9 @@ def reservation_low(machine: MachineFacts) -> Iterator[Finding]:
         code,
         f"the memory reserved for the crash kernel is above 4 GiB, with {has}: a disk or network"
         " card that cannot reach it may not work, and no dump be written",
-        f"ask for crashkernel=SIZE,high and crashkernel={LOW_NEEDED // MIB}M,low or more on the"
-        " kernel's command line, and reboot",
+        f"set crashkernel={short_size(found.areas.main.size)},high"
+        f" crashkernel={LOW_NEEDED // MIB}M,low on the kernel's command line in the boot loader,"
+        " and reboot",
     )
 
 
