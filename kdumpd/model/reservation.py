@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from kdumpd.model.boot_log import AreaKind, ReservationLog
-from kdumpd.model.crashkernel import Clause, Expectation, expect
-from kdumpd.model.crashkernel.parameter import last_of_each_kind
+from kdumpd.model.crashkernel import Clause, Expectation, Problem, expect
+from kdumpd.model.crashkernel.memparse import short_size
+from kdumpd.model.crashkernel.parameter import as_written, last_of_each_kind
 from kdumpd.model.facts.fadump import FadumpFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.iomem import Region
 from kdumpd.model.ram import Ram, RamSource
 from kdumpd.model.suggestion import least_bytes, suggested_bytes
+from kdumpd.model.text import MIB
 
+USUAL = 512 * MIB  # where the RAM is not known
+# Where nothing is usual for so little RAM: the example of Ubuntu's server guide, 384M-2G:64M.
+SMALLEST = 64 * MIB
 ANY_RAM = 1 << 62  # bytes: more than any size that is asked for
 # How much more, and how much less, the machine may have, as a part of the figure. On guests of 2
 # and 6 GiB with Linux 6.1, MemTotal and the reservation lacked 1/25 of the RAM; on smaller ones it
@@ -56,6 +61,11 @@ class Reservation:
     suggested: int  # 0 where nothing is usual
     least: int  # what the most modest distribution reserves, 0 where none does
     armed: bool | None  # a crash kernel is loaded, or fadump registered
+
+    @property
+    def usual(self) -> str:
+        """Return the size to ask for on such a machine, as crashkernel= has it."""
+        return short_size(self.suggested or (USUAL if self.ram is None else SMALLEST))
 
     @property
     def ram_bytes(self) -> int:
@@ -143,6 +153,22 @@ def expectations_of(machine: MachineFacts) -> tuple[Expectation, ...]:
         one = expect(cmdline, ram, facts.architecture, machine.kernel.release)
         found.setdefault((one.main, one.low, one.problem), one)
     return tuple(found.values())
+
+
+def next_refusal_of(machine: MachineFacts) -> str:
+    """Return why the crashkernel= of the next boot would reserve nothing, empty if it would."""
+    value = machine.next_boot.crashkernel
+    if not isinstance(value, str) or not value:
+        return ""
+    cmdline = as_written(value).encode("ascii", "replace")
+    release = machine.next_boot.release or machine.kernel.release
+    found = [
+        expect(cmdline, size, machine.reservation.architecture, release)
+        for size in _possible(machine.reservation.ram, cmdline)
+    ]
+    if found and all(one.problem and one.problem is not Problem.AUTO for one in found):
+        return found[0].explanation
+    return ""
 
 
 def areas_of(machine: MachineFacts) -> Areas | None:

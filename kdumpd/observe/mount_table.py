@@ -9,6 +9,7 @@ from kdumpd.model.mount_table import (
     FstabEntry,
     Mount,
     clean_path,
+    lies_below,
     mount_unit,
     parse_fstab,
     parse_mountinfo,
@@ -80,6 +81,17 @@ def find_device(files: Files, table: MountTable, device: bytes) -> Mount | None:
             return next((one for one in table.mounts if one.point == entry.point), None)
     wanted = _resolved(files, device)
     return next((one for one in table.mounts if _resolved(files, one.source) == wanted), None)
+
+
+def find_not_mounted(table: MountTable, path: bytes) -> FstabEntry | None:
+    """Return the file system that fstab has for a path, if it is not mounted there now."""
+    if not table.mounts or not isinstance(table.fstab, tuple):
+        return None
+    wanted = [one for one in table.fstab if lies_below(path, one.point) and one.point != b"/"]
+    nearest = max(wanted, key=lambda one: len(one.point), default=None)
+    if nearest is None or any(mount.point == nearest.point for mount in table.mounts):
+        return None
+    return nearest
 
 
 def _resolved(files: Files, device: bytes) -> bytes:

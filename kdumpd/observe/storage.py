@@ -23,6 +23,7 @@ from kdumpd.observe.files import NOT_THERE, Files
 from kdumpd.observe.mount_table import (
     MountTable,
     find_device,
+    find_not_mounted,
     is_mounted_at_boot,
     read_mount_table,
 )
@@ -94,6 +95,7 @@ def _read_folder(files: Files, table: MountTable, path: bytes) -> DumpFolder:
         present=_is_folder(files, path),
         mount=mount,
         mounted_at_boot=_at_boot(files, table, mount),
+        not_mounted=find_not_mounted(table, path),
         unlocking=read_unlocking(files, mount.source if mount else b""),
         free=room[0],
         free_files=room[1],

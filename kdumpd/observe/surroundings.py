@@ -4,8 +4,10 @@
 import re
 
 from kdumpd.model.facts.surroundings import SurroundingsFacts
-from kdumpd.model.finding import Fact
+from kdumpd.model.finding import Fact, Unknown
 from kdumpd.observe.files import Files
+from kdumpd.observe.mount_table import MountTable, read_mount_table
+from kdumpd.observe.sysctl_files import read_sysctl_at_boot
 
 MANAGER = "run/systemd/container"  # what the service manager found it runs in
 ENVIRONMENT = "proc/1/environ"
@@ -41,10 +43,19 @@ def read_surroundings(files: Files) -> SurroundingsFacts:
         lockdown=_lockdown(files),
         secure_boot=_secure_boot(files),
         load_disabled=_is_set(files, "proc/sys/kernel/kexec_load_disabled"),
+        disabled_at_boot=_disabled_at_boot(files),
         loads_left=files.number("proc/sys/kernel/kexec_load_limit_panic"),
         post_notifiers=_notifiers(files),
         notifiers_wanted=_notifiers_wanted(files),
     )
+
+
+def _disabled_at_boot(files: Files) -> Fact[str]:
+    told = read_sysctl_at_boot(files, "kernel.kexec_load_disabled")
+    if told is None or isinstance(told, Unknown):
+        return told
+    value, path = told
+    return path if value == "1" else None
 
 
 def _container(files: Files) -> str:
@@ -71,9 +82,16 @@ def _of_kernel(files: Files) -> str:
     return "openvz" if guest_of_openvz else ""
 
 
+def _has_its_own_disk(files: Files) -> bool:
+    """Return whether / lies on a disk: a container's is a view of its host's files."""
+    table = read_mount_table(files)
+    mounts = table.mounts if isinstance(table, MountTable) else ()
+    return any(one.point == b"/" and one.source.startswith(b"/dev/") for one in mounts)
+
+
 def _of_marks(files: Files) -> str:
     # Disks made from an image keep its mark, and are booted like any other.
-    if files.status(BOOTED_BY_SYSTEMD) is not None:
+    if files.status(BOOTED_BY_SYSTEMD) is not None or _has_its_own_disk(files):
         return ""
     return next((kind for mark, kind in MARKS if files.status(mark) is not None), "")
 

@@ -7,7 +7,7 @@ from enum import StrEnum, auto
 from kdumpd.model.dump_estimate import MemoryUse
 from kdumpd.model.dump_target import DumpSettings
 from kdumpd.model.finding import Fact
-from kdumpd.model.mount_table import Mount
+from kdumpd.model.mount_table import FstabEntry, Mount
 
 
 class Unlocking(StrEnum):
@@ -28,6 +28,7 @@ class DumpFolder:
     mount: Mount | None = None  # what it lies on
     mounted_at_boot: Fact[bool] = None  # whether a boot mounts that
     unlocking: Unlocking = Unlocking.NEEDLESS
+    not_mounted: FstabEntry | None = None  # what fstab would mount here, or above, and is not
     free: Fact[int] = None  # bytes that root may use
     free_files: Fact[int] = None  # files that can still be made; None where there is no limit
 

@@ -19,6 +19,7 @@ class SurroundingsFacts:
     lockdown: Fact[str] = None  # none, integrity or confidentiality
     secure_boot: Fact[bool] = None
     load_disabled: Fact[bool] = None  # kernel.kexec_load_disabled
+    disabled_at_boot: Fact[str] = None  # the file by which the next boot sets it to 1
     loads_left: Fact[int] = None  # kernel.kexec_load_limit_panic; -1 for no limit
     post_notifiers: Fact[bool] = None  # crash_kexec_post_notifiers
     notifiers_wanted: str = ""  # by what the kernel was made to turn them on itself

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from kdumpd.model.crashkernel.words import misspellings, superseded, unread_rest
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, info
-from kdumpd.model.reservation import cmdline_of, expectations_of
-from kdumpd.model.text import shown
+from kdumpd.model.finding import Finding, info, warning
+from kdumpd.model.remedy import to_reserve
+from kdumpd.model.reservation import cmdline_of, expectations_of, reservation_of
+from kdumpd.model.text import MIB, shown
 
 
 def crashkernel_repeated(machine: MachineFacts) -> Iterator[Finding]:
@@ -38,6 +39,18 @@ def crashkernel_misspelled(machine: MachineFacts) -> Iterator[Finding]:
             f"'{shown(word)}' on the command line means nothing to the kernel",
             _without(shown(word)),
         )
+
+
+def crashkernel_without_unit(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a size in bytes, as memparse() reads a number without K, M or G (lib/cmdline.c)."""
+    for found in expectations_of(machine)[:1]:
+        if 0 < found.main < MIB:
+            yield warning(
+                "crashkernel-without-unit",
+                f"crashkernel= asks for {found.main} bytes: a unit such as M is missing, and no"
+                " crash kernel fits in there",
+                to_reserve(machine, reservation_of(machine).usual),
+            )
 
 
 def crashkernel_fragile(machine: MachineFacts) -> Iterator[Finding]:

@@ -35,12 +35,14 @@ def dump_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
     watched = {clean_path(folder.path) for folder in machine.folders}
     for folder in machine.storage.folders:
         name = shown(folder.path)
-        if folder.path in watched or not isinstance(settings, DumpSettings):
-            continue  # said of the crash folder
+        if not isinstance(settings, DumpSettings):
+            continue
         if folder.present is False:
             remedy = f"move '{name}' away, and mkdir -m 0700 '{name}'"
             message = f"the dump folder '{name}' is no folder, so no dump can be saved"
             yield fatal("dump-folder-missing", message, remedy)
+        elif folder.path in watched:
+            continue  # said of the crash folder
         elif folder.present is None and not settings.makes_folder:
             remedy = f"mkdir -m 0700 '{name}', then kdumpctl restart"
             message = f"the dump folder '{name}' does not exist, so kdump may fail to start"
@@ -78,9 +80,27 @@ def dump_folder_unmountable(machine: MachineFacts) -> Iterator[Finding]:
     if machine.surroundings.live or machine.surroundings.container:
         return  # nothing on it stays, and that is said
     for folder in storage.folders:
-        if folder.mount is not None:
+        if folder.mount is not None and folder.present is not False and not folder.not_mounted:
             well = f"the crash kernel will have the dump folder '{shown(folder.path)}'"
             yield _mount_trouble(machine, folder, folder.mount) or fine(UNMOUNTABLE, well)
+
+
+def dump_folder_not_mounted(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a file system that fstab has for the dump folder, and that is not mounted now.
+
+    Debian's capture kernel boots up to local-fs.target: where that fails, no dump is saved.
+    """
+    for folder in machine.storage.folders:
+        entry = folder.not_mounted
+        if entry is not None:
+            name, point = shown(folder.path), shown(entry.point)
+            yield warning(
+                "dump-folder-not-mounted",
+                f"the dump folder '{name}' belongs on {shown(entry.source)} by /etc/fstab, which is"
+                " not mounted: a dump may be lost, or fill the disk below",
+                f"mount '{point}'"
+                + ("" if entry.at_boot else f", and take noauto off '{point}' in /etc/fstab"),
+            )
 
 
 def dump_folder_encrypted(machine: MachineFacts) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ def crash_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
     settings = machine.storage.settings
     made = isinstance(settings, DumpSettings) and settings.makes_folder
     report = info if made else warning
-    for folder in machine.folders:
+    for folder in machine.folders if machine.kernel.present else ():
         if not (folder.present or folder.problem or folder.optional):
             name = shown(folder.path)
             yield report(

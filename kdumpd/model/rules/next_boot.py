@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from kdumpd.model.crashkernel.parameter import as_written
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Unknown, fine, info, unknown, warning
-from kdumpd.model.remedy import to_write_menu
+from kdumpd.model.remedy import to_reserve, to_write_menu
+from kdumpd.model.reservation import next_refusal_of, reservation_of
 
 
 def next_boot_unreserved(machine: MachineFacts) -> Iterator[Finding]:
@@ -14,6 +15,15 @@ def next_boot_unreserved(machine: MachineFacts) -> Iterator[Finding]:
     code, facts = "next-boot-unreserved", machine.next_boot
     if isinstance(facts.crashkernel, Unknown):
         yield unknown(code, facts.crashkernel, _to_write_again(machine, facts.crashkernel))
+    elif facts.crashkernel and (refusal := next_refusal_of(machine)):
+        # What the running kernel refused as well is told of it.
+        if machine.kernel.reserved or not _same(facts.crashkernel, machine.kernel.crashkernel):
+            yield warning(
+                code,
+                "the next boot reserves no memory for the crash kernel:"
+                f" {as_written(facts.crashkernel)} comes to nothing, {refusal}",
+                to_reserve(machine, reservation_of(machine).usual),
+            )
     elif facts.crashkernel:
         yield fine(code, f"the next boot has {as_written(facts.crashkernel)}")
     elif facts.crashkernel is not None and machine.kernel.crashkernel:

@@ -13,12 +13,15 @@ from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
 from kdumpd.model.memory_need import memory_need
 from kdumpd.model.remedy import to_reserve
-from kdumpd.model.reservation import Mechanism, Reservation, cmdline_of, reservation_of
+from kdumpd.model.reservation import (
+    Mechanism,
+    Reservation,
+    cmdline_of,
+    next_refusal_of,
+    reservation_of,
+)
 from kdumpd.model.text import MIB, human_size, shown
 
-USUAL = 512 * MIB  # where the RAM is not known
-# Where nothing is usual for so little RAM: the example of Ubuntu's server guide, 384M-2G:64M.
-SMALLEST = 64 * MIB
 LOOK = "see what the kernel said at boot: journalctl -k -g crashkernel"
 # The least low area that does: swiotlb takes 64 MiB by default, and x86 leaves 8 MiB beside it
 # (arch/x86/include/asm/crash_reserve.h, crash_low_size_default).
@@ -150,7 +153,7 @@ def reservation_small(machine: MachineFacts) -> Iterator[Finding]:
         code,
         f"only {human_size(size)} is reserved, and {human_size(found.suggested)} is usual for"
         f" {human_size(found.ram.size)} of RAM: the crash kernel may run out of memory",
-        to_reserve(machine, _value(found)),
+        to_reserve(machine, found.usual),
     )
 
 
@@ -176,9 +179,14 @@ def _request(machine: MachineFacts) -> str:
 
 def _way(machine: MachineFacts, found: Reservation) -> str:
     following = machine.next_boot.crashkernel
-    if following and isinstance(following, str) and not machine.kernel.crashkernel:
+    if (
+        following
+        and isinstance(following, str)
+        and not machine.kernel.crashkernel
+        and not next_refusal_of(machine)
+    ):
         return f"reboot: the next boot has {as_written(following)}"
-    return to_reserve(machine, _value(found))
+    return to_reserve(machine, found.usual)
 
 
 def _reasons(machine: MachineFacts, found: Reservation) -> Iterator[str]:
@@ -205,11 +213,6 @@ def _before(machine: MachineFacts) -> Iterator[str]:
     if last and last.reserved and last.crashkernel == machine.kernel.crashkernel:
         ram = f" with {human_size(last.ram)} of RAM" if last.ram else ""
         yield f"the boot before had {human_size(last.reserved)}{ram}"
-
-
-def _value(found: Reservation) -> str:
-    size = found.suggested or (USUAL if found.ram is None else SMALLEST)
-    return short_size(size)
 
 
 def _expected_main(found: Reservation) -> int:

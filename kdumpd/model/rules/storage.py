@@ -51,6 +51,8 @@ def storage_too_small(machine: MachineFacts) -> Iterator[Finding]:
     if not isinstance(storage.settings, DumpSettings):
         return
     for folder in storage.folders:
+        if folder.present is False or folder.not_mounted:
+            continue
         if isinstance(folder.free, Unknown):
             yield unknown(code, folder.free)
         elif folder.free is not None:

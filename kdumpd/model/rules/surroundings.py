@@ -58,6 +58,24 @@ def kexec_load_disabled(machine: MachineFacts) -> Iterator[Finding]:
         yield _no_more_loads(machine, code, "kernel.kexec_load_disabled is set")
 
 
+def kexec_disabled_at_boot(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a setting by which the next boot allows no crash kernel any more.
+
+    systemd-sysctl.service runs early in a boot, before the units that load a crash kernel.
+    """
+    code, facts = "kexec-disabled-at-boot", machine.surroundings
+    if isinstance(facts.disabled_at_boot, Unknown):
+        yield unknown(code, facts.disabled_at_boot)
+    elif facts.disabled_at_boot and facts.load_disabled is False:
+        yield warning(
+            code,
+            f"the next boot may load no crash kernel: '/{facts.disabled_at_boot}' sets"
+            " kernel.kexec_load_disabled=1",
+            f"take kernel.kexec_load_disabled=1 out of /{facts.disabled_at_boot}, or set it only"
+            " after the crash kernel is loaded",
+        )
+
+
 def kexec_loads_used_up(machine: MachineFacts) -> Iterator[Finding]:
     """Report that kernel.kexec_load_limit_panic allows no further load; it can only be lowered."""
     code, left = "kexec-loads-used-up", machine.surroundings.loads_left

@@ -15,6 +15,27 @@ GARBAGE = Unknown("'/some/file' holds more than 65536 bytes")
 
 BREAKAGES = [
     Breakage(
+        broken("next_boot", crashkernel="384MB", wanted="384MB"),
+        "next-boot-unreserved",
+        Severity.WARNING,
+        "crashkernel=384MB comes to nothing",
+        besides=("next-boot-differs",),
+    ),
+    Breakage(
+        broken("next_boot", crashkernel="8G", wanted="8G"),
+        "next-boot-unreserved",
+        Severity.WARNING,
+        "8G is not smaller than the RAM",
+        besides=("next-boot-differs",),
+    ),
+    Breakage(
+        broken("next_boot", crashkernel="6G-:512M", wanted="6G-:512M"),
+        "next-boot-unreserved",
+        Severity.WARNING,
+        "crashkernel=6G-:512M comes to nothing",
+        besides=("next-boot-differs",),
+    ),
+    Breakage(
         broken("next_boot", crashkernel="", wanted=""),
         "next-boot-unreserved",
         Severity.WARNING,

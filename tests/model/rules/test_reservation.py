@@ -64,6 +64,13 @@ def power(**values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table
 
 BREAKAGES = [
     Breakage(
+        asked("crashkernel=384", "384", 384),
+        "crashkernel-without-unit",
+        Severity.WARNING,
+        "crashkernel= asks for 384 bytes",
+        besides=("reservation-small",),
+    ),
+    Breakage(
         broken("reservation", unreadable=("'/proc/iomem' is no memory map",)),
         "reservation-unreadable",
         Severity.WARNING,

@@ -9,7 +9,7 @@ from kdumpd.model.dump_target import DumpSettings, parse_kdump_conf, parse_kdump
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.storage import StorageFacts, Unlocking
 from kdumpd.model.finding import Severity, Unknown
-from kdumpd.model.mount_table import Mount
+from kdumpd.model.mount_table import FstabEntry, Mount
 from kdumpd.model.readiness import check, find
 from kdumpd.model.text import MIB
 from tests.model.machines import DUMP_FOLDER, FOLDER, HEALTHY, STORAGE
@@ -76,6 +76,18 @@ BREAKAGES = [
         "dump-folder-missing",
         Severity.FATAL,
         "'/srv/crash' is no folder",
+    ),
+    Breakage(
+        folder(present=False),
+        "dump-folder-missing",
+        Severity.FATAL,
+        "'/var/crash' is no folder",
+    ),
+    Breakage(
+        folder(not_mounted=FstabEntry(source=b"/dev/vdb1", point=b"/var/crash")),
+        "dump-folder-not-mounted",
+        Severity.WARNING,
+        "belongs on /dev/vdb1 by /etc/fstab, which is not mounted",
     ),
     Breakage(
         folder(mount=Mount(point=b"/", type="ext4", read_only=True)),

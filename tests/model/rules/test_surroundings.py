@@ -21,6 +21,19 @@ def unloaded(**values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table
 
 BREAKAGES = [
     Breakage(
+        broken("surroundings", disabled_at_boot="etc/sysctl.d/hardening.conf"),
+        "kexec-disabled-at-boot",
+        Severity.WARNING,
+        "'/etc/sysctl.d/hardening.conf' sets kernel.kexec_load_disabled=1",
+    ),
+    Breakage(
+        broken("surroundings", disabled_at_boot=BAD),
+        "kexec-disabled-at-boot",
+        Severity.WARNING,
+        "holds no number",
+        unknown=True,
+    ),
+    Breakage(
         broken("surroundings", container="lxc"),
         "container",
         Severity.FATAL,
