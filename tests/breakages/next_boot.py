@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the next boot would be."""
+
+from kdumpd.model.finding import Severity
+from tests.breakages.breakage import Breakage, Tree, codes, unload, UNLOADED
+from tests.breakages.memory import ASKED
+from tests.breakages.tool import FEDORA, FEDORAS, HOOK, IMAGE, RUNNING
+
+MENU, PACKAGE = "boot/grub/grub.cfg", "etc/default/grub.d/kdump-tools.cfg"
+NEXT = "6.1.0-57-amd64"
+ENTRIES = "boot/loader/entries"
+FEDORAS_ENTRY = f"7c1c0ffee0ddba11ad0be5e0ff1ce000-{FEDORAS}.conf"
+
+
+def update_kernel(tree: Tree) -> None:
+    """Have a newer kernel installed, which starts next."""
+    tree.sparse(f"boot/vmlinuz-{NEXT}", 8_247_232)
+    tree.folder(f"usr/lib/modules/{NEXT}")
+    tree.replace(MENU, RUNNING, NEXT)
+
+
+def remove_running(tree: Tree) -> None:
+    """Have the running kernel's package removed after an update."""
+    update_kernel(tree)
+    tree.sparse(f"var/lib/kdump/initrd.img-{NEXT}", 7_216_553)
+    tree.remove(IMAGE)
+    tree.remove(f"usr/lib/modules/{RUNNING}")
+
+
+BREAKAGES = [
+    Breakage(
+        story="an administrator removed the package's crashkernel=, and ran update-grub",
+        code="next-boot-unreserved",
+        severity=Severity.WARNING,
+        how=lambda tree: (tree.replace(MENU, ASKED, ""), tree.replace(PACKAGE, ASKED, "")),
+    ),
+    Breakage(
+        story="an administrator ran `grubby --remove-args=crashkernel`",
+        code="next-boot-unreserved",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.replace(
+            f"{ENTRIES}/{FEDORAS_ENTRY}", "crashkernel=2G-64G:256M,64G-:512M", ""
+        ),
+        machine=FEDORA,
+    ),
+    Breakage(
+        story="an administrator asked for more, and ran update-grub",
+        code="next-boot-differs",
+        severity=Severity.INFO,
+        how=lambda tree: (
+            tree.replace(MENU, ASKED, "crashkernel=512M"),
+            tree.replace(PACKAGE, ASKED, "crashkernel=512M"),
+        ),
+    ),
+    Breakage(
+        story="an administrator asked for more, and forgot update-grub",
+        code="boot-loader-outdated",
+        severity=Severity.INFO,
+        how=lambda tree: tree.replace(PACKAGE, ASKED, "crashkernel=512M"),
+    ),
+    Breakage(
+        story="crashkernel= was written into grub.cfg by hand",
+        code="boot-loader-outdated",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.replace(PACKAGE, ASKED, ""),
+    ),
+    Breakage(
+        story="a new kernel was installed, and no capture initrd made for it",
+        code="next-kernel-without-initrd",
+        severity=Severity.INFO,
+        how=update_kernel,
+    ),
+    Breakage(
+        story="the same, and the hook that makes it is gone",
+        code="next-kernel-without-initrd",
+        severity=Severity.WARNING,
+        how=lambda tree: (update_kernel(tree), tree.remove(HOOK)),
+    ),
+    Breakage(
+        story="apt autoremove took the running kernel, as a newer one is installed",
+        code="running-kernel-removed",
+        severity=Severity.INFO,
+        how=remove_running,
+        besides=codes("capture-kernel-missing"),
+    ),
+    Breakage(
+        story="the same, and then the crash kernel was unloaded",
+        code="running-kernel-removed",
+        severity=Severity.WARNING,
+        how=lambda tree: (remove_running(tree), unload(tree)),
+        besides=codes("capture-kernel-missing") | UNLOADED,
+    ),
+]

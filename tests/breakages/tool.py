@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The tool that loads the crash kernel, its unit, and the files that it loads."""
+
+from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.finding import Severity
+from tests.breakages.breakage import UNLOADED, Breakage, Tree, codes, unload
+
+SETTINGS = "etc/default/kdump-tools"
+UNIT = "kdump-tools.service"
+HOOK = "etc/kernel/postinst.d/kdump-tools"
+RUNNING, OLD = "6.1.0-56-amd64", "6.1.0-55-amd64"
+IMAGE, INITRD = f"boot/vmlinuz-{RUNNING}", f"var/lib/kdump/initrd.img-{RUNNING}"
+CAPTURES = "KDUMP_KERNEL=/var/lib/kdump/vmlinuz"
+FEDORA = "centos-stream-10-ready"
+FEDORAS = "6.12.0-124.el10.x86_64"
+ACTIVE = ServiceFacts(
+    unit=UNIT,
+    load_state="loaded",
+    active_state="active",
+    sub_state="exited",
+    result="success",
+    unit_file_state="enabled",
+    exec_main_status=0,
+)
+FAILED = ServiceFacts(
+    unit=UNIT,
+    load_state="loaded",
+    active_state="failed",
+    sub_state="failed",
+    result="exit-code",
+    unit_file_state="enabled",
+    exec_main_status=1,
+)
+
+
+def remove_tool(tree: Tree) -> None:
+    """Remove the package kdump-tools; its settings stay."""
+    tree.remove("usr/sbin/kdump-config")
+    tree.remove(f"usr/lib/systemd/system/{UNIT}")
+    tree.remove(f"etc/systemd/system/basic.target.wants/{UNIT}")
+
+
+def keep_old_kernel(tree: Tree) -> None:
+    """Have the kernel before this one capture."""
+    tree.sparse(f"boot/vmlinuz-{OLD}", 8_247_232)
+    tree.sparse(f"var/lib/kdump/initrd.img-{OLD}", 7_216_553)
+    tree.replace(SETTINGS, CAPTURES, f"KDUMP_KERNEL=/boot/vmlinuz-{OLD}")
+    tree.replace(
+        SETTINGS,
+        "KDUMP_INITRD=/var/lib/kdump/initrd.img",
+        f"KDUMP_INITRD=/var/lib/kdump/initrd.img-{OLD}",
+    )
+
+
+def keep_old_initrd(tree: Tree) -> None:
+    """Have the running kernel capture with the initrd of the one before."""
+    tree.sparse(f"var/lib/kdump/initrd.img-{OLD}", 7_216_553)
+    tree.link("var/lib/kdump/initrd.img", f"/var/lib/kdump/initrd.img-{OLD}")
+
+
+BREAKAGES = [
+    Breakage(
+        story="kdump-tools were removed while their crash kernel was loaded",
+        code="capture-tool-missing",
+        severity=Severity.INFO,
+        how=remove_tool,
+    ),
+    Breakage(
+        story="kdump-tools were removed, and the machine rebooted",
+        code="capture-tool-missing",
+        severity=Severity.WARNING,
+        how=lambda tree: (remove_tool(tree), unload(tree)),
+        besides=UNLOADED,
+    ),
+    Breakage(
+        story="an administrator set USE_KDUMP=0",
+        code="kdump-disabled",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.replace(SETTINGS, "USE_KDUMP=1", "USE_KDUMP=0"),
+    ),
+    Breakage(
+        story="/etc/kdump.conf was removed",
+        code="kdump-disabled",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.remove("etc/kdump.conf"),
+        machine=FEDORA,
+    ),
+    Breakage(
+        story="an administrator ran `systemctl disable kdump-tools`",
+        code="service-disabled",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.remove(f"etc/systemd/system/basic.target.wants/{UNIT}"),
+    ),
+    Breakage(
+        story="an administrator ran `systemctl mask kdump-tools`",
+        code="service-disabled",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.link(f"etc/systemd/system/{UNIT}", "/dev/null"),
+    ),
+    Breakage(
+        story="kdump-tools.service failed when it was restarted",
+        code="service-failed",
+        severity=Severity.WARNING,
+        service=FAILED,
+    ),
+    Breakage(
+        story="kexec failed, and kdump-tools.service is active all the same",
+        code="service-proves-nothing",
+        severity=Severity.INFO,
+        how=unload,
+        besides=UNLOADED,
+        service=ACTIVE,
+    ),
+    Breakage(
+        story="an administrator named a kernel that is not there",
+        code="capture-kernel-missing",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.replace(SETTINGS, CAPTURES, "KDUMP_KERNEL=/boot/vmlinuz-crash"),
+    ),
+    Breakage(
+        story="the disk was full when the kernel's package was unpacked",
+        code="capture-kernel-missing",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.sparse(IMAGE, 0),
+    ),
+    Breakage(
+        story="somebody cleared /var/lib/kdump to make room",
+        code="capture-initrd-missing",
+        severity=Severity.INFO,
+        how=lambda tree: tree.remove(INITRD),
+    ),
+    Breakage(
+        story="somebody removed the initrd, and the hook that makes it",
+        code="capture-initrd-missing",
+        severity=Severity.WARNING,
+        how=lambda tree: (tree.remove(INITRD), tree.remove(HOOK)),
+    ),
+    Breakage(
+        story="the disk was full when the initrd was made",
+        code="capture-initrd-missing",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.sparse(INITRD, 0),
+    ),
+    Breakage(
+        story="the kernel's package was installed anew, and the hook failed",
+        code="capture-initrd-stale",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.touch(IMAGE),
+    ),
+    Breakage(
+        story="an administrator changed /etc/kdump/sysctl.conf",
+        code="capture-initrd-stale",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.replace(
+            "etc/kdump/sysctl.conf", "vm.nr_hugepages=0", "vm.nr_hugepages=1"
+        ),
+    ),
+    Breakage(
+        story="an administrator changed /etc/kdump.conf, and did not restart kdump",
+        code="capture-initrd-stale",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.touch("etc/kdump.conf"),
+        machine=FEDORA,
+    ),
+    Breakage(
+        story="an administrator had the kernel before this one capture, and left it so",
+        code="capture-kernel-differs",
+        severity=Severity.INFO,
+        how=keep_old_kernel,
+    ),
+    Breakage(
+        story="a link to the initrd was made by hand, and forgotten at the update",
+        code="capture-initrd-differs",
+        severity=Severity.WARNING,
+        how=keep_old_initrd,
+    ),
+]
