@@ -73,6 +73,9 @@ class Tree:
         os.utime(path, (changed, changed))
 
 
+Deed = Callable[[Tree], object]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakage:
     """What happened to a machine, and what is then told that was not told of it before."""
@@ -80,18 +83,29 @@ class Breakage:
     story: str
     code: str
     severity: Severity
-    how: Callable[[Tree], object] = lambda _: None
+    how: Deed = lambda _: None
     machine: str = "debian-12-ready"
     besides: frozenset[str] = frozenset()  # codes of what cannot but be told as well
     untold: frozenset[str] = frozenset()  # of what was fine, and is not spoken of any more
     unknown: bool = False
     service: ServiceFacts = field(default_factory=ServiceFacts)
+    disk: str = ""  # options of the file system in memory that /var/crash is on
     boots: tuple[LastReservation, ...] = ()
 
 
 def codes(words: str) -> frozenset[str]:
     """Return the codes that are written with blanks between them."""
     return frozenset(words.split())
+
+
+def each(*deeds: Deed) -> Deed:
+    """Return all of these, one after another, as one."""
+
+    def all_of_them(tree: Tree) -> None:
+        for deed in deeds:
+            deed(tree)
+
+    return all_of_them
 
 
 def unload(tree: Tree) -> None:
@@ -101,3 +115,14 @@ def unload(tree: Tree) -> None:
 
 # What is told of each machine without a crash kernel: Debian's kernel hangs after a panic then.
 UNLOADED = codes("crash-kernel-unloaded panic-timeout")
+# What goes with other things: where one is wrong, nothing is said of what depends on it.
+AMOUNTS = codes("reservation-short reservation-small reservation-below-estimate")
+FILES = codes(
+    "capture-kernel-missing capture-initrd-missing capture-initrd-stale capture-kernel-differs"
+    " capture-initrd-differs"
+)
+MENU = codes("next-boot-unreserved next-boot-differs boot-loader-outdated")
+PLACE = codes("dump-folder-unmountable storage-too-small")
+SETTINGS_OF_THE_KERNEL = codes(
+    "kexec-unsupported kexec-load-disabled post-notifiers panic-policy sysrq"
+)

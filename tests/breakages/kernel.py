@@ -5,12 +5,31 @@ from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.finding import Severity
 from kdumpd.model.text import MIB
-from tests.breakages.breakage import UNLOADED, Breakage, Tree, codes, unload
+from tests.breakages.breakage import (
+    AMOUNTS,
+    FILES,
+    MENU,
+    PLACE,
+    SETTINGS_OF_THE_KERNEL,
+    UNLOADED,
+    Breakage,
+    Tree,
+    codes,
+    each,
+    unload,
+)
 
 BOOT_ID = "8c2cddac-f50e-485b-b0a2-fc9bb6080124"
-# What is told of memory and of a boot, which is not there without a kernel.
 NOTIFIERS = "sys/module/kernel/parameters/crash_kexec_post_notifiers"
 LOCKDOWN = "sys/kernel/security/lockdown"
+BOOTED = (
+    SETTINGS_OF_THE_KERNEL
+    | AMOUNTS
+    | FILES
+    | MENU
+    | PLACE
+    | codes("reservation-missing crash-kernel-unloaded running-kernel-removed")
+)
 CMDLINE = "proc/cmdline"
 
 
@@ -46,18 +65,21 @@ BREAKAGES = [
         code="kernel-absent",
         severity=Severity.FATAL,
         how=without_kernel,
+        untold=BOOTED,
     ),
     Breakage(
         story="a kernel of one's own was built without CONFIG_KEXEC",
         code="kexec-unsupported",
         severity=Severity.FATAL,
         how=without_kexec,
+        untold=AMOUNTS | codes("reservation-missing crash-kernel-unloaded kexec-load-disabled"),
     ),
     Breakage(
         story="a sandbox hides a file of the kernel behind an empty one",
         code="kernel-unreadable",
         severity=Severity.FATAL,
         how=lambda tree: tree.write("sys/kernel/kexec_crash_size", ""),
+        untold=AMOUNTS | codes("reservation-missing kexec-unsupported"),
         unknown=True,
     ),
     Breakage(
@@ -65,6 +87,7 @@ BREAKAGES = [
         code="kernel-unreadable",
         severity=Severity.FATAL,
         how=lambda tree: tree.remove("sys/kernel/kexec_crash_size"),
+        untold=AMOUNTS | codes("reservation-missing"),
         unknown=True,
     ),
     Breakage(
@@ -98,6 +121,7 @@ BREAKAGES = [
         code="container",
         severity=Severity.FATAL,
         how=lambda tree: tree.write("run/systemd/container", "lxc\n"),
+        untold=BOOTED | codes("capture-tool-missing kdump-disabled service-disabled"),
     ),
     Breakage(
         story="the machine has crashed, and this is the capture kernel",
@@ -110,6 +134,7 @@ BREAKAGES = [
         code="live-system",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(CMDLINE, " ro ", " boot=live ro "),
+        untold=codes("dump-folder-unmountable"),
     ),
     Breakage(
         story="an administrator made the machine a host of Xen",
@@ -127,7 +152,7 @@ BREAKAGES = [
         story="a file in sysctl.d has it from the beginning, and nothing could be loaded",
         code="kexec-load-disabled",
         severity=Severity.FATAL,
-        how=lambda tree: (tree.write("proc/sys/kernel/kexec_load_disabled", "1\n"), unload(tree)),
+        how=each(lambda tree: tree.write("proc/sys/kernel/kexec_load_disabled", "1\n"), unload),
         besides=UNLOADED,
     ),
     Breakage(
@@ -141,7 +166,7 @@ BREAKAGES = [
         story="the same, and then it unloaded it",
         code="kexec-loads-used-up",
         severity=Severity.FATAL,
-        how=lambda tree: (use_up(tree), unload(tree)),
+        how=each(use_up, unload),
         machine="debian-13-ready",
         besides=UNLOADED,
     ),
@@ -162,6 +187,8 @@ BREAKAGES = [
         story="the disk was moved to a guest of Hyper-V",
         code="post-notifiers",
         severity=Severity.INFO,
-        how=lambda tree: (tree.write(NOTIFIERS, "Y\n"), tree.folder("sys/bus/vmbus")),
+        how=each(
+            lambda tree: tree.write(NOTIFIERS, "Y\n"), lambda tree: tree.folder("sys/bus/vmbus")
+        ),
     ),
 ]

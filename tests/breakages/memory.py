@@ -4,7 +4,7 @@
 from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.finding import Severity
 from kdumpd.model.text import MIB
-from tests.breakages.breakage import UNLOADED, Breakage, Tree, codes, unload
+from tests.breakages.breakage import AMOUNTS, MENU, UNLOADED, Breakage, Tree, codes, each, unload
 
 BEFORE = "0b7e0c52-6c1f-4f7e-8d63-1a2b3c4d5e6f"  # the boot before
 ASKED = "crashkernel=384M"
@@ -91,13 +91,15 @@ BREAKAGES = [
         severity=Severity.FATAL,
         how=fail,
         besides=UNLOADED,
+        untold=AMOUNTS,
     ),
     Breakage(
         story="the package's crashkernel= was taken away, and the machine rebooted",
         code="reservation-missing",
         severity=Severity.FATAL,
-        how=lambda tree: (ask(tree, ""), reserve_nothing(tree)),
+        how=each(lambda tree: ask(tree, ""), reserve_nothing),
         besides=UNLOADED,
+        untold=AMOUNTS | MENU,
     ),
     Breakage(
         story="the kernel found room for less only",
@@ -110,6 +112,7 @@ BREAKAGES = [
         code="reservation-cut",
         severity=Severity.INFO,
         how=lambda tree: reserve(tree, 256),
+        untold=codes("reservation-short"),
     ),
     Breakage(
         story="an administrator appended crashkernel=0,low to save memory",
@@ -138,7 +141,6 @@ BREAKAGES = [
         code="reservation-small",
         severity=Severity.WARNING,
         how=lambda tree: as_shipped(tree, 80),
-        besides=codes("reservation-below-estimate"),
     ),
     Breakage(
         story="a memory module was taken out",

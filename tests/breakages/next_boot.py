@@ -2,11 +2,12 @@
 """What the next boot would be."""
 
 from kdumpd.model.finding import Severity
-from tests.breakages.breakage import Breakage, Tree, codes, unload, UNLOADED
+from tests.breakages.breakage import UNLOADED, Breakage, Tree, codes, each, unload
 from tests.breakages.memory import ASKED
 from tests.breakages.tool import FEDORA, FEDORAS, HOOK, IMAGE, RUNNING
 
 MENU, PACKAGE = "boot/grub/grub.cfg", "etc/default/grub.d/kdump-tools.cfg"
+KERNELS = codes("capture-kernel-missing capture-kernel-differs reservation-below-estimate")
 NEXT = "6.1.0-57-amd64"
 ENTRIES = "boot/loader/entries"
 FEDORAS_ENTRY = f"7c1c0ffee0ddba11ad0be5e0ff1ce000-{FEDORAS}.conf"
@@ -32,7 +33,11 @@ BREAKAGES = [
         story="an administrator removed the package's crashkernel=, and ran update-grub",
         code="next-boot-unreserved",
         severity=Severity.WARNING,
-        how=lambda tree: (tree.replace(MENU, ASKED, ""), tree.replace(PACKAGE, ASKED, "")),
+        how=each(
+            lambda tree: tree.replace(MENU, ASKED, ""),
+            lambda tree: tree.replace(PACKAGE, ASKED, ""),
+        ),
+        untold=codes("next-boot-differs boot-loader-outdated"),
     ),
     Breakage(
         story="an administrator ran `grubby --remove-args=crashkernel`",
@@ -42,14 +47,15 @@ BREAKAGES = [
             f"{ENTRIES}/{FEDORAS_ENTRY}", "crashkernel=2G-64G:256M,64G-:512M", ""
         ),
         machine=FEDORA,
+        untold=codes("next-boot-differs"),
     ),
     Breakage(
         story="an administrator asked for more, and ran update-grub",
         code="next-boot-differs",
         severity=Severity.INFO,
-        how=lambda tree: (
-            tree.replace(MENU, ASKED, "crashkernel=512M"),
-            tree.replace(PACKAGE, ASKED, "crashkernel=512M"),
+        how=each(
+            lambda tree: tree.replace(MENU, ASKED, "crashkernel=512M"),
+            lambda tree: tree.replace(PACKAGE, ASKED, "crashkernel=512M"),
         ),
     ),
     Breakage(
@@ -74,20 +80,21 @@ BREAKAGES = [
         story="the same, and the hook that makes it is gone",
         code="next-kernel-without-initrd",
         severity=Severity.WARNING,
-        how=lambda tree: (update_kernel(tree), tree.remove(HOOK)),
+        how=each(update_kernel, lambda tree: tree.remove(HOOK)),
     ),
     Breakage(
         story="apt autoremove took the running kernel, as a newer one is installed",
         code="running-kernel-removed",
         severity=Severity.INFO,
         how=remove_running,
-        besides=codes("capture-kernel-missing"),
+        untold=KERNELS,
     ),
     Breakage(
         story="the same, and then the crash kernel was unloaded",
         code="running-kernel-removed",
         severity=Severity.WARNING,
-        how=lambda tree: (remove_running(tree), unload(tree)),
-        besides=codes("capture-kernel-missing") | UNLOADED,
+        how=each(remove_running, unload),
+        besides=UNLOADED,
+        untold=KERNELS,
     ),
 ]

@@ -2,7 +2,7 @@
 """What leads to a panic, and what follows one."""
 
 from kdumpd.model.finding import Severity
-from tests.breakages.breakage import Breakage, unload, codes
+from tests.breakages.breakage import Breakage, codes, unload
 
 KERNEL = "proc/sys/kernel"
 

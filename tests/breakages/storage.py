@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where the dump goes."""
 
+import os
+
 from kdumpd.model.finding import Severity
-from tests.breakages.breakage import Breakage, Tree, codes
+from tests.breakages.breakage import PLACE, Breakage, Tree, codes, each
 from tests.breakages.tool import FEDORA, SETTINGS
 
-MOUNTS, ROOT = "proc/self/mountinfo", "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw"
+MOUNTS, ROOT = "proc/self/mountinfo", " - ext4 /dev/vda rw,errors=remount-ro"
 FOLDER = 'KDUMP_COREDIR="/var/crash"'
 CONF = "etc/kdump.conf"
 SUSE = "sles-15-sp6-ready"
-TIB = 1 << 30  # kB of /proc/meminfo
 LUKS = "CRYPT-LUKS2-4a9d1f0e6f0b4c559a2e2f1b6c7d8e90-root_crypt\n"
 
 
@@ -29,17 +30,15 @@ def encrypt(tree: Tree, key: str) -> None:
     tree.write("etc/crypttab", f"root_crypt /dev/vda {key}\n")
 
 
-def move(tree: Tree, folder: str) -> None:
-    """Have dumps go to another folder, of which kdumpd knows."""
-    tree.write("etc/kdumpd/kdumpd.conf", f"[Manager]\nCrashDirectories=/var/crash {folder}\n")
-    tree.replace(SETTINGS, FOLDER, f'KDUMP_COREDIR="{folder}"')
-    tree.folder(folder.lstrip("/"))
+def grow(tree: Tree, times: int) -> None:
+    """Have so many times the memory that the disk is large.
 
-
-def grow(tree: Tree, kernel: int) -> None:
-    """Have so much memory that no disk has room for it, and so many kB of it the kernel's own."""
-    tree.replace("proc/meminfo", "MemTotal:        1103056 kB", f"MemTotal: {(1 << 26) * TIB} kB")
-    tree.replace("proc/meminfo", "Slab:              29612 kB", f"Slab: {kernel} kB")
+    What the kernel needs to keep track of memory is a 64th of it, which a dump holds, compressed to
+    the half; the tables of a dump are about a 6500th.
+    """
+    disk = os.statvfs(tree.root)
+    size = times * disk.f_bfree * disk.f_frsize
+    tree.replace("proc/meminfo", "MemTotal:        1103056 kB", f"MemTotal: {size // 1024} kB")
 
 
 BREAKAGES = [
@@ -60,10 +59,10 @@ BREAKAGES = [
         story="/var/crash was replaced by a link to a larger disk",
         code="crash-folder-unreadable",
         severity=Severity.WARNING,
-        how=lambda tree: (
-            tree.remove("var/crash"),
-            tree.folder("srv/crash"),
-            tree.link("var/crash", "/srv/crash"),
+        how=each(
+            lambda tree: tree.remove("var/crash"),
+            lambda tree: tree.folder("srv/crash"),
+            lambda tree: tree.link("var/crash", "/srv/crash"),
         ),
         unknown=True,
     ),
@@ -74,18 +73,21 @@ BREAKAGES = [
         how=lambda tree: tree.write(SETTINGS, bytes(4562)),
         unknown=True,
         besides=codes("kdump-disabled"),
+        untold=PLACE,
     ),
     Breakage(
         story="an administrator set SSH=",
         code="dump-target-remote",
         severity=Severity.INFO,
         how=lambda tree: tree.replace(SETTINGS, FOLDER, f'{FOLDER}\nSSH="crash@collector"'),
+        untold=PLACE,
     ),
     Breakage(
         story="an administrator gave dumps a volume without a file system",
         code="dump-target-raw",
         severity=Severity.INFO,
         how=lambda tree: tree.write(CONF, "raw /dev/cs/dump\n"),
+        untold=PLACE,
         machine=FEDORA,
     ),
     Breakage(
@@ -93,6 +95,7 @@ BREAKAGES = [
         code="dump-target-unmounted",
         severity=Severity.INFO,
         how=lambda tree: tree.write(CONF, "xfs LABEL=dump\npath /\n"),
+        untold=PLACE,
         machine=FEDORA,
     ),
     Breakage(
@@ -106,32 +109,32 @@ BREAKAGES = [
         story="somebody has put a file where the folder should be",
         code="dump-folder-missing",
         severity=Severity.FATAL,
-        how=lambda tree: (
-            tree.replace(SETTINGS, FOLDER, 'KDUMP_COREDIR="/var/crash/kdump"'),
-            tree.write("var/crash/kdump", "notes\n"),
+        how=each(
+            lambda tree: tree.replace(SETTINGS, FOLDER, 'KDUMP_COREDIR="/var/crash/kdump"'),
+            lambda tree: tree.write("var/crash/kdump", "notes\n"),
         ),
     ),
     Breakage(
         story="errors of the disk made the root file system read-only",
         code="dump-folder-read-only",
         severity=Severity.WARNING,
-        how=lambda tree: tree.replace(MOUNTS, ROOT, ROOT.replace("rw,relatime", "ro,relatime")),
+        how=lambda tree: tree.replace(MOUNTS, ROOT, ROOT.replace("rw,", "ro,")),
     ),
     Breakage(
         story="the system was started from an image that cannot be written to",
         code="dump-folder-read-only",
         severity=Severity.FATAL,
-        how=lambda tree: tree.replace(
-            MOUNTS, ROOT, "27 1 254:0 / / ro,relatime shared:1 - squashfs /dev/vda ro"
-        ),
+        how=lambda tree: tree.replace(MOUNTS, ROOT, " - squashfs /dev/vda ro"),
     ),
     Breakage(
         story="an administrator put /var/crash into memory by fstab, to spare the disk",
         code="dump-folder-unmountable",
         severity=Severity.FATAL,
-        how=lambda tree: (
-            mount(tree, "0:40 / /var/crash rw,relatime shared:34 - tmpfs tmpfs rw"),
-            tree.replace("etc/fstab", "UUID=", "tmpfs /var/crash tmpfs defaults 0 0\nUUID="),
+        how=each(
+            lambda tree: mount(tree, "0:40 / /var/crash rw,relatime shared:34 - tmpfs tmpfs rw"),
+            lambda tree: tree.replace(
+                "etc/fstab", "UUID=", "tmpfs /var/crash tmpfs defaults 0 0\nUUID="
+            ),
         ),
     ),
     Breakage(
@@ -146,10 +149,15 @@ BREAKAGES = [
         story="/var/crash is on a server",
         code="dump-folder-unmountable",
         severity=Severity.WARNING,
-        how=lambda tree: (
-            mount(tree, "0:40 / /var/crash rw,relatime shared:34 - nfs4 server:/crash rw"),
-            tree.replace("etc/fstab", "UUID=", "server:/crash /var/crash nfs4 _netdev 0 0\nUUID="),
+        how=each(
+            lambda tree: mount(
+                tree, "0:40 / /var/crash rw,relatime shared:34 - nfs4 server:/crash rw"
+            ),
+            lambda tree: tree.replace(
+                "etc/fstab", "UUID=", "server:/crash /var/crash nfs4 _netdev 0 0\nUUID="
+            ),
         ),
+        untold=codes("storage-too-small"),
     ),
     Breakage(
         story="the disk was encrypted when the system was installed",
@@ -167,15 +175,33 @@ BREAKAGES = [
         story="an administrator set KDUMP_COREDIR, and kdumpd knows nothing of it",
         code="dump-folder-unwatched",
         severity=Severity.WARNING,
-        how=lambda tree: (
-            tree.replace(SETTINGS, FOLDER, 'KDUMP_COREDIR="/srv/crash"'),
-            tree.folder("srv/crash"),
+        how=each(
+            lambda tree: tree.replace(SETTINGS, FOLDER, 'KDUMP_COREDIR="/srv/crash"'),
+            lambda tree: tree.folder("srv/crash"),
         ),
     ),
     Breakage(
         story="the machine was given more memory than the disk has room for",
         code="storage-too-small",
         severity=Severity.WARNING,
-        how=lambda tree: grow(tree, 29612),
+        how=lambda tree: grow(tree, 1000),
+    ),
+    Breakage(
+        story="so much that not even the tables of a dump have room",
+        code="storage-too-small",
+        severity=Severity.FATAL,
+        how=lambda tree: grow(tree, 20_000),
+    ),
+    Breakage(
+        story="logs filled the disk",
+        code="storage-too-small",
+        severity=Severity.FATAL,
+        disk="size=4k",
+    ),
+    Breakage(
+        story="a mail queue of small files used the last inode",
+        code="storage-no-inodes",
+        severity=Severity.FATAL,
+        disk="nr_inodes=1",
     ),
 ]

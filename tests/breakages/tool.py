@@ -3,7 +3,7 @@
 
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.finding import Severity
-from tests.breakages.breakage import UNLOADED, Breakage, Tree, codes, unload
+from tests.breakages.breakage import FILES, UNLOADED, Breakage, Tree, codes, each, unload
 
 SETTINGS = "etc/default/kdump-tools"
 UNIT = "kdump-tools.service"
@@ -13,6 +13,8 @@ IMAGE, INITRD = f"boot/vmlinuz-{RUNNING}", f"var/lib/kdump/initrd.img-{RUNNING}"
 CAPTURES = "KDUMP_KERNEL=/var/lib/kdump/vmlinuz"
 FEDORA = "centos-stream-10-ready"
 FEDORAS = "6.12.0-124.el10.x86_64"
+WITHOUT_TOOL = FILES | codes("kdump-disabled service-disabled reservation-below-estimate")
+WITHOUT_INITRD = codes("capture-initrd-differs reservation-below-estimate")
 ACTIVE = ServiceFacts(
     unit=UNIT,
     load_state="loaded",
@@ -55,6 +57,7 @@ def keep_old_kernel(tree: Tree) -> None:
 def keep_old_initrd(tree: Tree) -> None:
     """Have the running kernel capture with the initrd of the one before."""
     tree.sparse(f"var/lib/kdump/initrd.img-{OLD}", 7_216_553)
+    tree.touch(f"var/lib/kdump/initrd.img-{OLD}")
     tree.link("var/lib/kdump/initrd.img", f"/var/lib/kdump/initrd.img-{OLD}")
 
 
@@ -64,13 +67,15 @@ BREAKAGES = [
         code="capture-tool-missing",
         severity=Severity.INFO,
         how=remove_tool,
+        untold=WITHOUT_TOOL,
     ),
     Breakage(
         story="kdump-tools were removed, and the machine rebooted",
         code="capture-tool-missing",
         severity=Severity.WARNING,
-        how=lambda tree: (remove_tool(tree), unload(tree)),
+        how=each(remove_tool, unload),
         besides=UNLOADED,
+        untold=WITHOUT_TOOL,
     ),
     Breakage(
         story="an administrator set USE_KDUMP=0",
@@ -116,30 +121,35 @@ BREAKAGES = [
         code="capture-kernel-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(SETTINGS, CAPTURES, "KDUMP_KERNEL=/boot/vmlinuz-crash"),
+        untold=codes("capture-kernel-differs capture-initrd-differs reservation-below-estimate"),
     ),
     Breakage(
         story="the disk was full when the kernel's package was unpacked",
         code="capture-kernel-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.sparse(IMAGE, 0),
+        untold=codes("capture-kernel-differs reservation-below-estimate"),
     ),
     Breakage(
         story="somebody cleared /var/lib/kdump to make room",
         code="capture-initrd-missing",
         severity=Severity.INFO,
         how=lambda tree: tree.remove(INITRD),
+        untold=WITHOUT_INITRD | codes("capture-initrd-stale"),
     ),
     Breakage(
         story="somebody removed the initrd, and the hook that makes it",
         code="capture-initrd-missing",
         severity=Severity.WARNING,
-        how=lambda tree: (tree.remove(INITRD), tree.remove(HOOK)),
+        how=each(lambda tree: tree.remove(INITRD), lambda tree: tree.remove(HOOK)),
+        untold=WITHOUT_INITRD | codes("capture-initrd-stale"),
     ),
     Breakage(
         story="the disk was full when the initrd was made",
         code="capture-initrd-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.sparse(INITRD, 0),
+        untold=WITHOUT_INITRD,
     ),
     Breakage(
         story="the kernel's package was installed anew, and the hook failed",
@@ -169,7 +179,7 @@ BREAKAGES = [
         how=keep_old_kernel,
     ),
     Breakage(
-        story="a link to the initrd was made by hand, and forgotten at the update",
+        story="somebody had the link lead to the initrd of the kernel before",
         code="capture-initrd-differs",
         severity=Severity.WARNING,
         how=keep_old_initrd,

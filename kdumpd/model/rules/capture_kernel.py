@@ -57,7 +57,7 @@ def capture_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
         yield unknown(code, image)
     elif image is not None and image.size:
         yield fine(code, f"the kernel that captures is there: '{image.path}'")
-    elif image is not None:
+    elif image is not None and not _was_removed(machine, image):
         follows = (
             "the next boot or reload may load no crash kernel"
             if machine.armed
@@ -159,6 +159,12 @@ def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
             f" {human_size(estimate)}: it may run out of memory before the dump is written",
             to_reserve(machine, short_size(max(usual, -(-estimate // STEP) * STEP))),
         )
+
+
+def _was_removed(machine: MachineFacts, image: BootFile) -> bool:
+    """Return whether it is the running kernel, which another took the place of: that is said."""
+    removed = machine.next_boot.running_installed is False
+    return removed and image.size is None and image.release == machine.kernel.release
 
 
 def _gone(what: str, file: BootFile) -> str:
