@@ -3,9 +3,10 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from kdumpd.observe.machine import Machine, Watchers
 from kdumpd.observe.units import NoServiceManager, ServiceManager
 from tests.breakages import kernel, memory, next_boot, policy, storage, tool
 from tests.breakages.breakage import Breakage, Tree
+from tests.hostile.slow_mount import DEVICE, slow_mount
 from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
+from tests.services.process import output
 from tests.worlds import build, machines
 
 ALL = (
@@ -34,10 +37,15 @@ ALL = (
     *storage.BREAKAGES,
     *policy.BREAKAGES,
 )
-EACH = [
-    pytest.param(one, id=f"{one.code}: {one.story}", marks=[needs_root] if one.disk else [])
-    for one in ALL
-]
+
+
+def marks_of(breakage: Breakage) -> list[pytest.MarkDecorator]:
+    """Return what a breakage needs that is not everywhere."""
+    fuse = pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason=f"no {DEVICE} here")
+    return [needs_root] * bool(breakage.disk or breakage.dead) + [fuse] * bool(breakage.dead)
+
+
+EACH = [pytest.param(one, id=f"{one.code}: {one.story}", marks=marks_of(one)) for one in ALL]
 MACHINES = sorted({one.machine for one in ALL})
 Unbroken = Callable[[str], Path]
 
@@ -69,18 +77,33 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
 def look_with_disk(root: Path, options: str) -> tuple[Finding, ...]:
     """Return what is said where /var/crash is on a disk of its own."""
     mounted = f'mount -t tmpfs -o {options} tmpfs "$0/var/crash" && exec "$@"'
-    kdumpd = (sys.executable, "-m", "kdumpd.daemon", "--check", "--json=short", "--root", str(root))
+    return tuple(said(root, *MOUNTS_AS_ROOT, "sh", "-c", mounted, str(root)))
+
+
+async def look_with_server(root: Path, dead: str) -> tuple[Finding, ...]:
+    """Return what is said where a folder is on a server that answers no more."""
+    server = root.parent / "server"
+    (root / dead).rename(server)
+    (root / dead).mkdir()
+    async with slow_mount(server, root / dead) as mount:
+        await output(*mount.prefix, "ls", str(root / dead))  # once it has answered, it can hang
+        mount.hang()
+        return await asyncio.to_thread(lambda: tuple(said(root, *mount.prefix)))
+
+
+def said(root: Path, *prefix: str) -> Iterator[Finding]:
+    """Yield what `kdumpd --check` says where the words before the command put it."""
     done = subprocess.run(  # noqa: S603 -- ours
-        [*MOUNTS_AS_ROOT, "sh", "-c", mounted, str(root), *kdumpd],
+        [*prefix, sys.executable, "-m", "kdumpd.daemon", "--check", "--json=short", "--root", root],
         check=False,
         capture_output=True,
         timeout=60,
         cwd=Path(__file__).parents[1],
     )
-    return tuple(
-        Finding(code=one["code"], severity=Severity(one["outcome"]), message=one["message"])
-        for one in json.loads(done.stdout)["checks"]
-    )
+    for one in json.loads(done.stdout)["checks"]:
+        unknown = one["outcome"] == "unknown"
+        severity = Severity.WARNING if unknown else Severity(one["outcome"])
+        yield Finding(code=one["code"], severity=severity, message=one["message"], unknown=unknown)
 
 
 async def look(root: Path, services: ServiceManager, state: State) -> Verdict:
@@ -92,6 +115,8 @@ async def look_at(root: Path, breakage: Breakage) -> tuple[Finding, ...]:
     """Return what is said of a broken machine."""
     if breakage.disk:
         return await asyncio.to_thread(look_with_disk, root, breakage.disk)
+    if breakage.dead:
+        return await look_with_server(root, breakage.dead)
     verdict = await look(root, Told(breakage.service), State(boots=breakage.boots))
     return verdict.checks
 

@@ -90,6 +90,7 @@ class Breakage:
     unknown: bool = False
     service: ServiceFacts = field(default_factory=ServiceFacts)
     disk: str = ""  # options of the file system in memory that /var/crash is on
+    dead: str = ""  # a folder that is on a server which does not answer
     boots: tuple[LastReservation, ...] = ()
 
 

@@ -2,7 +2,6 @@
 """The running kernel, and what is around it."""
 
 from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.finding import Severity
 from kdumpd.model.text import MIB
 from tests.breakages.breakage import (
@@ -108,13 +107,6 @@ BREAKAGES = [
                 boot_id=BOOT_ID, crashkernel="384M", reserved=384 * MIB, ram=None, armed=True
             ),
         ),
-    ),
-    Breakage(
-        story="the service manager hangs",
-        code="facts-unreadable",
-        severity=Severity.WARNING,
-        service=ServiceFacts(problem="no answer within 5 s"),
-        unknown=True,
     ),
     Breakage(
         story="the machine's disk was taken over into a container",

@@ -30,6 +30,12 @@ def encrypt(tree: Tree, key: str) -> None:
     tree.write("etc/crypttab", f"root_crypt /dev/vda {key}\n")
 
 
+def move(tree: Tree, folder: str) -> None:
+    """Have dumps go to another folder."""
+    tree.replace(SETTINGS, FOLDER, f'KDUMP_COREDIR="{folder}"')
+    tree.folder(folder.lstrip("/"))
+
+
 def grow(tree: Tree, times: int) -> None:
     """Have so many times the memory that the disk is large.
 
@@ -42,6 +48,15 @@ def grow(tree: Tree, times: int) -> None:
 
 
 BREAKAGES = [
+    Breakage(
+        story="dumps go to a server that died",
+        code="facts-unreadable",
+        severity=Severity.WARNING,
+        how=lambda tree: move(tree, "/srv/crash"),
+        dead="srv/crash",
+        unknown=True,
+        untold=PLACE,
+    ),
     Breakage(
         story="somebody ran rmdir /var/crash",
         code="crash-folder-missing",
@@ -175,10 +190,7 @@ BREAKAGES = [
         story="an administrator set KDUMP_COREDIR, and kdumpd knows nothing of it",
         code="dump-folder-unwatched",
         severity=Severity.WARNING,
-        how=each(
-            lambda tree: tree.replace(SETTINGS, FOLDER, 'KDUMP_COREDIR="/srv/crash"'),
-            lambda tree: tree.folder("srv/crash"),
-        ),
+        how=lambda tree: move(tree, "/srv/crash"),
     ),
     Breakage(
         story="the machine was given more memory than the disk has room for",

@@ -146,7 +146,7 @@ def test_a_kernel_that_was_removed_after_an_update_is_told_once() -> None:
     assert [one.code for one in found] == ["running-kernel-removed"]
     other = replace(gone, kernel=replace(IMAGE, size=None, release="6.1.0-55-amd64"))
     found = find(replace(HEALTHY, capture_kernel=other, next_boot=removed))
-    assert {one.code for one in found} == {"running-kernel-removed", "capture-kernel-missing"}
+    assert {"running-kernel-removed", "capture-kernel-missing"} <= {one.code for one in found}
 
 
 def test_what_the_initrd_takes_unpacked_is_taken_at_its_word() -> None:
