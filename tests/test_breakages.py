@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +47,6 @@ def marks_of(breakage: Breakage) -> list[pytest.MarkDecorator]:
 
 EACH = [pytest.param(one, id=f"{one.code}: {one.story}", marks=marks_of(one)) for one in ALL]
 MACHINES = sorted({one.machine for one in ALL})
-Unbroken = Callable[[str], Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +60,30 @@ class Told:
         return self.facts
 
 
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
-    folder = tmp_path_factory.mktemp("unbroken")
+class Unbroken:
+    """The machines before anything happens to them, each made and looked at once."""
 
-    def made(name: str) -> Path:
-        root = folder / name
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._verdicts: dict[str, Verdict] = {}
+
+    def root(self, name: str) -> Path:
+        """Return the folder of one machine."""
+        root = self._folder / name
         if not root.exists():
             build(machines()[name], root)
         return root
 
-    return made
+    async def verdict(self, name: str) -> Verdict:
+        """Return what is said of one machine."""
+        if name not in self._verdicts:
+            self._verdicts[name] = await look(self.root(name), NoServiceManager(), State())
+        return self._verdicts[name]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
+    return Unbroken(tmp_path_factory.mktemp("unbroken"))
 
 
 def look_with_disk(root: Path, options: str) -> tuple[Finding, ...]:
@@ -131,16 +143,15 @@ def wrong(checks: Collection[Finding]) -> set[str]:
 
 @pytest.mark.parametrize("name", MACHINES)
 async def test_the_unbroken_machine(unbroken: Unbroken, name: str) -> None:
-    verdict = await look(unbroken(name), NoServiceManager(), State())
+    verdict = await unbroken.verdict(name)
     assert verdict.readiness is Readiness.READY
     assert {one.severity for one in verdict.checks} <= {Severity.OK, Severity.INFO}
 
 
 @pytest.mark.parametrize("breakage", EACH)
 async def test_one_breakage(unbroken: Unbroken, tmp_path: Path, breakage: Breakage) -> None:
-    healthy = unbroken(breakage.machine)
-    before = (await look(healthy, NoServiceManager(), State())).checks
-    tree = Tree(healthy, tmp_path / "root")
+    before = (await unbroken.verdict(breakage.machine)).checks
+    tree = Tree(unbroken.root(breakage.machine), tmp_path / "root")
     breakage.how(tree)
     after = await look_at(tree.root, breakage)
     assert wrong(after) - wrong(before) == {breakage.code, *breakage.besides}

@@ -11,6 +11,7 @@ ASKED = "crashkernel=384M"
 AREA = "46000000-5dffffff : Crash kernel\n"
 START = 0x46000000
 LARGE, CMA = "ubuntu-24.04-server-256g", "tumbleweed-cma"
+ARM = "ubuntu-24.04-graviton"
 POWER = "rhel-9-power-fadump"
 
 
@@ -120,6 +121,13 @@ BREAKAGES = [
         severity=Severity.WARNING,
         how=lambda tree: tree.replace("proc/iomem", "  6f000000-7effffff : Crash kernel\n", ""),
         machine=LARGE,
+    ),
+    Breakage(
+        story="the same on a machine that needs none there as a rule",
+        code="reservation-low",
+        severity=Severity.INFO,
+        how=lambda tree: tree.replace("proc/iomem", "  70000000-77ffffff : Crash kernel\n", ""),
+        machine=ARM,
     ),
     Breakage(
         story="the kernel found no room for all of the ,cma",

@@ -10,6 +10,7 @@ MENU, PACKAGE = "boot/grub/grub.cfg", "etc/default/grub.d/kdump-tools.cfg"
 KERNELS = codes("capture-kernel-missing capture-kernel-differs reservation-below-estimate")
 NEXT = "6.1.0-57-amd64"
 ENTRIES = "boot/loader/entries"
+MAINFRAMES_ENTRY = "7c1c0ffee0ddba11ad0be5e0ff1ce000-5.14.0-427.13.1.el9_4.s390x.conf"
 FEDORAS_ENTRY = f"7c1c0ffee0ddba11ad0be5e0ff1ce000-{FEDORAS}.conf"
 
 
@@ -47,6 +48,16 @@ BREAKAGES = [
             f"{ENTRIES}/{FEDORAS_ENTRY}", "crashkernel=2G-64G:256M,64G-:512M", ""
         ),
         machine=FEDORA,
+        untold=codes("next-boot-differs"),
+    ),
+    Breakage(
+        story="an administrator took it out of the entry that zipl reads",
+        code="next-boot-unreserved",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.replace(
+            f"{ENTRIES}/{MAINFRAMES_ENTRY}", "crashkernel=1G-4G:192M,4G-64G:256M,64G-:512M", ""
+        ),
+        machine="rhel-9-s390x-zvm-1g",
         untold=codes("next-boot-differs"),
     ),
     Breakage(

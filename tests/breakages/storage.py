@@ -5,12 +5,12 @@ import os
 
 from kdumpd.model.finding import Severity
 from tests.breakages.breakage import PLACE, Breakage, Tree, codes, each
-from tests.breakages.tool import FEDORA, SETTINGS
+from tests.breakages.tool import FEDORA, SETTINGS, SUSE
 
 MOUNTS, ROOT = "proc/self/mountinfo", " - ext4 /dev/vda rw,errors=remount-ro"
 FOLDER = 'KDUMP_COREDIR="/var/crash"'
 CONF = "etc/kdump.conf"
-SUSE = "sles-15-sp6-ready"
+SUSES = "etc/sysconfig/kdump"
 LUKS = "CRYPT-LUKS2-4a9d1f0e6f0b4c559a2e2f1b6c7d8e90-root_crypt\n"
 
 
@@ -202,7 +202,31 @@ BREAKAGES = [
         story="so much that not even the tables of a dump have room",
         code="storage-too-small",
         severity=Severity.FATAL,
-        how=lambda tree: grow(tree, 20_000),
+        how=lambda tree: grow(tree, 12_000),
+    ),
+    Breakage(
+        story="an administrator set KDUMP_FREE_DISK_SIZE to more than the disk has",
+        code="storage-too-small",
+        severity=Severity.FATAL,
+        how=lambda tree: tree.replace(
+            SUSES, 'KDUMP_FREE_DISK_SIZE="64"', 'KDUMP_FREE_DISK_SIZE="999999999"'
+        ),
+        machine=SUSE,
+    ),
+    Breakage(
+        story="an administrator set KDUMP_SAVEDIR, and kdumpd knows nothing of it",
+        code="dump-folder-unwatched",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.replace(SUSES, '"/var/crash"', '"file:///srv/crash"'),
+        machine=SUSE,
+    ),
+    Breakage(
+        story="an administrator had yast send dumps to another machine",
+        code="dump-target-remote",
+        severity=Severity.INFO,
+        how=lambda tree: tree.replace(SUSES, '"/var/crash"', '"ssh://root@collector/crash"'),
+        machine=SUSE,
+        untold=PLACE,
     ),
     Breakage(
         story="logs filled the disk",

@@ -11,6 +11,7 @@ HOOK = "etc/kernel/postinst.d/kdump-tools"
 RUNNING, OLD = "6.1.0-56-amd64", "6.1.0-55-amd64"
 IMAGE, INITRD = f"boot/vmlinuz-{RUNNING}", f"var/lib/kdump/initrd.img-{RUNNING}"
 CAPTURES = "KDUMP_KERNEL=/var/lib/kdump/vmlinuz"
+SUSE = "sles-15-sp6-ready"
 FEDORA = "centos-stream-10-ready"
 FEDORAS = "6.12.0-124.el10.x86_64"
 WITHOUT_TOOL = FILES | codes("kdump-disabled service-disabled reservation-below-estimate")
@@ -171,6 +172,29 @@ BREAKAGES = [
         severity=Severity.WARNING,
         how=lambda tree: tree.touch("etc/kdump.conf"),
         machine=FEDORA,
+    ),
+    Breakage(
+        story="an administrator changed /etc/sysconfig/kdump, and did not restart kdump",
+        code="capture-initrd-stale",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.touch("etc/sysconfig/kdump"),
+        machine=SUSE,
+    ),
+    Breakage(
+        story="somebody cleared SUSE's /var/lib/kdump to make room",
+        code="capture-initrd-missing",
+        severity=Severity.INFO,
+        how=lambda tree: tree.remove("var/lib/kdump/initrd"),
+        machine=SUSE,
+        untold=codes("capture-initrd-stale reservation-below-estimate"),
+    ),
+    Breakage(
+        story="a full disk left half of nothing where kdumpctl makes its initrd",
+        code="capture-initrd-missing",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.sparse(f"boot/initramfs-{FEDORAS}kdump.img", 0),
+        machine=FEDORA,
+        untold=WITHOUT_INITRD,
     ),
     Breakage(
         story="an administrator had the kernel before this one capture, and left it so",
