@@ -34,6 +34,13 @@ class Tree:
         assert old in content, f"{name} has no {old}"
         self.write(name, content.replace(old, new))
 
+    def drop(self, name: str, words: str) -> None:
+        """Take the lines with these words out of a file."""
+        lines = (self.root / name).read_text().splitlines(keepends=True)
+        left = [line for line in lines if words not in line]
+        assert left != lines, f"{name} has no {words}"
+        self.write(name, "".join(left))
+
     def sparse(self, name: str, size: int, head: bytes = b"") -> None:
         """Make a file of so many bytes; all but the first are zeroes."""
         self._make(name, head, size)

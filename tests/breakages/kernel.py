@@ -44,7 +44,7 @@ def without_kexec(tree: Tree) -> None:
     for name in ("kexec_crash_loaded", "kexec_crash_size", "kexec_loaded", "vmcoreinfo"):
         tree.remove(f"sys/kernel/{name}")
     tree.remove("proc/sys/kernel/kexec_load_disabled")
-    tree.replace("proc/iomem", "  46000000-5dffffff : Crash kernel\n", "")
+    tree.drop("proc/iomem", "Crash kernel")
 
 
 def lock(tree: Tree) -> None:

@@ -8,6 +8,7 @@ from tests.breakages.breakage import AMOUNTS, MENU, UNLOADED, Breakage, Tree, co
 
 BEFORE = "0b7e0c52-6c1f-4f7e-8d63-1a2b3c4d5e6f"  # the boot before
 ASKED = "crashkernel=384M"
+UBUNTUS = "crashkernel=2G-4G:320M,4G-32G:512M,32G-64G:1024M,64G-128G:2048M,128G-:4096M"
 AREA = "46000000-5dffffff : Crash kernel\n"
 START = 0x46000000
 LARGE, CMA = "ubuntu-24.04-server-256g", "tumbleweed-cma"
@@ -24,7 +25,7 @@ def reserve(tree: Tree, size: int) -> None:
 def reserve_nothing(tree: Tree) -> None:
     """Have nothing reserved, and so nothing loaded."""
     tree.write("sys/kernel/kexec_crash_size", "0\n")
-    tree.replace("proc/iomem", f"  {AREA}", "")
+    tree.drop("proc/iomem", "Crash kernel")
     unload(tree)
 
 
@@ -40,6 +41,16 @@ def ask(tree: Tree, asked: str) -> None:
     tree.replace("dev/kmsg", ASKED, asked)
     tree.replace("boot/grub/grub.cfg", ASKED, asked)
     tree.replace("etc/default/grub.d/kdump-tools.cfg", ASKED, asked)
+
+
+def ask_high(tree: Tree, size: int, low: str) -> None:
+    """Have so many MiB above 4 GiB, and none of the low area that was there beside them."""
+    asked = f"crashkernel={size}M,high crashkernel=0,low"
+    for name in ("proc/cmdline", "boot/grub/grub.cfg", "etc/default/grub.d/kdump-tools.cfg"):
+        tree.replace(name, UBUNTUS, asked)
+    tree.write("sys/kernel/kexec_crash_size", f"{size * MIB}\n")
+    tree.drop("proc/iomem", f"{low} : Crash kernel")
+    tree.drop("dev/kmsg", "crashkernel low memory reserved")
 
 
 def fail(tree: Tree) -> None:
@@ -116,17 +127,17 @@ BREAKAGES = [
         untold=codes("reservation-short"),
     ),
     Breakage(
-        story="an administrator appended crashkernel=0,low to save memory",
+        story="an administrator asked for nothing below 4 GiB, to save it",
         code="reservation-low",
         severity=Severity.WARNING,
-        how=lambda tree: tree.replace("proc/iomem", "  6f000000-7effffff : Crash kernel\n", ""),
+        how=lambda tree: ask_high(tree, 4096, "6f000000-7effffff"),
         machine=LARGE,
     ),
     Breakage(
         story="the same on a machine that needs none there as a rule",
         code="reservation-low",
         severity=Severity.INFO,
-        how=lambda tree: tree.replace("proc/iomem", "  70000000-77ffffff : Crash kernel\n", ""),
+        how=lambda tree: ask_high(tree, 1024, "70000000-77ffffff"),
         machine=ARM,
     ),
     Breakage(

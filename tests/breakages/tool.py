@@ -189,7 +189,7 @@ BREAKAGES = [
         untold=codes("capture-initrd-stale reservation-below-estimate"),
     ),
     Breakage(
-        story="a full disk left half of nothing where kdumpctl makes its initrd",
+        story="the disk was full when kdumpctl made the initrd",
         code="capture-initrd-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.sparse(f"boot/initramfs-{FEDORAS}kdump.img", 0),
