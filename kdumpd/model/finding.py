@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import TypeVar, Union
 
+from kdumpd.model.mending import to_mend
+
 T = TypeVar("T")
 
 
@@ -62,8 +64,14 @@ def fatal(code: str, message: str, remedy: str) -> Finding:
 def unknown(
     code: str,
     fact: Unknown,
-    remedy: str = "make the file readable to kdumpd, or mend what it says",
+    remedy: str = "",
     severity: Severity = Severity.WARNING,
 ) -> Finding:
-    """Return that a rule could not tell, and why."""
-    return Finding(code=code, severity=severity, message=fact.problem, remedy=remedy, unknown=True)
+    """Return that a rule could not tell, and why; the remedy follows from that if none is given."""
+    return Finding(
+        code=code,
+        severity=severity,
+        message=fact.problem,
+        remedy=remedy or to_mend(fact.problem),
+        unknown=True,
+    )

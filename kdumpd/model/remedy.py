@@ -23,8 +23,8 @@ INSTALLS = {
     Distribution.DEBIAN: "apt install kdump-tools",
     Distribution.FEDORA: "dnf install kdump-utils (kexec-tools before Fedora 40 and RHEL 10)",
     Distribution.SUSE: "zypper install kdump",
-    Distribution.OTHER: "install the capture tool of your distribution, or load a crash kernel at"
-    " each boot by kexec -p (see kexec(8))",
+    Distribution.OTHER: "install your distribution's capture tool, or kexec -p at each boot (see"
+    " kexec(8))",
 }
 # Debian's package puts crashkernel= into the boot loader's file itself, and enables its unit.
 BEGINNINGS = {
@@ -43,17 +43,34 @@ MENUS = {
 
 def to_load(machine: MachineFacts) -> str:
     """Return the command that loads the crash kernel now; first what it cannot do without."""
+    if _begins(machine):
+        return "what reservation-missing says: after it, each boot loads one"
     facts = machine.capture_kernel
-    if machine.kernel.reserved == 0:
-        return "reserve memory for it first, as said above"
-    if (machine.kernel.reserved or 0) < (memory_need(facts) or 0):
-        return "reserve more memory for it first, as said above"
     if facts.tool == "":
-        return to_install(machine)
+        return _first(machine) + INSTALLS[machine.reservation.distribution]
     if facts.off and isinstance(facts.off, str):
-        return to_switch_on(machine)
+        return _first(machine) + to_switch_on(machine)
     known = LOADS.get(facts.tool) if isinstance(facts.tool, str) else None
-    return known or (f"systemctl restart {facts.unit}" if facts.unit else LOADS_OF_ANY)
+    return _first(machine) + (
+        known or (f"systemctl restart {facts.unit}" if facts.unit else LOADS_OF_ANY)
+    )
+
+
+def to_restart(machine: MachineFacts) -> str:
+    """Return what to look at, and what to type then, where the unit loaded nothing."""
+    needed = _first(machine)
+    restart = f"systemctl restart {unit_of(machine)}"
+    return needed + restart if needed else f"{to_see_journal(machine)} says why; then {restart}"
+
+
+def to_see_journal(machine: MachineFacts) -> str:
+    """Return the command that shows what the unit said in this boot."""
+    return f"journalctl -b -u {unit_of(machine)}"
+
+
+def unit_of(machine: MachineFacts) -> str:
+    """Return the name of the unit that loads the crash kernel, the usual one if none is known."""
+    return machine.service.unit or machine.capture_kernel.unit or "kdump.service"
 
 
 def to_switch_on(machine: MachineFacts) -> str:
@@ -65,7 +82,9 @@ def to_switch_on(machine: MachineFacts) -> str:
 
 def to_install(machine: MachineFacts) -> str:
     """Return what installs a tool that loads a crash kernel."""
-    return INSTALLS[machine.reservation.distribution]
+    if _begins(machine):
+        return "what reservation-missing says: it installs one"
+    return _first(machine) + INSTALLS[machine.reservation.distribution]
 
 
 def to_reserve(machine: MachineFacts, value: str) -> str:
@@ -78,6 +97,27 @@ def to_reserve(machine: MachineFacts, value: str) -> str:
     if not machine.kernel.crashkernel and _resets(machine):
         return "kdumpctl reset-crashkernel --kernel=ALL && reboot"
     return way_to_reserve(distribution, value)
+
+
+def _begins(machine: MachineFacts) -> bool:
+    """Return whether to_reserve() names all that a machine without kdump needs."""
+    return (
+        machine.kernel.reserved == 0
+        and not machine.kernel.crashkernel
+        and not machine.next_boot.crashkernel
+        and not machine.surroundings.live
+        and machine.capture_kernel.tool == ""
+        and machine.reservation.distribution in BEGINNINGS
+    )
+
+
+def _first(machine: MachineFacts) -> str:
+    """Return what must be done before a crash kernel can be loaded, empty for nothing."""
+    if machine.kernel.reserved == 0:
+        return "first reserve memory (see reservation-missing); after that: "
+    if (machine.kernel.reserved or 0) < (memory_need(machine.capture_kernel) or 0):
+        return "first reserve more (see reservation-below-estimate); after that: "
+    return ""
 
 
 def _resets(machine: MachineFacts) -> bool:

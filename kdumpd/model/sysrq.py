@@ -8,19 +8,19 @@ root by default, may do all of it whatever the value says.
 EVERYTHING = 1
 CRASH = 0x8  # of the letter c as well (drivers/tty/sysrq.c, sysrq_crash_op)
 DEEDS = {
-    0x2: "set the console's log level",
-    0x4: "take back the keyboard",
-    CRASH: "show what the kernel does, and crash it",
-    0x10: "write the disks' caches out",
-    0x20: "mount every disk read-only",
-    0x40: "end programs",
+    0x2: "log level",
+    0x4: "keyboard",
+    CRASH: "debugging",
+    0x10: "sync",
+    0x20: "remount read-only",
+    0x40: "ending programs",
     0x80: "reboot",
-    0x100: "slow real-time tasks down",
+    0x100: "renice",
 }
 
 
 def keyboard_deeds(value: int) -> tuple[str, ...]:
-    """Return in words what the keyboard may do, in the order of the bits."""
+    """Return in a word each what the keyboard may do, in the order of the bits."""
     if value == EVERYTHING:
         return tuple(DEEDS.values())
     return tuple(words for bit, words in DEEDS.items() if value & bit)

@@ -27,10 +27,10 @@ def shown(name: bytes) -> str:
 
 
 def human_size(size: int) -> str:
-    """Return a size in bytes as a person reads it, such as 38.9 MiB."""
+    """Return a size in bytes as a person reads it, such as 38.9 MiB or 384 MiB."""
     amount, unit = float(size), UNITS[0]
     for larger in UNITS[1:]:
         if amount < STEP:
             break
         amount, unit = amount / STEP, larger
-    return f"{size} {unit}" if unit == UNITS[0] else f"{amount:.1f} {unit}"
+    return f"{amount:.1f}".removesuffix(".0") + f" {unit}"

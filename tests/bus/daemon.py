@@ -10,7 +10,7 @@ import tempfile
 import uuid
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,7 +59,11 @@ class Kdumpd:
     @property
     def files(self) -> list[Path]:
         """What it has open."""
-        return [fd.readlink() for fd in Path(f"/proc/{self.process.pid}/fd").iterdir()]
+        links = []
+        for fd in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                links.append(fd.readlink())
+        return links
 
     @property
     def written(self) -> int:

@@ -66,7 +66,7 @@ async def test_status_is_the_default(address: str) -> None:
     assert status == await kdumpdctl("status", f"--bus={address}")
     assert (status.status, status.words) == (0, "")
     assert status.out.startswith("ready: The next kernel panic would leave a dump.\n")
-    assert "256.0 MiB reserved, crashkernel=256M" in status.out
+    assert "256 MiB reserved, crashkernel=256M" in status.out
     assert "Captures: 2" in status.out
     assert "Last: kernel 6.1.0-56-amd64, Mon 2026-11-23 02:00:00 UTC, incomplete" in status.out
 
@@ -121,7 +121,10 @@ async def test_finding_says_what_to_do(machine: Machine, address: str) -> None:
     status = await kdumpdctl("--bus", address)
     assert status.status == 2
     assert status.out.startswith("not-ready: ")
-    assert "fatal: no crash kernel is loaded [crash-kernel-unloaded]" in status.out
+    assert (
+        "fatal: no crash kernel is loaded, so a panic leaves no dump [crash-kernel-unloaded]"
+        in status.out
+    )
     assert "what to do: kdump-config load" in status.out
     assert "Crash kernel: not loaded" in status.out
 
@@ -135,7 +138,10 @@ async def test_check_has_a_line_for_each_check(machine: Machine, address: str) -
     machine.write("sys/kernel/kexec_crash_loaded", "0\n")
     checked = await kdumpdctl("check", "--bus", address)
     assert checked.status == 2
-    assert "no crash kernel is loaded [crash-kernel-unloaded]\n" in checked.out
+    assert (
+        "no crash kernel is loaded, so a panic leaves no dump [crash-kernel-unloaded]\n"
+        in checked.out
+    )
     assert "what to do: kdump-config load" in checked.out
 
 

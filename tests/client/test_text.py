@@ -29,17 +29,14 @@ MANAGER: Properties = {
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
-        ({}, "Reservation: 256.0 MiB reserved, crashkernel=256M"),
+        ({}, "Reservation: 256 MiB reserved, crashkernel=256M"),
         (
             {"ReservedBytes": 128 * MIB},
-            (
-                "Reservation: 128.0 MiB reserved, 256.0 MiB expected, 192.0 MiB usual,"
-                " crashkernel=256M"
-            ),
+            ("Reservation: 128 MiB reserved, 256 MiB expected, 192 MiB usual, crashkernel=256M"),
         ),
         (
             {"ReservedBytes": 0, "ExpectedBytes": 0, "Crashkernel": ""},
-            "Reservation: nothing reserved, 192.0 MiB usual, no crashkernel=",
+            "Reservation: nothing reserved, 192 MiB usual, no crashkernel=",
         ),
         ({}, "Crash kernel: loaded"),
         ({"CrashKernelLoaded": False}, "Crash kernel: not loaded"),

@@ -133,7 +133,8 @@ def test_boot() -> None:
         "readiness": "not-ready",
         "findings": "crash-kernel-unloaded crash-folder-missing",
         "sentence": "The next kernel panic would leave no usable dump.",
-        "because": "no crash kernel is loaded; the crash folder '/var/crash' does not exist",
+        "because": "no crash kernel is loaded, so a panic leaves no dump;"
+        " the crash folder '/var/crash' does not exist: a dump may not be saved",
         "crashkernel": "256M",
         "expected": str(256 << 20),
         "reserved": str(256 << 20),

@@ -8,12 +8,14 @@ import pytest
 from kdumpd.model.distribution import Distribution
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
 from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.facts.surroundings import SurroundingsFacts
 from kdumpd.model.remedy import (
     LOADS_OF_ANY,
     to_install,
     to_load,
     to_reserve,
+    to_restart,
     to_switch_on,
     to_write_menu,
 )
@@ -52,12 +54,35 @@ def test_a_tool_that_is_known_by_its_unit_alone() -> None:
 
 
 def test_what_loading_needs_comes_first() -> None:
-    assert to_load(machine("kdump-tools", reserved=0)).startswith("reserve memory")
+    assert to_load(machine("kdump-tools", reserved=0)) == (
+        "first reserve memory (see reservation-missing); after that: kdump-config load"
+    )
     small = replace(HEALTHY, kernel=replace(HEALTHY.kernel, reserved=48 * MIB))
-    assert to_load(small).startswith("reserve more memory")
+    assert to_load(small).startswith("first reserve more")
     assert to_load(machine("", Distribution.DEBIAN)) == "apt install kdump-tools"
     off = CaptureKernelFacts(tool="kdump-tools", off="it says USE_KDUMP=0")
     assert "USE_KDUMP=1" in to_load(replace(HEALTHY, capture_kernel=off))
+
+
+@pytest.mark.parametrize("distribution", [Distribution.DEBIAN, Distribution.FEDORA])
+def test_a_machine_without_kdump_is_told_once_what_to_type(distribution: Distribution) -> None:
+    nothing = machine("", distribution, reserved=0, crashkernel="")
+    facts = replace(nothing, next_boot=NextBootFacts())
+    assert "install" in to_reserve(facts, "256M")
+    for told in (to_load(facts), to_install(facts)):
+        assert told.startswith("what reservation-missing says")
+
+
+def test_without_a_package_the_memory_comes_first() -> None:
+    told = to_install(machine("", Distribution.OTHER, reserved=0, crashkernel=""))
+    assert told.startswith("first reserve memory (see reservation-missing); after that: install")
+
+
+def test_a_unit_is_started_again_when_it_is_known_why_it_failed() -> None:
+    assert to_restart(machine("kdump-tools")) == (
+        "journalctl -b -u kdump-tools.service says why; then systemctl restart kdump-tools.service"
+    )
+    assert to_restart(machine("kdump-tools", reserved=0)).startswith("first reserve memory")
 
 
 def test_switching_on() -> None:

@@ -38,10 +38,13 @@ def test_what_stands_in_the_way() -> None:
     assert list(status_lines(Report(summary=told, checks=checks_of(verdict.checks)))) == [
         "not-ready: The next kernel panic would leave no usable dump.",
         "",
-        "  fatal: no crash kernel is loaded [crash-kernel-unloaded]",
+        "  fatal: no crash kernel is loaded, so a panic leaves no dump [crash-kernel-unloaded]",
         f"  what to do: {LOADS_OF_ANY}",
         "",
-        "  warning: the crash folder '/var/crash' does not exist [crash-folder-missing]",
+        (
+            "  warning: the crash folder '/var/crash' does not exist: a dump may not be saved"
+            " [crash-folder-missing]"
+        ),
         "  what to do: mkdir -m 0700 '/var/crash', or mount what belongs there",
     ]
 
@@ -63,12 +66,12 @@ def test_how_crashkernel_reads() -> None:
         summary=READY,
         checks=(),
         crashkernel="1G-:64M",
-        ram="2.0 GiB by /proc/iomem",
+        ram="2 GiB by /proc/iomem",
         reading=(Reading(text="less: nothing", applies=False), Reading(text="64M", applies=True)),
     )
     assert list(check_lines(report))[2:] == [
         "",
-        "How the kernel reads crashkernel=1G-:64M (here: 2.0 GiB by /proc/iomem):",
+        "How the kernel reads crashkernel=1G-:64M (here: 2 GiB by /proc/iomem):",
         "    less: nothing",
         "  > 64M",
     ]

@@ -14,4 +14,4 @@ def test_may_the_keyboard_crash_the_machine(value: int, *, may: bool) -> None:
 def test_what_the_keyboard_may_do() -> None:
     assert keyboard_deeds(0) == ()
     assert keyboard_deeds(1) == keyboard_deeds(0x1FE) == tuple(DEEDS.values())
-    assert keyboard_deeds(128 | 16) == ("write the disks' caches out", "reboot")
+    assert keyboard_deeds(128 | 16) == ("sync", "reboot")

@@ -65,11 +65,12 @@ def test_shown_is_safe(name: bytes) -> None:
     [
         (0, "0 bytes"),
         (1023, "1023 bytes"),
-        (1024, "1.0 KiB"),
+        (1024, "1 KiB"),
+        (384 << 20, "384 MiB"),
         (40_789_606, "38.9 MiB"),
-        (1 << 30, "1.0 GiB"),
-        (1 << 40, "1.0 TiB"),
-        (1 << 54, "16384.0 TiB"),
+        (1 << 30, "1 GiB"),
+        (1 << 40, "1 TiB"),
+        (1 << 54, "16384 TiB"),
     ],
 )
 def test_human_size(size: int, expected: str) -> None:

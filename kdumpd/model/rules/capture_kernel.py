@@ -13,6 +13,7 @@ from kdumpd.model.reservation import reservation_of
 from kdumpd.model.text import MIB, human_size
 
 STEP = 64 * MIB  # sizes of crashkernel= are told in multiples of it
+IMAGE, INITRD = "the crash kernel's image", "the capture initrd"
 
 
 def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
@@ -27,12 +28,16 @@ def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
     elif machine.armed:
         yield info(
             code,
-            "the crash kernel was loaded by hand or by a tool that kdumpd does not know:"
-            " whether the next boot loads it again cannot be told",
+            "the crash kernel was loaded by hand or by a tool that kdumpd does not know: the next"
+            " boot may load none",
             to_install(machine),
         )
     else:
-        yield warning(code, "no tool that loads a crash kernel is installed", to_install(machine))
+        yield warning(
+            code,
+            "no tool that loads a crash kernel is installed, so no boot loads one",
+            to_install(machine),
+        )
 
 
 def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
@@ -56,7 +61,7 @@ def capture_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
     if isinstance(image, Unknown):
         yield unknown(code, image)
     elif image is not None and image.size:
-        yield fine(code, f"the kernel that captures is there: '{image.path}'")
+        yield fine(code, f"the crash kernel's image is there: '{image.path}'")
     elif image is not None and not _was_removed(machine, image):
         follows = (
             "the next boot or reload may load no crash kernel"
@@ -65,8 +70,8 @@ def capture_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
         )
         yield warning(
             code,
-            f"{_gone('kernel', image)}: {follows}",
-            "reinstall that kernel's package, or name another in the capture tool's configuration",
+            f"{_gone(IMAGE, image)}: {follows}",
+            "reinstall that kernel's package, or name another in the capture tool's settings",
         )
 
 
@@ -75,19 +80,19 @@ def capture_initrd_missing(machine: MachineFacts) -> Iterator[Finding]:
     code, facts = "capture-initrd-missing", machine.capture_kernel
     initrd = facts.initrd
     if isinstance(initrd, Unknown):
-        yield unknown(code, initrd)
+        yield unknown(code, initrd, "" if "cannot be" in initrd.problem else facts.reload)
     elif initrd is not None and initrd.size:
-        yield fine(code, f"the initrd that captures is there: '{initrd.path}'")
+        yield fine(code, f"the capture initrd is there: '{initrd.path}'")
     elif initrd is not None and initrd.size is None and facts.makes_initrd:
         yield info(
             code,
-            f"{_gone('initrd', initrd)}: {facts.tool} makes it when it loads the crash kernel",
+            f"{_gone(INITRD, initrd)}: {facts.tool} makes it at the next load",
             facts.reload,
         )
     elif initrd is not None:
         yield warning(
             code,
-            f"{_gone('initrd', initrd)}: a crash kernel without it finds no disk to write to",
+            f"{_gone(INITRD, initrd)}: a crash kernel without it finds no disk to write to",
             facts.reload,
         )
 
@@ -101,11 +106,11 @@ def capture_initrd_stale(machine: MachineFacts) -> Iterator[Finding]:
         names = " and ".join(f"'{name}'" for name in facts.changed[:3])
         yield warning(
             code,
-            f"the initrd that captures was made before {names} changed, and does not have that",
+            f"the capture initrd was made before {names} changed, and captures as things were",
             facts.reload,
         )
     elif facts.changed is not None:
-        yield fine(code, "the initrd that captures is newer than what it was made from")
+        yield fine(code, "the capture initrd is newer than what it was made from")
 
 
 def capture_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
@@ -115,12 +120,12 @@ def capture_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
     if not isinstance(image, BootFile) or not image.size or not image.release or not running:
         return
     if image.release == running:
-        yield fine(code, f"the kernel that captures is the running one, {running}")
+        yield fine(code, f"the crash kernel is the running kernel, {running}")
     else:
         yield info(
             code,
-            f"the kernel that captures is {image.release}, not the running {running}",
-            "nothing, if that is meant; else name the running kernel in the tool's configuration",
+            f"the crash kernel is {image.release}, not the running {running}",
+            "nothing, if that is meant; else name the running kernel in the tool's settings",
         )
 
 
@@ -133,12 +138,12 @@ def capture_initrd_differs(machine: MachineFacts) -> Iterator[Finding]:
     if not image.release or not initrd.release or not initrd.size:
         return
     if image.release == initrd.release:
-        yield fine(code, f"the initrd that captures is made for {image.release}")
+        yield fine(code, f"the capture initrd is made for {image.release}")
     else:
         yield warning(
             code,
-            f"the initrd that captures is made for {initrd.release}, but the kernel is"
-            f" {image.release} and cannot use its modules",
+            f"the capture initrd is made for {initrd.release}, but the crash kernel is"
+            f" {image.release}, cannot use its modules, and may find no disk",
             facts.reload,
         )
 
@@ -151,12 +156,14 @@ def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
         return
     usual = reservation_of(machine).suggested
     if reserved >= estimate:
-        yield fine(code, "the memory reserved is enough for the crash kernel and its initrd")
+        yield fine(
+            code, "the reservation is enough for the crash kernel and its initrd by their sizes"
+        )
     else:
         yield warning(
             code,
-            f"{human_size(reserved)} are reserved, but the crash kernel and its initrd take about"
-            f" {human_size(estimate)}: it may run out of memory before the dump is written",
+            f"only {human_size(reserved)} is reserved, and the crash kernel and its initrd take"
+            f" about {human_size(estimate)}: loading may fail, or memory run out",
             to_reserve(machine, short_size(max(usual, -(-estimate // STEP) * STEP))),
         )
 
@@ -169,4 +176,4 @@ def _was_removed(machine: MachineFacts, image: BootFile) -> bool:
 
 def _gone(what: str, file: BootFile) -> str:
     problem = "does not exist" if file.size is None else "is empty"
-    return f"the {what} that captures, '{file.path}', {problem}"
+    return f"{what}, '{file.path}', {problem}"

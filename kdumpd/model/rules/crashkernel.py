@@ -9,8 +9,6 @@ from kdumpd.model.finding import Finding, info
 from kdumpd.model.reservation import cmdline_of, expectations_of
 from kdumpd.model.text import shown
 
-TIDY = "take it off the kernel's command line in the boot loader"
-
 
 def crashkernel_repeated(machine: MachineFacts) -> Iterator[Finding]:
     """Report that crashkernel= is given more than once with different sizes."""
@@ -18,7 +16,7 @@ def crashkernel_repeated(machine: MachineFacts) -> Iterator[Finding]:
         yield info(
             "crashkernel-repeated",
             f"crashkernel={shown(value)} does not count, because another one comes after it",
-            TIDY,
+            _without(f"crashkernel={shown(value)}"),
         )
 
 
@@ -27,7 +25,7 @@ def crashkernel_ignored(machine: MachineFacts) -> Iterator[Finding]:
     if not machine.kernel.reserved:
         return
     for clause in (clause for one in expectations_of(machine)[:1] for clause in one.ignored):
-        yield info("crashkernel-ignored", clause.text, TIDY)
+        yield info("crashkernel-ignored", clause.text, _without(clause.text.partition(" ")[0]))
 
 
 def crashkernel_misspelled(machine: MachineFacts) -> Iterator[Finding]:
@@ -37,8 +35,8 @@ def crashkernel_misspelled(machine: MachineFacts) -> Iterator[Finding]:
     for word in misspellings(cmdline_of(machine)):
         yield info(
             "crashkernel-misspelled",
-            f"'{shown(word)}' on the kernel's command line means nothing to it",
-            TIDY,
+            f"'{shown(word)}' on the command line means nothing to the kernel",
+            _without(shown(word)),
         )
 
 
@@ -49,7 +47,11 @@ def crashkernel_fragile(machine: MachineFacts) -> Iterator[Finding]:
     if complaint := unread_rest(cmdline_of(machine)):
         yield info(
             "crashkernel-fragile",
-            "with another amount of RAM the kernel would reserve nothing, because it cannot read"
-            f" all of crashkernel=: {complaint}",
+            "with other RAM the kernel would reserve nothing, because it cannot read all of"
+            f" crashkernel=: {complaint}",
             "mend crashkernel= on the kernel's command line in the boot loader",
         )
+
+
+def _without(word: str) -> str:
+    return f"take {word} off the kernel's command line in the boot loader"

@@ -20,9 +20,9 @@ NETWORK = {
 DEEPEST = 1  # folders between a crash folder and the folders of its captures
 UNMOUNTABLE = "dump-folder-unmountable"
 SETTINGS = {
-    Tool.KDUMP_TOOLS: "/etc/default/kdump-tools",
-    Tool.KDUMP_UTILS: "/etc/kdump.conf",
-    Tool.SUSE: "/etc/sysconfig/kdump",
+    Tool.KDUMP_TOOLS: "/etc/default/kdump-tools (KDUMP_COREDIR=)",
+    Tool.KDUMP_UTILS: "/etc/kdump.conf (path)",
+    Tool.SUSE: "/etc/sysconfig/kdump (KDUMP_SAVEDIR=)",
 }
 
 
@@ -39,10 +39,12 @@ def dump_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
             continue  # said of the crash folder
         if folder.present is False:
             remedy = f"move '{name}' away, and mkdir -m 0700 '{name}'"
-            yield fatal("dump-folder-missing", f"the dump folder '{name}' is no folder", remedy)
+            message = f"the dump folder '{name}' is no folder, so no dump can be saved"
+            yield fatal("dump-folder-missing", message, remedy)
         elif folder.present is None and not settings.makes_folder:
             remedy = f"mkdir -m 0700 '{name}', then kdumpctl restart"
-            yield warning("dump-folder-missing", f"the dump folder '{name}' does not exist", remedy)
+            message = f"the dump folder '{name}' does not exist, so kdump may fail to start"
+            yield warning("dump-folder-missing", message, remedy)
 
 
 def dump_folder_read_only(machine: MachineFacts) -> Iterator[Finding]:
@@ -51,12 +53,12 @@ def dump_folder_read_only(machine: MachineFacts) -> Iterator[Finding]:
         mount, name = folder.mount, shown(folder.path)
         if mount is None or not mount.read_only:
             continue
-        message = f"the dump folder '{name}' is on a file system that is mounted read-only"
+        message = f"the dump folder '{name}' is mounted read-only, so a dump may not be saved"
         if mount.type in NEVER_WRITTEN:
             yield fatal(
                 "dump-folder-read-only",
                 f"the dump folder '{name}' is on a file system of type {mount.type}, which cannot"
-                " be written to",
+                " be written to: no dump can be saved",
                 f"name another folder in {_settings_file(machine)}",
             )
         elif _tool(machine) is not Tool.KDUMP_UTILS:
@@ -77,7 +79,7 @@ def dump_folder_unmountable(machine: MachineFacts) -> Iterator[Finding]:
         return  # nothing on it stays, and that is said
     for folder in storage.folders:
         if folder.mount is not None:
-            well = f"the capture kernel will have the dump folder '{shown(folder.path)}'"
+            well = f"the crash kernel will have the dump folder '{shown(folder.path)}'"
             yield _mount_trouble(machine, folder, folder.mount) or fine(UNMOUNTABLE, well)
 
 
@@ -97,14 +99,14 @@ def dump_folder_encrypted(machine: MachineFacts) -> Iterator[Finding]:
         if folder.unlocking is Unlocking.PASSPHRASE:
             yield warning(
                 code,
-                f"{disk}: the capture kernel waits for its passphrase, and unlocking may need more"
-                " memory than is reserved",
+                f"{disk}: the crash kernel waits for its passphrase, and may run out of memory"
+                " unlocking it",
                 remedy,
             )
         elif folder.unlocking is Unlocking.OWN_KEY:
             yield info(code, f"{disk}: unlocking it may need more memory than is reserved", remedy)
         elif folder.unlocking is Unlocking.HANDED_KEY:
-            yield fine(code, f"{disk}, whose key the capture kernel is given")
+            yield fine(code, f"{disk}, whose key the crash kernel is given")
 
 
 def dump_folder_unwatched(machine: MachineFacts) -> Iterator[Finding]:
@@ -117,7 +119,7 @@ def dump_folder_unwatched(machine: MachineFacts) -> Iterator[Finding]:
             yield warning(
                 "dump-folder-unwatched",
                 f"dumps go to '{name}', where kdumpd does not look for them",
-                f"CrashDirectories={every} in kdumpd.conf",
+                f"set CrashDirectories={every} in kdumpd.conf",
             )
 
 
@@ -126,10 +128,10 @@ def _mount_trouble(machine: MachineFacts, folder: DumpFolder, mount: Mount) -> F
     remedy = f"name a folder on a disk in {_settings_file(machine)}"
     if mount.type in IN_MEMORY:
         again = fatal if folder.mounted_at_boot is True else warning
-        message = f"{where}, in memory: what is written there the reboot takes"
+        message = f"{where}, in memory: the reboot empties it"
         return again(UNMOUNTABLE, message, remedy)
     if mount.type == "overlay":
-        message = f"{where}, made of layers that the capture kernel may not have"
+        message = f"{where}, made of layers that the crash kernel may not have"
         return warning(UNMOUNTABLE, message, remedy)
     # The initrd of the others mounts whatever the folder is on.
     return _left_out(folder, mount, where) if _tool(machine) is Tool.KDUMP_TOOLS else None
@@ -140,7 +142,7 @@ def _left_out(folder: DumpFolder, mount: Mount, where: str) -> Finding | None:
     if mount.type.removeprefix("fuse.") in NETWORK:
         return warning(
             UNMOUNTABLE,
-            f"{where}, which the capture kernel does not wait for",
+            f"{where}, which the crash kernel does not wait for",
             "set NFS= or SSH= in /etc/default/kdump-tools",
         )
     if isinstance(folder.mounted_at_boot, Unknown):
@@ -149,7 +151,7 @@ def _left_out(folder: DumpFolder, mount: Mount, where: str) -> Finding | None:
         name, point = shown(folder.path), shown(mount.point)
         return warning(
             UNMOUNTABLE,
-            f"the dump folder '{name}' is on '{point}', which was mounted by hand: the capture"
+            f"the dump folder '{name}' is on '{point}', which was mounted by hand: the crash"
             " kernel will not have it",
             f"add '{point}' to /etc/fstab",
         )

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from kdumpd.model.dump_target import DumpSettings
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Unknown, info, unknown, warning
+from kdumpd.model.mending import to_mend
 from kdumpd.model.text import shown
+
+MADE = ": the capture tool makes it when it saves a dump"
+FAILS = ": a dump may not be saved"
+NOBODY = ", and no capture tool would make it"
 
 
 def crash_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
@@ -20,7 +25,7 @@ def crash_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
             yield report(
                 "crash-folder-missing",
                 f"the crash folder '{name}' does not exist"
-                + (": the capture tool makes it when it writes a dump" if made else ""),
+                + (MADE if made else FAILS if report is warning else NOBODY),
                 f"mkdir -m 0700 '{name}', or mount what belongs there",
             )
 
@@ -32,6 +37,13 @@ def crash_folder_unreadable(machine: MachineFacts) -> Iterator[Finding]:
             yield unknown(
                 "crash-folder-unreadable",
                 Unknown(folder.problem),
-                "run kdumpd with the right to read it, or name other folders by"
-                " CrashDirectories= in kdumpd.conf",
+                _to_read(folder.problem),
             )
+
+
+def _to_read(problem: str) -> str:
+    if "cannot be" in problem:
+        return to_mend(problem)
+    if "does not answer" in problem:
+        return "see whether its disk answers: journalctl -k -p err"
+    return "name the folder where captures really are by CrashDirectories= in kdumpd.conf"

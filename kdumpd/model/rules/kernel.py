@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Severity, Unknown, fatal, fine, unknown, warning
-from kdumpd.model.remedy import to_load
+from kdumpd.model.remedy import to_load, to_see_journal
 
 
 def kernel_absent(machine: MachineFacts) -> Iterator[Finding]:
@@ -28,7 +28,7 @@ def kexec_unsupported(machine: MachineFacts) -> Iterator[Finding]:
     else:
         yield fatal(
             code,
-            "the running kernel has no kexec crash support",
+            "the running kernel has no kexec crash support, so it can start no crash kernel",
             "boot a kernel built with CONFIG_KEXEC and CONFIG_CRASH_DUMP",
         )
 
@@ -43,8 +43,7 @@ def kernel_unreadable(machine: MachineFacts) -> Iterator[Finding]:
         yield unknown(
             "kernel-unreadable",
             Unknown(problem),
-            "make the file readable to kdumpd; until then readiness is not known",
-            Severity.FATAL,
+            severity=Severity.FATAL,
         )
 
 
@@ -62,7 +61,7 @@ def crash_kernel_unloaded(machine: MachineFacts) -> Iterator[Finding]:
     else:
         yield fatal(
             code,
-            "no crash kernel is loaded",
+            "no crash kernel is loaded, so a panic leaves no dump",
             to_load(machine),
         )
 
@@ -73,7 +72,7 @@ def crash_kernel_lost(machine: MachineFacts) -> Iterator[Finding]:
         yield warning(
             "crash-kernel-lost",
             "a crash kernel was loaded earlier in this boot, and something has unloaded it since",
-            "load it again; journalctl -b -u kdump-tools -u kdump tells whether the service did it",
+            f"{to_load(machine)}; {to_see_journal(machine)} tells whether the service did it",
         )
 
 

@@ -17,8 +17,8 @@ def reservation_shrank(machine: MachineFacts) -> Iterator[Finding]:
     if last and found.reserved and found.reserved < last.reserved:
         yield warning(
             "reservation-shrank",
-            f"only {_now(found)} are reserved, and the boot before had {_then(last)}, although"
-            " crashkernel= is the same",
+            f"only {_now(found)} is reserved, and the boot before had {_then(last)}, although"
+            " crashkernel= is the same: the crash kernel may run out of memory",
             "see whether memory was taken out, or give crashkernel= a size for this RAM",
         )
 
@@ -30,7 +30,7 @@ def reservation_grew(machine: MachineFacts) -> Iterator[Finding]:
     if last and found.reserved and found.reserved > last.reserved:
         yield info(
             "reservation-grew",
-            f"{_now(found)} are reserved, and the boot before had {_then(last)}, although"
+            f"{_now(found)} is reserved, and the boot before had {_then(last)}, although"
             " crashkernel= is the same",
             "nothing, if memory was added or the kernel is another one",
         )

@@ -13,7 +13,7 @@ def next_boot_unreserved(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the reservation of now is lost at the next boot."""
     code, facts = "next-boot-unreserved", machine.next_boot
     if isinstance(facts.crashkernel, Unknown):
-        yield unknown(code, facts.crashkernel)
+        yield unknown(code, facts.crashkernel, _to_write_again(machine, facts.crashkernel))
     elif facts.crashkernel:
         yield fine(code, f"the next boot has {as_written(facts.crashkernel)}")
     elif facts.crashkernel is not None and machine.kernel.crashkernel:
@@ -23,7 +23,7 @@ def next_boot_unreserved(machine: MachineFacts) -> Iterator[Finding]:
             " crashkernel=, the running kernel has",
             to_write_menu(machine)
             if facts.wanted
-            else "put crashkernel= into the boot loader's configuration",
+            else f"put {as_written(machine.kernel.crashkernel)} into the boot loader's settings",
         )
 
 
@@ -59,8 +59,8 @@ def boot_loader_outdated(machine: MachineFacts) -> Iterator[Finding]:
     elif not facts.wanted:
         yield warning(
             code,
-            f"'{facts.source}' has a crashkernel= which its settings do not have: the next"
-            f" {to_write_menu(machine).partition(' ')[0]} drops it",
+            f"'{facts.source}' has a crashkernel= which its settings do not have: it is lost when"
+            " that file is written next",
             f"put {as_written(facts.crashkernel)} into '{facts.template}'",
         )
     elif facts.crashkernel or not machine.kernel.crashkernel:
@@ -81,19 +81,19 @@ def next_kernel_without_initrd(machine: MachineFacts) -> Iterator[Finding]:
     if facts.initrd is None or not facts.release or facts.release == machine.kernel.release:
         return
     if facts.initrd:
-        yield fine(code, f"the next kernel, {facts.release}, has its initrd that captures")
+        yield fine(code, f"the next kernel, {facts.release}, has its capture initrd")
         return
-    missing = f"the next kernel, {facts.release}, has no initrd that captures"
+    missing = f"the next kernel, {facts.release}, has no capture initrd"
     if facts.makes_initrd:
         yield info(
             code,
-            f"{missing} yet: it is made when that kernel boots, and until then nothing is captured",
+            f"{missing} yet: it is made when that kernel boots, and until then no dump is left",
             "nothing, or reboot to see that it is made",
         )
     else:
         yield warning(
             code,
-            f"{missing}, and nothing makes it when that kernel boots",
+            f"{missing}, and nothing makes it when that kernel boots: a panic leaves no dump then",
             "reinstall the capture tool (kdump-tools, kdump-utils or kdump)",
         )
 
@@ -110,6 +110,12 @@ def running_kernel_removed(machine: MachineFacts) -> Iterator[Finding]:
             yield info(code, f"{gone}: the crash kernel cannot be loaded again as it is", remedy)
         else:
             yield warning(code, f"{gone}: no crash kernel can be loaded", remedy)
+
+
+def _to_write_again(machine: MachineFacts, fact: Unknown) -> str:
+    """Return the command where it is GRUB's menu that says nothing; nobody mends that by hand."""
+    broken = "grub.cfg'" in fact.problem and "cannot be" not in fact.problem
+    return to_write_menu(machine) if broken else ""
 
 
 def _same(one: str, other: str) -> bool:

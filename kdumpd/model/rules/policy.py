@@ -44,9 +44,10 @@ def panic_on_oops_off(machine: MachineFacts) -> Iterator[Finding]:
     if machine.policy.triggers.get(OOPS) is False:
         yield info(
             "panic-on-oops-off",
-            "after an oops, a crash inside the kernel, the machine goes on as well as it can and"
-            " leaves no dump (kernel.panic_on_oops=0)",
-            "sysctl -w kernel.panic_on_oops=1, and the same line in a file in /etc/sysctl.d",
+            "after an oops, a crash inside the kernel, the machine runs on and leaves no dump"
+            " (kernel.panic_on_oops=0)",
+            "sysctl -w kernel.panic_on_oops=1, and kernel.panic_on_oops=1 in a file in"
+            " /etc/sysctl.d",
         )
 
 
@@ -74,8 +75,8 @@ def panic_timeout(machine: MachineFacts) -> Iterator[Finding]:
     elif timeout == 0 and machine.armed is False:
         yield info(
             code,
-            "a panic leaves the machine hanging until somebody resets it: no crash kernel is there"
-            " to start, and kernel.panic is 0",
+            "a panic leaves the machine hanging until somebody resets it: no crash kernel is"
+            " loaded, and kernel.panic is 0",
             "sysctl -w kernel.panic=10 makes it reboot after 10 s",
         )
 
@@ -88,18 +89,15 @@ def sysrq(machine: MachineFacts) -> Iterator[Finding]:
     elif value is not None:
         yield fine(
             code,
-            f"the SysRq keys may {_deeds(value)} (kernel.sysrq={value});"
-            " root may crash the machine through /proc/sysrq-trigger all the same",
+            f"the SysRq keys may {'' if keyboard_may_crash(value) else 'not '}crash the machine"
+            f" (kernel.sysrq={value}: {_deeds(value)}); root always may: /proc/sysrq-trigger",
         )
 
 
 def _deeds(value: int) -> str:
-    deeds = keyboard_deeds(value)
     if value == EVERYTHING:
-        return "do everything, crash the machine as well"
-    if not deeds:
-        return "do nothing"
-    return ", ".join(deeds) + ("" if keyboard_may_crash(value) else ", but not crash the machine")
+        return "everything"
+    return ", ".join(keyboard_deeds(value)) or "nothing"
 
 
 def _listed(names: Collection[str], known: Collection[str], last: str) -> str:

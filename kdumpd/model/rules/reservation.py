@@ -11,6 +11,7 @@ from kdumpd.model.crashkernel.parameter import as_written
 from kdumpd.model.crashkernel.words import misspellings
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
+from kdumpd.model.memory_need import memory_need
 from kdumpd.model.remedy import to_reserve
 from kdumpd.model.reservation import Mechanism, Reservation, cmdline_of, reservation_of
 from kdumpd.model.text import MIB, human_size, shown
@@ -18,7 +19,7 @@ from kdumpd.model.text import MIB, human_size, shown
 USUAL = 512 * MIB  # where the RAM is not known
 # Where nothing is usual for so little RAM: the example of Ubuntu's server guide, 384M-2G:64M.
 SMALLEST = 64 * MIB
-LOOK = "look for 'crashkernel' in the kernel log: journalctl -k -g crashkernel"
+LOOK = "see what the kernel said at boot: journalctl -k -g crashkernel"
 # The least low area that does: swiotlb takes 64 MiB by default, and x86 leaves 8 MiB beside it
 # (arch/x86/include/asm/crash_reserve.h, crash_low_size_default).
 LOW_NEEDED = 72 * MIB
@@ -41,7 +42,7 @@ def reservation_missing(machine: MachineFacts) -> Iterator[Finding]:
     if not machine.kernel.supported or found.reserved is None:
         return
     if found.reserved:
-        yield fine(code, f"{human_size(found.reserved)} are reserved for the next capture")
+        yield fine(code, f"{human_size(found.reserved)} is reserved for the crash kernel")
         return
     reasons = tuple(_reasons(machine, found))
     request = f"no memory is reserved for the crash kernel: {_request(machine)}"
@@ -59,11 +60,12 @@ def reservation_short(machine: MachineFacts) -> Iterator[Finding]:
     if not found.main or not expected:
         return
     if found.main >= expected:
-        yield fine(code, f"that is no less than the {human_size(expected)} requested")
+        yield fine(code, f"the reservation is no less than the {human_size(expected)} requested")
     elif not _was_cut(machine, found):
         message = (
-            f"{found.main // MIB} MiB of the {expected // MIB} MiB requested by"
-            f" {as_written(machine.kernel.crashkernel)} are reserved"
+            f"only {found.main // MIB} MiB of the {expected // MIB} MiB requested by"
+            f" {as_written(machine.kernel.crashkernel)} is reserved, so the crash kernel may run"
+            " out of memory"
         )
         yield warning(code, "; ".join((message, *_complaints(machine, changed=True))), LOOK)
 
@@ -75,7 +77,7 @@ def reservation_cut(machine: MachineFacts) -> Iterator[Finding]:
     if found.main and expected and found.main < expected and _was_cut(machine, found):
         yield info(
             "reservation-cut",
-            f"{human_size(expected)} were reserved at boot, but only {human_size(found.main)} are"
+            f"{human_size(expected)} was reserved at boot, but only {human_size(found.main)} is"
             " left, because someone wrote a smaller size to kexec_crash_size",
             "nothing if that was meant; else reboot, and look for what writes to"
             " /sys/kernel/kexec_crash_size",
@@ -91,15 +93,18 @@ def reservation_low(machine: MachineFacts) -> Iterator[Finding]:
         return
     low = found.areas.low.size if found.areas.low else 0
     if low >= LOW_NEEDED:
-        yield fine(code, f"{human_size(low)} of it are below 4 GiB, for devices that need that")
+        yield fine(
+            code, f"{human_size(low)} of the reservation is below 4 GiB, for devices that need that"
+        )
         return
     has = f"only {human_size(low)} below" if low else "none below"
     yield report(
         code,
-        f"the memory for the crash kernel is above 4 GiB, with {has}: disks and network cards that"
-        " cannot reach above it may not work when a dump is to be written",
-        f"ask for crashkernel=SIZE,high and crashkernel={LOW_NEEDED // MIB}M,low or more on the"
-        " kernel's command line, and reboot",
+        f"the memory reserved for the crash kernel is above 4 GiB, with {has}: a disk or network"
+        " card that cannot reach it may not work, and no dump be written",
+        f"set crashkernel={short_size(found.areas.main.size)},high"
+        f" crashkernel={LOW_NEEDED // MIB}M,low on the kernel's command line in the boot loader,"
+        " and reboot",
     )
 
 
@@ -110,37 +115,41 @@ def reservation_cma_short(machine: MachineFacts) -> Iterator[Finding]:
     if found.expectation is None or not found.expectation.cma or found.cma is None:
         return
     if found.cma >= found.expectation.cma:
-        yield fine(code, f"{human_size(found.cma)} more are there for the crash kernel (,cma)")
+        yield fine(
+            code,
+            f"{human_size(found.cma)} beside the reservation is the crash kernel's as well (,cma)",
+        )
     else:
         yield warning(
             code,
-            f"{found.cma // MIB} MiB of the {found.expectation.cma // MIB} MiB requested by"
-            " crashkernel=SIZE,cma are set aside, so the crash kernel may run out of memory",
+            f"only {found.cma // MIB} MiB of the {found.expectation.cma // MIB} MiB requested by"
+            " crashkernel=SIZE,cma is set aside, so the crash kernel may run out of memory",
             "ask for less of ,cma and more without it, and reboot",
         )
 
 
 def reservation_small(machine: MachineFacts) -> Iterator[Finding]:
-    """Report less memory than is usual for such a machine."""
+    """Report less memory than is usual, where no estimate of this machine's own says so."""
     code = "reservation-small"
     found = reservation_of(machine)
     if not found.reserved or not found.least or found.ram is None:
         return
+    if found.reserved < (memory_need(machine.capture_kernel) or 0):
+        return  # reservation-below-estimate, by a better reason
     size = found.reserved + (found.cma or 0)
     if size >= found.least:
         least = human_size(found.least)
         yield fine(
             code,
-            f"it is no less than the {least} that a distribution reserves with this RAM,"
+            f"the reservation is no less than the {least} that a distribution makes with this RAM,"
             f" {found.ram.words}",
         )
         return
     report = warning if size * CLEARLY < found.least else info
     yield report(
         code,
-        f"only {human_size(size)} are reserved, and {human_size(found.suggested)} are usual for"
-        f" {human_size(found.ram.size)} of RAM: the crash kernel may run out of memory before the"
-        " dump is written",
+        f"only {human_size(size)} is reserved, and {human_size(found.suggested)} is usual for"
+        f" {human_size(found.ram.size)} of RAM: the crash kernel may run out of memory",
         to_reserve(machine, _value(found)),
     )
 
@@ -154,8 +163,7 @@ def fadump_refused(machine: MachineFacts) -> Iterator[Finding]:
         yield info(
             "fadump-refused",
             "; ".join((message, *_complaints(machine, changed=False))),
-            "take fadump= off the kernel's command line, or look for 'fadump' in the kernel log:"
-            " journalctl -k -g fadump",
+            "journalctl -k -g fadump may tell why; else take fadump= off the kernel's command line",
         )
 
 
@@ -180,7 +188,7 @@ def _reasons(machine: MachineFacts, found: Reservation) -> Iterator[str]:
     else:
         yield from _complaints(machine, changed=False)
     for word in misspellings(cmdline_of(machine)):
-        yield f"'{shown(word)}' means nothing to it"
+        yield f"'{shown(word)}' means nothing to the kernel"
 
 
 def _complaints(machine: MachineFacts, *, changed: bool) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Unknown, fine, info, unknown, warning
+from kdumpd.model.remedy import to_restart, unit_of
 
 NEVER = {"masked", "masked-runtime"}
 BY_HAND = {"disabled"}
@@ -13,7 +14,7 @@ AT_BOOT = {"enabled", "enabled-runtime", "generated", "static", "indirect", "ali
 
 def service_disabled(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the next boot does not start the unit, by systemd's word or by its links."""
-    code, unit = "service-disabled", _unit(machine)
+    code, unit = "service-disabled", unit_of(machine)
     asked = machine.service.unit_file_state
     # A unit of no file has an empty state.
     state = asked if isinstance(asked, str) and asked else machine.capture_kernel.unit_state
@@ -39,18 +40,18 @@ def service_failed(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the unit failed."""
     code, service = "service-failed", machine.service
     if isinstance(service.active_state, Unknown):
-        yield unknown(code, service.active_state, "systemctl status " + _unit(machine))
+        yield unknown(code, service.active_state, "systemctl status " + unit_of(machine))
     elif service.active_state == "failed":
         status = service.exec_main_status
         ending = f", exit status {status}" if isinstance(status, int) and status else ""
         result = service.result if isinstance(service.result, str) else "unknown"
         yield warning(
             code,
-            f"{_unit(machine)}, which loads the crash kernel, failed: {result}{ending}",
-            f"journalctl -b -u {_unit(machine)}",
+            f"{unit_of(machine)}, which loads the crash kernel, failed: {result}{ending}",
+            to_restart(machine),
         )
     elif service.active_state == "active":
-        yield fine(code, f"{_unit(machine)} did not fail")
+        yield fine(code, f"{unit_of(machine)} did not fail")
 
 
 def service_proves_nothing(machine: MachineFacts) -> Iterator[Finding]:
@@ -59,14 +60,9 @@ def service_proves_nothing(machine: MachineFacts) -> Iterator[Finding]:
     kdump-tools.service is "active (exited)" even when kexec failed: its programs exit with 0.
     """
     if machine.service.active_state == "active" and machine.armed is False:
-        unit = _unit(machine)
         yield info(
             "service-proves-nothing",
-            f"{unit} is active, yet no crash kernel is loaded: that the unit is active proves"
+            f"{unit_of(machine)} is active, yet no crash kernel is loaded: its state proves"
             " nothing, only the kernel's own word counts",
-            f"journalctl -b -u {unit}",
+            to_restart(machine),
         )
-
-
-def _unit(machine: MachineFacts) -> str:
-    return machine.service.unit or machine.capture_kernel.unit or "kdump.service"

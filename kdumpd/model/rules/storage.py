@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from kdumpd.model.dump_estimate import MemoryUse, steady
 from kdumpd.model.dump_target import DumpSettings, Kind
 from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.facts.storage import DumpFolder
 from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
 from kdumpd.model.text import human_size, shown
 
@@ -20,12 +21,14 @@ def dump_settings_unreadable(machine: MachineFacts) -> Iterator[Finding]:
 
 def dump_target_remote(machine: MachineFacts) -> Iterator[Finding]:
     """Report a dump that leaves the machine: whether it arrives cannot be seen from here."""
-    yield from _elsewhere(machine, Kind.REMOTE, "dump-target-remote", "sent to")
+    yield from _elsewhere(machine, Kind.REMOTE, "dump-target-remote", "sent to", "arrives")
 
 
 def dump_target_raw(machine: MachineFacts) -> Iterator[Finding]:
     """Report a dump that is written to a device without a file system."""
-    yield from _elsewhere(machine, Kind.RAW, "dump-target-raw", "written to the bare device")
+    yield from _elsewhere(
+        machine, Kind.RAW, "dump-target-raw", "written to the bare device", "is whole"
+    )
 
 
 def dump_target_unmounted(machine: MachineFacts) -> Iterator[Finding]:
@@ -33,9 +36,10 @@ def dump_target_unmounted(machine: MachineFacts) -> Iterator[Finding]:
     for device in machine.storage.unmounted:
         yield info(
             "dump-target-unmounted",
-            f"dumps go to '{shown(device)}', which is not mounted: how much room it has cannot be"
-            " told, nor will kdumpd see what is written there",
-            f"mount '{shown(device)}', and name its folder by CrashDirectories= in kdumpd.conf",
+            f"dumps go to '{shown(device)}', which is not mounted: its room is not known, and"
+            " kdumpd does not see what is written there",
+            f"give '{shown(device)}' a folder in /etc/fstab, mount that folder, and add it to"
+            " CrashDirectories= in kdumpd.conf",
         )
 
 
@@ -60,22 +64,29 @@ def storage_no_inodes(machine: MachineFacts) -> Iterator[Finding]:
         if isinstance(folder.free_files, int) and folder.free_files < 1:
             yield fatal(
                 "storage-no-inodes",
-                f"no further file can be made on the disk of the dump folder '{shown(folder.path)}'"
-                " (no free inodes)",
-                f"df -i '{shown(folder.path)}', and remove files there",
+                f"the disk of the dump folder '{shown(folder.path)}' has no free inodes, so no dump"
+                " can be saved",
+                f"du --inodes -xS '{_point(folder)}' | sort -n | tail shows which folders hold most"
+                " files; remove some (rm)",
             )
 
 
-def _elsewhere(machine: MachineFacts, kind: Kind, code: str, goes: str) -> Iterator[Finding]:
+def _elsewhere(
+    machine: MachineFacts, kind: Kind, code: str, goes: str, does: str
+) -> Iterator[Finding]:
     settings = machine.storage.settings
     for target in settings.targets if isinstance(settings, DumpSettings) else ():
         if target.kind is kind:
             yield info(
                 code,
-                f"dumps are {goes} '{shown(target.place)}': whether one arrives cannot be told"
-                " from here, nor will kdumpd see it",
+                f"dumps are {goes} '{shown(target.place)}': whether one {does} cannot be told from"
+                " here, nor does kdumpd see it",
                 "prove it by a crash test, and look there",
             )
+
+
+def _point(folder: DumpFolder) -> str:
+    return shown(folder.mount.point if folder.mount else folder.path)
 
 
 def _room(
@@ -86,13 +97,16 @@ def _room(
     need = memory.estimate(settings.level, compressed=settings.compressed) if memory else 0
     least = memory.least(settings.level) if memory else 1
     if room < least:
-        yield fatal(code, f"the disk of the dump folder '{name}' is full", CLEAR)
+        full = f"the disk of the dump folder '{name}' is full, so no dump can be saved"
+        yield fatal(code, full, CLEAR)
     elif steady(room) < steady(need):
         yield warning(
             code,
             f"a dump may need {human_size(steady(need))}, and the disk of the dump folder '{name}'"
-            f" has {human_size(steady(room))} for it",
+            f" has {human_size(steady(room))} for it: the dump may be cut off",
             CLEAR,
         )
     elif memory:
-        yield fine(code, f"'{name}' has room for a dump of {human_size(steady(need))}")
+        yield fine(
+            code, f"the dump folder '{name}' has room for a dump of {human_size(steady(need))}"
+        )

@@ -26,7 +26,7 @@ def capture_kernel_running(machine: MachineFacts) -> Iterator[Finding]:
     if machine.surroundings.capturing:
         yield info(
             "capture-kernel-running",
-            "the kernel that runs now is the capture kernel: the machine has crashed, and its"
+            "the kernel that runs now is the crash kernel: the machine has crashed, and its"
             " memory is in /proc/vmcore",
             "wait for the dump to be saved, then reboot",
         )
@@ -39,7 +39,7 @@ def live_system(machine: MachineFacts) -> Iterator[Finding]:
         yield warning(
             "live-system",
             f"this is a live system ({word}): what is written to its disk, a dump as well, is"
-            " gone after the reboot",
+            " gone after a reboot",
             "install the system, or send dumps to another machine",
         )
 
@@ -94,8 +94,8 @@ def post_notifiers(machine: MachineFacts) -> Iterator[Finding]:
     """
     code, facts = "post-notifiers", machine.surroundings
     message = (
-        "on a panic the kernel first tells its drivers (crash_kexec_post_notifiers), and may hang"
-        " before the crash kernel starts"
+        "a panic tells drivers first (crash_kexec_post_notifiers), and may hang before the"
+        " crash kernel starts"
     )
     if isinstance(facts.post_notifiers, Unknown):
         yield unknown(code, facts.post_notifiers)
@@ -105,7 +105,7 @@ def post_notifiers(machine: MachineFacts) -> Iterator[Finding]:
         yield fine(code, "on a panic the kernel tells its drivers, one of which starts fadump")
     elif facts.post_notifiers and facts.notifiers_wanted:
         remedy = "leave it so: the kernel itself asks for it here"
-        yield info(code, f"{message}; it does so for {facts.notifiers_wanted}", remedy)
+        yield info(code, f"{message}; for {facts.notifiers_wanted}", remedy)
     elif facts.post_notifiers:
         yield warning(
             code,
@@ -120,7 +120,7 @@ def xen_dom0(machine: MachineFacts) -> Iterator[Finding]:
     if machine.surroundings.xen_dom0:
         yield info(
             "xen-dom0",
-            "this kernel is the first guest of Xen: the memory for the crash kernel is reserved on"
+            "this kernel is the first guest of Xen: memory is reserved for the crash kernel by"
             " the command line of Xen, not of this kernel",
             "set crashkernel= on Xen's command line; see xl info for what is there",
         )

@@ -37,7 +37,7 @@ BREAKAGES = [
         ),
         "capture-tool-missing",
         Severity.WARNING,
-        "no tool that loads a crash kernel is installed",
+        "no tool that loads a crash kernel is installed, so no boot loads one",
         besides=UNLOADED,
     ),
     Breakage(
@@ -67,7 +67,7 @@ BREAKAGES = [
         broken("capture_kernel", initrd=replace(INITRD, size=None)),
         "capture-initrd-missing",
         Severity.INFO,
-        "kdump-tools makes it when it loads the crash kernel",
+        "kdump-tools makes it at the next load",
     ),
     Breakage(
         broken("capture_kernel", initrd=replace(INITRD, size=None), makes_initrd=False),
@@ -102,13 +102,13 @@ BREAKAGES = [
         broken("capture_kernel", initrd=replace(INITRD, release="6.1.0-55-amd64")),
         "capture-initrd-differs",
         Severity.WARNING,
-        "made for 6.1.0-55-amd64, but the kernel is 6.1.0-56-amd64",
+        "made for 6.1.0-55-amd64, but the crash kernel is 6.1.0-56-amd64",
     ),
     Breakage(
         broken("capture_kernel", initrd=replace(INITRD, size=60_000_000)),
         "reservation-below-estimate",
         Severity.WARNING,
-        "256.0 MiB are reserved, but the crash kernel and its initrd take about 267.3 MiB",
+        "only 256 MiB is reserved, and the crash kernel and its initrd take about 267.3 MiB",
     ),
     Breakage(
         broken("capture_kernel", off=GARBAGE),
@@ -156,3 +156,10 @@ def test_what_the_initrd_takes_unpacked_is_taken_at_its_word() -> None:
 
 def test_a_kernel_that_does_not_say_what_it_takes() -> None:
     assert find(broken("capture_kernel", kernel=replace(IMAGE, memory=None))) == ()
+
+
+def test_less_than_the_estimate_is_told_once_with_a_size() -> None:
+    small = replace(HEALTHY, kernel=replace(KERNEL, reserved=64 << 20))
+    found = {one.code: one for one in find(small)}
+    assert "reservation-small" not in found
+    assert "crashkernel=256M" in found["reservation-below-estimate"].remedy

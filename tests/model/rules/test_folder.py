@@ -3,6 +3,7 @@ from dataclasses import replace
 
 from kdumpd.model.facts.storage import StorageFacts
 from kdumpd.model.finding import Severity
+from kdumpd.model.readiness import find
 from tests.model.machines import FOLDER, HEALTHY
 from tests.model.rules.breakage import Breakage
 
@@ -29,3 +30,13 @@ BREAKAGES = [
         unknown=True,
     ),
 ]
+
+
+def test_a_link_is_not_a_matter_of_rights() -> None:
+    for problem, words in {
+        "'/var/crash' is, or leads through, a link or no folder": "CrashDirectories=",
+        "'/var/crash' cannot be opened: Permission denied": "as root",
+        "'/var/crash' does not answer: 10 s": "its disk answers",
+    }.items():
+        (finding,) = find(replace(HEALTHY, folders=(replace(FOLDER, problem=problem),)))
+        assert words in finding.remedy

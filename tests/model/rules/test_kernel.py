@@ -20,7 +20,7 @@ BREAKAGES = [
         replace(HEALTHY, kernel=UNSUPPORTED),
         "kexec-unsupported",
         Severity.FATAL,
-        "no kexec crash support",
+        "no kexec crash support, so it can start no crash kernel",
     ),
     Breakage(
         broken("kernel", reserved=None, problems=("'/sys/x' holds no number",)),
@@ -33,7 +33,7 @@ BREAKAGES = [
         broken("kernel", crash_loaded=False),
         "crash-kernel-unloaded",
         Severity.FATAL,
-        "no crash kernel is loaded",
+        "no crash kernel is loaded, so a panic leaves no dump",
         besides=("service-proves-nothing",),
     ),
     Breakage(

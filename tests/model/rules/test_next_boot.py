@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from kdumpd.model.distribution import Distribution
 from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.finding import Severity, Unknown
 from kdumpd.model.readiness import check, find
@@ -42,13 +43,13 @@ BREAKAGES = [
         broken("next_boot", wanted=""),
         "boot-loader-outdated",
         Severity.WARNING,
-        "the next update-grub drops it",
+        "it is lost when that file is written next",
     ),
     Breakage(
         broken("next_boot", initrd=False),
         "next-kernel-without-initrd",
         Severity.INFO,
-        "6.1.0-57-amd64, has no initrd that captures yet: it is made when that kernel boots",
+        "6.1.0-57-amd64, has no capture initrd yet: it is made when that kernel boots",
     ),
     Breakage(
         broken("next_boot", initrd=False, makes_initrd=False),
@@ -111,3 +112,17 @@ def test_nothing_is_told_of_settings_that_nobody_made() -> None:
     nothing = replace(NEXT_BOOT, crashkernel="", wanted="")
     found = check(replace(HEALTHY, kernel=kernel, next_boot=nothing))
     assert "boot-loader-outdated" not in {one.code for one in found}
+
+
+@pytest.mark.parametrize(
+    ("problem", "remedy"),
+    [
+        ("'/boot/grub/grub.cfg' has no command of GRUB", "update-grub"),
+        ("'/boot/grub/grub.cfg' cannot be read: Permission denied", "as root"),
+    ],
+)
+def test_a_menu_is_written_anew_where_it_can_be_read(problem: str, remedy: str) -> None:
+    reservation = replace(HEALTHY.reservation, distribution=Distribution.DEBIAN)
+    facts = replace(NEXT_BOOT, crashkernel=Unknown(problem), wanted=None)
+    (finding,) = find(replace(HEALTHY, next_boot=facts, reservation=reservation))
+    assert remedy in finding.remedy

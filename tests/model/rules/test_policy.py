@@ -75,16 +75,16 @@ def test_one_oops_is_enough() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (0, "may do nothing (kernel.sysrq=0)"),
-        (1, "may do everything, crash the machine as well (kernel.sysrq=1)"),
-        (16, "may write the disks' caches out, but not crash the machine (kernel.sysrq=16)"),
-        (8, "may show what the kernel does, and crash it (kernel.sysrq=8)"),
+        (0, "may not crash the machine (kernel.sysrq=0: nothing)"),
+        (1, "may crash the machine (kernel.sysrq=1: everything)"),
+        (48, "may not crash the machine (kernel.sysrq=48: sync, remount read-only)"),
+        (8, "may crash the machine (kernel.sysrq=8: debugging)"),
     ],
 )
 def test_what_the_keyboard_may_do(value: int, words: str) -> None:
     (message,) = said(PolicyFacts(sysrq=value), "sysrq")
     assert words in message
-    assert message.endswith("root may crash the machine through /proc/sysrq-trigger all the same")
+    assert message.endswith("root always may: /proc/sysrq-trigger")
 
 
 def test_hanging_does_not_matter_where_a_crash_kernel_starts() -> None:

@@ -86,7 +86,7 @@ BREAKAGES = [
         asked("crash_kernel=64M", "", 0),
         "reservation-missing",
         Severity.FATAL,
-        "'crash_kernel=64M' means nothing to it",
+        "'crash_kernel=64M' means nothing to the kernel",
     ),
     Breakage(
         asked(f"crashkernel={UBUNTU}", UBUNTU, 0, ram=in_ram(GIB)),
@@ -115,14 +115,14 @@ BREAKAGES = [
         asked("crashkernel=256M", "256M", 0, last=last(256 * MIB, 8 * GIB)),
         "reservation-missing",
         Severity.FATAL,
-        "the boot before had 256.0 MiB with 8.0 GiB of RAM",
+        "the boot before had 256 MiB with 8 GiB of RAM",
     ),
     Breakage(power(reserved=0), "reservation-missing", Severity.FATAL, "crashkernel=1G came"),
     Breakage(
         asked("crashkernel=256M", "256M", 192 * MIB, ram=None),
         "reservation-short",
         Severity.WARNING,
-        "192 MiB of the 256 MiB",
+        "only 192 MiB of the 256 MiB",
     ),
     Breakage(
         asked("crashkernel=2G-:512M", "2G-:512M", 256 * MIB),
@@ -142,7 +142,7 @@ BREAKAGES = [
         ),
         "reservation-cut",
         Severity.INFO,
-        "512.0 MiB were reserved at boot, but only 256.0 MiB are left",
+        "512 MiB was reserved at boot, but only 256 MiB is left",
     ),
     Breakage(
         broken("reservation", regions=(HIGH,)),
@@ -154,7 +154,7 @@ BREAKAGES = [
         broken("reservation", regions=(replace(LOW, size=64 * MIB), HIGH)),
         "reservation-low",
         Severity.WARNING,
-        "with only 64.0 MiB below",
+        "with only 64 MiB below",
     ),
     Breakage(
         broken("reservation", regions=(HIGH,), architecture="aarch64"),
@@ -176,25 +176,25 @@ BREAKAGES = [
         asked("crashkernel=128M", "128M", 128 * MIB),
         "reservation-small",
         Severity.INFO,
-        "256.0 MiB are usual for 4.0 GiB",
+        "256 MiB is usual for 4 GiB",
     ),
     Breakage(
         asked("crashkernel=64M", "64M", 64 * MIB),
         "reservation-small",
         Severity.WARNING,
-        "only 64.0 MiB are reserved",
+        "only 64 MiB is reserved",
     ),
     Breakage(
         broken("reservation", last=last(512 * MIB, 128 * GIB)),
         "reservation-shrank",
         Severity.WARNING,
-        "with 4.0 GiB of RAM are reserved, and the boot before had 512.0 MiB with 128.0 GiB",
+        "with 4 GiB of RAM is reserved, and the boot before had 512 MiB with 128 GiB",
     ),
     Breakage(
         broken("reservation", last=last(128 * MIB, 2 * GIB)),
         "reservation-grew",
         Severity.INFO,
-        "the boot before had 128.0 MiB with 2.0 GiB",
+        "the boot before had 128 MiB with 2 GiB",
     ),
     Breakage(
         broken("reservation", cmdline=b"crashkernel=128M crashkernel=256M"),
@@ -218,7 +218,7 @@ BREAKAGES = [
         asked("crashkernel=2G-8G:256M,", "2G-8G:256M,", 256 * MIB),
         "crashkernel-fragile",
         Severity.INFO,
-        "with another amount of RAM",
+        "with other RAM",
     ),
     Breakage(
         broken("reservation", cmdline=b"fadump=on crashkernel=256M"),

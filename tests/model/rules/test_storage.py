@@ -111,7 +111,7 @@ BREAKAGES = [
         folder(mount=NFS, mounted_at_boot=True),
         "dump-folder-unmountable",
         Severity.WARNING,
-        "type nfs4, which the capture kernel does not wait for",
+        "type nfs4, which the crash kernel does not wait for",
     ),
     Breakage(
         watched(folder(path=b"/srv/crash", mount=DISK, mounted_at_boot=False), b"/srv/crash"),
@@ -137,7 +137,7 @@ BREAKAGES = [
         folder(unlocking=Unlocking.PASSPHRASE),
         "dump-folder-encrypted",
         Severity.WARNING,
-        "the capture kernel waits for its passphrase",
+        "the crash kernel waits for its passphrase",
     ),
     Breakage(
         folder(unlocking=Unlocking.OWN_KEY),
@@ -155,13 +155,13 @@ BREAKAGES = [
         folder(free=MIB),
         "storage-too-small",
         Severity.FATAL,
-        "the disk of the dump folder '/var/crash' is full",
+        "the disk of the dump folder '/var/crash' is full, so no dump can be saved",
     ),
     Breakage(
         folder(free=GIB),
         "storage-too-small",
         Severity.WARNING,
-        "a dump may need 1.5 GiB, and the disk of the dump folder '/var/crash' has 1.0 GiB for it",
+        "a dump may need 1.5 GiB, and the disk of the dump folder '/var/crash' has 1 GiB for it",
     ),
     Breakage(
         folder(free=Unknown("'/var/crash' does not say how much room it has")),
@@ -181,7 +181,7 @@ BREAKAGES = [
         folder(free_files=0),
         "storage-no-inodes",
         Severity.FATAL,
-        "no further file can be made",
+        "has no free inodes, so no dump can be saved",
     ),
 ]
 
@@ -195,7 +195,7 @@ def test_a_folder_that_is_seen(path: bytes) -> None:
 def test_a_folder_that_is_not_seen(path: bytes) -> None:
     (finding,) = find(folder(path=path))
     assert finding.code == "dump-folder-unwatched"
-    assert finding.remedy == f"CrashDirectories=/var/crash {path.decode()} in kdumpd.conf"
+    assert finding.remedy == f"set CrashDirectories=/var/crash {path.decode()} in kdumpd.conf"
 
 
 @pytest.mark.parametrize("told", [None, SUSE])

@@ -102,7 +102,7 @@ BREAKAGES = [
         broken("surroundings", post_notifiers=True, notifiers_wanted="Hyper-V"),
         "post-notifiers",
         Severity.INFO,
-        "it does so for Hyper-V",
+        "starts; for Hyper-V",
     ),
     Breakage(
         broken("surroundings", post_notifiers=Unknown("'/sys/x' says neither Y nor N")),
