@@ -217,5 +217,6 @@ BREAKAGES = [
         code="reservation-below-estimate",
         severity=Severity.WARNING,
         how=lambda tree: tree.sparse("var/lib/kdump/initrd.img-6.1.0-56-amd64", 130_647_015),
+        untold=codes("reservation-small"),
     ),
 ]
