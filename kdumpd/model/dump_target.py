@@ -164,4 +164,4 @@ def _suse_target(place: bytes) -> DumpTarget:
 
 
 def _is_number(text: bytes) -> bool:
-    return re.fullmatch(rb"\d{1,6}", text) is not None
+    return re.fullmatch(rb"\d{1,9}", text) is not None

@@ -123,6 +123,7 @@ def test_how_much_suse_writes() -> None:
     assert (told.level, told.compressed, told.left_free) == (15, False, 100 * MIB)
     assert parse_suse(b"KDUMP_DUMPLEVEL=x\nKDUMP_FREE_DISK_SIZE=-1\n").left_free == 64 * MIB
     assert parse_suse(b"KDUMP_DUMPLEVEL=99\n").level == 31
+    assert parse_suse(b"KDUMP_FREE_DISK_SIZE=2097152\n").left_free == 2 << 40
 
 
 @given(text=st.binary(max_size=200))

@@ -62,7 +62,7 @@ def capture_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
         yield unknown(code, image)
     elif image is not None and image.size:
         yield fine(code, f"the crash kernel's image is there: '{image.path}'")
-    elif image is not None:
+    elif image is not None and not _was_removed(machine, image):
         follows = (
             "the next boot or reload may load no crash kernel"
             if machine.armed
@@ -166,6 +166,12 @@ def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
             f" about {human_size(estimate)}: loading may fail, or memory run out",
             to_reserve(machine, short_size(max(usual, -(-estimate // STEP) * STEP))),
         )
+
+
+def _was_removed(machine: MachineFacts, image: BootFile) -> bool:
+    """Return whether it is the running kernel, which another took the place of: that is said."""
+    removed = machine.next_boot.running_installed is False
+    return removed and image.size is None and image.release == machine.kernel.release
 
 
 def _gone(what: str, file: BootFile) -> str:

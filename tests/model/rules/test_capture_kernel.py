@@ -138,6 +138,17 @@ def test_nothing_known_is_nothing_wrong() -> None:
     assert find(replace(HEALTHY, capture_kernel=CaptureKernelFacts())) == ()
 
 
+def test_a_kernel_that_was_removed_after_an_update_is_told_once() -> None:
+    """The next boot has another one, which makes a link to itself; until then this one stays."""
+    gone = replace(CAPTURE_KERNEL, kernel=replace(IMAGE, size=None))
+    removed = replace(HEALTHY.next_boot, running_installed=False)
+    found = find(replace(HEALTHY, capture_kernel=gone, next_boot=removed))
+    assert [one.code for one in found] == ["running-kernel-removed"]
+    other = replace(gone, kernel=replace(IMAGE, size=None, release="6.1.0-55-amd64"))
+    found = find(replace(HEALTHY, capture_kernel=other, next_boot=removed))
+    assert {"running-kernel-removed", "capture-kernel-missing"} <= {one.code for one in found}
+
+
 def test_what_the_initrd_takes_unpacked_is_taken_at_its_word() -> None:
     large = replace(INITRD, size=60_000_000, memory=60_000_000)
     assert find(broken("capture_kernel", initrd=large)) == ()
