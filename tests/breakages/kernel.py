@@ -60,6 +60,12 @@ def use_up(tree: Tree) -> None:
 
 BREAKAGES = [
     Breakage(
+        story="an administrator hardens the machine by a file in sysctl.d, for the next boot",
+        code="kexec-disabled-at-boot",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.write("etc/sysctl.d/h.conf", "kernel.kexec_load_disabled=1\n"),
+    ),
+    Breakage(
         story="the disk of a machine is mounted on another, and kdumpd is to look there",
         code="kernel-absent",
         severity=Severity.FATAL,

@@ -53,6 +53,15 @@ def ask_high(tree: Tree, size: int, low: str) -> None:
     tree.drop("dev/kmsg", "crashkernel low memory reserved")
 
 
+def ask_in_bytes(tree: Tree) -> None:
+    """Have a size without a unit: the area is in the memory map, and its size is in bytes."""
+    ask(tree, "crashkernel=384")
+    tree.write("sys/kernel/kexec_crash_size", "384\n")
+    tree.replace("proc/iomem", AREA, f"{START:08x}-{START + 383:08x} : Crash kernel\n")
+    tree.drop("dev/kmsg", "Reserving 384MB")
+    unload(tree)
+
+
 def fail(tree: Tree) -> None:
     """Have the kernel find no room for so much."""
     ask(tree, "crashkernel=1400M")
@@ -90,6 +99,14 @@ def boot_before(reserved: int) -> tuple[LastReservation, ...]:
 
 
 BREAKAGES = [
+    Breakage(
+        story="an administrator wrote 384 for 384M",
+        code="crashkernel-without-unit",
+        severity=Severity.WARNING,
+        how=ask_in_bytes,
+        besides=UNLOADED | codes("reservation-below-estimate"),
+        untold=codes("reservation-small"),
+    ),
     Breakage(
         story="a sandbox hides /proc/iomem behind an empty file",
         code="reservation-unreadable",

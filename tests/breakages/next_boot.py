@@ -31,6 +31,16 @@ def remove_running(tree: Tree) -> None:
 
 BREAKAGES = [
     Breakage(
+        story="an administrator wrote MB for M, and ran update-grub",
+        code="next-boot-unreserved",
+        severity=Severity.WARNING,
+        how=each(
+            lambda tree: tree.replace(MENU, ASKED, f"{ASKED}B"),
+            lambda tree: tree.replace(PACKAGE, ASKED, f"{ASKED}B"),
+        ),
+        besides=codes("next-boot-differs"),
+    ),
+    Breakage(
         story="an administrator removed the package's crashkernel=, and ran update-grub",
         code="next-boot-unreserved",
         severity=Severity.WARNING,

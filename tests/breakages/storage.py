@@ -49,6 +49,26 @@ def grow(tree: Tree, times: int) -> None:
 
 BREAKAGES = [
     Breakage(
+        story="a disk for dumps was put into fstab, and is not there",
+        code="dump-folder-not-mounted",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.write(
+            "etc/fstab",
+            (tree.root / "etc/fstab").read_text() + "/dev/vdb1 /var/crash xfs defaults 0 2\n",
+        ),
+        untold=PLACE,
+    ),
+    Breakage(
+        story="somebody copied a core to /var/crash while there was no such folder",
+        code="dump-folder-missing",
+        severity=Severity.FATAL,
+        how=each(
+            lambda tree: tree.remove("var/crash"), lambda tree: tree.write("var/crash", "core")
+        ),
+        besides=codes("crash-folder-unreadable"),
+        untold=PLACE,
+    ),
+    Breakage(
         story="dumps go to a server that died",
         code="facts-unreadable",
         severity=Severity.WARNING,
@@ -127,7 +147,8 @@ BREAKAGES = [
         how=each(
             lambda tree: tree.replace(SETTINGS, FOLDER, 'KDUMP_COREDIR="/var/crash/kdump"'),
             lambda tree: tree.write("var/crash/kdump", "notes\n"),
-        ),
+            untold=PLACE,
+    ),
     ),
     Breakage(
         story="errors of the disk made the root file system read-only",
