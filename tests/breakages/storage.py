@@ -147,8 +147,8 @@ BREAKAGES = [
         how=each(
             lambda tree: tree.replace(SETTINGS, FOLDER, 'KDUMP_COREDIR="/var/crash/kdump"'),
             lambda tree: tree.write("var/crash/kdump", "notes\n"),
-            untold=PLACE,
-    ),
+        ),
+        untold=PLACE,
     ),
     Breakage(
         story="errors of the disk made the root file system read-only",
