@@ -81,6 +81,7 @@ RULES: tuple[Rule, ...] = (
     capture_kernel.capture_tool_missing,
     capture_kernel.kdump_disabled,
     service.service_disabled,
+    service.saving_service_masked,
     service.service_failed,
     next_boot.running_kernel_removed,
     capture_kernel.capture_kernel_missing,

@@ -42,6 +42,23 @@ def parse_assignment(script: bytes, name: bytes) -> bytes:
     return assignments(script).get(name) or b""
 
 
+def odd_line(script: bytes) -> bytes | None:
+    """Return the first line that does more than assign a plain value, None where there is none.
+
+    What a shell makes of such a script cannot be told without one; a carriage return at the end of
+    a line becomes a part of the value.
+    """
+    for line in _lines(script.replace(b"\r", b"\x01")):
+        match = ASSIGNMENT.match(line)
+        word = WORD.match(match[2]) if match else None
+        rest = match[2][word.end() :] if match and word else line
+        if rest.strip() and not rest.lstrip(b" \t").startswith(b"#"):
+            return line
+        if match and (_value(match[2], {}) is None or b"\x01" in match[2]):
+            return line
+    return None
+
+
 def _lines(script: bytes) -> Iterator[bytes]:
     for line in script.replace(b"\\\n", b"").split(b"\n"):
         text = line.strip()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
 from kdumpd.model.finding import Fact, Unknown
-from kdumpd.model.shell_assignments import assignments
+from kdumpd.model.shell_assignments import assignments, odd_line
 from kdumpd.model.text import MIB, printable
 from kdumpd.observe.boot_files import (
     changed_since,
@@ -24,6 +24,8 @@ from kdumpd.observe.files import Files
 from kdumpd.observe.unit_links import read_unit_state
 
 NAME, UNIT = "kdump-tools", "kdump-tools.service"
+# kdump-config starts the crash kernel with systemd.unit=kdump-tools-dump.service.
+SAVING_UNIT = "kdump-tools-dump.service"
 CONFIG = "etc/default/kdump-tools"
 FOLDER = "var/lib/kdump"
 # Makes the initrd of one release; `kdump-config load` runs it where the initrd is missing.
@@ -36,7 +38,12 @@ def read_kdump_tools(files: Files, running: str) -> CaptureKernelFacts:
     """Return what kdump-config would load for the running release."""
     script = files.plain(CONFIG)
     facts = CaptureKernelFacts(
-        tool=NAME, off=_off(files, script), unit=UNIT, unit_state=read_unit_state(files, UNIT)
+        tool=NAME,
+        off=_off(files, script),
+        unit=UNIT,
+        unit_state=read_unit_state(files, UNIT),
+        saving_unit=SAVING_UNIT,
+        saving_unit_state=read_unit_state(files, SAVING_UNIT),
     )
     if uses_fadump(files) or not running:
         return facts
@@ -49,10 +56,13 @@ def read_kdump_tools(files: Files, running: str) -> CaptureKernelFacts:
         off=facts.off,
         unit=facts.unit,
         unit_state=facts.unit_state,
+        saving_unit=facts.saving_unit,
+        saving_unit_state=facts.saving_unit_state,
         kernel=image,
         initrd=read_initrd(files, initrd, _unpacked(files, release)) if initrd else None,
         changed=_changed(files, kernel, initrd, release) if kernel and initrd else None,
-        makes_initrd=makes_initrd(files),
+        # One of the administrator's own is not made.
+        makes_initrd=makes_initrd(files) and initrd.lstrip("/").startswith(f"{FOLDER}/"),
         reload=f"/{HOOK} {release} && kdump-config reload",
     )
 
@@ -73,6 +83,8 @@ def _off(files: Files, script: Fact[bytes]) -> Fact[str]:
         return f"'{files.shown(CONFIG)}' does not exist"
     if isinstance(script, Unknown):
         return script
+    if odd_line(script) is not None:
+        return None  # what it says cannot be told, and is said of the dump's settings
     use = assignments(script).get(b"USE_KDUMP", b"")
     if use is None or (re.fullmatch(rb"-?[0-9]{1,9}", use) and int(use) != 0):
         return ""

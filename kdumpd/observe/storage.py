@@ -18,6 +18,8 @@ from kdumpd.model.dump_target import (
 from kdumpd.model.facts.storage import DumpFolder, StorageFacts
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.mount_table import Mount, clean_path, find_mount
+from kdumpd.model.shell_assignments import odd_line
+from kdumpd.model.text import printable
 from kdumpd.observe.encryption import read_unlocking
 from kdumpd.observe.files import NOT_THERE, Files
 from kdumpd.observe.mount_table import (
@@ -29,12 +31,13 @@ from kdumpd.observe.mount_table import (
 )
 
 # kdump-utils has an /etc/sysconfig/kdump as well, which says nothing of where it writes.
-SETTINGS: tuple[tuple[str, Callable[[bytes], DumpSettings]], ...] = (
-    ("etc/default/kdump-tools", parse_kdump_tools),
-    ("etc/kdump.conf", parse_kdump_conf),
-    ("etc/sysconfig/kdump", parse_suse),
+SETTINGS: tuple[tuple[str, Callable[[bytes], DumpSettings], bool], ...] = (
+    ("etc/default/kdump-tools", parse_kdump_tools, True),  # whether a shell reads it
+    ("etc/kdump.conf", parse_kdump_conf, False),
+    ("etc/sysconfig/kdump", parse_suse, True),
 )
 MEMINFO = "proc/meminfo"
+SHOWN = 60  # characters of a line that is not understood
 # Asking these how much room they have may take for ever, or mount something.
 NOT_ASKED = ("nfs", "cifs", "smb", "ceph", "glusterfs", "fuse", "autofs", "9p", "lustre", "afs")
 
@@ -62,13 +65,22 @@ def read_storage(files: Files) -> StorageFacts:
 
 
 def _read_settings(files: Files) -> Fact[DumpSettings]:
-    for name, parse in SETTINGS:
+    for name, parse, is_script in SETTINGS:
         content = files.plain(name)
         if isinstance(content, bytes):
-            return parse(content)
+            odd = odd_line(content) if is_script else None
+            return parse(content) if odd is None else _untold(files, name, odd)
         if content is not None:
             return content
     return None
+
+
+def _untold(files: Files, name: str, line: bytes) -> Unknown:
+    shown = printable(line[:SHOWN])
+    return files.unknown(
+        name,
+        f"holds more than plain settings, such as '{shown}': only a shell could tell what they are",
+    )
 
 
 def _read_memory(files: Files) -> Fact[MemoryUse]:

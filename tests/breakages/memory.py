@@ -141,7 +141,7 @@ BREAKAGES = [
         code="reservation-cut",
         severity=Severity.INFO,
         how=lambda tree: reserve(tree, 256),
-        untold=codes("reservation-short"),
+        untold=codes("reservation-short reservation-small"),
     ),
     Breakage(
         story="an administrator asked for nothing below 4 GiB, to save it",

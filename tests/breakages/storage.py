@@ -49,6 +49,34 @@ def grow(tree: Tree, times: int) -> None:
 
 BREAKAGES = [
     Breakage(
+        story="an administrator has a script choose the folder",
+        code="dump-settings-unreadable",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.replace(SETTINGS, FOLDER, "if true; then\n KDUMP_COREDIR=/x\nfi"),
+        untold=PLACE | codes("kdump-disabled"),
+        unknown=True,
+    ),
+    Breakage(
+        story="/etc/default/kdump-tools was edited on Windows",
+        code="dump-settings-unreadable",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.replace(SETTINGS, FOLDER, f"{FOLDER}\r"),
+        untold=PLACE | codes("kdump-disabled"),
+        unknown=True,
+    ),
+    Breakage(
+        story="the disk of the dump folder is compressed memory",
+        code="dump-folder-unmountable",
+        severity=Severity.FATAL,
+        how=each(
+            lambda tree: mount(tree, "252:0 / /var/crash rw - ext4 /dev/zram0 rw"),
+            lambda tree: tree.write(
+                "etc/fstab",
+                (tree.root / "etc/fstab").read_text() + "/dev/zram0 /var/crash ext4 rw 0 0\n",
+            ),
+        ),
+    ),
+    Breakage(
         story="a disk for dumps was put into fstab, and is not there",
         code="dump-folder-not-mounted",
         severity=Severity.WARNING,

@@ -64,6 +64,14 @@ def keep_old_initrd(tree: Tree) -> None:
 
 BREAKAGES = [
     Breakage(
+        story="somebody masked the unit that saves dumps",
+        code="saving-service-masked",
+        severity=Severity.FATAL,
+        how=lambda tree: tree.link(
+            "etc/systemd/system/kdump-tools-dump.service", "../../../dev/null"
+        ),
+    ),
+    Breakage(
         story="kdump-tools were removed while their crash kernel was loaded",
         code="capture-tool-missing",
         severity=Severity.INFO,
@@ -81,7 +89,7 @@ BREAKAGES = [
     Breakage(
         story="an administrator set USE_KDUMP=0",
         code="kdump-disabled",
-        severity=Severity.WARNING,
+        severity=Severity.FATAL,
         how=lambda tree: tree.replace(SETTINGS, "USE_KDUMP=1", "USE_KDUMP=0"),
     ),
     Breakage(

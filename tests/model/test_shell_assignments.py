@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.shell_assignments import LONGEST, assignments
+from kdumpd.model.shell_assignments import LONGEST, assignments, odd_line
 
 PLAIN = [
     "A=5",
@@ -67,3 +67,39 @@ def test_a_value_that_doubles_is_given_up() -> None:
 def test_any_script(script: bytes) -> None:
     assignments(script)
     assignments(b"A=" + script + b"\nB=$A")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        b"",
+        b"# a comment\n\nUSE_KDUMP=1\n",
+        b"export A='b c' # why\n",
+        b'A="b \\" c"\nB=$A/x\n',
+        b"A=b\\\nc\n",
+    ],
+)
+def test_plain_settings(script: bytes) -> None:
+    assert odd_line(script) is None
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        b"if true; then\nA=1\nfi\n",
+        b"A=1; A=0\n",
+        b"true; A=1\n",
+        b". /etc/default/more\n",
+        b"A=$(b)\n",
+        b"A=${B:-c}\n",
+        b'A="b\n',
+        b"A=1\r\n",
+        b"readonly A=1\n",
+        b"unset A\n",
+        b": ${A:=1}\n",
+        b"exit 0\n",
+        b"A=1 command\n",
+    ],
+)
+def test_what_only_a_shell_can_tell(script: bytes) -> None:
+    assert odd_line(script) is not None

@@ -50,6 +50,7 @@ def test_debian(machine: Machine) -> None:
         off="",
         unit="kdump-tools.service",
         unit_state="enabled",
+        saving_unit="kdump-tools-dump.service",
         kernel=image(machine, "var/lib/kdump/vmlinuz", 0x4000),
         initrd=initrd(machine, "var/lib/kdump/initrd.img"),
         changed=(),
@@ -113,7 +114,6 @@ def test_steamos(machine: Machine) -> None:
         ("USE_KDUMP=0", "USE_KDUMP=0"),
         ("", "USE_KDUMP="),
         ("USE_KDUMP=yes", "USE_KDUMP=yes"),
-        ("USE_KDUMP=$(true)", ""),
     ],
 )
 def test_debian_switched_off(machine: Machine, script: str, off: str) -> None:

@@ -25,6 +25,8 @@ class CaptureKernelFacts:
     off: Fact[str] = None  # the setting by which the tool loads nothing, empty where it loads
     unit: str = ""  # the unit by which the tool loads at boot
     unit_state: Fact[str] = None  # by the links on disk: enabled, disabled or masked
+    saving_unit: str = ""  # the unit that saves the dump, in the crash kernel's boot of this disk
+    saving_unit_state: Fact[str] = None  # as unit_state
     kernel: Fact[BootFile] = None
     initrd: Fact[BootFile] = None
     changed: Fact[tuple[str, ...]] = None  # files that the initrd was made from, changed since

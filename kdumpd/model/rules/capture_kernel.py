@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from kdumpd.model.crashkernel.memparse import short_size
 from kdumpd.model.facts.capture_kernel import BootFile
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, Unknown, fine, info, unknown, warning
+from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
 from kdumpd.model.memory_need import memory_need
 from kdumpd.model.remedy import to_install, to_reserve, to_switch_on
 from kdumpd.model.reservation import reservation_of
 from kdumpd.model.text import MIB, human_size
 
+SMALLEST = 1 << 16  # bytes: no kernel and no initrd with a shell is smaller
 STEP = 64 * MIB  # sizes of crashkernel= are told in multiples of it
 IMAGE, INITRD = "the crash kernel's image", "the capture initrd"
 
@@ -46,11 +47,19 @@ def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
     if isinstance(facts.off, Unknown):
         yield unknown(code, facts.off)
     elif facts.off:
-        yield warning(
-            code,
-            f"{facts.tool} loads no crash kernel at boot: {facts.off}",
-            to_switch_on(machine),
-        )
+        # kdump-tools asks the same file again before they save the dump, after a panic.
+        if facts.tool == "kdump-tools":
+            yield fatal(
+                code,
+                f"kdump-tools loads no crash kernel at boot, and saves no dump: {facts.off}",
+                to_switch_on(machine),
+            )
+        else:
+            yield warning(
+                code,
+                f"{facts.tool} loads no crash kernel at boot: {facts.off}",
+                to_switch_on(machine),
+            )
     elif facts.off is not None:
         yield fine(code, f"{facts.tool} is not switched off")
 
@@ -60,7 +69,7 @@ def capture_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
     code, image = "capture-kernel-missing", machine.capture_kernel.kernel
     if isinstance(image, Unknown):
         yield unknown(code, image)
-    elif image is not None and image.size:
+    elif image is not None and _is_whole(image):
         yield fine(code, f"the crash kernel's image is there: '{image.path}'")
     elif image is not None and not _was_removed(machine, image):
         follows = (
@@ -81,7 +90,7 @@ def capture_initrd_missing(machine: MachineFacts) -> Iterator[Finding]:
     initrd = facts.initrd
     if isinstance(initrd, Unknown):
         yield unknown(code, initrd, "" if "cannot be" in initrd.problem else facts.reload)
-    elif initrd is not None and initrd.size:
+    elif initrd is not None and _is_whole(initrd):
         yield fine(code, f"the capture initrd is there: '{initrd.path}'")
     elif initrd is not None and initrd.size is None and facts.makes_initrd:
         yield info(
@@ -174,6 +183,13 @@ def _was_removed(machine: MachineFacts, image: BootFile) -> bool:
     return removed and image.size is None and image.release == machine.kernel.release
 
 
+def _is_whole(file: BootFile) -> bool:
+    return file.size is not None and file.size >= SMALLEST
+
+
 def _gone(what: str, file: BootFile) -> str:
-    problem = "does not exist" if file.size is None else "is empty"
+    if file.size is None:
+        problem = "does not exist"
+    else:
+        problem = f"has only {file.size} bytes" if file.size else "is empty"
     return f"{what}, '{file.path}', {problem}"

@@ -11,6 +11,7 @@ from kdumpd.model.mount_table import Mount, clean_path, lies_below
 from kdumpd.model.text import shown
 
 IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
+RAM_DISKS = (b"/dev/zram", b"/dev/ram")
 NEVER_WRITTEN = {"squashfs", "iso9660", "erofs", "cramfs"}
 # What systemd counts as network file systems (fstype_is_network in mountpoint-util.c).
 NETWORK = {
@@ -146,7 +147,7 @@ def dump_folder_unwatched(machine: MachineFacts) -> Iterator[Finding]:
 def _mount_trouble(machine: MachineFacts, folder: DumpFolder, mount: Mount) -> Finding | None:
     where = f"the dump folder '{shown(folder.path)}' is on a file system of type {mount.type}"
     remedy = f"name a folder on a disk in {_settings_file(machine)}"
-    if mount.type in IN_MEMORY:
+    if mount.type in IN_MEMORY or mount.source.startswith(RAM_DISKS):
         again = fatal if folder.mounted_at_boot is True else warning
         message = f"{where}, in memory: the reboot empties it"
         return again(UNMOUNTABLE, message, remedy)

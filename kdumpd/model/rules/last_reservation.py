@@ -14,7 +14,7 @@ def reservation_shrank(machine: MachineFacts) -> Iterator[Finding]:
     """Report less memory than at the last boot although the same was asked for."""
     found = reservation_of(machine)
     last = _comparable(machine, found)
-    if last and found.reserved and found.reserved < last.reserved:
+    if last and found.reserved and found.reserved < last.reserved and not _was_whole(machine, last):
         yield warning(
             "reservation-shrank",
             f"only {_now(found)} is reserved, and the boot before had {_then(last)}, although"
@@ -41,6 +41,12 @@ def _comparable(machine: MachineFacts, found: Reservation) -> LastReservation | 
     if last is None or last.boot_id == kernel.boot_id or not last.reserved:
         return None
     return last if found.reserved and last.crashkernel == kernel.crashkernel else None
+
+
+def _was_whole(machine: MachineFacts, last: LastReservation) -> bool:
+    """Return whether the log says that at boot there was as much: it was cut since."""
+    log = machine.reservation.log
+    return log is not None and sum(area.size for area in log.log.areas) >= last.reserved
 
 
 def _now(found: Reservation) -> str:

@@ -111,6 +111,8 @@ def next_kernel_without_initrd(machine: MachineFacts) -> Iterator[Finding]:
 def running_kernel_removed(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the running kernel cannot be loaded again, as its files are gone."""
     code, release = "running-kernel-removed", machine.kernel.release
+    if not release:
+        return
     if machine.next_boot.running_installed:
         yield fine(code, f"the running kernel, {release}, is installed")
     elif machine.next_boot.running_installed is False:

@@ -139,6 +139,8 @@ def reservation_small(machine: MachineFacts) -> Iterator[Finding]:
         return
     if found.reserved < (memory_need(machine.capture_kernel) or 0):
         return  # reservation-below-estimate, by a better reason
+    if (found.main or 0) < _expected_main(found) and _was_cut(machine, found):
+        return  # reservation-cut: asking for more would help nothing
     size = found.reserved + (found.cma or 0)
     if size >= found.least:
         least = human_size(found.least)

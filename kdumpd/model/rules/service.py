@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, Unknown, fine, info, unknown, warning
+from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
 from kdumpd.model.remedy import to_restart, unit_of
 
 NEVER = {"masked", "masked-runtime"}
@@ -34,6 +34,19 @@ def service_disabled(machine: MachineFacts) -> Iterator[Finding]:
         )
     elif state in AT_BOOT:
         yield fine(code, f"{unit} starts at boot")
+
+
+def saving_service_masked(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the unit by which the crash kernel saves the dump would not start."""
+    code, facts = "saving-service-masked", machine.capture_kernel
+    if isinstance(facts.saving_unit_state, Unknown):
+        yield unknown(code, facts.saving_unit_state)
+    elif facts.saving_unit_state in NEVER:
+        yield fatal(
+            code,
+            f"{facts.saving_unit}, which saves the dump after a panic, is masked, so none is saved",
+            f"systemctl unmask {facts.saving_unit}",
+        )
 
 
 def service_failed(machine: MachineFacts) -> Iterator[Finding]:

@@ -17,6 +17,12 @@ GARBAGE = Unknown("'/some/file' is no regular file")
 
 BREAKAGES = [
     Breakage(
+        broken("capture_kernel", initrd=replace(INITRD, size=4096)),
+        "capture-initrd-missing",
+        Severity.WARNING,
+        "has only 4096 bytes",
+    ),
+    Breakage(
         broken("capture_kernel", tool=GARBAGE),
         "capture-tool-missing",
         Severity.WARNING,
@@ -43,8 +49,14 @@ BREAKAGES = [
     Breakage(
         broken("capture_kernel", off="'/etc/default/kdump-tools' says USE_KDUMP=0"),
         "kdump-disabled",
+        Severity.FATAL,
+        "no crash kernel at boot, and saves no dump: '/etc/default/kdump-tools' says USE_KDUMP=0",
+    ),
+    Breakage(
+        broken("capture_kernel", tool="kdump-utils", off="'/etc/kdump.conf' does not exist"),
+        "kdump-disabled",
         Severity.WARNING,
-        "kdump-tools loads no crash kernel at boot: '/etc/default/kdump-tools' says USE_KDUMP=0",
+        "kdump-utils loads no crash kernel at boot: '/etc/kdump.conf' does not exist",
     ),
     Breakage(
         broken("capture_kernel", kernel=replace(IMAGE, size=None)),

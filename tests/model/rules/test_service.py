@@ -12,6 +12,16 @@ from tests.model.rules.breakage import Breakage, broken
 
 BREAKAGES = [
     Breakage(
+        broken(
+            "capture_kernel",
+            saving_unit="kdump-tools-dump.service",
+            saving_unit_state="masked",
+        ),
+        "saving-service-masked",
+        Severity.FATAL,
+        "kdump-tools-dump.service, which saves the dump after a panic, is masked",
+    ),
+    Breakage(
         broken("service", unit_file_state="disabled"),
         "service-disabled",
         Severity.WARNING,
