@@ -99,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_ABSENT
     except AbsentError:
         print(f"kdumpd does not run on the bus '{options.bus}'.", file=sys.stderr)
+        if options.verb in {status, check}:
+            print("Without it: kdumpd --check judges readiness once.", file=sys.stderr)
         return EXIT_ABSENT
     except OSError as error:
         # Of a closed pipe nobody is told: whoever read has seen enough.

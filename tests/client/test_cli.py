@@ -202,7 +202,12 @@ async def test_no_captures(machine: Machine, tmp_path: Path, bus: Bus) -> None:
 async def test_no_daemon(bus: Bus) -> None:
     status = await kdumpdctl("--bus", bus.address)
     assert (status.status, status.out) == (4, "")
-    assert status.words == f"kdumpd does not run on the bus '{bus.address}'.\n"
+    assert status.words == (
+        f"kdumpd does not run on the bus '{bus.address}'.\n"
+        "Without it: kdumpd --check judges readiness once.\n"
+    )
+    listed = await kdumpdctl("list", "--bus", bus.address)
+    assert listed.words == f"kdumpd does not run on the bus '{bus.address}'.\n"
 
 
 @pytest.mark.parametrize(
