@@ -35,14 +35,8 @@ def machines() -> dict[str, Path]:
 def build(sample: Path, root: Path) -> None:
     """Make the machine's folder `root`, which must be new or empty, out of its sample."""
     materialise(sample, root)
-    values = sample / "values"
-    if not values.exists():
+    if sample.parent != WORLDS:
         return
-    for line in values.read_text().splitlines():
-        name, _, value = line.partition("\t")
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{value}\n")
     timed = {entry.path for entry in parse_listing((sample / "listing").read_text())}
     for path in root.rglob("*"):
         if not path.is_symlink() and str(path.relative_to(root)) not in timed:

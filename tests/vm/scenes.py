@@ -16,7 +16,7 @@ from types import MappingProxyType
 from tests.vm.debian import BOOKWORM, CRASHKERNEL, TRIXIE, Boot, boot_debian, build_debian
 from tests.vm.guest import GuestError
 from tests.vm.image import default_cache
-from tests.vm.tree import TREES
+from tests.vm.tree import TREES, gather
 
 CAPTURE = Path(__file__).with_name("tree_capture.py")
 
@@ -128,6 +128,7 @@ async def take(name: str, cache: Path, trees: Path = TREES) -> None:
             raise GuestError(f"no tree of {name}:\n{outcome.output}")
         shutil.rmtree(trees / name, ignore_errors=True)
         shutil.copytree(host / "tree", trees / name, copy_function=shutil.copyfile)
+        gather(trees / name)
     (trees / name / "README").write_text(f"{scene.story}\n")
 
 

@@ -11,7 +11,7 @@ from kdumpd.model.readiness import Readiness
 from tests.vm.scenes import SCENES
 from tests.vm.tree import TREES, materialise, parse_listing
 
-ALLOWED = 700_000  # bytes: they are in the repository for good, half of it the kernel's config
+ALLOWED = 150_000  # bytes: they are in the repository for good
 
 
 def test_each_machine_has_its_tree() -> None:

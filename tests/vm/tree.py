@@ -5,12 +5,15 @@
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+OF_ONE_LINE = ("proc/sys", "sys")
+ONE_LINE = re.compile(rb"[ -~]{0,200}\n")
 TREES = Path(__file__).parents[1] / "samples/trees"
 
 
@@ -35,6 +38,10 @@ def materialise(sample: Path, root: Path) -> None:
     """
     # The sample itself may be read-only.
     shutil.copytree(sample / "files", root, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    for name, value in parse_values(sample / "values"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{value}\n")
     entries = list(parse_listing((sample / "listing").read_text()))
     for entry in entries:
         _make(entry, root / entry.path)
@@ -44,6 +51,26 @@ def materialise(sample: Path, root: Path) -> None:
         if entry.kind != "link":
             path.chmod(entry.mode)
         os.utime(path, (entry.mtime, entry.mtime), follow_symlinks=False)
+
+
+def gather(sample: Path) -> None:
+    """Put the kernel's settings, of one line each, together in the sample's `values`."""
+    values = dict(parse_values(sample / "values"))
+    for folder in OF_ONE_LINE:
+        for path in sorted((sample / "files" / folder).rglob("*")):
+            content = path.read_bytes() if path.is_file() else b""
+            if ONE_LINE.fullmatch(content):
+                values[str(path.relative_to(sample / "files"))] = content.decode().rstrip("\n")
+                path.unlink()
+    lines = (f"{name}\t{value}\n" for name, value in sorted(values.items()))
+    (sample / "values").write_text("".join(lines))
+
+
+def parse_values(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name and the only line of each file that the sample keeps so; it may keep none."""
+    for line in path.read_text().splitlines() if path.exists() else ():
+        name, _, value = line.partition("\t")
+        yield name, value
 
 
 def parse_listing(text: str) -> Iterator[Entry]:

@@ -39,7 +39,7 @@ SYS_FILES = (
 )
 VM = ("panic_on_oom", "overcommit_memory", "oom_kill_allocating_task", "min_free_kbytes")
 CONTENTS = (
-    *("boot/config-*", "boot/grub/grub.cfg", "boot/grub/grubenv", "boot/loader/**/*"),
+    *("boot/grub/grub.cfg", "boot/grub/grubenv", "boot/loader/**/*"),
     *("etc/default/grub", "etc/default/grub.d/*", "etc/default/kdump-tools", "etc/default/kexec"),
     *("etc/default/kexec.d/*", "etc/kdump/*", "etc/kdump.conf", "etc/fstab", "etc/sysctl.conf"),
     *("etc/sysctl.d/*", "usr/lib/sysctl.d/*", "etc/kernel/postinst.d/*", "etc/debian_version"),
