@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 ESCAPE = re.compile(rb"\\([0-7]{3})")
-MOUNT_POINT, OPTIONAL = 4, 6  # the fields' places in a line of mountinfo
+MOUNT_POINT, MOUNT_OPTIONS, OPTIONAL = 4, 5, 6  # the fields' places in a line of mountinfo
 NOT_AT_BOOT, AT_ACCESS = "noauto", "x-systemd.automount"
 READ_ONLY = "ro"
 
@@ -18,7 +18,7 @@ class Mount:
     point: bytes
     type: str = ""
     source: bytes = b""
-    read_only: bool = False  # the whole file system, and not this view of it alone
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,15 @@ class FstabEntry:
         return NOT_AT_BOOT not in self.options or AT_ACCESS in self.options
 
 
-def parse_mountinfo(table: bytes) -> Iterator[Mount]:
-    """Yield each mount, in the order in which they lie over another."""
+def parse_mountinfo(table: bytes, *, of_machine: bool = False) -> Iterator[Mount]:
+    """Yield each mount, in the order in which they lie over another.
+
+    Only the table of the machine's first process tells of a mount that is read-only on a file
+    system that is not: a service's sandbox sees most of the machine so.
+    """
     for line in table.split(b"\n"):  # a carriage return is not escaped, and is no end of a line
         fields = line.split(b" ")
-        if len(fields) <= MOUNT_POINT:
+        if len(fields) <= MOUNT_OPTIONS:
             continue
         behind = fields[fields.index(b"-", OPTIONAL) + 1 :] if b"-" in fields[OPTIONAL:] else []
         kind, source, options = (*behind, b"", b"", b"")[:3]
@@ -47,7 +51,8 @@ def parse_mountinfo(table: bytes) -> Iterator[Mount]:
             point=_unescaped(fields[MOUNT_POINT]),
             type=kind.decode("ascii", "backslashreplace"),
             source=_unescaped(source),
-            read_only=READ_ONLY in _options(options),
+            read_only=READ_ONLY in _options(options)
+            or (of_machine and READ_ONLY in _options(fields[MOUNT_OPTIONS])),
         )
 
 

@@ -52,7 +52,7 @@ def read_mount_table(files: Files) -> Fact[MountTable]:
             break
     if not isinstance(found, bytes):
         return found
-    mounts = tuple(parse_mountinfo(found))
+    mounts = tuple(parse_mountinfo(found, of_machine=name == TABLES[0]))
     if not any(mount.point == b"/" for mount in mounts):
         return files.unknown(name, "does not name what is mounted on /")
     fstab = files.plain(FSTAB)

@@ -33,6 +33,8 @@ def test_mounts() -> None:
     root, var, crash, above = parse_mountinfo(TABLE)
     assert root == Mount(point=b"/", type="ext4", source=b"/dev/vda")
     assert not var.read_only  # this view of it is, and the file system is not
+    _, var_of_machine, *_ = parse_mountinfo(TABLE, of_machine=True)
+    assert var_of_machine.read_only
     assert crash.read_only
     assert (crash.type, crash.source) == ("xfs", b"/dev/mapper/vg-a b")
     assert above.type == "tmpfs"
