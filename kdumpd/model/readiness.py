@@ -89,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     capture_kernel.capture_initrd_stale,
     capture_kernel.capture_kernel_differs,
     capture_kernel.capture_initrd_differs,
+    capture_kernel.capture_cmdline_rootless,
     kernel.crash_kernel_unloaded,
     kernel.crash_kernel_lost,
     service.service_proves_nothing,

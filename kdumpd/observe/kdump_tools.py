@@ -60,6 +60,7 @@ def read_kdump_tools(files: Files, running: str) -> CaptureKernelFacts:
         saving_unit_state=facts.saving_unit_state,
         kernel=image,
         initrd=read_initrd(files, initrd, _unpacked(files, release)) if initrd else None,
+        cmdline=printable(values.get(b"KDUMP_CMDLINE") or b""),
         changed=_changed(files, kernel, initrd, release) if kernel and initrd else None,
         # One of the administrator's own is not made.
         makes_initrd=makes_initrd(files) and initrd.lstrip("/").startswith(f"{FOLDER}/"),

@@ -64,6 +64,14 @@ def keep_old_initrd(tree: Tree) -> None:
 
 BREAKAGES = [
     Breakage(
+        story="an administrator gave the crash kernel a command line, and forgot the disk",
+        code="capture-cmdline-rootless",
+        severity=Severity.WARNING,
+        how=lambda tree: tree.replace(
+            SETTINGS, "USE_KDUMP=1", 'USE_KDUMP=1\nKDUMP_CMDLINE="quiet irqpoll"'
+        ),
+    ),
+    Breakage(
         story="somebody masked the unit that saves dumps",
         code="saving-service-masked",
         severity=Severity.FATAL,

@@ -29,6 +29,7 @@ class CaptureKernelFacts:
     saving_unit_state: Fact[str] = None  # as unit_state
     kernel: Fact[BootFile] = None
     initrd: Fact[BootFile] = None
+    cmdline: str = ""  # what the settings give the crash kernel in place of the running one's
     changed: Fact[tuple[str, ...]] = None  # files that the initrd was made from, changed since
     makes_initrd: bool = False  # whether the tool makes a missing initrd before it loads
     reload: str = ""  # the command that makes what is missing or stale, and loads it

@@ -157,6 +157,23 @@ def capture_initrd_differs(machine: MachineFacts) -> Iterator[Finding]:
         )
 
 
+def capture_cmdline_rootless(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a command line of one's own for the crash kernel that names no root file system.
+
+    KDUMP_CMDLINE takes the place of all that kdump-config would take over from /proc/cmdline.
+    """
+    cmdline = machine.capture_kernel.cmdline
+    running = machine.reservation.cmdline
+    if cmdline and b"root=" in running and "root=" not in cmdline:
+        yield warning(
+            "capture-cmdline-rootless",
+            "KDUMP_CMDLINE gives the crash kernel no root=, which the running kernel has: it may"
+            " find no disk to write to",
+            "add root= to KDUMP_CMDLINE in /etc/default/kdump-tools, or use KDUMP_CMDLINE_APPEND;"
+            " then kdump-config reload",
+        )
+
+
 def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
     """Report that less is reserved than kernel and initrd take by their own measure."""
     code, reserved = "reservation-below-estimate", machine.kernel.reserved

@@ -17,6 +17,12 @@ GARBAGE = Unknown("'/some/file' is no regular file")
 
 BREAKAGES = [
     Breakage(
+        broken("capture_kernel", cmdline="quiet irqpoll"),
+        "capture-cmdline-rootless",
+        Severity.WARNING,
+        "no root=, which the running kernel has",
+    ),
+    Breakage(
         broken("capture_kernel", initrd=replace(INITRD, size=4096)),
         "capture-initrd-missing",
         Severity.WARNING,
