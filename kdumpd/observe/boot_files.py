@@ -12,8 +12,6 @@ from kdumpd.model.kernel_release import plain_release, release_in
 from kdumpd.model.text import printable
 from kdumpd.observe.files import Files
 
-FADUMP = ("sys/kernel/fadump/enabled", "sys/kernel/fadump_enabled")
-
 
 def is_there(files: Files, name: str) -> bool:
     """Return whether a name leads to a regular file."""
@@ -55,11 +53,6 @@ def changed_since(files: Files, name: str, made_of: Iterable[str]) -> tuple[str,
     if made is None:
         return None
     return tuple(files.shown(one) for one in made_of if (_modified(files, one) or 0) > made)
-
-
-def uses_fadump(files: Files) -> bool:
-    """Return whether firmware keeps the memory: no crash kernel is loaded by kexec then."""
-    return any(files.number(name) == 1 for name in FADUMP)
 
 
 def _size(files: Files, name: str) -> int | Unknown | None:

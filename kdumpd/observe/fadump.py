@@ -28,6 +28,11 @@ def read_fadump(files: Files) -> Fact[FadumpFacts]:
     )
 
 
+def uses_fadump(files: Files) -> bool:
+    """Return whether firmware keeps the memory: no crash kernel is loaded by kexec then."""
+    return any(files.number(name) == 1 for name in ENABLED)
+
+
 def _first(files: Files, names: tuple[str, ...]) -> Fact[int]:
     found = (files.number(name) for name in names)
     return next((number for number in found if number is not None), None)

@@ -5,7 +5,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -97,6 +97,16 @@ class Files:
         if len(found) > MOST_NAMES:
             return self.unknown(name, f"holds more than {MOST_NAMES} names")
         return tuple(sorted(found))
+
+    def drop_ins(self, folders: Iterable[str]) -> list[str]:
+        """Return the *.conf files of these folders, by their names; one hides those behind it."""
+        found: dict[str, str] = {}
+        for folder in folders:
+            names = self.names(folder)
+            for name in names if isinstance(names, tuple) else ():
+                if name.endswith(".conf"):
+                    found.setdefault(name, f"{folder}/{name}")
+        return [path for _, path in sorted(found.items())]
 
     def status(self, name: str) -> Fact[os.stat_result]:
         """Return what stat says of the file that a name leads to."""

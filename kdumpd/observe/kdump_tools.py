@@ -7,6 +7,7 @@ As of kdump-tools 1.8.1 (Debian 12) and 1.10.7 (Debian 13).
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
 from kdumpd.model.finding import Fact, Unknown
@@ -18,8 +19,8 @@ from kdumpd.observe.boot_files import (
     is_there,
     read_initrd,
     read_kernel_image,
-    uses_fadump,
 )
+from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files
 from kdumpd.observe.unit_links import read_unit_state
 
@@ -51,13 +52,8 @@ def read_kdump_tools(files: Files, running: str) -> CaptureKernelFacts:
     kernel, initrd = _kernel_name(files, values, running), _initrd_name(files, values, running)
     image = read_kernel_image(files, kernel) if kernel else None
     release = image.release if isinstance(image, BootFile) and image.release else running
-    return CaptureKernelFacts(
-        tool=facts.tool,
-        off=facts.off,
-        unit=facts.unit,
-        unit_state=facts.unit_state,
-        saving_unit=facts.saving_unit,
-        saving_unit_state=facts.saving_unit_state,
+    return replace(
+        facts,
         kernel=image,
         initrd=read_initrd(files, initrd, _unpacked(files, release)) if initrd else None,
         cmdline=printable(values.get(b"KDUMP_CMDLINE") or b""),

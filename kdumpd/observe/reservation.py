@@ -133,8 +133,3 @@ def _logged_ram(log: BootLog, architecture: str) -> int | None:
     if told is None or architecture != "s390x":
         return told
     return told + sum(area.size for area in log.log.areas)
-
-
-def read_reservation(files: Files) -> ReservationFacts:
-    """Return what was reserved for the crash kernel; nothing is raised for what is wrong."""
-    return ReservationReader(files).read()

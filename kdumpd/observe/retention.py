@@ -51,7 +51,7 @@ def read_retention(root: Path) -> Retention:
         most_dumps=parse_number(parse_assignment(debian, b"KDUMP_NUM_DUMPS")) or None,
         dump_folder=parse_assignment(debian, b"KDUMP_COREDIR") or DEBIAN_FOLDER,
         suse_keeps=None if not keeps else max(0, keeps),
-        ages=tuple(parse_ages(_read(files, name) for name in _tmpfiles(files))),
+        ages=tuple(parse_ages(_read(files, name) for name in files.drop_ins(TMPFILES))),
     )
 
 
@@ -93,16 +93,6 @@ def parse_age(text: bytes) -> timedelta | None:
         return None
     seconds = sum(int(number) * UNITS[unit] for number, unit in pieces)
     return timedelta(seconds=seconds) if 0 < seconds < MOST_DAYS * UNITS[b"d"] else None
-
-
-def _tmpfiles(files: Files) -> list[str]:
-    found: dict[str, str] = {}
-    for folder in TMPFILES:
-        names = files.names(folder)
-        for name in names if isinstance(names, tuple) else ():
-            if name.endswith(".conf"):
-                found.setdefault(name, f"{folder}/{name}")
-    return [path for _, path in sorted(found.items())]
 
 
 def _is_executable(files: Files, name: str) -> bool:

@@ -5,6 +5,7 @@ import re
 
 from kdumpd.model.facts.surroundings import SurroundingsFacts
 from kdumpd.model.finding import Fact, Unknown
+from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files
 from kdumpd.observe.mount_table import MountTable, read_mount_table
 from kdumpd.observe.sysctl_files import read_sysctl_at_boot
@@ -30,7 +31,6 @@ EFI_BYTES = 5  # four of attributes, and one that is 0 or 1
 NOTIFIERS = "sys/module/kernel/parameters/crash_kexec_post_notifiers"
 YES, NO = {"Y", "y", "1"}, {"N", "n", "0"}
 SEV_SNP = "sys/module/kvm_amd/parameters/sev_snp"
-FADUMP = ("sys/kernel/fadump/enabled", "sys/kernel/fadump_enabled")
 
 
 def read_surroundings(files: Files) -> SurroundingsFacts:
@@ -148,7 +148,7 @@ def _notifiers_wanted(files: Files) -> str:
     # drivers/hv/hv_common.c, arch/powerpc/kernel/fadump.c, arch/x86/virt/svm/sev.c
     if files.status("sys/bus/vmbus") is not None:
         return "Hyper-V, which is told of the panic first"
-    if any(files.number(name) == 1 for name in FADUMP):
+    if uses_fadump(files):
         return "fadump, which is started that way"
     if _says(files, SEV_SNP, YES):
         return "SEV-SNP, whose memory is opened first"

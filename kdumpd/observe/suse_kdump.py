@@ -11,8 +11,8 @@ from kdumpd.observe.boot_files import (
     is_there,
     read_initrd,
     read_kernel_image,
-    uses_fadump,
 )
+from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files
 from kdumpd.observe.unit_links import read_unit_state
 

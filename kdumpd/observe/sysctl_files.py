@@ -12,7 +12,7 @@ MAIN = "etc/sysctl.conf"  # read last, by sysctl(8) and by Debian's link 99-sysc
 def read_sysctl_at_boot(files: Files, name: str) -> Fact[tuple[str, str]]:
     """Return the value that a boot sets, and the file that says so; None where none does."""
     found: Fact[tuple[str, str]] = None
-    for path in [*_paths(files), MAIN]:
+    for path in [*files.drop_ins(FOLDERS), MAIN]:
         lines = files.lines(path)
         if isinstance(lines, Unknown):
             return lines
@@ -21,13 +21,3 @@ def read_sysctl_at_boot(files: Files, name: str) -> Fact[tuple[str, str]]:
             if equals and key.strip().lstrip("-").replace("/", ".") == name:
                 found = value.strip(), path
     return found
-
-
-def _paths(files: Files) -> list[str]:
-    named: dict[str, str] = {}
-    for folder in FOLDERS:
-        names = files.names(folder)
-        for name in names if isinstance(names, tuple) else ():
-            if name.endswith(".conf"):
-                named.setdefault(name, f"{folder}/{name}")
-    return [path for _, path in sorted(named.items())]

@@ -19,7 +19,7 @@ from kdumpd.model.capture import Capture
 from kdumpd.model.core import CoreFacts, Format, Part
 from kdumpd.model.crash import Crash as Died
 from kdumpd.model.crash import parse_kernel_log
-from kdumpd.model.crashkernel import crashkernel_parameter, expect, requested_size
+from kdumpd.model.crashkernel import crashkernel_parameter, expect
 from kdumpd.model.inspection import LONGEST_LOG, parse_inspected, to_answer
 from kdumpd.model.layout import recognise, recognise_at_the_top
 from kdumpd.model.record import from_record, to_record
@@ -102,9 +102,8 @@ def read_configuration(text: bytes) -> None:
 def read_crashkernel(cmdline: bytes) -> None:
     parameter = crashkernel_parameter(cmdline)
     assert parameter.isascii()
-    size = requested_size(parameter)
-    assert size is None or size >= 0
     expected = expect(cmdline, 1 << 31)
+    assert expected.main >= 0
     assert (expected.main == 0) == bool(expected.problem)
     assert all(clause.text.isprintable() for clause in expected.reading)
 

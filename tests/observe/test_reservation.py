@@ -19,7 +19,7 @@ from kdumpd.model.readiness import find
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel import read_kernel_facts
-from kdumpd.observe.reservation import ReservationReader, read_reservation
+from kdumpd.observe.reservation import ReservationReader
 from tests.bus.machine import Machine
 from tests.observe.rights import WITHOUT_RIGHTS, as_root
 
@@ -49,7 +49,7 @@ UBUNTU = 'NAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'
 
 
 def read(machine: Machine) -> ReservationFacts:
-    return read_reservation(Files(machine.root))
+    return ReservationReader(Files(machine.root)).read()
 
 
 def ram(machine: Machine) -> tuple[int, RamSource, bool]:
@@ -163,8 +163,8 @@ def test_what_is_not_ours_to_read_is_no_fault(machine: Machine) -> None:
         (machine.root / name).chmod(0)
     script = (
         "from pathlib import Path; from kdumpd.observe.files import Files;"
-        "from kdumpd.observe.reservation import read_reservation;"
-        f"print(read_reservation(Files(Path({str(machine.root)!r}))).unreadable)"
+        "from kdumpd.observe.reservation import ReservationReader;"
+        f"print(ReservationReader(Files(Path({str(machine.root)!r}))).read().unreadable)"
     )
     argv = [*WITHOUT_RIGHTS, sys.executable, "-c", script]
     result = subprocess.run(argv, capture_output=True, check=True, timeout=60)  # noqa: S603  # our own
@@ -282,4 +282,4 @@ def test_a_real_guest_has_what_it_asked_for(machine: Machine) -> None:
 
 def test_this_machine() -> None:
     """Whatever it is, something tells how much memory it has."""
-    assert read_reservation(Files(Path("/"))).ram is not None
+    assert ReservationReader(Files(Path("/"))).read().ram is not None

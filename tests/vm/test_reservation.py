@@ -12,7 +12,7 @@ from kdumpd.model.reservation import reservation_of
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel import read_kernel_facts
-from kdumpd.observe.reservation import read_reservation
+from kdumpd.observe.reservation import ReservationReader
 from tests.vm.guest import Scenario, run_guest
 from tests.vm.image import GuestImage
 
@@ -41,7 +41,7 @@ async def machine(image: GuestImage, host: Path, scenario: Scenario) -> MachineF
     return MachineFacts(
         kernel=read_kernel_facts(root),
         folders=(FolderFacts(path=b"/var/crash", present=True),),
-        reservation=read_reservation(Files(root)),
+        reservation=ReservationReader(Files(root)).read(),
     )
 
 

@@ -2,7 +2,7 @@
 """The crashkernel= kernel parameter: how the kernel reads it, and what it should reserve."""
 
 from kdumpd.model.crashkernel.expectation import Expectation, Problem, expect
-from kdumpd.model.crashkernel.parameter import crashkernel_parameter, requested_size
+from kdumpd.model.crashkernel.parameter import crashkernel_parameter
 from kdumpd.model.crashkernel.reading import Clause
 
 __all__ = [
@@ -11,5 +11,4 @@ __all__ = [
     "Problem",
     "crashkernel_parameter",
     "expect",
-    "requested_size",
 ]

@@ -3,15 +3,10 @@
 
 import re
 
-from kdumpd.model.crashkernel.memparse import memparse
 from kdumpd.model.text import printable
 
 PREFIX = b"crashkernel="
 VALUE = re.compile(rb"[^ \0]*")
-# What a range, or a number that memparse() would cut to 64 bits, is not.
-PLAIN = re.compile(
-    rb"(?:0[xX][0-9a-fA-F]{1,16}|0[0-7]{0,22}|[1-9][0-9]{0,19})[kmgtpeKMGTPE]?(?:@.*|,high)?"
-)
 KINDS = (b"high", b"low", b"cma")
 
 
@@ -45,12 +40,3 @@ def last_of_each_kind(cmdline: bytes, kinds: tuple[bytes, ...] = KINDS) -> dict[
 def as_written(values: str) -> str:
     """Return the parameters as they stand on a command line, from their values."""
     return " ".join(f"crashkernel={value}" for value in values.split())
-
-
-def requested_size(parameter: str) -> int | None:
-    """Return the bytes asked for by a plain SIZE[@OFFSET] or SIZE,high; None for anything else."""
-    cmdline = b"".join(b" " + PREFIX + one for one in parameter.encode("ascii", "replace").split())
-    values = last_of_each_kind(cmdline)
-    # A plain one, even an invalid one, makes ,high and ,low ignored.
-    value = values.get(b"", values.get(b"high", b""))
-    return memparse(value)[0] if PLAIN.fullmatch(value) else None

@@ -48,18 +48,10 @@ def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
         yield unknown(code, facts.off)
     elif facts.off:
         # kdump-tools asks the same file again before they save the dump, after a panic.
-        if facts.tool == "kdump-tools":
-            yield fatal(
-                code,
-                f"kdump-tools loads no crash kernel at boot, and saves no dump: {facts.off}",
-                to_switch_on(machine),
-            )
-        else:
-            yield warning(
-                code,
-                f"{facts.tool} loads no crash kernel at boot: {facts.off}",
-                to_switch_on(machine),
-            )
+        asks_again = facts.tool == "kdump-tools"
+        report, also = (fatal, ", and saves no dump") if asks_again else (warning, "")
+        message = f"{facts.tool} loads no crash kernel at boot{also}: {facts.off}"
+        yield report(code, message, to_switch_on(machine))
     elif facts.off is not None:
         yield fine(code, f"{facts.tool} is not switched off")
 
