@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The D-Bus interfaces as dbus/org.kdumpd1.xml writes them: what is served, and every signature."""
+"""The D-Bus interfaces as the XML files in dbus/ write them: what is served, its signatures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
-SOURCE = "org.kdumpd1.xml"
+DAEMON, TRIGGER = "org.kdumpd1.xml", "org.kdumpd1.Trigger.xml"
 EMITS_CHANGED = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 
 
@@ -42,9 +42,9 @@ class InterfaceError(Exception):
     """The XML does not say what is needed; the text names the member."""
 
 
-def read_interfaces() -> Mapping[str, Interface]:
-    """Return, by name, the interfaces of the XML file that lies in the package."""
-    return parse_interfaces(files("kdumpd").joinpath(SOURCE).read_text(encoding="utf-8"))
+def read_interfaces(source: str = DAEMON) -> Mapping[str, Interface]:
+    """Return, by name, the interfaces of an XML file that lies in the package."""
+    return parse_interfaces(files("kdumpd").joinpath(source).read_text(encoding="utf-8"))
 
 
 def parse_interfaces(document: str) -> Mapping[str, Interface]:

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
 
+from kdumpd.expose.dispatch import check_served
 from kdumpd.expose.interface import InterfaceError, parse_interfaces, read_interfaces
-from kdumpd.expose.introspection import standard_interfaces
 from kdumpd.expose.objects import CAPTURE, MANAGER
-from kdumpd.expose.service import check_served
 
 DOCUMENT = """<node><interface name="org.example.One">
 <!-- kept -->
@@ -37,15 +36,16 @@ def test_property_must_be_readonly_and_say_whether_it_emits(access: str, annotat
 
 
 def test_member_without_handler_and_handler_without_member_are_refused() -> None:
-    interfaces = {**read_interfaces(), **standard_interfaces()}
+    interfaces = read_interfaces()
     methods = frozenset(
         (interface.name, name) for interface in interfaces.values() for name in interface.methods
     )
-    check_served(interfaces, methods)
+    properties = {name: interface.properties for name, interface in interfaces.items()}
+    check_served(interfaces, methods, properties)
     with pytest.raises(InterfaceError, match="Rescan"):
-        check_served(interfaces, methods - {(MANAGER, "Rescan")})
+        check_served(interfaces, methods - {(MANAGER, "Rescan")}, properties)
     with pytest.raises(InterfaceError, match="Explode"):
-        check_served(interfaces, methods | {(CAPTURE, "Explode")})
+        check_served(interfaces, methods | {(CAPTURE, "Explode")}, properties)
     other = parse_interfaces(DOCUMENT.format(access="read", annotation=EMITS.format("true")))
     with pytest.raises(InterfaceError, match="State"):
-        check_served({**interfaces, **other}, methods | {("org.example.One", "Do")})
+        check_served({**interfaces, **other}, methods | {("org.example.One", "Do")}, properties)
