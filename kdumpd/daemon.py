@@ -21,7 +21,6 @@ from kdumpd.deeds import Deeds
 from kdumpd.document import readiness_record, readiness_report, to_json
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.interface import InterfaceError, read_interfaces
-from kdumpd.expose.introspection import standard_interfaces
 from kdumpd.expose.journal import Journal
 from kdumpd.expose.notify import Notifier
 from kdumpd.expose.objects import manager_properties
@@ -91,8 +90,9 @@ async def run_parts(
 ) -> None:
     """Run all tasks in one group, until one of them fails or `stop` is set."""
     flow, notifier = Flow(parts), Notifier(os.environ)
-    interfaces = {**read_interfaces(), **standard_interfaces()}
-    service = Service(connection, interfaces, await flow.load(), Deeds(flow, evidence, inspect))
+    service = Service(
+        connection, read_interfaces(), await flow.load(), Deeds(flow, evidence, inspect)
+    )
     connection.serve(service.answer)
     sinks: list[Sink] = [service, parts.terminal, notifier]
     try:

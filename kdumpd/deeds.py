@@ -4,10 +4,13 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Collection
+from datetime import UTC, datetime
 
-from kdumpd.expose.methods import ActionError, BusyError, MissingError
+from kdumpd.expose.methods import ActionError, BusyError, MissingError, Objections, UnreadyError
 from kdumpd.flow import Flow
+from kdumpd.ledger import LedgerError
 from kdumpd.model.capture import Capture, Layout, is_inside
+from kdumpd.model.crash_test import Intent
 from kdumpd.model.inspection import Inspected, InspectionError
 from kdumpd.observe.apport_report import ReportError, parse_report
 from kdumpd.observe.evidence import Evidence, EvidenceError, NoEvidenceError
@@ -34,6 +37,15 @@ class Deeds:
     async def acknowledge(self, ids: Collection[str]) -> None:
         """Acknowledge the captures of these ids; returns when the state tells of it."""
         await self._flow.acknowledge(ids)
+
+    async def record_test(self, id_: str, uid: int, objections: Objections) -> None:
+        """Write down that the kernel is about to be crashed; returns when that is on disk."""
+        overridden = [code for code, *_ in objections]
+        intent = Intent(id=id_, uid=uid, overridden=overridden, at=datetime.now(UTC))
+        try:
+            await self._flow.record_test(intent)
+        except LedgerError as error:
+            raise UnreadyError(f"The test cannot be recorded: {error}.") from error
 
     async def open_core(self, id_: str) -> int:
         """Return a read-only descriptor of the capture's core, which the caller closes."""

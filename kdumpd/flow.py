@@ -12,8 +12,9 @@ from kdumpd.expose.herald import Herald
 from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger import Ledger, LedgerError
 from kdumpd.model.acknowledgement import acknowledge
+from kdumpd.model.crash_test import MOST_TESTS, Intent, intended
 from kdumpd.model.due import next_look
-from kdumpd.model.event import Event
+from kdumpd.model.event import Event, test_event
 from kdumpd.model.reading import put_down, worth_keeping
 from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.step import step
@@ -81,6 +82,20 @@ class Flow:
         async with self._advancing:
             self._state = acknowledge(self._state, ids)
             await self._record(())
+            await self._show()
+
+    async def record_test(self, intent: Intent) -> None:
+        """Record that the kernel is about to be crashed; LedgerError when that is not on disk."""
+        async with self._advancing:
+            if not self._parts.ledger.lasts:
+                raise LedgerError("the ledger is kept in memory, as it could not be opened")
+            test = intended(intent, self._state.verdict)
+            before = self._state
+            self._state = replace(before, tests=(test, *before.tests)[:MOST_TESTS])
+            await self._record((test_event(test),))
+            if self._failing:
+                self._state = replace(self._state, tests=before.tests)
+                raise LedgerError("the ledger cannot be written")
             await self._show()
 
     async def put_down(self) -> None:

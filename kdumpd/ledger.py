@@ -28,12 +28,13 @@ from kdumpd.rows import (
     write_captures,
     write_events,
     write_readings,
+    write_tests,
 )
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-VERSION = 3  # 2: readings of cores; 3: what a boot came to
+VERSION = 4  # 2: readings of cores; 3: what a boot came to; 4: crash tests, and how boots ended
 IN_MEMORY = ":memory:"
 BUSY_SECONDS = 2.0
 # Disk, rights or memory are to blame, not the file's content.
@@ -73,6 +74,7 @@ class Ledger:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kdumpd-ledger")
         self._connection: sqlite3.Connection | None = None
         self._lock = -1  # the descriptor that holds the lock
+        self._lasts = True
 
     async def open(self) -> None:
         """Open the file, or make it; a damaged one is moved aside.
@@ -88,6 +90,7 @@ class Ledger:
         except LedgerError as error:
             log.warning("what is known now is forgotten at the next restart: %s", error)
             self._connection = await self._run(lambda: _open_database(IN_MEMORY, self._path))
+            self._lasts = False
 
     async def close(self) -> None:
         """Close the file and end the thread."""
@@ -96,6 +99,11 @@ class Ledger:
         if self._lock >= 0:
             os.close(self._lock)
         self._thread.shutdown(wait=False)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what is recorded outlives a crash of this machine: not if it is in memory."""
+        return self._lasts
 
     async def load(self) -> State:
         """Return what was known when the daemon last ran."""
@@ -114,13 +122,15 @@ class Ledger:
         outgrown = before.captures.keys() - after.captures.keys()
         same_boot = _told(before) == _told(after)
         same_readings = before.readings == after.readings
-        if same_boot and same_readings and not (changed or outgrown or events):
+        tests = [test for test in after.tests if test not in before.tests]
+        if same_boot and same_readings and not (changed or outgrown or tests or events):
             return
 
         def write(connection: sqlite3.Connection) -> None:
             write_captures(connection, changed, outgrown)
             write_readings(connection, before.readings, after.readings)
             write_boot(connection, after)
+            write_tests(connection, tests)
             write_events(connection, events)
 
         await self._transact(write)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from kdumpd.model.capture import Capture
 from kdumpd.model.core import CoreFacts
 from kdumpd.model.crash import Crash
+from kdumpd.model.crash_test import MOST_TESTS, CrashTest
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.readiness import Readiness
@@ -27,6 +28,7 @@ CREATE TABLE IF NOT EXISTS boot (
     readiness TEXT NOT NULL,
     reservation TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS test (id TEXT PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -76,6 +78,7 @@ def load_state(connection: sqlite3.Connection) -> State:
             for _, _, reservation in boots
             if reservation
         ),
+        tests=_load_tests(connection),
     )
 
 
@@ -87,6 +90,18 @@ def write_captures(
     connection.executemany(
         "INSERT OR REPLACE INTO capture (id, facts) VALUES (?, ?)",
         [(capture.id, json.dumps(to_record(capture))) for capture in changed],
+    )
+
+
+def write_tests(connection: sqlite3.Connection, tests: Iterable[CrashTest]) -> None:
+    """Keep the tests that there have been, and what came of each."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO test (id, at, facts) VALUES (?, ?, ?)",
+        [(test.id, test.at.isoformat(), json.dumps(to_record(test))) for test in tests],
+    )
+    connection.execute(
+        "DELETE FROM test WHERE id NOT IN (SELECT id FROM test ORDER BY at DESC LIMIT ?)",
+        (MOST_TESTS,),
     )
 
 
@@ -154,6 +169,11 @@ def read_untold(connection: sqlite3.Connection, most: int) -> list[Event]:
         (most,),
     )
     return [_event(*row) for row in rows]
+
+
+def _load_tests(connection: sqlite3.Connection) -> tuple[CrashTest, ...]:
+    rows = connection.execute("SELECT facts FROM test ORDER BY at DESC LIMIT ?", (MOST_TESTS,))
+    return tuple(from_record(CrashTest, json.loads(facts)) for (facts,) in rows)
 
 
 def _load_readings(connection: sqlite3.Connection) -> dict[str, Reading]:

@@ -465,9 +465,9 @@ async def test_a_flipped_bit(path: Path, at: float, bit: int, *, in_schema: bool
 async def test_a_newer_version(path: Path) -> None:
     """Nobody's data is thrown away because the daemon was downgraded."""
     await keep(path, crash(1))
-    change("PRAGMA user_version = 4")(path)
+    change("PRAGMA user_version = 5")(path)
     content = content_of(path)
-    with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is from a newer kdumpd .* 4"):
+    with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is from a newer kdumpd .* 5"):
         async with opened_ledger(path):
             pass
     assert content_of(path) == content

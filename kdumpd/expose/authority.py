@@ -5,6 +5,8 @@ The subject is the sender's name on the bus, which is never given to another, un
 (CVE-2013-4288). A sender that left before the answer gets nothing (CVE-2021-3560).
 """
 
+import os
+import pwd
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -16,10 +18,13 @@ from kdumpd.call import BusError, Call, CallError, Manner, Target
 
 READ = "org.kdumpd1.read"
 MANAGE = "org.kdumpd1.manage"
+CRASH = "org.kdumpd1.crash-test"
 MEANING = {
     READ: "read the memory and the kernel log of a crash",
     MANAGE: "acknowledge crashes",
+    CRASH: "crash this machine's kernel",
 }
+WITHOUT_POLKIT = {READ, MANAGE}  # what root may where there is no polkit
 
 NOT_AUTHORIZED = "org.kdumpd1.Error.NotAuthorized"
 BUSY = "org.kdumpd1.Error.Busy"
@@ -66,6 +71,22 @@ class Authority:
             raise _denied(action, reason)
         await self._uid(call.sender, action)  # still there
 
+    async def demand_owner(self, call: Call, name: str, user: str) -> None:
+        """Return when the sender owns the bus name and is that user, or root; else CallError.
+
+        A bus gives the name to root and to that user alone; on a bus without such a policy the
+        user is all that holds.
+        """
+        try:
+            (owner,) = await self._connection.call(BUS, "GetNameOwner", "s", [name], BRISK)
+            (uid,) = await self._connection.call(
+                BUS, "GetConnectionUnixUser", "s", [call.sender], BRISK
+            )
+        except (BusError, CallError):
+            owner, uid = "", None
+        if owner != call.sender or uid not in _uids(user):
+            raise CallError(NOT_AUTHORIZED, f"{call.member} is for the owner of {name} alone.")
+
     @contextmanager
     def _turn(self, who: str | int, most: int) -> Iterator[None]:
         if self._under_way[who] >= most:
@@ -99,7 +120,7 @@ class Authority:
             await self._cancel(cancellation)
             return "polkit did not answer in time. Try again; if that does not help, restart polkit"
         except CallError as error:
-            return _reason_without_polkit(error, uid)
+            return _reason_without_polkit(error, action, uid)
         return reason_against(answer, interactive=call.interactive)
 
     async def _cancel(self, cancellation: str) -> None:
@@ -108,6 +129,14 @@ class Authority:
             await self._connection.call(
                 POLKIT, "CancelCheckAuthorization", "s", [cancellation], HASTY
             )
+
+
+def _uids(user: str) -> set[int]:
+    """Return the uids of root, of a user, and of whoever runs this, as by hand."""
+    known = {ROOT, os.geteuid()}
+    with suppress(KeyError):
+        known.add(pwd.getpwnam(user).pw_uid)
+    return known
 
 
 def reason_against(answer: Any, *, interactive: bool) -> str:  # noqa: ANN401  # what polkit sends
@@ -129,9 +158,11 @@ def reason_against(answer: Any, *, interactive: bool) -> str:  # noqa: ANN401  #
             return "polkit's answer makes no sense"
 
 
-def _reason_without_polkit(error: CallError, uid: int) -> str:
+def _reason_without_polkit(error: CallError, action: str, uid: int) -> str:
     if error.name not in ABSENT:
         return f"polkit cannot say: {error}"
+    if action not in WITHOUT_POLKIT:
+        return "there is no polkit here to ask. Install polkit (package polkitd)"
     # Root reads the files and the ledger anyway, and servers have no polkit.
     return "" if uid == ROOT else "there is no polkit here to ask. Run it as root"
 

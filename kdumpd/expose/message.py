@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash import CrashClass
+from kdumpd.model.crash_test import TestVerdict
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.readiness import SENTENCES, Readiness
 from kdumpd.model.text import human_size, shown
@@ -23,6 +24,8 @@ MESSAGE_IDS = {
     EventKind.CAPTURE_EXPOSED: "27657cf9d2e64ff0b27064bc5599a086",
     EventKind.BOOT_VALIDATED: "ad07e7dfd75f4edb97b23ba382e0cb93",
     EventKind.READINESS_CHANGED: "457eb317286b4b9ab294bbf437c045a5",
+    EventKind.TEST_TRIGGERED: "5b67e0036af740daa7783ae19e1ee978",
+    EventKind.TEST_VERDICT: "5c42605ff8c8437790ccc95628413a57",
 }
 
 # The facts of an event that are fields of their own; the others only stand in the sentence.
@@ -42,6 +45,9 @@ FIELDS = {
     "expected": "KDUMPD_EXPECTED",
     "reserved": "KDUMPD_RESERVED",
     "loaded": "KDUMPD_LOADED",
+    "uid": "KDUMPD_UID",
+    "verdict": "KDUMPD_VERDICT",
+    "test": "KDUMPD_TEST",
 }
 
 
@@ -121,6 +127,21 @@ def _readiness(facts: Mapping[str, str]) -> tuple[str, int]:
     return sentence + because, INFO if readiness is Readiness.READY else WARNING
 
 
+def _test_triggered(facts: Mapping[str, str]) -> tuple[str, int]:
+    who = f"the user with uid {facts['uid']}" if "uid" in facts else "somebody"
+    against = f", in spite of: {facts['overridden']}" if "overridden" in facts else ""
+    # journald writes to the disk at once what is critical (journald.conf(5), SyncIntervalSec=).
+    return f"The kernel is crashed now on purpose, as a test, for {who}{against}", CRITICAL
+
+
+def _test_verdict(facts: Mapping[str, str]) -> tuple[str, int]:
+    kernel = f" on kernel {facts['kernel']}" if "kernel" in facts else ""
+    if facts["verdict"] == TestVerdict.PASSED:
+        how_long = f" in {facts['seconds']} s" if "seconds" in facts else ""
+        return f"The crash test{kernel} has passed: {_size(facts)} were captured{how_long}", NOTICE
+    return f"The crash test{kernel} has failed: {facts.get('because', 'nothing says why')}", WARNING
+
+
 def _crash(facts: Mapping[str, str]) -> str:
     kernel = f"Kernel {facts['kernel']}" if "kernel" in facts else "A kernel"
     how = "crashed" if facts.get("class") != CrashClass.SYSRQ else "was crashed on purpose"
@@ -155,4 +176,6 @@ SENTENCE: Mapping[EventKind, Callable[[Mapping[str, str]], tuple[str, int]]] = {
     EventKind.CAPTURE_EXPOSED: _exposed,
     EventKind.BOOT_VALIDATED: _readiness,
     EventKind.READINESS_CHANGED: _changed,
+    EventKind.TEST_TRIGGERED: _test_triggered,
+    EventKind.TEST_VERDICT: _test_verdict,
 }

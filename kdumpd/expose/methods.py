@@ -5,21 +5,24 @@ A caller names an object, never a path. What was asked for is settled before pol
 up again after the answer: a person may take a minute to type a password.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol, TypeVar
 
 from kdumpd.call import Call, CallError, Reply
 from kdumpd.expose.authority import BUSY, MANAGE, READ, Authority
-from kdumpd.expose.objects import CAPTURE, CAPTURES_PATH, MANAGER
+from kdumpd.expose.dispatch import Methods
+from kdumpd.expose.objects import CAPTURE, CAPTURES_PATH, CRASH_TEST, MANAGER
 from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.state import State
 
 FAILED = "org.kdumpd1.Error.Failed"
 NOT_FOUND = "org.kdumpd1.Error.NotFound"
+NOT_READY = "org.kdumpd1.Error.NotReady"
+TRIGGER_NAME, TRIGGER_USER = "org.kdumpd1.Trigger", "kdumpd-trigger"
 
 T = TypeVar("T")
-Method = Callable[[Call], Awaitable[Reply]]
+Objections = Sequence[Sequence[str]]  # code, severity, sentence, remedy
 
 
 class ActionError(Exception):
@@ -28,6 +31,10 @@ class ActionError(Exception):
 
 class BusyError(ActionError):
     """It can be done, but not now."""
+
+
+class UnreadyError(ActionError):
+    """It can be done only when something else is in order."""
 
 
 class MissingError(ActionError):
@@ -42,6 +49,9 @@ class Actions(Protocol):
 
     async def acknowledge(self, ids: Collection[str]) -> None:
         """Acknowledge the captures of these ids; returns when the state tells of it."""
+
+    async def record_test(self, id_: str, uid: int, objections: Objections) -> None:
+        """Write down that the kernel is about to be crashed; returns when that is on disk."""
 
     async def open_core(self, id_: str) -> int:
         """Return a read-only descriptor of the capture's core, which the caller closes."""
@@ -58,10 +68,11 @@ class GuardedMethods:
         self._actions = actions
         self._state = state
 
-    def table(self) -> Mapping[tuple[str, str], Method]:
+    def table(self) -> Methods:
         """Return the methods by interface and name."""
         return {
             (MANAGER, "AcknowledgeAll"): self._acknowledge_all,
+            (CRASH_TEST, "Record"): self._record,
             (CAPTURE, "Acknowledge"): self._acknowledge,
             (CAPTURE, "OpenCore"): self._open_core,
             (CAPTURE, "OpenDmesg"): self._open_dmesg,
@@ -78,6 +89,11 @@ class GuardedMethods:
         await self._authority.demand(call, MANAGE)
         self._known(call)
         await _done(self._actions.acknowledge({id_}))
+        return Reply()
+
+    async def _record(self, call: Call) -> Reply:
+        await self._authority.demand_owner(call, TRIGGER_NAME, TRIGGER_USER)
+        await _done(self._actions.record_test(*call.body))
         return Reply()
 
     async def _open_core(self, call: Call) -> Reply:
@@ -113,6 +129,8 @@ async def _done(action: Awaitable[T]) -> T:
         return await action
     except MissingError as error:
         raise CallError(NOT_FOUND, str(error)) from error
+    except UnreadyError as error:
+        raise CallError(NOT_READY, str(error)) from error
     except BusyError as error:
         raise CallError(BUSY, str(error)) from error
     except ActionError as error:

@@ -6,18 +6,19 @@ from datetime import datetime
 from typing import Any
 
 from kdumpd import __version__
+from kdumpd.expose.dispatch import Properties
 from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.capture import Capture, CaptureState
+from kdumpd.model.crash_test import CrashTest, TestVerdict, staleness
 from kdumpd.model.finding import Finding
 from kdumpd.model.report import checks_of, summary
 from kdumpd.model.state import State
-from kdumpd.model.time import microseconds
+from kdumpd.model.time import EPOCH, microseconds
 from kdumpd.model.verdict import Verdict
-
-Properties = dict[str, Any]
 
 MANAGER = "org.kdumpd1.Manager"
 CAPTURE = "org.kdumpd1.Capture"
+CRASH_TEST = "org.kdumpd1.CrashTest"
 MANAGER_PATH = "/org/kdumpd1"
 CAPTURES_PATH = "/org/kdumpd1/capture"
 MOST_OBJECTS = 10_000  # of about 1 KiB, 3 KiB with the longest names
@@ -71,6 +72,29 @@ MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
     "CrashDirectories": lambda state: list(state.folders),
 }
 
+NO_TEST = CrashTest(id="", at=EPOCH, verdict=TestVerdict.NONE)
+
+
+def _last_test(value: Callable[[CrashTest], Any]) -> Callable[[State], Any]:
+    return lambda state: value(state.tests[0] if state.tests else NO_TEST)
+
+
+def _staleness(state: State) -> str:
+    return staleness(state.tests[0], state.verdict) if state.tests and state.verdict else ""
+
+
+CRASH_TEST_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
+    "Verdict": _last_test(lambda test: str(test.verdict)),
+    "Reason": _last_test(lambda test: test.reason),
+    "TestedAt": _last_test(lambda test: microseconds(test.at)),
+    "TestedKernel": _last_test(lambda test: test.kernel),
+    "Seconds": _last_test(lambda test: test.seconds or 0),
+    "Size": _last_test(lambda test: test.size),
+    "Capture": _last_test(lambda test: capture_path(test.capture) if test.capture else "/"),
+    "Stale": lambda state: bool(_staleness(state)),
+    "StaleReason": _staleness,
+}
+
 CAPTURE_PROPERTIES: Mapping[str, Callable[[Capture], Any]] = {
     "Id": lambda capture: capture.id,
     "Directory": lambda capture: capture.directory,
@@ -111,6 +135,11 @@ CAPTURE_PROPERTIES: Mapping[str, Callable[[Capture], Any]] = {
 def manager_properties(state: State) -> Properties:
     """Return the properties of org.kdumpd1.Manager."""
     return {name: value(state) for name, value in MANAGER_PROPERTIES.items()}
+
+
+def crash_test_properties(state: State) -> Properties:
+    """Return the properties of org.kdumpd1.CrashTest."""
+    return {name: value(state) for name, value in CRASH_TEST_PROPERTIES.items()}
 
 
 def capture_properties(capture: Capture) -> Properties:

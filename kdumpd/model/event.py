@@ -13,6 +13,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from kdumpd.model.capture import Capture, CaptureState
+from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.finding import Severity
 from kdumpd.model.readiness import Readiness, sentence
 from kdumpd.model.time import microseconds
@@ -30,6 +31,8 @@ class EventKind(StrEnum):
     CAPTURE_EXPOSED = "capture-exposed"
     BOOT_VALIDATED = "boot-validated"
     READINESS_CHANGED = "readiness-changed"
+    TEST_TRIGGERED = "test-triggered"
+    TEST_VERDICT = "test-verdict"
 
 
 CAPTURE_EVENTS = {
@@ -90,6 +93,43 @@ def readiness_event(verdict: Verdict, before: Readiness) -> Event:
         kind=EventKind.READINESS_CHANGED,
         at=verdict.at,
         facts={**_readiness_facts(verdict), "before": before},
+    )
+
+
+def test_event(test: CrashTest) -> Event:
+    """Return the event that tells that the kernel is about to be crashed."""
+    return Event(
+        id=_event_id(EventKind.TEST_TRIGGERED, test.id),
+        kind=EventKind.TEST_TRIGGERED,
+        at=test.at,
+        facts=_test_facts(test),
+    )
+
+
+def verdict_event(test: CrashTest, at: datetime) -> Event:
+    """Return the event that tells what came of a test."""
+    return Event(
+        id=_event_id(EventKind.TEST_VERDICT, test.id, test.verdict),
+        kind=EventKind.TEST_VERDICT,
+        at=at,
+        facts=_test_facts(test),
+    )
+
+
+def _test_facts(test: CrashTest) -> Mapping[str, str]:
+    return _known(
+        test=test.id,
+        uid=_number(test.uid),
+        overridden=test.overridden,
+        kernel=test.kernel,
+        crashkernel=test.crashkernel,
+        loaded=_number(test.armed),
+        crashed_at=str(microseconds(test.at)),
+        verdict=test.verdict,
+        because=test.reason,
+        seconds=_number(test.seconds),
+        size=str(test.size),
+        capture=test.capture,
     )
 
 

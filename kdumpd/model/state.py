@@ -7,6 +7,7 @@ from datetime import datetime
 
 from kdumpd.model.capture import Capture, Sighting
 from kdumpd.model.core import FileStamp
+from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.reservation import LastReservation
@@ -78,6 +79,7 @@ class State:
     told: Readiness | None = None  # what was last told of readiness in that boot
     change: Change | None = None  # what is not told yet, as it may not last
     boots: tuple[LastReservation, ...] = ()  # what the last ones came to, the newest first
+    tests: tuple[CrashTest, ...] = ()  # the newest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,13 @@ def read_initrd(files: Files, name: str, memory: int | None = None) -> Fact[Boot
     size = _size(files, name)
     if isinstance(size, Unknown):
         return size
-    return BootFile(path=files.shown(name), size=size, release=_release(files, name), memory=memory)
+    return BootFile(
+        path=files.shown(name),
+        size=size,
+        release=_release(files, name),
+        memory=memory,
+        modified=_modified(files, name) or 0,
+    )
 
 
 def changed_since(files: Files, name: str, made_of: Iterable[str]) -> tuple[str, ...] | None:

@@ -19,6 +19,7 @@ CRASH_SIZE = ("sys/kernel/kexec/crash_size", "sys/kernel/kexec_crash_size")
 CMDLINE = "proc/cmdline"
 BOOT_ID = "proc/sys/kernel/random/boot_id"
 RELEASE = "proc/sys/kernel/osrelease"
+HOST = "proc/sys/kernel/hostname"
 IS_BOOT_ID = re.compile(rb"[0-9a-f-]{36}\n?")  # a UUID (drivers/char/random.c)
 IS_RELEASE = re.compile(rb"[0-9][!-~]{0,63}\n?")  # __NEW_UTS_LEN (include/uapi/linux/utsname.h)
 # Whatever the boot loader said; the kernel adds the end of the line (fs/proc/cmdline.c).
@@ -48,6 +49,7 @@ class KernelReader:
             crashkernel=crashkernel_parameter(self._line(CMDLINE, IS_CMDLINE, "command line")),
             crash_loaded=None if crash_loaded is None else crash_loaded == 1,
             reserved=reserved,
+            host=self._host(),
             problems=tuple(self._problems),
         )
 
@@ -55,6 +57,10 @@ class KernelReader:
         """Return what the first of the files that exists holds."""
         found = (self._files.size(name) for name in names)
         return self._understood(next((fact for fact in found if fact is not None), None))
+
+    def _host(self) -> str:
+        name = self._files.text(HOST)
+        return name if isinstance(name, str) else ""
 
     def _line(self, name: str, form: re.Pattern[bytes], what: str) -> bytes:
         """Return the line that a file holds, empty where it does not have the form."""

@@ -38,6 +38,7 @@ pytestmark = [pytest.mark.bus, needs_polkit]
 
 MANAGER = "org.kdumpd1.Manager"
 CAPTURE = "org.kdumpd1.Capture"
+CRASH_TEST = "org.kdumpd1.CrashTest"
 BUSY = "org.kdumpd1.Error.Busy"
 NOT_AUTHORIZED = "org.kdumpd1.Error.NotAuthorized"
 CORE = flattened(Crash())
@@ -50,10 +51,14 @@ METHODS = {
     (MANAGER, "Rescan"): ANYBODY,
     (MANAGER, "Revalidate"): ANYBODY,
     (MANAGER, "AcknowledgeAll"): RIGHTFUL,
+    (CRASH_TEST, "Record"): dict.fromkeys(ANYBODY, NOT_AUTHORIZED),
     (CAPTURE, "Acknowledge"): RIGHTFUL,
     (CAPTURE, "OpenCore"): RIGHTFUL,
     (CAPTURE, "OpenDmesg"): RIGHTFUL,
 }
+
+
+ARGUMENTS = {"Record": "('a-test', uint32 0, @a(ssss) [])"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +129,8 @@ async def test_every_method_by_everybody(
             async with caller(served.address, user) as who:
                 for interface, member in METHODS:
                     path = served.capture if interface == CAPTURE else "/org/kdumpd1"
-                    answer = await who.call(path, interface, member)
+                    arguments = ARGUMENTS.get(member, "")
+                    answer = await who.call(path, interface, member, arguments=arguments)
                     answers[interface, member, user] = answer.get("error", "")
     assert answers == {
         (*method, user): error for method, row in METHODS.items() for user, error in row.items()
@@ -374,7 +380,7 @@ async def test_acknowledge_all_is_about_what_was_known_when_it_was_asked(served:
         await served.client.wait_for(1, "InterfacesAdded")
         assert await served.unacknowledged() == 2
         await polkit.answer()
-        assert await who.answer() == {"done": True}
+        assert await who.answer() == {"done": []}
     assert await served.unacknowledged() == 1
     known = (await served.client.captures()).items()
     assert [path for path, capture in known if capture["Acknowledged"]] == [served.capture]

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kdumpd.expose.authority import MEANING
+from kdumpd.expose.authority import CRASH, MEANING
 from tests.services.process import output, program
 
 POLICY = Path(__file__).parents[2] / "dbus/org.kdumpd1.policy"
@@ -32,14 +32,25 @@ def test_every_right_is_an_action() -> None:
 def test_nobody_is_let_in_without_a_password(action: ET.Element) -> None:
     defaults = {one.tag: one.text for one in action.iterfind("defaults/*")}
     assert defaults.keys() == {"allow_any", "allow_inactive", "allow_active"}
-    assert set(defaults.values()) <= PASSWORD
-    assert defaults["allow_any"] == "auth_admin"
+    assert set(defaults.values()) <= PASSWORD | {"no"}
+    if action.get("id") != CRASH:
+        assert defaults["allow_any"] == "auth_admin"
+
+
+def test_a_crash_is_for_who_sits_at_the_machine_and_asked_for_each_time() -> None:
+    defaults = {one.tag: one.text for one in actions()[CRASH].iterfind("defaults/*")}
+    assert defaults == {
+        "allow_any": "no",
+        "allow_inactive": "no",
+        "allow_active": "auth_admin",
+    }
 
 
 @pytest.mark.parametrize("action", actions().values(), ids=lambda action: action.get("id"))
 def test_the_daemons_user_may_ask_and_a_person_understands(action: ET.Element) -> None:
     notes = {note.get("key"): note.text for note in action.iterfind("annotate")}
     # Without it, polkit answers nobody but root.
-    assert notes["org.freedesktop.policykit.owner"] == "unix-user:kdumpd"
+    asking = "kdumpd-trigger" if action.get("id") == CRASH else "kdumpd"
+    assert notes["org.freedesktop.policykit.owner"] == f"unix-user:{asking}"
     assert (action.findtext("message") or "").startswith("Authentication is required to ")
     assert action.findtext("description")

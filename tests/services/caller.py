@@ -12,6 +12,8 @@ from pathlib import Path
 from tests.services.polkit import as_user
 from tests.services.process import BOUND, LINE_LIMIT, Message, end, program
 
+KDUMPD = "org.kdumpd1"
+TRIGGER, TRIGGER_PATH = "org.kdumpd1.Trigger", "/org/kdumpd1/trigger"
 SCRIPT = Path(__file__).with_name("descriptor_client.py")
 
 
@@ -27,18 +29,40 @@ class Caller:
         self.name = (await self.answer())["name"]
 
     async def call(
-        self, path: str, interface: str, member: str, *, interactive: bool = False
+        self,
+        path: str,
+        interface: str,
+        member: str,
+        *,
+        interactive: bool = False,
+        arguments: str = "",
     ) -> Message:
-        """Return what a call brought: an error and its message, done, or a descriptor's bytes."""
-        await self.ask(path, interface, member, interactive=interactive)
+        """Return what a call brought: an error and its message, done, or a descriptor's bytes.
+
+        The arguments are a tuple as GVariant has it in text.
+        """
+        await self.ask(
+            path,
+            interface,
+            member,
+            interactive=interactive,
+            arguments=arguments,
+        )
         return await self.answer()
 
     async def ask(
-        self, path: str, interface: str, member: str, *, interactive: bool = False
+        self,
+        path: str,
+        interface: str,
+        member: str,
+        *,
+        interactive: bool = False,
+        arguments: str = "",
     ) -> None:
         """Make a call without waiting for its answer."""
         assert self._process.stdin is not None
-        line = json.dumps([path, interface, member, interactive])
+        service = TRIGGER if path == TRIGGER_PATH else KDUMPD
+        line = json.dumps([service, path, interface, member, interactive, arguments])
         self._process.stdin.write(line.encode() + b"\n")
         await self._process.stdin.drain()
 

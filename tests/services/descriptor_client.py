@@ -3,8 +3,8 @@
 
 Run by Debian's /usr/bin/python3, not imported: python3-gi is not on PyPI without a compiler. Its
 text is given to it as an argument, as other users may not be able to read this file.
-Argument: address of the bus. Each line of stdin is a call: path, interface, member, and whether a
-person may be asked. Ends when stdin does.
+Argument: address of the bus. Each line of stdin is a call: bus name, path, interface, member,
+whether a person may be asked, and the arguments as GVariant has them in text. Ends when stdin does.
 """
 
 import fcntl
@@ -33,16 +33,13 @@ def described(fd: int) -> dict[str, object]:
         return {"bytes": file.read().decode("latin-1"), "readonly": mode == os.O_RDONLY}
 
 
-def call(bus: Gi, path: str, interface: str, member: str, *, interactive: bool) -> dict[str, Any]:
+def call(bus: Gi, words: list[str], arguments: str, *, interactive: bool) -> dict[str, Any]:
     """Return an error's name and text, or what was handed out."""
     flag = Gio.DBusCallFlags
     try:
-        _, descriptors = bus.call_with_unix_fd_list_sync(
-            "org.kdumpd1",
-            path,
-            interface,
-            member,
-            None,
+        body, descriptors = bus.call_with_unix_fd_list_sync(
+            *words,
+            GLib.Variant.parse(None, arguments, None, None) if arguments else None,
             None,
             flag.ALLOW_INTERACTIVE_AUTHORIZATION if interactive else flag.NONE,
             SECONDS * 1000,
@@ -53,7 +50,7 @@ def call(bus: Gi, path: str, interface: str, member: str, *, interactive: bool) 
         name = Gio.DBusError.get_remote_error(error)
         return {"error": name, "message": error.message.removeprefix(f"GDBus.Error:{name}: ")}
     if descriptors is None:
-        return {"done": True}
+        return {"done": list(body.unpack())}
     return described(descriptors.steal_fds()[0])
 
 
@@ -66,8 +63,8 @@ def main() -> None:
     sys.stdout.write(json.dumps({"name": bus.get_unique_name()}) + "\n")
     sys.stdout.flush()
     for line in sys.stdin:
-        path, interface, member, interactive = json.loads(line)
-        answer = call(bus, path, interface, member, interactive=interactive)
+        *words, interactive, arguments = json.loads(line)
+        answer = call(bus, words, arguments, interactive=interactive)
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 

@@ -14,6 +14,7 @@ class BootFile:
     size: int | None  # bytes; None where there is no such file
     release: str = ""  # of the kernel, as the image or its name says; empty where neither does
     memory: int | None = None  # bytes that it takes unpacked, where that is known
+    modified: int = 0  # when it was last written, in seconds since 1970
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

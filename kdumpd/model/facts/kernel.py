@@ -15,4 +15,5 @@ class KernelFacts:
     crash_loaded: bool | None  # /sys/kernel/kexec_crash_loaded
     reserved: int | None  # /sys/kernel/kexec_crash_size
     present: bool = True  # whether there is a kernel to ask
+    host: str = ""  # /proc/sys/kernel/hostname, empty where it is not told
     problems: tuple[str, ...] = ()  # files that could not be read or understood

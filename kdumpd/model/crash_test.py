@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A crash test: the intent that was recorded before the crash, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
+
+from kdumpd.model.crashkernel.parameter import as_written
+from kdumpd.model.dump_target import DumpSettings
+from kdumpd.model.facts.capture_kernel import BootFile
+from kdumpd.model.verdict import Verdict
+
+MOST_TESTS = 20  # that are remembered
+
+
+class TestVerdict(StrEnum):
+    """What a test has proven."""
+
+    NONE = auto()  # there was no test
+    PENDING = auto()  # the kernel was, or is about to be, crashed
+    PASSED = auto()  # it left a complete capture
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashTest:
+    """One test of the capture, by kdumpd or by another tool; a text that is not known is empty."""
+
+    id: str
+    at: datetime  # when the intent was recorded; of another tool's, when the kernel died
+    boot_id: str = ""  # the boot that was to end by it
+    uid: int | None = None  # who asked for it
+    overridden: str = ""  # the codes of the objections that did not hold him back
+    kernel: str = ""  # its basis, as Basis has it
+    crashkernel: str = ""
+    initrd: str = ""
+    target: str = ""
+    armed: bool | None = None  # whether a crash kernel was loaded
+    verdict: TestVerdict = TestVerdict.PENDING
+    reason: str = ""  # why it failed
+    seconds: int | None = None  # from the crash to the complete capture
+    size: int = 0  # of the capture, in bytes
+    capture: str = ""  # its id
+    decided_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What a proof stands on: it says nothing of another. A text that is not known is empty."""
+
+    kernel: str = ""  # release
+    crashkernel: str = ""
+    initrd: str = ""  # of the crash kernel: path, size and time
+    target: str = ""  # where the dump was to go
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """Who is about to crash the kernel, by which id, and in spite of which objections."""
+
+    id: str
+    uid: int
+    overridden: Sequence[str]
+    at: datetime
+
+
+def intended(intent: Intent, verdict: Verdict | None) -> CrashTest:
+    """Return the test that is about to be made on the machine as it was last judged."""
+    basis = Basis() if verdict is None else _basis(verdict)
+    return CrashTest(
+        id=intent.id,
+        at=intent.at,
+        uid=intent.uid,
+        overridden=" ".join(intent.overridden),
+        boot_id=verdict.kernel.boot_id if verdict else "",
+        armed=verdict.reservation.armed if verdict else None,
+        kernel=basis.kernel,
+        crashkernel=basis.crashkernel,
+        initrd=basis.initrd,
+        target=basis.target,
+    )
+
+
+def staleness(test: CrashTest, verdict: Verdict) -> str:
+    """Return in a sentence what has changed that the test says nothing about; empty for nothing."""
+    now = _basis(verdict)
+    if test.verdict not in {TestVerdict.PASSED, TestVerdict.FAILED}:
+        return ""
+    if _differs(test.kernel, now.kernel):
+        return f"The kernel is {now.kernel} now; the test was of {test.kernel}."
+    if _differs(test.crashkernel, now.crashkernel):
+        then = as_written(test.crashkernel)
+        return f"The command line has {as_written(now.crashkernel)} now; the test was with {then}."
+    if _differs(test.initrd, now.initrd) or _is_newer(verdict, test):
+        return "The initrd of the crash kernel was made anew since the test."
+    if _differs(test.target, now.target):
+        return "Dumps go elsewhere now than when it was tested."
+    return ""
+
+
+def _differs(then: str, now: str) -> bool:
+    return bool(then and now) and then != now
+
+
+def _is_newer(verdict: Verdict, test: CrashTest) -> bool:
+    """Return whether the initrd was made after a test that did not say which one it had."""
+    initrd = verdict.machine.capture_kernel.initrd
+    if test.initrd or not isinstance(initrd, BootFile):
+        return False
+    return initrd.modified > test.at.timestamp()
+
+
+def _basis(verdict: Verdict) -> Basis:
+    """Return what a test of this machine proves something about."""
+    machine = verdict.machine
+    initrd, settings = machine.capture_kernel.initrd, machine.storage.settings
+    targets = settings.targets if isinstance(settings, DumpSettings) else ()
+    return Basis(
+        kernel=machine.kernel.release,
+        crashkernel=machine.kernel.crashkernel,
+        initrd=_stamp(initrd) if isinstance(initrd, BootFile) else "",
+        target="; ".join(f"{one.kind} {one.place!r} {one.below!r}" for one in targets),
+    )
+
+
+def _stamp(file: BootFile) -> str:
+    return "" if file.size is None else f"{file.path} {file.size} {file.modified}"
