@@ -90,12 +90,11 @@ class Flow:
             if not self._parts.ledger.lasts:
                 raise LedgerError("the ledger is kept in memory, as it could not be opened")
             test = intended(intent, self._state.verdict)
-            before = self._state
-            self._state = replace(before, tests=(test, *before.tests)[:MOST_TESTS])
-            await self._record((test_event(test),))
-            if self._failing:
-                self._state = replace(self._state, tests=before.tests)
-                raise LedgerError("the ledger cannot be written")
+            state = replace(self._state, tests=(test, *self._state.tests)[:MOST_TESTS])
+            # Unlike what is seen, an intent that cannot be kept is not told either: nobody crashes.
+            events = (*self._unrecorded, test_event(test))
+            await self._parts.ledger.record(self._recorded, state, events)
+            self._keep(state)
             await self._show()
 
     async def put_down(self) -> None:
@@ -146,7 +145,11 @@ class Flow:
             self._parts.herald.tell(self._unrecorded)
             self._mind(error)
             return
-        self._recorded, self._unrecorded = self._state, ()
+        self._keep(self._state)
+
+    def _keep(self, state: State) -> None:
+        self._state = self._recorded = state
+        self._unrecorded = ()
         self._parts.herald.wake()
         self._mind(None)
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash import CrashClass
-from kdumpd.model.crash_test import TestVerdict
+from kdumpd.model.crash_test import Proof
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.readiness import SENTENCES, Readiness
 from kdumpd.model.text import human_size, shown
@@ -136,7 +136,7 @@ def _test_triggered(facts: Mapping[str, str]) -> tuple[str, int]:
 
 def _test_verdict(facts: Mapping[str, str]) -> tuple[str, int]:
     kernel = f" on kernel {facts['kernel']}" if "kernel" in facts else ""
-    if facts["verdict"] == TestVerdict.PASSED:
+    if facts["verdict"] == Proof.PASSED:
         how_long = f" in {facts['seconds']} s" if "seconds" in facts else ""
         return f"The crash test{kernel} has passed: {_size(facts)} were captured{how_long}", NOTICE
     return f"The crash test{kernel} has failed: {facts.get('because', 'nothing says why')}", WARNING

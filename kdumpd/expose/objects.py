@@ -9,7 +9,7 @@ from kdumpd import __version__
 from kdumpd.expose.dispatch import Properties
 from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.capture import Capture, CaptureState
-from kdumpd.model.crash_test import CrashTest, TestVerdict, staleness
+from kdumpd.model.crash_test import CrashTest, Proof, staleness
 from kdumpd.model.finding import Finding
 from kdumpd.model.report import checks_of, summary
 from kdumpd.model.state import State
@@ -72,7 +72,7 @@ MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
     "CrashDirectories": lambda state: list(state.folders),
 }
 
-NO_TEST = CrashTest(id="", at=EPOCH, verdict=TestVerdict.NONE)
+NO_TEST = CrashTest(id="", at=EPOCH, verdict=Proof.NONE)
 
 
 def _last_test(value: Callable[[CrashTest], Any]) -> Callable[[State], Any]:

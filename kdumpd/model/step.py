@@ -15,6 +15,7 @@ from kdumpd.model.event import (
     exposure_event,
 )
 from kdumpd.model.occurrence import with_occurrences
+from kdumpd.model.proof import with_tests
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
 from kdumpd.model.retention import removal_of, with_the_next
 from kdumpd.model.settling import is_same_log, settle
@@ -45,7 +46,8 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
         job=job or (state.job if _is_under_way(state.job, readings) else None),
         folders=tuple(folder.facts.path for folder in seen.folders),
     )
-    return after, (*_capture_events(state, after, seen.at), *told)
+    after, verdicts = with_tests(after, seen, patience)
+    return after, (*_capture_events(state, after, seen.at), *verdicts, *told)
 
 
 def _watched(state: State, seen: Observation) -> dict[str, Capture]:

@@ -16,7 +16,7 @@ class DbusNextClient:
 
     def __init__(self, bus: MessageBus) -> None:
         self.signals: list[Message] = []
-        self._bus = bus
+        self.bus = bus
         self._news = asyncio.Event()
         bus.add_message_handler(self._take)
 
@@ -55,7 +55,7 @@ class DbusNextClient:
             body=body or [],
         )
         async with asyncio.timeout(20):
-            return await self._bus.call(message)
+            return await self.bus.call(message)
 
     async def captures(self) -> dict[str, dict[str, Any]]:
         """Return every capture's properties, by object path."""
@@ -67,8 +67,12 @@ class DbusNextClient:
 
     async def manager(self) -> dict[str, Any]:
         """Return the properties of org.kdumpd1.Manager."""
+        return await self.properties("org.kdumpd1.Manager")
+
+    async def properties(self, wanted: str) -> dict[str, Any]:
+        """Return the properties of an interface of the object /org/kdumpd1."""
         interface = "org.freedesktop.DBus.Properties"
-        answer = await self.call(interface, "GetAll", "s", ["org.kdumpd1.Manager"])
+        answer = await self.call(interface, "GetAll", "s", [wanted])
         return {name: value.value for name, value in answer.body[0].items()}
 
 
