@@ -87,7 +87,7 @@ class Series(Run):
     """
 
     turns: Sequence[Turn]
-    seconds: float = 900  # for all of them
+    seconds: float = 1200  # for all of them; a boot takes 50, a panic with its capture 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
