@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
 from kdumpd import __version__
 from kdumpd.address import bus_address
@@ -36,10 +37,12 @@ async def status(daemon: Daemon, options: argparse.Namespace) -> int:
     """Print whether the next panic would leave a dump, and what was captured."""
     manager = await daemon.manager()
     captures = await daemon.captures()
+    test = await daemon.crash_test()
     if options.json == "off":
-        _print(overview_lines(manager, captures))
+        _print(overview_lines(manager, captures, test, datetime.now(UTC)))
     else:
-        _print_json(plain_record(manager) | {"captures": len(captures)}, options)
+        more = {"captures": len(captures), "crash_test": plain_record(test)}
+        _print_json(plain_record(manager) | more, options)
     return EXIT_STATUS[Readiness(manager["Readiness"])]
 
 

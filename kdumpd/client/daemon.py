@@ -12,6 +12,7 @@ from kdumpd.client.selection import Properties
 NAME = "org.kdumpd1"
 PATH = "/org/kdumpd1"
 MANAGER = "org.kdumpd1.Manager"
+CRASH_TEST = "org.kdumpd1.CrashTest"
 CAPTURE = "org.kdumpd1.Capture"
 ABSENT = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
@@ -34,9 +35,11 @@ class Daemon:
 
     async def manager(self) -> Properties:
         """Return the properties of org.kdumpd1.Manager."""
-        target = Target(NAME, PATH, "org.freedesktop.DBus.Properties")
-        (properties,) = await self._ask(target, "GetAll", "s", MANAGER)
-        return dict(properties)
+        return await self._properties(MANAGER)
+
+    async def crash_test(self) -> Properties:
+        """Return the properties of org.kdumpd1.CrashTest."""
+        return await self._properties(CRASH_TEST)
 
     async def revalidate(self) -> None:
         """Have readiness judged now."""
@@ -62,6 +65,11 @@ class Daemon:
     async def acknowledge_all(self, *, interactive: bool) -> None:
         """Acknowledge all captures."""
         await self._order(Target(NAME, PATH, MANAGER), "AcknowledgeAll", interactive=interactive)
+
+    async def _properties(self, interface: str) -> Properties:
+        target = Target(NAME, PATH, "org.freedesktop.DBus.Properties")
+        (properties,) = await self._ask(target, "GetAll", "s", interface)
+        return dict(properties)
 
     async def _order(self, target: Target, member: str, *, interactive: bool) -> None:
         manner = ASKING if interactive else UNASKED
