@@ -12,11 +12,14 @@ from typing import Any, NoReturn
 
 from kdumpd.call import CallError
 from kdumpd.client.keys import STDIN, first_key, has_keys
-from kdumpd.client.output import Line, tell
+from kdumpd.client.output import Line
 from kdumpd.client.stop import Stop
 from kdumpd.client.trigger import Progress, Trigger, TriggerState
 
 SECOND = timedelta(seconds=1)
+# The service is still to be stopped while it has the disks written before the crash.
+UNDER_WAY = {TriggerState.COUNTING_DOWN, TriggerState.CRASHING}
+CRASHING = "Crashing it now."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,25 +69,27 @@ async def _call_off(trigger: Trigger) -> str:
 async def _show(trigger: Trigger, host: str, news: asyncio.Event, stop: Stop) -> NoReturn:
     """Show each countdown that there is, for ever."""
     while True:
-        if (await _progress(trigger, news)).state == TriggerState.COUNTING_DOWN:
+        if (await _progress(trigger, news)).state in UNDER_WAY:
             await _count_down(trigger, host, news, stop)
         else:
             await news.wait()
 
 
 async def _count_down(trigger: Trigger, host: str, news: asyncio.Event, stop: Stop) -> None:
-    """Show the seconds that are left, and let any key stop it, until nothing is counted down."""
+    """Show the seconds that are left, and let any key stop it, for as long as it is under way."""
     keys = has_keys(STDIN)
     how = "any key cancels" if keys else "Ctrl-C cancels"
     with Line() as line, first_key(STDIN, stop.ask) if keys else nullcontext():
-        while (progress := await _progress(trigger, news)).state == TriggerState.COUNTING_DOWN:
-            left = max((progress.deadline - datetime.now(UTC)) / SECOND, 0.0)
-            line.show(f"The kernel of {host} crashes in {math.ceil(left)} s; {how}.")
+        while (progress := await _progress(trigger, news)).state in UNDER_WAY:
+            left = 0.0
+            if progress.state == TriggerState.COUNTING_DOWN:
+                left = max((progress.deadline - datetime.now(UTC)) / SECOND, 0.0)
+                line.show(f"The kernel of {host} crashes in {math.ceil(left)} s; {how}.")
+            else:
+                line.end(CRASHING)
             with suppress(TimeoutError):
                 async with asyncio.timeout(math.modf(left)[0] or 1.0):
                     await news.wait()
-    if progress.state == TriggerState.CRASHING:
-        tell("Crashing it now.")
 
 
 async def _progress(trigger: Trigger, news: asyncio.Event) -> Progress:

@@ -16,14 +16,10 @@ from kdumpd.client.countdown import Order, crash
 from kdumpd.client.keys import STDERR, STDIN, forget_typed, typed_line
 from kdumpd.client.output import print_json, print_lines, tell
 from kdumpd.client.stop import Stop, StopError, stopping
-from kdumpd.client.trigger import DISABLED, Objection, Preparation, Trigger
+from kdumpd.client.trigger import Objection, Preparation, Trigger
 from kdumpd.model.report import Check, Report, status_lines
 from kdumpd.model.time import microseconds
 
-ENABLING = """\
-Whoever administers this machine allows it by these lines in /etc/kdumpd/kdumpd.conf:
-  [CrashTest]
-  Enabled=yes"""
 WARNING = """\
 This crashes the kernel of {host}, the machine that you are on. All programs end at once, and all
 work that is not saved is lost. The crash kernel then saves a dump and starts the machine again,
@@ -50,8 +46,6 @@ async def crash_test(trigger: Trigger, options: argparse.Namespace) -> int:
             tell(str(stopped))
     except CallError as error:
         tell(str(error))
-        if error.name == DISABLED:
-            tell(ENABLING)
     return EXIT_FAILURE
 
 

@@ -31,13 +31,13 @@ class Line:
 
     def __init__(self) -> None:
         self._shown = ""
+        self._ended = False
 
     def __enter__(self) -> "Line":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._shown and sys.stderr.isatty():
-            tell("")
+        self.end()
 
     def show(self, text: str) -> None:
         """Write the text over what was there."""
@@ -46,3 +46,13 @@ class Line:
         elif not self._shown:
             tell(text)
         self._shown = text
+
+    def end(self, words: str = "") -> None:
+        """Leave the line as it is, and say the words on the next; only the first end counts."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._shown and sys.stderr.isatty():
+            tell("")
+        if words:
+            tell(words)

@@ -16,7 +16,6 @@ from kdumpd.model.time import EPOCH
 NAME = "org.kdumpd1.Trigger"
 PATH = "/org/kdumpd1/trigger"
 PROPERTIES = "org.freedesktop.DBus.Properties"
-DISABLED = "org.kdumpd1.Error.Disabled"
 ABSENT = "kdumpd-trigger is not installed, or cannot be started,"
 TRIGGER = Target(NAME, PATH, NAME)
 
