@@ -120,20 +120,22 @@ async def _ask(
     tell(PROMPT, end="")
     seconds = (preparation.expires - datetime.now(UTC)).total_seconds()
     line = await _answer(seconds, stop)
-    if not line.endswith(b"\n"):
+    if not (line and line.endswith(b"\n")):
         tell("")
     stop.check(f"Cancelled. {UNCRASHED}")
+    if line is None:
+        raise RefusedError("There was no answer in time.")
     if os.fsdecode(line).strip() != host:
-        raise RefusedError(f"That was not '{host}'." if line else "There was no answer in time.")
+        raise RefusedError(f"That was not '{host}'.")
 
 
-async def _answer(seconds: float, stop: Stop) -> bytes:
-    """Return the line that is typed in so many seconds; nothing when there is none."""
+async def _answer(seconds: float, stop: Stop) -> bytes | None:
+    """Return the line that is typed in so many seconds, if one is."""
     typed = asyncio.create_task(typed_line(STDIN))
     waiting: list[asyncio.Future[Any]] = [typed, stop.asked]
     try:
         await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        return typed.result() if typed.done() else b""
+        return typed.result() if typed.done() else None
     finally:
         typed.cancel()
         await asyncio.wait([typed])
