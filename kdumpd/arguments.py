@@ -5,6 +5,7 @@ import argparse
 import sys
 from typing import NoReturn
 
+EXIT_FAILURE = 1
 EXIT_USAGE, EXIT_IO = 64, 74  # sysexits.h
 JSON = ("pretty", "short", "off")
 

@@ -161,11 +161,14 @@ class Connection:
         try:
             async with asyncio.timeout(manner.seconds):
                 await self._send(message)
-                got: Message = await answer
+                await asyncio.wait([answer, self._loss], return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError as error:
             raise BusError(f"{message.destination} does not answer {message.member}") from error
         finally:
             del self._answers[message.serial]
+        if not answer.done():
+            raise BusError(await self.lost())
+        got: Message = answer.result()
         if got.message_type is MessageType.ERROR:
             _close(got.unix_fds)
             raise CallError(got.error_name or "", str(got.body[0]) if got.body else "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Descriptors over the bus: handed out whole, and none kept that nobody asked for."""
+"""Calls over the bus, and descriptors: handed out whole, and none kept that nobody asked for."""
 
 import asyncio
 import os
@@ -220,3 +220,22 @@ def message(
         unix_fds=list(unix_fds),
         flags=flags,
     )
+
+
+async def test_call_ends_with_the_bus(bus: Bus, connected: Connected) -> None:
+    service, client = await connected(), await connected()
+    asked = asyncio.Event()
+
+    async def ask_for_ever(_: Call) -> Reply:
+        asked.set()
+        await asyncio.Event().wait()
+        return Reply()
+
+    service.serve(ask_for_ever)
+    await service.own(NAME)
+    call = asyncio.create_task(client.call(SERVICE, "Wait", manner=Manner(seconds=600.0)))
+    async with asyncio.timeout(20):
+        await asked.wait()
+        await bus.stop()
+        with pytest.raises(BusError, match="the bus"):
+            await call

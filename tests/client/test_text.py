@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a person reads of the daemon's answers."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from kdumpd.client.selection import Properties
@@ -24,6 +26,7 @@ MANAGER: Properties = {
     "Settling": 0,
     "CrashDirectories": [b"/var/crash"],
 }
+NO_TEST: Properties = {"Verdict": "none"}
 
 
 @pytest.mark.parametrize(
@@ -45,4 +48,4 @@ MANAGER: Properties = {
     ],
 )
 def test_the_overview(changed: Properties, line: str) -> None:
-    assert line in list(overview_lines({**MANAGER, **changed}, []))
+    assert line in list(overview_lines({**MANAGER, **changed}, [], NO_TEST, datetime.now(UTC)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from dbus_next import Message
 from dbus_next.aio import MessageBus
-from dbus_next.constants import MessageType
+from dbus_next.constants import MessageType, RequestNameReply
 
 
 class DbusNextClient:
@@ -56,6 +56,11 @@ class DbusNextClient:
         )
         async with asyncio.timeout(20):
             return await self.bus.call(message)
+
+    async def own(self, name: str) -> None:
+        """Take a name on the bus; RequestNameReply.PRIMARY_OWNER or it fails."""
+        async with asyncio.timeout(20):
+            assert await self._bus.request_name(name) is RequestNameReply.PRIMARY_OWNER
 
     async def captures(self) -> dict[str, dict[str, Any]]:
         """Return every capture's properties, by object path."""
