@@ -4,7 +4,7 @@
 from datetime import datetime, timedelta
 
 from kdumpd.client.selection import Properties
-from kdumpd.model.crash_test import TestVerdict
+from kdumpd.model.crash_test import Proof
 from kdumpd.model.text import human_size
 from kdumpd.model.time import EPOCH
 
@@ -20,11 +20,11 @@ FEWEST = 2  # of a unit, or it would be too rough
 def proof_line(test: Properties, now: datetime) -> str:
     """Return what the properties of org.kdumpd1.CrashTest say."""
     match test["Verdict"]:
-        case TestVerdict.NONE:
+        case Proof.NONE:
             return "Never proven: kdumpdctl test crashes this machine to see (kdumpd-trigger(8))"
-        case TestVerdict.PASSED:
+        case Proof.PASSED:
             return f"Last proven: {_occasion(test, now)}{_proof(test)}{_doubt(test)}"
-        case TestVerdict.FAILED:
+        case Proof.FAILED:
             why = test["Reason"].rstrip(".") or "nothing says why"
             return f"Last test: failed {_occasion(test, now)}: {why}{_doubt(test)}"
         case _:

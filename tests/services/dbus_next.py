@@ -16,7 +16,7 @@ class DbusNextClient:
 
     def __init__(self, bus: MessageBus) -> None:
         self.signals: list[Message] = []
-        self.bus = bus
+        self._bus = bus
         self._news = asyncio.Event()
         bus.add_message_handler(self._take)
 
@@ -55,7 +55,7 @@ class DbusNextClient:
             body=body or [],
         )
         async with asyncio.timeout(20):
-            return await self.bus.call(message)
+            return await self._bus.call(message)
 
     async def own(self, name: str) -> None:
         """Take a name on the bus; RequestNameReply.PRIMARY_OWNER or it fails."""
