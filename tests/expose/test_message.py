@@ -27,6 +27,11 @@ CHANGED = (
     "From ready to not-ready. The next kernel panic would leave no usable dump. "
     "Because: it is so; and so."
 )
+ANNOUNCED = (
+    "The kernel of this machine will be crashed on purpose in 10 s, as a test for the user with "
+    "uid 0, in spite of: not-ready just-booted. To stop it: busctl call org.kdumpd1.Trigger "
+    "/org/kdumpd1/trigger org.kdumpd1.Trigger Cancel"
+)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +96,7 @@ CHANGED = (
             EventKind.TEST_ANNOUNCED,
             {"uid": "0", "test": "f" * 32, "seconds": "10", "overridden": "not-ready just-booted"},
             0,
-            "The kernel of this machine will be crashed on purpose in 10 s, as a test for the user "
-            "with uid 0, in spite of: not-ready just-booted. To stop it: busctl call "
-            "org.kdumpd1.Trigger /org/kdumpd1/trigger org.kdumpd1.Trigger Cancel",
+            ANNOUNCED,
         ),
         (
             EventKind.TEST_CANCELLED,
