@@ -80,10 +80,10 @@ def _check(fd: int) -> None:
         fcntl.fcntl(fd, fcntl.F_SETFD, fcntl.fcntl(fd, fcntl.F_GETFD) | fcntl.FD_CLOEXEC)
     except OSError as error:
         raise DescriptorError(f"descriptor {fd} is not open: {error.strerror}") from error
-    if mode != os.O_WRONLY:
-        raise DescriptorError(
-            f"descriptor {fd} is not open for writing alone, as /proc/sysrq-trigger is"
-        )
+    # systemd opens a file of OpenFile= for reading as well (src/core/exec-invoke.c), though this
+    # one has nothing to read (drivers/tty/sysrq.c); StandardOutput= opens it for writing alone.
+    if mode not in {os.O_WRONLY, os.O_RDWR}:
+        raise DescriptorError(f"descriptor {fd} is not open for writing")
 
 
 def _same_file(fd: int) -> Sequence[int]:

@@ -34,6 +34,7 @@ log = logging.getLogger("kdumpd-trigger")
 
 BUS_NAME = "org.kdumpd1.Trigger"
 EXIT_FAILURE = 1
+IDLE_SECONDS = 60.0
 SETTLING_SECONDS = 5.0  # for the answers to what still came
 
 
@@ -63,7 +64,7 @@ class Configuration:
         return (await self.settings()).crash_test
 
 
-async def serve(options: argparse.Namespace, sysrq: SysrqTrigger) -> None:
+async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, idle: float) -> None:
     """Serve until the bus is lost, a signal ends it, or nobody asks for anything any more."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -80,7 +81,7 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger) -> None:
         log.info("READY: kdumpd-trigger%s", ", for a rehearsal" if sysrq.rehearses else "")
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_until_idle(service))
+                group.create_task(_until_idle(service, idle))
                 group.create_task(_until_lost(connection))
                 group.create_task(_until_set(stop))
         except* EndError as ends:
@@ -113,7 +114,7 @@ def parts_of(options: argparse.Namespace, connection: Connection, sysrq: SysrqTr
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, idle: float = IDLE_SECONDS) -> int:
     """Run kdumpd-trigger's command line and return its exit status."""
     # First of all: should stderr be the descriptor, a word of argparse's would be a command.
     fd, problem = _take_descriptor()
@@ -123,14 +124,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if problem:
         log.error("kdumpd-trigger: %s", problem)
         return EXIT_FAILURE
-    return run(options, SysrqTrigger(fd, options.key))
+    return run(options, SysrqTrigger(fd, options.key), idle)
 
 
-def run(options: argparse.Namespace, sysrq: SysrqTrigger) -> int:
+def run(options: argparse.Namespace, sysrq: SysrqTrigger, idle: float) -> int:
     """Serve, and return 0 when it came to its end, 1 when it could not go on."""
     failures: list[Exception] = []
     try:
-        asyncio.run(serve(options, sysrq))
+        asyncio.run(serve(options, sysrq, idle))
     except* (BusError, InterfaceError) as group:
         failures.extend(group.exceptions)
     for failure in failures:
@@ -146,8 +147,8 @@ def _take_descriptor() -> tuple[int, str]:
         return -1, str(error)
 
 
-async def _until_idle(service: Service) -> None:
-    await service.tend()
+async def _until_idle(service: Service, seconds: float) -> None:
+    await service.tend(seconds)
     raise EndError("kdumpd-trigger was idle")
 
 

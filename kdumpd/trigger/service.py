@@ -31,7 +31,6 @@ ON_PARENT = (INTROSPECTABLE, PEER)
 ON_TRIGGER = (TRIGGER, PROPERTIES, INTROSPECTABLE, PEER)
 STATES = {Stage.COUNTING_DOWN: "counting-down", Stage.CRASHING: "crashing"}
 
-IDLE_SECONDS = 60.0
 TENDING_SECONDS = 1.0
 MOST_LOOKS = 4  # at the machine at once, for one user
 NOTHING: Properties = {"Enabled": False, "State": "idle", "Deadline": 0}
@@ -83,9 +82,9 @@ class Service:
             self._calls -= 1
             self._last_call = asyncio.get_running_loop().time()
 
-    async def tend(self) -> None:
-        """Drop the tokens of whoever left; return when nobody has asked for anything for long."""
-        while not self._is_idle():
+    async def tend(self, idle: float) -> None:
+        """Drop the tokens of whoever left; return when nothing is asked for so many seconds."""
+        while not self._is_idle(idle):
             await asyncio.sleep(TENDING_SECONDS)
             await self._drop_tokens()
             await self._show()
@@ -214,10 +213,10 @@ class Service:
             raise CallError(FAILED, "Nothing is counted down that could be cancelled.")
         return self._trial
 
-    def _is_idle(self) -> bool:
+    def _is_idle(self, seconds: float) -> bool:
         if self._calls or self._trial is not None or self._parts.tokens.holders:
             return False
-        return asyncio.get_running_loop().time() >= self._last_call + IDLE_SECONDS
+        return asyncio.get_running_loop().time() >= self._last_call + seconds
 
     def _properties(self) -> Properties:
         trial = self._trial

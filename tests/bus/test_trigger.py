@@ -39,7 +39,7 @@ async def stage(machine: Machine, tmp_path: Path, public: Path) -> AsyncIterator
         yield stage
 
 
-def tests_in(ledger: Path) -> list[str]:
+def recorded(ledger: Path) -> list[str]:
     """Return the ids of the tests that are recorded on disk."""
     with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as connection:
         return [str(row[0]) for row in connection.execute("SELECT id FROM test")]
@@ -79,15 +79,15 @@ async def test_who_may_presses_the_key_once_after_it_was_recorded(
             await watcher.wait_for("counting-down")
             assert await watcher.property("Deadline")
             assert stage.trigger.pressed == b""
-            assert tests_in(stage.ledger) == []
+            assert recorded(stage.ledger) == []
             await watcher.wait_for("crashing")
-            assert len(tests_in(stage.ledger)) == 1
+            assert len(recorded(stage.ledger)) == 1
             assert await stage.trigger.wait_until_pressed() == b"c"
             answer = await who.caller.answer()
             assert answer["error"] == "org.kdumpd1.Error.Failed"
             assert "was told to crash, and did not" in answer["message"]
         assert stage.trigger.pressed == b"c"
-        assert len(tests_in(stage.ledger)) == 1
+        assert len(recorded(stage.ledger)) == 1
 
 
 async def test_a_rehearsal_presses_h(machine: Machine, tmp_path: Path, public: Path) -> None:
@@ -193,7 +193,7 @@ async def test_who_leaves_during_the_countdown_takes_it_back(stage: Scene) -> No
         assert await other.property("Deadline") == 0
     assert "has left the bus" in stage.trigger.log
     assert stage.trigger.pressed == b""
-    assert tests_in(stage.ledger) == []
+    assert recorded(stage.ledger) == []
 
 
 async def test_what_is_asked_is_frozen_and_about_the_caller(stage: Scene) -> None:
@@ -328,7 +328,7 @@ async def test_a_crash_kernel_that_is_unloaded_during_the_countdown(stage: Scene
         assert answer["error"] == "org.kdumpd1.Error.Objections"
         assert "At the last moment: crash-kernel-unloaded" in answer["message"]
     assert stage.trigger.pressed == b""
-    assert tests_in(stage.ledger) == []
+    assert recorded(stage.ledger) == []
 
 
 async def test_without_kdumpd_nothing_is_crashed(stage: Scene) -> None:
@@ -380,7 +380,7 @@ async def test_cancel_by_the_same_user_and_by_no_stranger(stage: Scene) -> None:
         assert await stranger.error("Cancel") == "Failed"
         assert await stranger.state() == "idle"
     assert stage.trigger.pressed == b""
-    assert tests_in(stage.ledger) == []
+    assert recorded(stage.ledger) == []
 
 
 async def test_root_cancels_also_without_polkit(stage: Scene) -> None:
@@ -446,5 +446,5 @@ async def test_10000_calls_of_a_stranger_crash_nothing(stage: Scene) -> None:
         assert stage.trigger.pressed == b""
         await who.trigger()
         assert await stage.trigger.wait_until_pressed() == b"c"
-        assert len(tests_in(stage.ledger)) == 1
+        assert len(recorded(stage.ledger)) == 1
     assert stage.trigger.log.count("was refused a crash test") <= 4

@@ -35,6 +35,7 @@ class TriggerSetup:
     key: str = "c"
     config: str = ENABLED
     program: Sequence[str] = PROGRAM
+    passing: str = PASSING
     prefix: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -99,14 +100,14 @@ async def started_trigger(setup: TriggerSetup) -> AsyncIterator[Trigger]:
     os.set_blocking(read, False)
     with tempfile.TemporaryDirectory(prefix="kdumpd-test-") as name:
         folder = Path(name)
-        os.chmod(name, 0o755)  # noqa: PTH101 -- a moment, in a test
+        os.chmod(name, 0o755)  # noqa: PTH101, S103 -- other users look into it
         (folder / "kdumpd.conf").write_text(setup.config)
         try:
             with (folder / "log").open("wb") as stderr:
                 process = await asyncio.create_subprocess_exec(
                     *setup.prefix,
                     *BOUND,
-                    *("sh", "-c", PASSING, "sh", *setup.program),
+                    *("sh", "-c", setup.passing, "sh", *setup.program),
                     *("--root", str(setup.root), "--bus", setup.bus, "--key", setup.key),
                     *("--config", str(folder / "kdumpd.conf")),
                     stdin=DEVNULL,
@@ -218,11 +219,12 @@ async def scene(
     public: Path,
     state: Path,
     broker: Broker = Broker.DBUS_DAEMON,
+    daemon_prefix: Sequence[str] = (),
     **options: Any,  # noqa: ANN401  # of TriggerSetup
 ) -> AsyncIterator[Scene]:
     """Run all that a crash test needs; the options are the trigger's setup."""
     async with system_bus(public, broker) as bus, polkit_on(public, bus) as polkit:
-        daemon = Setup(root=machine.root, state=state, bus=bus.address)
+        daemon = Setup(root=machine.root, state=state, bus=bus.address, prefix=daemon_prefix)
         usual = TriggerSetup(root=machine.root, bus=bus.address)
         async with (
             running(daemon) as kdumpd,

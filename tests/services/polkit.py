@@ -104,7 +104,7 @@ class Polkit:
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End polkitd, paused or not, if it runs."""
         process, self._process = self._process, None
-        if process is not None:
+        if process is not None and process.returncode is None:
             process.send_signal(signal.SIGCONT)
             await end(process, number)
 
