@@ -5,8 +5,10 @@ A pipe stands for /proc/sysrq-trigger: the bytes that come out of it are what th
 """
 
 import asyncio
+import pwd
 import signal
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
@@ -17,12 +19,16 @@ from kdumpd.expose.interface import TRIGGER, read_interfaces
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.bus.trigger import Scene, TriggerSetup, arguments, running_trigger, scene
+from tests.cores import Crash, flattened
+from tests.services.busctl import Busctl
+from tests.services.caller import TRIGGER_PATH
 from tests.services.message_bus import Broker
 from tests.services.polkit import NOBODY, PERMITTED, needs_polkit
 from tests.services.yielding_polkit import yielding_polkit
 
 pytestmark = [pytest.mark.bus, needs_polkit]
 
+PERMITTED_UID = pwd.getpwnam(PERMITTED).pw_uid
 FORGED = arguments("0" * 32)
 # A method without a row here fails the test: whoever adds one says who may call it. Each is called
 # with no token, and with nothing counted down.
@@ -86,6 +92,7 @@ async def test_who_may_presses_the_key_once_after_it_was_recorded(
             answer = await who.caller.answer()
             assert answer["error"] == "org.kdumpd1.Error.Failed"
             assert "was told to crash, and did not" in answer["message"]
+            assert await who.objections() == {"test-recently": "warning"}
         assert stage.trigger.pressed == b"c"
         assert len(recorded(stage.ledger)) == 1
 
@@ -273,7 +280,7 @@ async def test_one_at_a_time(stage: Scene) -> None:
         await second.wait_for("counting-down")
         assert await second.error("Trigger", tokens[1]) == "Busy"
         assert await second.error("Cancel") == ""  # by the right that it has
-        assert "by the user with uid 5" in (await first.caller.answer())["message"]
+        assert f"by the user with uid {PERMITTED_UID}" in (await first.caller.answer())["message"]
     assert stage.trigger.pressed == b""
 
 
@@ -305,6 +312,16 @@ async def test_what_is_fatal_is_never_overridden(stage: Scene) -> None:
         assert answer["error"] == "org.kdumpd1.Error.Objections"
         assert "crash-kernel-unloaded (fatal)" in answer["message"]
     assert stage.trigger.pressed == b""
+
+
+async def test_a_machine_that_crashes_again_and_again(stage: Scene) -> None:
+    now = int(time.time())
+    for number in (1, 2):
+        core = flattened(Crash(crash_time=now - 60 * number))
+        stage.machine.kdump_tools(f"20261123011{number}", core)
+    async with stage.somebody("root") as who:
+        await who.caller.call("/org/kdumpd1", "org.kdumpd1.Manager", "Rescan")
+        assert await who.objections() == {"boot-loop": "warning"}
 
 
 async def test_kdumpd_judges_anew_for_the_trigger(stage: Scene) -> None:
@@ -384,9 +401,15 @@ async def test_cancel_by_the_same_user_and_by_no_stranger(stage: Scene) -> None:
 
 
 async def test_root_cancels_also_without_polkit(stage: Scene) -> None:
-    async with stage.somebody(PERMITTED) as who, stage.somebody("root") as root:
+    monitoring = Busctl(stage.bus.address).monitor(f"type='signal',path='{TRIGGER_PATH}'")
+    async with (
+        monitoring as monitor,
+        stage.somebody(PERMITTED) as who,
+        stage.somebody("root") as root,
+    ):
         await who.trigger()
-        await root.wait_for("counting-down")
+        (countdown,) = await monitor.wait_for(1, "Countdown")
+        assert countdown["payload"]["data"] == [await root.property("Deadline"), PERMITTED_UID]
         await stage.polkit.stop()
         assert await root.error("Cancel") == ""
     assert stage.trigger.pressed == b""
