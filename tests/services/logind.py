@@ -26,7 +26,7 @@ class Logind:
         if message.message_type is not MessageType.METHOD_CALL:
             return False
         if not self.hangs:
-            self._bus.send(Message.new_method_return(message, *self._answer(message)))
+            self._sent = self._bus.send(Message.new_method_return(message, *self._answer(message)))
         return True
 
     def _answer(self, message: Message) -> tuple[str, list[Any]]:
