@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 
 from kdumpd import __version__
-from kdumpd.arguments import Parser, add_json_option
+from kdumpd.arguments import Parser, add_bus_option, add_json_option, add_machine_options
 
 STATE_DIR = Path("/var/lib/kdumpd")
 
@@ -19,25 +19,8 @@ def arguments_parser() -> argparse.ArgumentParser:
         "3 for unsupported. It is 64 for a wrong command line, and 74 if nothing can be printed.",
     )
     parser.add_argument("--version", action="version", version=f"kdumpd {__version__}")
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        type=_folder,
-        default=Path("/"),
-        help="watch the machine below this folder instead of this one",
-    )
-    parser.add_argument(
-        "--bus",
-        metavar="BUS",
-        default="system",
-        help="the message bus to serve on: system (the default), session, or an address",
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=_file,
-        help="read this configuration instead of /etc/kdumpd/kdumpd.conf and its drop-ins",
-    )
+    add_machine_options(parser)
+    add_bus_option(parser)
     parser.add_argument(
         "--state-dir",
         metavar="DIR",
@@ -52,15 +35,3 @@ def arguments_parser() -> argparse.ArgumentParser:
         help="judge readiness once, print it, and exit; needs no bus and no root",
     )
     return parser
-
-
-def _folder(text: str) -> Path:
-    if not text or not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"'{text}' is no folder")
-    return Path(text)
-
-
-def _file(text: str) -> Path:
-    if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"'{text}' is no file")
-    return Path(text)
