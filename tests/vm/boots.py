@@ -34,7 +34,7 @@ journalctl --quiet --list-boots > /host/boots
 while read -r number id rest; do
     journalctl --boot="$id" --output=export > "/host/exports/$id"
 done < /host/boots
-cp -r --preserve=mode,timestamps /var/log/journal /var/crash /var/lib/systemd/pstore /host
+cp -r /var/log/journal /var/crash /var/lib/systemd/pstore /host
 """
 )
 # Oldest first, by the names that they have in the samples. A capture kernel has no turn.
