@@ -36,6 +36,7 @@ from kdumpd.observe.evidence import Evidence
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.inspector import inspect
 from kdumpd.observe.machine import Machine, Watchers
+from kdumpd.observe.past_boots import BootsObserver
 from kdumpd.observe.reader import CoreReader
 from kdumpd.observe.toolbox import read_toolbox
 from kdumpd.observe.units import NoServiceManager, ServiceManager, Units
@@ -68,14 +69,17 @@ async def serve(options: argparse.Namespace, settings: Settings) -> None:
         for watch in (captures, conditions):
             stack.enter_context(watch.attached(loop))
         evidence = Evidence(options.root)
+        services = await service_manager(options.root, connection, hints)
         parts = Parts(
             machine=Machine(
                 options.root,
                 settings.folders,
                 hints,
                 Watchers(captures=captures, conditions=conditions),
-                await service_manager(options.root, connection, hints),
+                services,
             ),
+            services=services,
+            past=BootsObserver(options.root, hints.everything),
             reader=CoreReader(Evidence(options.root), settings.folders, inspect, read_toolbox()),
             ledger=ledger,
             herald=Herald(ledger, Journal()),
@@ -105,6 +109,8 @@ async def run_parts(
             group.create_task(_until_set(stop))
     except* StopError:
         notifier.stopping()
+        if await parts.services.is_stopping():
+            await flow.note_stop()
         await flow.put_down()
 
 

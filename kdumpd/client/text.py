@@ -8,6 +8,7 @@ from kdumpd.client.proof import proof_line
 from kdumpd.client.selection import Properties
 from kdumpd.client.summary import cause, headline, joined, local_time, problem, summary_lines
 from kdumpd.document import readiness_report
+from kdumpd.model.boot_record import BootEnd
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash import CrashClass
 from kdumpd.model.report import status_lines
@@ -30,6 +31,8 @@ def overview_lines(
     yield f"Reservation: {_reservation(manager)}"
     yield _armed_line(manager)
     yield proof_line(test, now)
+    if manager["PreviousBoot"] != BootEnd.CLEAN:
+        yield f"Boot before: {manager['PreviousBoot']}  ({manager['PreviousBootReason']})"
     yield f"Captures: {_captures(manager, captures)}"
     if manager["Unacknowledged"]:
         yield f"Not acknowledged: {manager['Unacknowledged']}  (kdumpdctl acknowledge --all)"

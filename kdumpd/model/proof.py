@@ -9,6 +9,7 @@ from types import MappingProxyType
 from kdumpd.model.capture import Capture, CaptureState, Layout
 from kdumpd.model.crash import CrashClass
 from kdumpd.model.crash_test import MOST_TESTS, CrashTest, Proof
+from kdumpd.model.ended_boot import ended_boots, find_ended
 from kdumpd.model.event import Event, verdict_event
 from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.text import MIB
@@ -56,7 +57,11 @@ def _judged(test: CrashTest, state: State, seen: Observation, patience: Patience
         return _failed(test, None, reason, seen.at) if still else test
     if is_starting(seen, patience) or state.settling or _is_awaited(state):
         return test
-    return _failed(test, found, _reason(test, found, state.verdict), seen.at)
+    if found is None or found.layout is Layout.PSTORE:
+        reason = _nothing_saved(test, found, started=_started(test, state, seen))
+    else:
+        reason = _not_complete(found, state.verdict)
+    return _failed(test, found, reason, seen.at)
 
 
 def _is_awaited(state: State) -> bool:
@@ -116,10 +121,16 @@ def seconds_to_capture(capture: Capture) -> int | None:
     return round(took.total_seconds()) if timedelta(0) <= took < LONGEST_CAPTURE else None
 
 
-def _reason(test: CrashTest, found: Capture | None, verdict: Verdict) -> str:
-    if found is None or found.layout is Layout.PSTORE:
-        armed = found.crash.armed if found else None
-        return _nothing_saved(test, armed=armed)
+def _started(test: CrashTest, state: State, seen: Observation) -> bool:
+    """Return whether the journal has the crash kernel's boot."""
+    past, running = seen.past or state.past, seen.machine.kernel.boot_id
+    if past is None:
+        return False
+    boot = find_ended(ended_boots(past, state.history, state.boots, running), test.boot_id)
+    return boot is not None and boot.capture_started
+
+
+def _not_complete(found: Capture, verdict: Verdict) -> str:
     what = f"it {found.problem}" if found.problem and found.core_file else found.problem
     because = f": {what}" if what else ""
     full = ", and its disk is full: there was too little space" if _is_full(verdict) else ""
@@ -128,7 +139,13 @@ def _reason(test: CrashTest, found: Capture | None, verdict: Verdict) -> str:
     return f"The crash kernel started, but the dump is {found.state}{because}{full}."
 
 
-def _nothing_saved(test: CrashTest, *, armed: bool | None) -> str:
+def _nothing_saved(test: CrashTest, log: Capture | None, *, started: bool) -> str:
+    armed = log.crash.armed if log else None
+    if started:
+        return (
+            "The crash kernel started, but saved nothing: it did not find the place for the dump,"
+            " or could not write there."
+        )
     if armed is False:
         return "No crash kernel was loaded when the kernel died, so nothing could be captured."
     if armed is None and test.armed is False:

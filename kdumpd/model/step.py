@@ -7,6 +7,7 @@ from datetime import datetime
 from math import inf
 from types import MappingProxyType
 
+from kdumpd.model.boot_history import with_boots
 from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from, is_inside
 from kdumpd.model.copies import without_copies
 from kdumpd.model.event import (
@@ -47,7 +48,8 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
         folders=tuple(folder.facts.path for folder in seen.folders),
     )
     after, verdicts = with_tests(after, seen, patience)
-    return after, (*_capture_events(state, after, seen.at), *verdicts, *told)
+    after, of_boots = with_boots(after, seen, patience)
+    return after, (*_capture_events(state, after, seen.at), *verdicts, *told, *of_boots)
 
 
 def _watched(state: State, seen: Observation) -> dict[str, Capture]:

@@ -10,6 +10,8 @@ from kdumpd.client.text import overview_lines
 from kdumpd.model.text import MIB
 
 MANAGER: Properties = {
+    "PreviousBoot": "clean",
+    "PreviousBootReason": "The boot before ended in order.",
     "Readiness": "ready",
     "Summary": "ready: The next kernel panic would leave a dump.",
     "Checks": [],
@@ -44,8 +46,17 @@ NO_TEST: Properties = {"Verdict": "none"}
         ({}, "Crash kernel: loaded"),
         ({"CrashKernelLoaded": False}, "Crash kernel: not loaded"),
         ({"Mechanism": "fadump"}, "Fadump: registered"),
+        (
+            {"PreviousBoot": "unclean", "PreviousBootReason": "It hung."},
+            "Boot before: unclean  (It hung.)",
+        ),
         ({"Mechanism": "fadump", "CrashKernelLoaded": False}, "Fadump: not registered"),
     ],
 )
 def test_the_overview(changed: Properties, line: str) -> None:
     assert line in list(overview_lines({**MANAGER, **changed}, [], NO_TEST, datetime.now(UTC)))
+
+
+def test_a_boot_that_ended_in_order_is_no_news() -> None:
+    lines = overview_lines(MANAGER, [], NO_TEST, datetime.now(UTC))
+    assert not any("oot before" in line for line in lines)
