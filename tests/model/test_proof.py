@@ -12,6 +12,7 @@ from kdumpd.model.core import CoreFacts
 from kdumpd.model.crash import Crash, CrashClass
 from kdumpd.model.crash_test import CrashTest, Proof
 from kdumpd.model.event import Event, EventKind
+from kdumpd.model.facts.past_boots import PastBoot, PastBoots
 from kdumpd.model.state import Patience, State
 from tests.model.looks import BOOT, CUT, FACTS, KERNEL, START, Watched, capture
 
@@ -221,3 +222,19 @@ def test_of_two_tests_each_has_its_own_capture() -> None:
         (Proof.PASSED, late.crashed_at),
         (Proof.PASSED, DIED),
     ]
+
+
+def test_the_boot_of_a_crash_kernel_tells_that_it_started() -> None:
+    minute = timedelta(minutes=1)
+    of_capture = PastBoot(
+        id="c" * 36,
+        began=DIED + timedelta(seconds=5),
+        ended=DIED + minute,
+        uptime=50.0,
+        is_capture=True,
+    )
+    died = PastBoot(id=BEFORE, began=DIED - 60 * minute, ended=DIED, uptime=3600.0)
+    past = PastBoots(boots=(of_capture, died), began=DIED + 2 * minute)
+    watched = Watched(State(tests=(TEST,), past=past))
+    ((_, because),) = verdicts(watched.look())
+    assert because.startswith("The crash kernel started, but saved nothing")
