@@ -78,9 +78,14 @@ def parse_opening(messages: Iterable[str]) -> tuple[str, bool]:
         if match := COMMAND_LINE.match(line):
             is_capture = is_capture or bool(ELFCOREHDR.search(match[1]))
         is_capture = is_capture or bool(RESERVED.match(line) or FADUMP.match(line))
-        if OVER.match(line):
+        if not is_early(line):
             break
     return release, is_capture
+
+
+def is_early(message: str) -> bool:
+    """Return whether the kernel may still say which one it is after this message."""
+    return OVER.match(message[:LONGEST]) is None
 
 
 def parse_closing(messages: Iterable[str]) -> str:

@@ -3,31 +3,31 @@
 
 Any program may log any words and any MESSAGE_ID. What counts is a field that journald writes
 itself, which begins with an underscore (systemd.journal-fields(7)): which process it was, of
-which unit, by which way. It is asked for together with the id, so that others' entries are not
-even read.
+which unit, by which way.
+
+No more than one field is ever asked for at a time, and each boot with a journal opened anew:
+libsystemd 252 finds nothing any more once it was asked for four and there was no such entry.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from systemd import journal
 
-from kdumpd.model.boot_journal import BootEntries, Moment
+from kdumpd.model.boot_journal import BootEntries, Moment, is_early
 
 MOST_BOOTS = 16
-MOST_OPENING = 1500  # entries of the kernel, from its first on
-MOST_CLOSING = 200  # entries of the kernel, back from its last
-MOST_BETWEEN = 1000  # entries of boots that were read, where their order is mixed up
+MOST_STEPS = 64  # from boot to boot, those of containers among them
+MOST_OPENING = 1500  # entries of a boot, from its first on
+MOST_CLOSING = 1000  # entries of a boot, back from its last
 # sd-messages.h
 JOURNAL_START = "f77379a8490b408bbe5f6940505a777b"
 JOURNAL_STOP = "d93fb3c9c24d451a97cea615ce59c00b"
 SHUTDOWN = "98268866d1d54a499c4e98921d93bc40"
-KERNEL = {"_TRANSPORT": "kernel"}
-DRIVER = {"_TRANSPORT": "driver"}  # journald's own words
-SYSTEMD = {"_PID": "1"}
-LOGIND = {"_UID": "0", "_SYSTEMD_UNIT": "systemd-logind.service"}
+LOGIND = "systemd-logind.service"
 Entry = Mapping[str, Any]
 # Times as journald has them; python-systemd's own conversion fails on what no calendar has.
 CONVERTERS = {"__REALTIME_TIMESTAMP": int, "__MONOTONIC_TIMESTAMP": lambda value: value[0]}
@@ -42,112 +42,116 @@ def read_boots(
     ends when `go_on` says so. Nothing comes from a folder that is not there or whose files are no
     journals; OSError and ValueError may come from a damaged one.
     """
-    with closing(journal.Reader(path=str(folder), converters=CONVERTERS)) as reader:
-        boots = BootReader(reader, {"_MACHINE_ID": machine_id} if machine_id else {})
-        seen = {running}
-        entry = boots.newest()
-        while entry and len(seen) <= MOST_BOOTS and go_on():
-            boot_id = _boot_of(entry)
-            if boot_id not in seen:
-                yield boots.read(boot_id)
-                seen.add(boot_id)
-            entry = boots.before(boot_id, seen)
+    seen = {running}
+    found = 0
+    with _opened(folder) as reader:
+        entry = _newest(reader)
+    for _ in range(MOST_STEPS):
+        if not entry or found >= MOST_BOOTS or not go_on():
+            return
+        boot_id = _digits(entry, "_BOOT_ID")
+        with _opened(folder) as reader:
+            if boot_id not in seen and machine_id in {"", _digits(entry, "_MACHINE_ID")}:
+                boot = _read(reader, boot_id)
+                found += boot is not None
+                yield from [boot] if boot else []
+            seen.add(boot_id)
+            entry = _before(reader, boot_id)
 
 
-class BootReader:
-    """Finds the entries of one boot after another, without going through all between."""
+def _opened(folder: Path) -> closing[journal.Reader]:
+    return closing(journal.Reader(path=str(folder), converters=CONVERTERS))
 
-    def __init__(self, reader: journal.Reader, machine: Mapping[str, str]) -> None:
-        self._reader = reader
-        self._machine = machine
 
-    def newest(self) -> Entry:
-        """Return the last entry of all, empty without one."""
-        return self._last()
+def _newest(reader: journal.Reader) -> Entry:
+    """Return the last entry of all, empty without one."""
+    reader.seek_tail()
+    entry: Entry = reader.get_previous()
+    return entry
 
-    def before(self, boot_id: str, seen: set[str]) -> Entry:
-        """Return the last entry before the first one of a boot that is of none that was seen."""
-        first = self._first(_BOOT_ID=boot_id)
-        if not first:
-            return {}
-        self._match()
-        self._reader.seek_cursor(first["__CURSOR"])
-        for _ in range(MOST_BETWEEN):
-            entry: Entry = self._reader.get_previous()
-            if not entry or _boot_of(entry) not in seen:
-                return entry
+
+def _before(reader: journal.Reader, boot_id: str) -> Entry:
+    """Return the last entry before the first one of a boot, empty without one."""
+    first = next(_forward(reader, boot_id), None)
+    if first is None:
         return {}
-
-    def read(self, boot_id: str) -> BootEntries:
-        """Return the entries that matter of one boot."""
-        of_boot = {"_BOOT_ID": boot_id}
-        words = (
-            self._moment(**of_boot, **SYSTEMD, MESSAGE_ID=SHUTDOWN),
-            self._moment(**of_boot, **LOGIND, MESSAGE_ID=SHUTDOWN),
-        )
-        return BootEntries(
-            boot_id=boot_id,
-            last=self._moment(**of_boot) or Moment(0, 0),
-            opening=tuple(self._opening(boot_id)),
-            closing=tuple(self._closing(boot_id)),
-            started=self._moment(**of_boot, **DRIVER, MESSAGE_ID=JOURNAL_START),
-            stopped=self._moment(**of_boot, **DRIVER, MESSAGE_ID=JOURNAL_STOP),
-            shutdown=max(
-                (word for word in words if word), key=lambda word: word.monotonic, default=None
-            ),
-        )
-
-    def _opening(self, boot_id: str) -> Iterator[str]:
-        entry = self._first(_BOOT_ID=boot_id, **KERNEL)
-        for _ in range(MOST_OPENING):
-            if not entry:
-                return
-            yield from _kernel_message(entry)
-            entry = self._reader.get_next()
-
-    def _closing(self, boot_id: str) -> Iterator[str]:
-        entry = self._last(_BOOT_ID=boot_id, **KERNEL)
-        for _ in range(MOST_CLOSING):
-            if not entry:
-                return
-            yield from _kernel_message(entry)
-            entry = self._reader.get_previous()
-
-    def _moment(self, **fields: str) -> Moment | None:
-        entry = self._last(**fields)
-        if not entry:
-            return None
-        return Moment(entry["__REALTIME_TIMESTAMP"], entry["__MONOTONIC_TIMESTAMP"])
-
-    def _first(self, **fields: str) -> Entry:
-        self._match(**fields)
-        self._reader.seek_head()
-        entry: Entry = self._reader.get_next()
-        return entry
-
-    def _last(self, **fields: str) -> Entry:
-        self._match(**fields)
-        self._reader.seek_tail()
-        entry: Entry = self._reader.get_previous()
-        return entry
-
-    def _match(self, **fields: str) -> None:
-        """Have only those entries found that have all of these fields."""
-        self._reader.flush_matches()
-        self._reader.add_match(**self._machine, **fields)
+    reader.flush_matches()
+    reader.seek_cursor(first["__CURSOR"])
+    back = iter(reader.get_previous, {})
+    return next((entry for entry in islice(back, 2) if _digits(entry, "_BOOT_ID") != boot_id), {})
 
 
-def _boot_of(entry: Entry) -> str:
-    """Return the boot's id as 32 hexadecimal digits, empty where there is none."""
-    return str(getattr(entry.get("_BOOT_ID"), "hex", ""))
+def _read(reader: journal.Reader, boot_id: str) -> BootEntries | None:
+    """Return the entries that matter of one boot, None where none is found."""
+    closing_ = tuple(islice(_backward(reader, boot_id), MOST_CLOSING))  # the last one first
+    if not closing_:
+        return None
+    opening = islice(_forward(reader, boot_id), MOST_OPENING)
+    return BootEntries(
+        boot_id=boot_id,
+        last=_moment(closing_[0]),
+        opening=tuple(_until_late(_of_kernel(opening))),
+        closing=tuple(_of_kernel(closing_)),
+        started=_first(closing_, lambda entry: _is_journald(entry, JOURNAL_START)),
+        stopped=_first(closing_, lambda entry: _is_journald(entry, JOURNAL_STOP)),
+        shutdown=_first(closing_, _is_shutdown),
+    )
 
 
-def _kernel_message(entry: Entry) -> Iterator[str]:
-    """Yield the message, if the kernel itself said it.
+def _forward(reader: journal.Reader, boot_id: str) -> Iterator[Entry]:
+    reader.flush_matches()
+    reader.add_match(_BOOT_ID=boot_id)
+    reader.seek_head()
+    yield from iter(reader.get_next, {})
+
+
+def _backward(reader: journal.Reader, boot_id: str) -> Iterator[Entry]:
+    reader.flush_matches()
+    reader.add_match(_BOOT_ID=boot_id)
+    reader.seek_tail()
+    yield from iter(reader.get_previous, {})
+
+
+def _first(entries: Sequence[Entry], wanted: Callable[[Entry], bool]) -> Moment | None:
+    return next((_moment(entry) for entry in entries if wanted(entry)), None)
+
+
+def _moment(entry: Entry) -> Moment:
+    return Moment(entry["__REALTIME_TIMESTAMP"], entry["__MONOTONIC_TIMESTAMP"])
+
+
+def _is_journald(entry: Entry, message_id: str) -> bool:
+    return entry.get("_TRANSPORT") == "driver" and _digits(entry, "MESSAGE_ID") == message_id
+
+
+def _is_shutdown(entry: Entry) -> bool:
+    by_logind = entry.get("_UID") == 0 and entry.get("_SYSTEMD_UNIT") == LOGIND
+    return (by_logind or entry.get("_PID") == 1) and _digits(entry, "MESSAGE_ID") == SHUTDOWN
+
+
+def _of_kernel(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield the messages of the kernel itself.
 
     What programs of root write to /dev/kmsg comes the same way, but never under the facility 0
     (kernel/printk/printk.c, devkmsg_write()).
     """
-    message = entry.get("MESSAGE")
-    if isinstance(message, str) and entry.get("SYSLOG_FACILITY", 0) == 0:
+    for entry in entries:
+        message = entry.get("MESSAGE")
+        if (
+            isinstance(message, str)
+            and entry.get("_TRANSPORT") == "kernel"
+            and entry.get("SYSLOG_FACILITY", 0) == 0
+        ):
+            yield message
+
+
+def _until_late(messages: Iterable[str]) -> Iterator[str]:
+    for message in messages:
         yield message
+        if not is_early(message):
+            return
+
+
+def _digits(entry: Entry, field: str) -> str:
+    """Return an id as 32 hexadecimal digits, empty where the entry has none, or several."""
+    return str(getattr(entry.get(field), "hex", ""))
