@@ -11,6 +11,7 @@ from kdumpd.call import BusError, CallError, Manner, Target
 from kdumpd.expose.introspection import OBJECT_MANAGER, PROPERTIES
 from kdumpd.expose.objects import CAPTURE, CRASH_TEST, MANAGER, MANAGER_PATH
 from kdumpd.model.finding import Finding
+from kdumpd.model.text import shown
 from kdumpd.model.time import EPOCH
 from kdumpd.trigger.facts import KdumpdFacts, Told
 
@@ -42,7 +43,7 @@ class Kdumpd:
         except TimeoutError:
             return KdumpdFacts(problem=f"no answer within {ASKING_SECONDS:g} s")
         except (BusError, CallError) as error:
-            return KdumpdFacts(problem=str(error))
+            return KdumpdFacts(problem=shown(str(error).encode("utf-8", "replace")))
         return facts_of(manager, test, objects)
 
     async def record(self, id_: str, uid: int, overridden: Sequence[Finding]) -> None:

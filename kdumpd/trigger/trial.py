@@ -211,5 +211,5 @@ class Trial:
 
 
 def _reason(error: BaseException) -> str:
-    told = str(error) if isinstance(error, CallError) else "kdumpd-trigger made a mistake"
-    return told.rstrip(".")
+    told = isinstance(error, CallError | BusError)
+    return str(error).rstrip(".") if told else "kdumpd-trigger made a mistake"

@@ -89,12 +89,19 @@ async def test_who_may_presses_the_key_once_after_it_was_recorded(
             await watcher.wait_for("crashing")
             assert len(recorded(stage.ledger)) == 1
             assert await stage.trigger.wait_until_pressed() == b"c"
-            answer = await who.caller.answer()
-            assert answer["error"] == "org.kdumpd1.Error.Failed"
-            assert "was told to crash, and did not" in answer["message"]
-            assert await who.objections() == {"test-recently": "warning"}
+        await stage.trigger.stop(signal.SIGKILL)  # without waiting for the crash
         assert stage.trigger.pressed == b"c"
         assert len(recorded(stage.ledger)) == 1
+
+
+async def test_a_kernel_that_does_not_crash_is_told_of(stage: Scene) -> None:
+    async with stage.somebody("root") as who:
+        await who.trigger()
+        answer = await who.caller.answer()
+        assert answer["error"] == "org.kdumpd1.Error.Failed"
+        assert "was told to crash, and did not" in answer["message"]
+        assert await who.objections() == {"test-recently": "warning"}
+    assert stage.trigger.pressed == b"c"
 
 
 async def test_a_rehearsal_presses_h(machine: Machine, tmp_path: Path, public: Path) -> None:

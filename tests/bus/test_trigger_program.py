@@ -73,7 +73,7 @@ async def used(setup: TriggerSetup) -> bytes:
         ((), {"PYTHONVERBOSE": "1"}),
         ((), {"PYTHONPROFILEIMPORTTIME": "1"}),
         ((), {"PYTHONDEBUG": "1", "PYTHONDEVMODE": "1", "PYTHONASYNCIODEBUG": "1"}),
-        ((), {"PYTHONWARNINGS": "always", "PYTHONTRACEMALLOC": "5"}),
+        ((), {"PYTHONWARNINGS": "always"}),
         ((), {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}),
     ],
     ids=str,
