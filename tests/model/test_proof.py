@@ -234,7 +234,7 @@ def test_the_boot_of_a_crash_kernel_tells_that_it_started() -> None:
         is_capture=True,
     )
     died = PastBoot(id=BEFORE, began=DIED - 60 * minute, ended=DIED, uptime=3600.0)
-    past = PastBoots(boots=(of_capture, died), began=DIED + 2 * minute)
-    watched = Watched(State(tests=(TEST,), past=past))
+    watched = booted()
+    watched.past = PastBoots(boots=(of_capture, died), began=DIED + 2 * minute)
     ((_, because),) = verdicts(watched.look())
     assert because.startswith("The crash kernel started, but saved nothing")
