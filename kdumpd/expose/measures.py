@@ -133,13 +133,11 @@ def _captures(state: State) -> Iterator[Metric]:
         samples=_one(len(state.settling)),
     )
     crashes = [
-        one.crashed_at
-        for one in captures
-        if one.trusted and one.crashed_at is not None and not one.was_intended
+        one.crashed_at or one.found_at for one in captures if one.trusted and not one.was_intended
     ]
     yield Metric(
         name="last_crash_timestamp_seconds",
-        help="When a kernel last crashed that is known of, since 1970; not on purpose.",
+        help="When a kernel last crashed, not on purpose, or was found to have, since 1970.",
         samples=_time(max(crashes, default=None)),
     )
 

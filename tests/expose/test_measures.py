@@ -95,7 +95,8 @@ def test_what_is_not_known_is_not_told() -> None:
 
 
 def test_captures_are_counted() -> None:
-    older = replace(as_listed(of_another_crash(capture(), b"older")), crashed_at=None)
+    older = as_listed(of_another_crash(capture(), b"older"), found_at=DIED - timedelta(days=1))
+    older = replace(older, crashed_at=None)
     said = told(with_captures(OOPS, CUT_OFF, replace(older, acknowledged=True)))
     assert said["kdumpd_captures class=null-dereference state=complete"] == 1
     assert said["kdumpd_captures class=unknown state=complete"] == 1
