@@ -117,15 +117,18 @@ def _captures(state: State) -> Iterator[Metric]:
     yield Metric(
         name="captures",
         help="Captures by what was saved of the crash, and what the kernel died of.",
-        samples=_counts(
-            (("state", str(one.state)), ("class", str(one.crash.class_))) for one in captures
-        ),
+        samples={
+            (("state", str(saved)), ("class", str(class_))): count
+            for (saved, class_), count in sorted(
+                Counter((one.state, one.crash.class_) for one in captures).items()
+            )
+        },
     )
-    waiting = Counter(str(state.captures[id_].state) for id_ in unacknowledged(state))
+    waiting = Counter(state.captures[id_].state for id_ in unacknowledged(state))
     yield Metric(
         name="captures_unacknowledged",
         help="Crashes that nobody has taken note of, by what was saved; tests are no crashes.",
-        samples={(("state", str(one)),): waiting[str(one)] for one in CaptureState},
+        samples={(("state", str(one)),): waiting[one] for one in CaptureState},
     )
     yield Metric(
         name="captures_settling",
