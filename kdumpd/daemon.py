@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -87,7 +87,7 @@ async def serve(options: argparse.Namespace, settings: Settings) -> None:
             terminal=Terminal(),
             patience=patience_of(settings),
         )
-        await run_parts(connection, parts, evidence, stop, notices(options, settings))
+        await run_parts(connection, parts, evidence, stop, notices(options, settings, os.environ))
 
 
 async def run_parts(
@@ -119,14 +119,16 @@ async def run_parts(
         await flow.put_down()
 
 
-def notices(options: argparse.Namespace, settings: Settings) -> Sequence[Metrics | Motd]:
+def notices(
+    options: argparse.Namespace, settings: Settings, environment: Mapping[str, str]
+) -> Sequence[Metrics | Motd]:
     """Return the files that are written for others to read: those asked for."""
     found: list[Metrics | Motd] = []
     # What a mounted image says about files is about its own.
     ours = options.root == Path("/") or options.config is not None
     if settings.metrics_file is not None and ours:
         found.append(Metrics(text_file(settings.metrics_file)))
-    if (path := motd_path(os.environ)) is not None:
+    if (path := motd_path(environment)) is not None:
         found.append(Motd(text_file(path)))
     return found
 
