@@ -54,8 +54,9 @@ $(VENV)/run.stamp: pyproject.toml setup/packages Makefile
 	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --editable .
 	touch $@
 
-$(VENV)/test.stamp: $(VENV)/run.stamp
+$(VENV)/test.stamp: $(VENV)/run.stamp setup/prometheus
 	setup/packages test
+	setup/prometheus build/prometheus
 	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[test]'
 	touch $@
 
