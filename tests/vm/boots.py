@@ -69,7 +69,7 @@ async def take(cache: Path, samples: Path = SAMPLES) -> None:
     turns = [turn for turn in BOOTS.values() if turn]
     with TemporaryDirectory(dir=cache, prefix="rebooting-") as work:
         host = Path(work)
-        await run_series(image, Series(turns=turns, records=True, seconds=1800), host)
+        await run_series(image, Series(turns=turns, records=True), host)
         _write(host, samples)
 
 

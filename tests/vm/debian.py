@@ -87,7 +87,7 @@ class Series(Run):
     """
 
     turns: Sequence[Turn]
-    seconds: float = 1200  # for all of them; a boot takes 50, a panic with its capture 60
+    seconds: float = 2400  # for all of them; a boot takes 60, or 300 where others keep us waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
