@@ -36,6 +36,7 @@ class Memory:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._told: dict[str, None] = {}
+        self._complaints: set[str] = set()
 
     def read(self) -> frozenset[str]:
         """Return all keys; another session of the user may have added some."""
@@ -50,11 +51,7 @@ class Memory:
         try:
             self._write("".join(f"{key}\n" for key in self._told).encode("ascii"))
         except OSError as error:
-            log.warning(
-                "What was told will be told again: %s cannot be written: %s",
-                self._path,
-                error.strerror,
-            )
+            self._complain(f"cannot be written: {error.strerror}, so all is told again next time")
 
     def _read(self) -> tuple[str, ...]:
         try:
@@ -63,8 +60,14 @@ class Memory:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            log.warning("%s cannot be read: %s", self._path, error.strerror)
+            self._complain(f"cannot be read: {error.strerror}")
             return ()
+
+    def _complain(self, complaint: str) -> None:
+        """Say once what is wrong with the file."""
+        if complaint not in self._complaints:
+            self._complaints.add(complaint)
+            log.warning("%s %s", self._path, complaint)
 
     def _write(self, text: bytes) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

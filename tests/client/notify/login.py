@@ -11,12 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.services.process import BOUND, end
-
+from tests.services.process import BOUND, end, program
 
 # Another user may not see the Python that runs the tests: it is loaded first.
 AS_ANOTHER = """
-import os, sys
+import concurrent.futures.thread, os, sys
 from kdumpd.client.notify.program import main
 os.setgroups([])
 os.setresgid(*3 * [{gid}])
@@ -59,7 +58,8 @@ async def logged_in(login: Login) -> AsyncIterator[Process]:
     login.home.mkdir(exist_ok=True)
     with login.log.open("ab") as words:
         process = await asyncio.create_subprocess_exec(
-            *BOUND,
+            program("setpriv", "util-linux"),  # whatever PATH the program is given
+            *BOUND[1:],
             *(sys.executable, *login.program),
             *("--bus", login.bus, "--session-bus", login.session),
             *login.options,
