@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kdumpd.client.notify.program import main
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.client.notify.login import Login, as_another, ended, logged_in, remembered
@@ -353,4 +354,23 @@ async def test_user_without_rights_is_told_and_refused_in_words(
             assert refused.title == "Not acknowledged"
             assert "kdumpdctl acknowledge" in refused.body
             assert refused.actions == ("acknowledge", "Acknowledge")
+            await remembered(login, 1)
             assert login.notified.stat().st_uid != 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--bus", "nonsense"), "'nonsense' is no bus"),
+        (("--session-bus", ""), "'' is no bus"),
+        (("--wait", "nan"), "'nan' is no whole number of seconds"),
+        (("--wait", "-1"), "'-1' is no whole number"),
+    ],
+)
+def test_wrong_command_line(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 64
+    assert words in capsys.readouterr().err
