@@ -10,7 +10,7 @@ CRASH ?= /var/crash
 export CRASH
 OLDEST_DBUS_FAST := 1.84.2
 
-.PHONY: help run test test-hostile test-mutations test-oldest test-vm lint clean
+.PHONY: help run test test-hostile test-mutations test-oldest test-vm picture lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -19,6 +19,7 @@ help:
 	@echo 'make test-mutations  100,000 broken inputs through each parser'
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
 	@echo 'make test-vm      a real kernel panic in a small virtual machine'
+	@echo 'make picture      docs/pictures/notification.png, of a notification on a real desktop'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make clean        remove what was built'
 
@@ -39,6 +40,10 @@ test-oldest: build/oldest/test.stamp
 
 test-vm: $(VENV)/vm.stamp
 	$(BIN)/pytest -m vm $(PYTEST)
+
+picture: $(VENV)/test.stamp
+	setup/packages picture
+	$(BIN)/python -m tests.client.notify.picture docs/pictures/notification.png
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
