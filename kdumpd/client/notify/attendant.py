@@ -9,7 +9,8 @@ from typing import NoReturn
 
 from kdumpd.bus import BUS, Connection, connect
 from kdumpd.call import BusError, CallError, Target
-from kdumpd.client.daemon import MANAGER, NAME, PATH, AbsentError, Daemon
+from kdumpd.client.absence import AbsentError
+from kdumpd.client.daemon import MANAGER, NAME, PATH, Daemon
 from kdumpd.client.notify.composition import ALL, full_notice, refusal_notice
 from kdumpd.client.notify.desktop import Desktop, DesktopError
 from kdumpd.client.notify.memory import Memory
