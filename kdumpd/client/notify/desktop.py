@@ -28,6 +28,7 @@ class Desktop:
         self._signals = signals
         self._open: dict[int, Notice] = {}  # by the server's ids
         self._server = ""  # its unique name: another one has other ids
+        self._showing = asyncio.Lock()  # a signal may come before the answer that it follows
 
     async def follow(self, hint: Callable[[], object]) -> None:
         """Call `hint` when a server comes or goes."""
@@ -40,6 +41,10 @@ class Desktop:
 
     async def show(self, notice: Notice) -> None:
         """Return once the server has taken the notice; DesktopError where none does."""
+        async with self._showing:
+            await self._show(notice)
+
+    async def _show(self, notice: Notice) -> None:
         (capabilities,) = await self._call("GetCapabilities")
         server = await self._connection.owner(NAME)
         if server != self._server:
@@ -70,6 +75,8 @@ class Desktop:
         """Wait until something is pressed on a notice, and return it once it is closed."""
         while True:
             signal = await self._signals.get()
+            async with self._showing:
+                pass  # what it is about is known then
             if signal.sender != self._server:
                 continue
             match signal.member, signal.signature, signal.body:
