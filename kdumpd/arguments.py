@@ -5,7 +5,7 @@ import argparse
 import sys
 from typing import NoReturn
 
-EXIT_USAGE, EXIT_IO = 64, 74  # sysexits.h
+EXIT_USAGE, EXIT_IO, EXIT_CONFIG = 64, 74, 78  # sysexits.h
 JSON = ("pretty", "short", "off")
 
 

@@ -2,6 +2,7 @@
 """The daemon's command line."""
 
 import argparse
+import os
 from pathlib import Path
 
 from kdumpd import __version__
@@ -45,6 +46,13 @@ def arguments_parser() -> argparse.ArgumentParser:
         default=STATE_DIR,
         help=f"keep the ledger here (default: {STATE_DIR})",
     )
+    parser.add_argument(
+        "--iomem",
+        metavar="FD",
+        type=_descriptor,
+        help="read /proc/iomem, which hides its addresses from all but root, from this descriptor"
+        " that root opened",
+    )
     add_json_option(parser)
     parser.add_argument(
         "--check",
@@ -58,6 +66,15 @@ def _folder(text: str) -> Path:
     if not text or not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"'{text}' is no folder")
     return Path(text)
+
+
+def _descriptor(text: str) -> int:
+    try:
+        number = int(text)
+        os.fstat(number)
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no open descriptor") from None
+    return number
 
 
 def _file(text: str) -> Path:
