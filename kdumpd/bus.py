@@ -68,6 +68,7 @@ class Connection:
         self._sending = asyncio.Lock()
         self._sent: asyncio.Future[None] | None = None
         self._handler: Handler = _nothing
+        self._served = asyncio.Event()
         self._hints: dict[tuple[str, str], Callable[[], object]] = {}  # by interface and member
         self._calls: set[asyncio.Task[None]] = set()
         self._silent_calls: set[asyncio.Task[None]] = set()
@@ -78,9 +79,15 @@ class Connection:
     def serve(self, handler: Handler) -> None:
         """Answer method calls by the handler, which raises CallError for an error answer."""
         self._handler = handler
+        self._served.set()
 
     async def own(self, name: str) -> None:
-        """Take the name; BusError when another has it or the bus refuses."""
+        """Take the name; BusError when another has it or the bus refuses.
+
+        Whoever called the name to have it activated waits until there is something to serve.
+        """
+        if self._handler is _nothing:
+            self._handler = self._once_served
         try:
             (answer,) = await self.call(BUS, "RequestName", "su", [name, DO_NOT_QUEUE])
         except CallError as error:
@@ -170,6 +177,10 @@ class Connection:
             _close(got.unix_fds)
             raise CallError(got.error_name or "", str(got.body[0]) if got.body else "")
         return got
+
+    async def _once_served(self, call: Call) -> Reply:
+        await self._served.wait()
+        return await self._handler(call)
 
     def _receive(self, message: Message) -> bool:
         if message.message_type in {MessageType.METHOD_RETURN, MessageType.ERROR}:
