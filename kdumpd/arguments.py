@@ -3,6 +3,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 EXIT_USAGE, EXIT_IO, EXIT_CONFIG = 64, 74, 78  # sysexits.h
@@ -29,3 +30,42 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         help="print JSON: pretty, short, or off (default)",
     )
+
+
+def add_machine_options(parser: argparse.ArgumentParser) -> None:
+    """Let the parser take --root and --config."""
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        type=_folder,
+        default=Path("/"),
+        help="watch the machine below this folder instead of this one",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=_file,
+        help="read this configuration instead of /etc/kdumpd/kdumpd.conf and its drop-ins",
+    )
+
+
+def add_bus_option(parser: argparse.ArgumentParser) -> None:
+    """Let the parser of a service take --bus."""
+    parser.add_argument(
+        "--bus",
+        metavar="BUS",
+        default="system",
+        help="the message bus to serve on: system (the default), session, or an address",
+    )
+
+
+def _folder(text: str) -> Path:
+    if not text or not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}' is no folder")
+    return Path(text)
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"'{text}' is no file")
+    return Path(text)

@@ -95,6 +95,16 @@ class Connection:
         if answer not in {PRIMARY_OWNER, ALREADY_OWNER}:
             raise BusError(f"the name {name} is taken: another kdumpd runs on this bus")
 
+    async def disown(self, name: str) -> None:
+        """Give the name back: who calls it after this starts the service anew, or finds none."""
+        await self.call(BUS, "ReleaseName", "s", [name])
+
+    async def settle(self, seconds: float) -> None:
+        """Return when all calls that have come are answered, or after so many seconds."""
+        calls = self._calls | self._silent_calls
+        if calls:
+            await asyncio.wait(calls, timeout=seconds)
+
     async def call(
         self,
         target: Target,

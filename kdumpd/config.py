@@ -21,6 +21,11 @@ MAIN = "kdumpd.conf"
 DROP_INS = "kdumpd.conf.d"
 SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|sec|ms|min)?")
 UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "min": 60.0}
+BOOLEANS = {  # systemd.syntax(7)
+    **dict.fromkeys(("1", "yes", "true", "on"), True),
+    **dict.fromkeys(("0", "no", "false", "off"), False),
+}
+SHORTEST_COUNTDOWN, LONGEST_COUNTDOWN = 3.0, 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,8 @@ class Settings:
 
     crash_directories: tuple[bytes, ...] = ()
     settle_seconds: float = 30.0
+    crash_test: bool = False  # whether kdumpd-trigger may crash the kernel at all
+    countdown_seconds: float = 10.0
 
     @property
     def folders(self) -> tuple[bytes, ...]:
@@ -77,6 +84,7 @@ def read_configuration(root: Path, file: Path | None) -> Configuration:
             except ConfigError as error:
                 where = line.where if isinstance(line, Assignment) else ""
                 problems.append(f"{where}{error}")
+                settings = _with_doubt(settings, line)
     return Configuration(settings, tuple(problems))
 
 
@@ -109,6 +117,16 @@ def apply(settings: Settings, line: Assignment | ConfigError) -> Settings:
     return setter(settings, line.value)
 
 
+def _with_doubt(settings: Settings, line: Assignment | ConfigError) -> Settings:
+    """Return the settings as they stand after a line that cannot be used.
+
+    Whoever mistyped Enabled= may have meant to forbid what a file before had allowed.
+    """
+    if isinstance(line, Assignment) and (line.section, line.key) == ENABLED:
+        return replace(settings, crash_test=False)
+    return settings
+
+
 def _crash_directories(settings: Settings, value: str) -> Settings:
     if not value:
         return replace(settings, crash_directories=())
@@ -127,16 +145,43 @@ def _crash_directories(settings: Settings, value: str) -> Settings:
 
 
 def _settle_seconds(settings: Settings, value: str) -> Settings:
-    match = SECONDS.fullmatch(value)
-    if match is None or float(match[1]) == 0:
+    seconds = _seconds(value)
+    if not seconds:
         raise ConfigError(f"SettleSec={value}: no time span such as 30, 30s or 2min")
-    return replace(settings, settle_seconds=float(match[1]) * UNITS[match[2] or ""])
+    return replace(settings, settle_seconds=seconds)
 
 
+def _crash_test(settings: Settings, value: str) -> Settings:
+    enabled = BOOLEANS.get(value.lower())
+    if enabled is None:
+        raise ConfigError(f"Enabled={value}: neither yes nor no, so no crash test is allowed")
+    return replace(settings, crash_test=enabled)
+
+
+def _countdown_seconds(settings: Settings, value: str) -> Settings:
+    seconds = _seconds(value)
+    if seconds is None:
+        raise ConfigError(f"CountdownSec={value}: no time span such as 10, 10s or 1min")
+    if not SHORTEST_COUNTDOWN <= seconds <= LONGEST_COUNTDOWN:
+        raise ConfigError(
+            f"CountdownSec={value}: a countdown takes from {SHORTEST_COUNTDOWN:g} s,"
+            f" in which a person can stop it, to {LONGEST_COUNTDOWN:g} s"
+        )
+    return replace(settings, countdown_seconds=seconds)
+
+
+def _seconds(value: str) -> float | None:
+    match = SECONDS.fullmatch(value)
+    return None if match is None else float(match[1]) * UNITS[match[2] or ""]
+
+
+ENABLED = ("CrashTest", "Enabled")
 # A section is named as the D-Bus interface that shows what it sets.
 SETTERS: Mapping[tuple[str, str], Callable[[Settings, str], Settings]] = {
     ("Manager", "CrashDirectories"): _crash_directories,
     ("Manager", "SettleSec"): _settle_seconds,
+    ENABLED: _crash_test,
+    ("CrashTest", "CountdownSec"): _countdown_seconds,
 }
 
 

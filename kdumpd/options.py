@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from kdumpd import __version__
-from kdumpd.arguments import Parser, add_json_option
+from kdumpd.arguments import Parser, add_bus_option, add_json_option, add_machine_options
 
 STATE_DIR = Path("/var/lib/kdumpd")
 
@@ -20,25 +20,8 @@ def arguments_parser() -> argparse.ArgumentParser:
         "3 for unsupported. It is 64 for a wrong command line, and 74 if nothing can be printed.",
     )
     parser.add_argument("--version", action="version", version=f"kdumpd {__version__}")
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        type=_folder,
-        default=Path("/"),
-        help="watch the machine below this folder instead of this one",
-    )
-    parser.add_argument(
-        "--bus",
-        metavar="BUS",
-        default="system",
-        help="the message bus to serve on: system (the default), session, or an address",
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=_file,
-        help="read this configuration instead of /etc/kdumpd/kdumpd.conf and its drop-ins",
-    )
+    add_machine_options(parser)
+    add_bus_option(parser)
     parser.add_argument(
         "--state-dir",
         metavar="DIR",
@@ -62,12 +45,6 @@ def arguments_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _folder(text: str) -> Path:
-    if not text or not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"'{text}' is no folder")
-    return Path(text)
-
-
 def _descriptor(text: str) -> int:
     try:
         number = int(text)
@@ -75,9 +52,3 @@ def _descriptor(text: str) -> int:
     except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(f"'{text}' is no open descriptor") from None
     return number
-
-
-def _file(text: str) -> Path:
-    if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"'{text}' is no file")
-    return Path(text)

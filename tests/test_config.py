@@ -212,6 +212,61 @@ def test_all_problems_are_told(tmp_path: Path) -> None:
     ]
 
 
+# What concerns the crash test
+
+
+def crash_test(root: Path, *lines: str) -> Configuration:
+    """Return what a file of these lines below [CrashTest] makes."""
+    path = root / "kdumpd.conf"
+    path.write_text("".join(f"{line}\n" for line in ("[CrashTest]", *lines)))
+    return read_configuration(root, path)
+
+
+def test_no_crash_test_is_allowed_unless_it_is_said() -> None:
+    assert not Settings().crash_test
+    assert Settings().countdown_seconds == 10
+
+
+@pytest.mark.parametrize("value", ["yes", "true", "1", "on", "Yes", "TRUE"])
+def test_a_crash_test_is_allowed(tmp_path: Path, value: str) -> None:
+    assert crash_test(tmp_path, f"Enabled={value}") == Configuration(Settings(crash_test=True), ())
+
+
+@pytest.mark.parametrize("value", ["no", "false", "0", "off", "NO"])
+def test_a_crash_test_is_forbidden(tmp_path: Path, value: str) -> None:
+    assert crash_test(tmp_path, "Enabled=yes", f"Enabled={value}") == Configuration(Settings(), ())
+
+
+@pytest.mark.parametrize("value", ["", "y", "2", "yess", "yes # of course", "enable"])
+def test_what_is_neither_yes_nor_no_allows_no_crash_test(tmp_path: Path, value: str) -> None:
+    configuration = crash_test(tmp_path, "Enabled=yes", f"Enabled={value}")
+    assert configuration.settings == Settings()
+    (problem,) = configuration.problems
+    assert problem.startswith(f"{tmp_path / 'kdumpd.conf'}:3: ")
+    assert "neither yes nor no" in problem
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("3", 3), ("30s", 30), ("1min", 60)])
+def test_countdown(tmp_path: Path, value: str, seconds: float) -> None:
+    assert crash_test(tmp_path, f"CountdownSec={value}") == Configuration(
+        Settings(countdown_seconds=seconds), ()
+    )
+
+
+@pytest.mark.parametrize("value", ["0", "2.999", "2s", "61", "2min", "soon", "", "-5"])
+def test_a_countdown_that_nobody_could_stop_or_wait_for(tmp_path: Path, value: str) -> None:
+    configuration = crash_test(tmp_path, f"CountdownSec={value}", "Enabled=yes")
+    assert configuration.settings == Settings(crash_test=True)
+    (problem,) = configuration.problems
+    assert problem.startswith(f"{tmp_path / 'kdumpd.conf'}:2: CountdownSec={value}: ")
+
+
+def test_the_keys_of_a_crash_test_stand_in_their_section(tmp_path: Path) -> None:
+    configuration = read_configuration(tmp_path, write(tmp_path, MAIN, "Enabled=yes"))
+    assert not configuration.settings.crash_test
+    assert "unknown key 'Enabled' in section [Manager]" in configuration.problems[0]
+
+
 # Which files count
 
 

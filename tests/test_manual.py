@@ -16,12 +16,21 @@ from kdumpd.model.crashkernel import expect
 from kdumpd.model.readiness import RULES, Readiness
 from kdumpd.model.report import EXIT_STATUS, UNKNOWN, Reading, Report, check_lines
 from kdumpd.model.text import MIB
+from kdumpd.trigger import options as trigger_options
+from kdumpd.trigger.objections import RULES as OBJECTING
+from kdumpd.trigger.program import EXIT_FAILURE
 from tests.model.rules.test_every_rule import ALL
 from tests.services.process import output, program
+from tests.trigger.test_objections import OBJECTIONS
 
 PAGES = Path(__file__).parents[1] / "docs/man"
 DAEMON, CLIENT = PAGES / "kdumpd.8", PAGES / "kdumpdctl.1"
-PARSERS = {DAEMON: options.arguments_parser, CLIENT: cli.arguments_parser}
+TRIGGER = PAGES / "kdumpd-trigger.8"
+PARSERS = {
+    DAEMON: options.arguments_parser,
+    CLIENT: cli.arguments_parser,
+    TRIGGER: trigger_options.arguments_parser,
+}
 EXAMPLE = "384M-2G:64M,2G-:128M"
 CODES = {rule.__name__.replace("_", "-") for rule in RULES}
 
@@ -107,8 +116,22 @@ def test_every_exit_status() -> None:
         assert first == readiness
 
 
+def test_each_objection_is_explained_with_its_severity_and_no_other() -> None:
+    said = [item.split() for item in items(section(TRIGGER, "OBJECTIONS"))]
+    severities = {code: str(severity) for _, code, severity, *_ in OBJECTIONS}
+    assert {code: severity for _, code, _, severity in said} == severities
+    codes = [rule.__name__.replace("_", "-") for rule in OBJECTING]
+    assert [code for _, code, *_ in said] == codes
+
+
+def test_every_exit_status_of_the_trigger() -> None:
+    statuses = {str(number) for number in (0, EXIT_FAILURE, EXIT_USAGE)}
+    assert set(items(section(TRIGGER, "EXIT STATUS"))) == statuses
+
+
 def test_every_kind_of_event() -> None:
-    said = re.findall(r"^\.It Cm (\S+)\n([0-9a-f]{32})\b", section(DAEMON, "JOURNAL"), re.MULTILINE)
+    text = section(DAEMON, "JOURNAL") + section(TRIGGER, "JOURNAL")
+    said = re.findall(r"^\.It Cm (\S+)\n([0-9a-f]{32})\b", text, re.MULTILINE)
     assert dict(said) == {str(kind): id_ for kind, id_ in MESSAGE_IDS.items()}
 
 

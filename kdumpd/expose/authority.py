@@ -8,13 +8,12 @@ The subject is the sender's name on the bus, which is never given to another, un
 import os
 import pwd
 import uuid
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 from kdumpd.bus import BUS, Connection, variant
 from kdumpd.call import BusError, Call, CallError, Manner, Target
+from kdumpd.expose.turns import Turns
 
 READ = "org.kdumpd1.read"
 MANAGE = "org.kdumpd1.manage"
@@ -27,7 +26,6 @@ MEANING = {
 WITHOUT_POLKIT = {READ, MANAGE}  # what root may where there is no polkit
 
 NOT_AUTHORIZED = "org.kdumpd1.Error.NotAuthorized"
-BUSY = "org.kdumpd1.Error.Busy"
 
 POLKIT = Target(
     "org.freedesktop.PolicyKit1",
@@ -59,13 +57,13 @@ class Authority:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._under_way: Counter[str | int] = Counter()  # by sender and by uid
+        self._turns = Turns("Too many of your requests wait for polkit. Try again later.")
 
     async def demand(self, call: Call, action: str) -> None:
         """Return when the sender has the right to the action; CallError when not, or unknown."""
-        with self._turn(call.sender, MOST_OF_SENDER):
+        with self._turns.turn(call.sender, MOST_OF_SENDER):
             uid = await self._uid(call.sender, action)
-            with self._turn(uid, MOST_OF_USER):
+            with self._turns.turn(uid, MOST_OF_USER):
                 reason = await self._reason_against(call, action, uid)
         if reason:
             raise _denied(action, reason)
@@ -86,17 +84,6 @@ class Authority:
             owner, uid = "", None
         if owner != call.sender or uid not in _uids(user):
             raise CallError(NOT_AUTHORIZED, f"{call.member} is for the owner of {name} alone.")
-
-    @contextmanager
-    def _turn(self, who: str | int, most: int) -> Iterator[None]:
-        if self._under_way[who] >= most:
-            raise CallError(BUSY, "Too many of your requests wait for polkit. Try again later.")
-        self._under_way[who] += 1
-        try:
-            yield
-        finally:
-            self._under_way[who] -= 1
-            self._under_way += Counter()  # drops those with none
 
     async def _uid(self, sender: str, action: str) -> int:
         try:

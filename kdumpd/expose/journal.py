@@ -19,7 +19,10 @@ class FullJournalError(JournalError):
 
 
 class Journal:
-    """The journal of this machine."""
+    """The journal of this machine, written to under a name."""
+
+    def __init__(self, identifier: str = IDENTIFIER) -> None:
+        self._identifier = identifier
 
     def send(self, entry: Entry) -> None:
         """Send one entry; JournalError when journald is absent, stopped or hangs."""
@@ -30,7 +33,7 @@ class Journal:
             journal.send(
                 entry.message,
                 MESSAGE_ID=entry.message_id,
-                SYSLOG_IDENTIFIER=IDENTIFIER,
+                SYSLOG_IDENTIFIER=self._identifier,
                 **entry.fields,
             )
         except OSError as error:

@@ -14,7 +14,9 @@ from kdumpd.model.readiness import SENTENCES, Readiness
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.time import EPOCH
 
-CRITICAL, WARNING, NOTICE, INFO = 2, 4, 5, 6  # syslog(3)
+EMERGENCY, CRITICAL, WARNING, NOTICE, INFO = 0, 2, 4, 5, 6  # syslog(3)
+
+CANCEL = "busctl call org.kdumpd1.Trigger /org/kdumpd1/trigger org.kdumpd1.Trigger Cancel"
 
 # systemd/kdumpd.catalog says what to do about each.
 MESSAGE_IDS = {
@@ -24,6 +26,9 @@ MESSAGE_IDS = {
     EventKind.CAPTURE_EXPOSED: "27657cf9d2e64ff0b27064bc5599a086",
     EventKind.BOOT_VALIDATED: "ad07e7dfd75f4edb97b23ba382e0cb93",
     EventKind.READINESS_CHANGED: "457eb317286b4b9ab294bbf437c045a5",
+    EventKind.TEST_REFUSED: "bce549f0f5e144ada27322c28fa6d0e6",
+    EventKind.TEST_ANNOUNCED: "a0fe4f83ee4b405cb49d3d2b01c5bff2",
+    EventKind.TEST_CANCELLED: "b244d2e168a943648955a4727d8b3ecd",
     EventKind.TEST_TRIGGERED: "5b67e0036af740daa7783ae19e1ee978",
     EventKind.TEST_VERDICT: "5c42605ff8c8437790ccc95628413a57",
 }
@@ -48,6 +53,7 @@ FIELDS = {
     "uid": "KDUMPD_UID",
     "verdict": "KDUMPD_VERDICT",
     "test": "KDUMPD_TEST",
+    "objections": "KDUMPD_OBJECTIONS",
 }
 
 
@@ -127,11 +133,34 @@ def _readiness(facts: Mapping[str, str]) -> tuple[str, int]:
     return sentence + because, INFO if readiness is Readiness.READY else WARNING
 
 
+def _test_refused(facts: Mapping[str, str]) -> tuple[str, int]:
+    return f"The user with uid {facts['uid']} was refused a crash test: {facts['because']}", WARNING
+
+
+def _test_announced(facts: Mapping[str, str]) -> tuple[str, int]:
+    # What is an emergency, journald writes to the terminals of all who are logged in
+    # (journald.conf(5): ForwardToWall=yes, MaxLevelWall=emerg), and to the disk at once.
+    return (
+        f"The kernel of this machine will be crashed on purpose in {facts['seconds']} s, as a test"
+        f" for the user with uid {facts['uid']}{_overridden(facts)}. To stop it: {CANCEL}"
+    ), EMERGENCY
+
+
+def _test_cancelled(facts: Mapping[str, str]) -> tuple[str, int]:
+    who = f"the user with uid {facts['uid']}"
+    # To the terminals again, which were told that the crash comes.
+    return f"The crash test of {who} is over without a crash: {facts['because']}", EMERGENCY
+
+
+def _overridden(facts: Mapping[str, str]) -> str:
+    return f", in spite of: {facts['overridden']}" if "overridden" in facts else ""
+
+
 def _test_triggered(facts: Mapping[str, str]) -> tuple[str, int]:
     who = f"the user with uid {facts['uid']}" if "uid" in facts else "somebody"
-    against = f", in spite of: {facts['overridden']}" if "overridden" in facts else ""
     # journald writes to the disk at once what is critical (journald.conf(5), SyncIntervalSec=).
-    return f"The kernel is crashed now on purpose, as a test, for {who}{against}", CRITICAL
+    how = "now on purpose, as a test"
+    return f"The kernel is crashed {how}, for {who}{_overridden(facts)}", CRITICAL
 
 
 def _test_verdict(facts: Mapping[str, str]) -> tuple[str, int]:
@@ -176,6 +205,9 @@ SENTENCE: Mapping[EventKind, Callable[[Mapping[str, str]], tuple[str, int]]] = {
     EventKind.CAPTURE_EXPOSED: _exposed,
     EventKind.BOOT_VALIDATED: _readiness,
     EventKind.READINESS_CHANGED: _changed,
+    EventKind.TEST_REFUSED: _test_refused,
+    EventKind.TEST_ANNOUNCED: _test_announced,
+    EventKind.TEST_CANCELLED: _test_cancelled,
     EventKind.TEST_TRIGGERED: _test_triggered,
     EventKind.TEST_VERDICT: _test_verdict,
 }

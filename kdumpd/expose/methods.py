@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol, TypeVar
 
 from kdumpd.call import Call, CallError, Reply
-from kdumpd.expose.authority import BUSY, MANAGE, READ, Authority
+from kdumpd.expose.authority import MANAGE, READ, Authority
 from kdumpd.expose.dispatch import Methods
 from kdumpd.expose.objects import CAPTURE, CAPTURES_PATH, CRASH_TEST, MANAGER
+from kdumpd.expose.turns import BUSY
 from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.state import State

@@ -15,38 +15,13 @@ MICROSECONDS = 1_000_000
 NANOSECONDS = 1000  # in a microsecond
 
 
-class Notifier:
-    """The service manager, where there is one."""
+class ServiceManager:
+    """The service manager, where there is one (sd_notify(3))."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._address = environment.get("NOTIFY_SOCKET", "")
-        self._watchdog = watchdog_seconds(environment, os.getpid())
-        self._told = ""
 
-    async def show(self, state: State) -> None:
-        """Say in one line what is true; the first time also that the daemon is ready."""
-        status = status_line(state)
-        if status != self._told:
-            ready = "" if self._told else "READY=1\n"
-            if self._tell(f"{ready}STATUS={status}"):
-                self._told = status
-
-    async def feed_watchdog(self) -> None:
-        """Feed the watchdog for as long as the event loop runs."""
-        while self._watchdog is not None:
-            self._tell("WATCHDOG=1")
-            await asyncio.sleep(self._watchdog)
-
-    def reloading(self) -> None:
-        """Say that the daemon reads its configuration again, after which it is ready anew."""
-        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // NANOSECONDS
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={now}")
-
-    def stopping(self) -> None:
-        """Say that the daemon is about to end."""
-        self._tell("STOPPING=1")
-
-    def _tell(self, message: str) -> bool:
+    def tell(self, message: str) -> bool:
         """Return whether the service manager took the message; one that hangs stalls nobody."""
         try:
             taken = bool(self._address) and find_receiver(self._address).has_room
@@ -55,6 +30,38 @@ class Notifier:
         if taken:
             daemon.notify(message)
         return taken
+
+
+class Notifier:
+    """Tells the service manager of the daemon."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._manager = ServiceManager(environment)
+        self._watchdog = watchdog_seconds(environment, os.getpid())
+        self._told = ""
+
+    async def show(self, state: State) -> None:
+        """Say in one line what is true; the first time also that the daemon is ready."""
+        status = status_line(state)
+        if status != self._told:
+            ready = "" if self._told else "READY=1\n"
+            if self._manager.tell(f"{ready}STATUS={status}"):
+                self._told = status
+
+    async def feed_watchdog(self) -> None:
+        """Feed the watchdog for as long as the event loop runs."""
+        while self._watchdog is not None:
+            self._manager.tell("WATCHDOG=1")
+            await asyncio.sleep(self._watchdog)
+
+    def reloading(self) -> None:
+        """Say that the daemon reads its configuration again, after which it is ready anew."""
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // NANOSECONDS
+        self._manager.tell(f"RELOADING=1\nMONOTONIC_USEC={now}")
+
+    def stopping(self) -> None:
+        """Say that the daemon is about to end."""
+        self._manager.tell("STOPPING=1")
 
 
 def status_line(state: State) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from kdumpd.bus import UNKNOWN_OBJECT, Connection
 from kdumpd.call import Call, CallError, Reply, Signal
-from kdumpd.expose.authority import BUSY, Authority
+from kdumpd.expose.authority import Authority
 from kdumpd.expose.dispatch import Dispatcher, Properties, check_served
 from kdumpd.expose.interface import Interface
 from kdumpd.expose.introspection import INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES
@@ -26,6 +26,7 @@ from kdumpd.expose.objects import (
     exported_captures,
     manager_properties,
 )
+from kdumpd.expose.turns import BUSY
 from kdumpd.model.capture import Capture
 from kdumpd.model.state import State
 

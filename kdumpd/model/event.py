@@ -5,7 +5,7 @@ An event's id is made from what it is about, so that the same happening, seen ag
 or a lost ledger, carries the same id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from kdumpd.model.capture import Capture, CaptureState
-from kdumpd.model.crash_test import CrashTest
+from kdumpd.model.crash_test import CrashTest, Intent
 from kdumpd.model.finding import Severity
 from kdumpd.model.readiness import Readiness, sentence
 from kdumpd.model.time import microseconds
@@ -31,6 +31,9 @@ class EventKind(StrEnum):
     CAPTURE_EXPOSED = "capture-exposed"
     BOOT_VALIDATED = "boot-validated"
     READINESS_CHANGED = "readiness-changed"
+    TEST_REFUSED = "test-refused"
+    TEST_ANNOUNCED = "test-announced"
+    TEST_CANCELLED = "test-cancelled"
     TEST_TRIGGERED = "test-triggered"
     TEST_VERDICT = "test-verdict"
 
@@ -114,6 +117,40 @@ def verdict_event(test: CrashTest, at: datetime) -> Event:
         at=at,
         facts=_test_facts(test),
     )
+
+
+def refusal_event(uid: int, because: str, at: datetime, codes: Iterable[str] = ()) -> Event:
+    """Return the event that tells that a user was refused a test: why, or by which objections."""
+    return Event(
+        id=_event_id(EventKind.TEST_REFUSED, str(uid), at.isoformat()),
+        kind=EventKind.TEST_REFUSED,
+        at=at,
+        facts=_known(uid=str(uid), because=because, objections=" ".join(codes)),
+    )
+
+
+def announcement_event(intent: Intent, seconds: float) -> Event:
+    """Return the event that tells everybody that the kernel will be crashed in some seconds."""
+    return Event(
+        id=_event_id(EventKind.TEST_ANNOUNCED, intent.id),
+        kind=EventKind.TEST_ANNOUNCED,
+        at=intent.at,
+        facts={**_intent_facts(intent), "seconds": f"{seconds:g}"},
+    )
+
+
+def cancellation_event(intent: Intent, because: str, at: datetime) -> Event:
+    """Return the event that tells that an announced test has not crashed the kernel, and why."""
+    return Event(
+        id=_event_id(EventKind.TEST_CANCELLED, intent.id),
+        kind=EventKind.TEST_CANCELLED,
+        at=at,
+        facts={**_intent_facts(intent), "because": because},
+    )
+
+
+def _intent_facts(intent: Intent) -> Mapping[str, str]:
+    return _known(test=intent.id, uid=str(intent.uid), overridden=" ".join(intent.overridden))
 
 
 def _test_facts(test: CrashTest) -> Mapping[str, str]:

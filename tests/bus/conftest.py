@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,11 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
     folder.mkdir()
     async with private_journal(folder) as journal:
         yield journal
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that other users may look into."""
+    with tempfile.TemporaryDirectory(prefix="kdumpd-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)

@@ -9,10 +9,23 @@ from pathlib import Path
 
 BOOT_ID = "0f8e1a3c-5b7d-4e2f-9a6c-d4b8f0e2c1a5"
 RELEASE = "6.1.0-56-amd64"
+PRESSURE = "some avg10=0.00 avg60=0.35 avg300=0.21 total=1234567\n"
 FILES = {
     "proc/cmdline": "ro quiet crashkernel=256M\n",
     "proc/sys/kernel/random/boot_id": f"{BOOT_ID}\n",
     "proc/sys/kernel/osrelease": f"{RELEASE}\n",
+    "proc/sys/kernel/panic": "10\n",
+    "proc/uptime": "7200.35 13806.60\n",
+    "proc/loadavg": "0.31 0.42 0.36 1/212 4711\n",
+    "proc/meminfo": (
+        "MemTotal:        4025236 kB\nMemFree:         3187740 kB\n"
+        "Dirty:               340 kB\nWriteback:             0 kB\n"
+    ),
+    "proc/locks": "1: POSIX  ADVISORY  WRITE 411 00:18:1190 0 EOF\n",
+    "proc/pressure/cpu": PRESSURE,
+    "proc/pressure/io": PRESSURE,
+    "proc/pressure/memory": PRESSURE,
+    "sys/devices/system/cpu/online": "0-1\n",
     "sys/kernel/kexec_crash_loaded": "1\n",
     "sys/kernel/kexec_crash_size": f"{256 << 20}\n",
 }
@@ -40,7 +53,7 @@ Note: vmcore saved in makedumpfile flattened format
 
 
 class Machine:
-    """A machine with 256 MiB reserved and a crash kernel loaded, until a test breaks it."""
+    """A machine at rest with 256 MiB reserved and a crash kernel loaded, until a test breaks it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

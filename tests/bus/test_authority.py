@@ -4,8 +4,7 @@
 import asyncio
 import os
 import signal
-import tempfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -73,14 +72,6 @@ class Served:
 
     async def unacknowledged(self) -> int:
         return int((await self.client.manager())["Unacknowledged"])
-
-
-@pytest.fixture
-def public() -> Iterator[Path]:
-    """A folder that other users may look into."""
-    with tempfile.TemporaryDirectory(prefix="kdumpd-test-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 @asynccontextmanager

@@ -27,6 +27,11 @@ CHANGED = (
     "From ready to not-ready. The next kernel panic would leave no usable dump. "
     "Because: it is so; and so."
 )
+ANNOUNCED = (
+    "The kernel of this machine will be crashed on purpose in 10 s, as a test for the user with "
+    "uid 0, in spite of: not-ready just-booted. To stop it: busctl call org.kdumpd1.Trigger "
+    "/org/kdumpd1/trigger org.kdumpd1.Trigger Cancel"
+)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +85,24 @@ CHANGED = (
             {"before": "ready", **UNREADY},
             4,
             CHANGED,
+        ),
+        (
+            EventKind.TEST_REFUSED,
+            {"uid": "1000", "because": "a shutdown is inhibited", "objections": "inhibited"},
+            4,
+            "The user with uid 1000 was refused a crash test: a shutdown is inhibited",
+        ),
+        (
+            EventKind.TEST_ANNOUNCED,
+            {"uid": "0", "test": "f" * 32, "seconds": "10", "overridden": "not-ready just-booted"},
+            0,
+            ANNOUNCED,
+        ),
+        (
+            EventKind.TEST_CANCELLED,
+            {"uid": "0", "test": "f" * 32, "because": "uid 5 has cancelled it"},
+            0,
+            "The crash test of the user with uid 0 is over without a crash: uid 5 has cancelled it",
         ),
     ],
 )

@@ -4,6 +4,7 @@
 import asyncio
 import os
 import pwd
+import re
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -21,11 +22,14 @@ from tests.services.process import BOUND, ServiceError, end, program
 NAME = "org.freedesktop.PolicyKit1"
 USERS = Path("/etc/passwd")
 ACTIONS = Path(__file__).parents[2] / "dbus/org.kdumpd1.policy"
+BUS_POLICY = Path(__file__).parents[2] / "dbus/org.kdumpd1.conf"
 
 PERMITTED = "games"  # a user of Debian's base-passwd, to whom the rule gives every right
 NOBODY = "nobody"
-# For polkit this is user kdumpd, whom most machines lack. The bus wants a user that it knows: bin.
+# For polkit this is user kdumpd, and kdumpd-trigger, whom most machines lack. The bus wants a user
+# that it knows: bin.
 KDUMPD = 2
+OUR_USERS = ("kdumpd", "kdumpd-trigger")
 RULE = f"""
 polkit.addRule(function(action, subject) {{
     if (action.id.indexOf("org.kdumpd1.") == 0 && subject.user == "{PERMITTED}")
@@ -34,14 +38,10 @@ polkit.addRule(function(action, subject) {{
 """
 
 # What packages install in /usr/share/dbus-1/system.d.
-BUS_RULES = f"""
+POLKIT_RULES = f"""
 <policy user="polkitd"><allow own="{NAME}"/></policy>
-<policy user="{KDUMPD}"><allow own="org.kdumpd1"/></policy>
-<policy user="root"><allow own="org.kdumpd1"/><allow own="{NAME}"/></policy>
-<policy context="default">
-  <allow send_destination="{NAME}"/>
-  <allow send_destination="org.kdumpd1"/>
-</policy>"""
+<policy user="root"><allow own="{NAME}"/></policy>
+<policy context="default"><allow send_destination="{NAME}"/></policy>"""
 
 # polkitd looks for actions and rules at fixed paths.
 SETUP = """
@@ -97,13 +97,14 @@ class Polkit:
         (actions / ACTIONS.name).write_text(ACTIONS.read_text())
         (rules / "50-tests.rules").write_text(RULE)
         users = self._folder / "passwd"
-        users.write_text(USERS.read_text() + f"kdumpd:x:{KDUMPD}:{KDUMPD}::/:/bin/false\n")
+        ours = (f"{name}:x:{KDUMPD}:{KDUMPD}::/:/bin/false\n" for name in OUR_USERS)
+        users.write_text(USERS.read_text() + "".join(ours))
         return [str(actions), str(rules), str(users)]
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """End polkitd, paused or not, if it runs."""
         process, self._process = self._process, None
-        if process is not None:
+        if process is not None and process.returncode is None:
             process.send_signal(signal.SIGCONT)
             await end(process, number)
 
@@ -139,8 +140,16 @@ async def polkit_on(folder: Path, bus: Bus) -> AsyncIterator[Polkit]:
 @asynccontextmanager
 async def system_bus(folder: Path, broker: Broker) -> AsyncIterator[Bus]:
     """Run a bus with the rules of a system bus, on which polkit and kdumpd have their names."""
-    async with private_bus(folder, broker, Policy.SYSTEM, BUS_RULES) as bus:
+    async with private_bus(folder, broker, Policy.SYSTEM, POLKIT_RULES + our_rules()) as bus:
         yield bus
+
+
+def our_rules() -> str:
+    """Return what we install for the bus, with users that it knows in the place of ours."""
+    (rules,) = re.findall(r"<busconfig>(.*)</busconfig>", BUS_POLICY.read_text(), re.DOTALL)
+    for user in OUR_USERS:
+        rules = rules.replace(f'user="{user}"', f'user="{KDUMPD}"')
+    return str(rules)
 
 
 def as_user(name: str) -> tuple[str, ...]:

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ask logind who is logged in, and who does not want the machine shut down now.
+
+org.freedesktop.login1(5). Its bus policy lets everybody ask.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from kdumpd.bus import Connection
+from kdumpd.call import Body, BusError, CallError, Manner, Target
+from kdumpd.expose.authority import ABSENT
+from kdumpd.expose.introspection import PROPERTIES
+from kdumpd.model.finding import Unknown
+from kdumpd.model.text import printable, shown
+from kdumpd.trigger.facts import Inhibitor, PeopleFacts, Session
+
+NAME = "org.freedesktop.login1"
+MANAGER = Target(NAME, "/org/freedesktop/login1", f"{NAME}.Manager")
+SESSION = f"{NAME}.Session"
+PERSON = "user"  # the class of a session; others are greeters, and what systemd runs for a user
+ASKING_SECONDS = 5.0
+BRISK = Manner(seconds=ASKING_SECONDS)
+MOST_SESSIONS = 200  # that are asked what they are; beyond it each is taken for a person's
+
+
+class Logind:
+    """logind at the other end of the bus; it may be absent."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def read(self) -> PeopleFacts:
+        """Return what it says; nothing where there is none."""
+        try:
+            async with asyncio.timeout(ASKING_SECONDS):
+                (sessions,) = await self._ask("ListSessions")
+                (inhibitors,) = await self._ask("ListInhibitors")
+                people = await self._people(sessions)
+        except CallError as error:
+            return PeopleFacts() if error.name in ABSENT else _unknown(str(error))
+        except (BusError, TimeoutError):
+            return _unknown(f"no answer within {ASKING_SECONDS:g} s")
+        except (TypeError, ValueError):
+            return _unknown("its answer makes no sense")
+        return PeopleFacts(sessions=people, inhibitors=tuple(blockers(inhibitors)))
+
+    async def _people(self, sessions: Sequence[Any]) -> tuple[Session, ...]:
+        people = []
+        for number, (_, uid, user, _, path) in enumerate(sessions):
+            if number >= MOST_SESSIONS or await self._class(path) == PERSON:
+                people.append(Session(uid=int(uid), name=_text(user)))
+        return tuple(people)
+
+    async def _class(self, path: str) -> str:
+        target = Target(NAME, path, PROPERTIES)
+        try:
+            (class_,) = await self._connection.call(target, "Get", "ss", [SESSION, "Class"], BRISK)
+        except CallError:
+            return ""  # it has ended meanwhile
+        return str(class_)
+
+    async def _ask(self, member: str) -> Body:
+        return await self._connection.call(MANAGER, member, manner=BRISK)
+
+
+def blockers(inhibitors: Sequence[Any]) -> list[Inhibitor]:
+    """Return who blocks a shutdown, of what ListInhibitors answers: a(ssssuu)."""
+    return [
+        Inhibitor(who=_text(who), why=_text(why))
+        for what, who, why, mode, *_ in inhibitors
+        if mode == "block" and "shutdown" in what.split(":")
+    ]
+
+
+def _text(text: str) -> str:
+    return shown(text.encode("utf-8", "replace")[:200])
+
+
+def _unknown(problem: str) -> PeopleFacts:
+    fact = Unknown(printable(f"logind does not say it: {problem}".encode()))
+    return PeopleFacts(sessions=fact, inhibitors=fact)

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Serve org.kdumpd1.Trigger, as dbus/org.kdumpd1.Trigger.xml writes it."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from kdumpd.bus import UNKNOWN_OBJECT, Connection
+from kdumpd.call import Call, CallError, Reply
+from kdumpd.config import Settings
+from kdumpd.expose.authority import CRASH, Authority
+from kdumpd.expose.dispatch import Dispatcher, Properties, check_served
+from kdumpd.expose.interface import Interface
+from kdumpd.expose.introspection import INTROSPECTABLE, PEER, PROPERTIES
+from kdumpd.expose.turns import BUSY, Turns
+from kdumpd.model.finding import Finding
+from kdumpd.model.time import microseconds
+from kdumpd.trigger.chronicle import Chronicle
+from kdumpd.trigger.errors import BAD_TOKEN, DISABLED, FAILED, OBJECTIONS
+from kdumpd.trigger.objections import objections, sentence, standing
+from kdumpd.trigger.peers import Peers
+from kdumpd.trigger.tokens import LIFETIME, ROOT, CrowdedError, Token, TokenError, Tokens
+from kdumpd.trigger.trial import Means, Request, Stage, Trial
+
+TRIGGER = "org.kdumpd1.Trigger"
+PATH = "/org/kdumpd1/trigger"
+PARENTS = {"/": ("org",), "/org": ("kdumpd1",), "/org/kdumpd1": ("trigger",)}
+ON_PARENT = (INTROSPECTABLE, PEER)
+ON_TRIGGER = (TRIGGER, PROPERTIES, INTROSPECTABLE, PEER)
+STATES = {Stage.COUNTING_DOWN: "counting-down", Stage.CRASHING: "crashing"}
+
+TENDING_SECONDS = 1.0
+MOST_LOOKS = 4  # at the machine at once, for one user
+NOTHING: Properties = {"Enabled": False, "State": "idle", "Deadline": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the service works with."""
+
+    authority: Authority
+    peers: Peers
+    tokens: Tokens
+    chronicle: Chronicle
+    means: Means
+    settings: Callable[[], Awaitable[Settings]]  # reads them anew
+
+
+class Service:
+    """The object on the bus, and the one trial that may be under way."""
+
+    def __init__(
+        self, connection: Connection, interfaces: Mapping[str, Interface], parts: Parts
+    ) -> None:
+        self._connection = connection
+        self._parts = parts
+        self._settings = Settings()
+        self._trial: Trial | None = None
+        self._ending = ""  # why
+        self._turns = Turns("Too many of your requests are under way. Try again later.")
+        self._calls = 0
+        self._last_call = asyncio.get_running_loop().time()
+        methods = {
+            (TRIGGER, "Prepare"): self._prepare,
+            (TRIGGER, "Trigger"): self._trigger,
+            (TRIGGER, "Cancel"): self._cancel,
+        }
+        check_served(interfaces, frozenset(methods), {TRIGGER: NOTHING})
+        self._dispatcher = Dispatcher(interfaces, self, methods)
+        self._shown = NOTHING
+
+    async def answer(self, call: Call) -> Reply:
+        """Answer one call; CallError for everything that cannot be answered."""
+        self._calls += 1
+        try:
+            self._settings = await self._parts.settings()
+            await self._show()
+            return await self._dispatcher.answer(call)
+        finally:
+            self._calls -= 1
+            self._last_call = asyncio.get_running_loop().time()
+
+    async def tend(self, idle: float) -> None:
+        """Drop the tokens of whoever left; return when nothing is asked for so many seconds."""
+        while not self._is_idle(idle):
+            await asyncio.sleep(TENDING_SECONDS)
+            await self._drop_tokens()
+            await self._show()
+
+    def end(self, because: str) -> None:
+        """Stop the trial that may be under way, and begin none any more."""
+        self._ending = because
+        if self._trial is not None:
+            self._trial.stop(because)
+
+    def interfaces_at(self, path: str) -> tuple[str, ...]:
+        """Return the names of the interfaces that the object there has."""
+        if path == PATH:
+            return ON_TRIGGER
+        if path in PARENTS:
+            return ON_PARENT
+        raise CallError(UNKNOWN_OBJECT, f"no object {path}")
+
+    def children(self, path: str) -> tuple[str, ...]:
+        """Return the names of the objects below."""
+        return PARENTS.get(path, ())
+
+    def properties(self, path: str, interface: str) -> Properties:
+        """Return the plain values of an interface's properties."""
+        return self._properties() if (path, interface) == (PATH, TRIGGER) else {}
+
+    async def _prepare(self, call: Call) -> Reply:
+        uid = await self._parts.peers.uid(call.sender)
+        self._check_enabled()
+        self._check_open()
+        with self._turns.turn(uid, MOST_LOOKS):
+            facts = await self._parts.means.survey.look(uid)
+        token = await self._issue(call.sender, uid)
+        await self._show()
+        rows = [[one.code, str(one.severity), one.message, one.remedy] for one in objections(facts)]
+        expires = microseconds(datetime.now(UTC) + timedelta(seconds=LIFETIME))
+        return Reply("sa(ssss)t", (token.text, rows, expires))
+
+    async def _trigger(self, call: Call) -> Reply:
+        text, codes = call.body
+        overridden, settings = frozenset(codes), self._settings  # as they are now
+        token = await self._admit(call.sender, text)
+        await self._show()
+        await self._parts.authority.demand(call, CRASH)
+        self._check_open()
+        if self._trial is not None:
+            raise CallError(BUSY, "Another test is under way. Only one can be at a time.")
+        request = Request(
+            id=secrets.token_hex(16),
+            sender=call.sender,
+            uid=token.uid,
+            overridden=overridden,
+            countdown=settings.countdown_seconds,
+        )
+        self._trial = trial = Trial(self._parts.means, request, self._show)
+        try:
+            await trial.run(await self._overridden(request))
+        finally:
+            self._trial = None
+            if not self._ending:
+                await self._show()
+
+    async def _cancel(self, call: Call) -> Reply:
+        trial = self._counted_down()
+        uid = await self._parts.peers.uid(call.sender)
+        if uid not in {trial.request.uid, ROOT}:
+            await self._parts.authority.demand(call, CRASH)
+        if self._trial is not trial or not trial.stop(f"by the user with uid {uid}"):
+            raise CallError(FAILED, "It is too late: the test is over, or the kernel is crashing.")
+        return Reply()
+
+    async def _admit(self, sender: str, text: str) -> Token:
+        """Return the token that was given to the sender, which is spent then."""
+        uid = await self._parts.peers.uid(sender)
+        try:
+            self._check_enabled()
+            return self._parts.tokens.redeem(sender, text)
+        except TokenError as error:
+            self._parts.chronicle.refuse_anybody(uid, str(error).rstrip("."))
+            raise CallError(BAD_TOKEN, str(error)) from error
+        except CallError as error:
+            self._parts.chronicle.refuse_anybody(uid, str(error).rstrip("."))
+            raise
+
+    async def _overridden(self, request: Request) -> list[Finding]:
+        """Return what the request overrides of all that speaks against it; CallError for more."""
+        found = objections(await self._parts.means.survey.look_anew(request.uid))
+        left = standing(found, request.overridden)
+        if left:
+            told = sentence(left)
+            self._parts.chronicle.refuse(request.uid, told, tuple(one.code for one in left))
+            raise CallError(OBJECTIONS, f"This speaks against a crash now: {told}.")
+        return [one for one in found if one.code in request.overridden]
+
+    async def _issue(self, sender: str, uid: int) -> Token:
+        try:
+            return self._parts.tokens.issue(sender, uid)
+        except CrowdedError:
+            await self._drop_tokens()
+        try:
+            return self._parts.tokens.issue(sender, uid)
+        except CrowdedError as error:
+            raise CallError(BUSY, str(error)) from error
+
+    async def _drop_tokens(self) -> None:
+        """Drop the tokens that are too old, and those of whoever has left the bus."""
+        self._parts.tokens.expire()
+        for holder in self._parts.tokens.holders:
+            if not await self._parts.peers.is_there(holder):
+                self._parts.tokens.forget(holder)
+
+    def _check_enabled(self) -> None:
+        if not self._settings.crash_test:
+            raise CallError(
+                DISABLED,
+                "No crash test is allowed on this machine. To allow it, write Enabled=yes below"
+                " [CrashTest] in /etc/kdumpd/kdumpd.conf.",
+            )
+
+    def _check_open(self) -> None:
+        if self._ending:
+            raise CallError(BUSY, f"No test can begin now: {self._ending}. Try again.")
+
+    def _counted_down(self) -> Trial:
+        if self._trial is None or self._trial.stage not in STATES:
+            raise CallError(FAILED, "Nothing is counted down that could be cancelled.")
+        return self._trial
+
+    def _is_idle(self, seconds: float) -> bool:
+        if self._calls or self._trial is not None or self._parts.tokens.holders:
+            return False
+        return asyncio.get_running_loop().time() >= self._last_call + seconds
+
+    def _properties(self) -> Properties:
+        trial = self._trial
+        waiting = "prepared" if self._parts.tokens.holders else "idle"
+        return {
+            "Enabled": self._settings.crash_test,
+            "State": STATES.get(trial.stage, waiting) if trial else waiting,
+            "Deadline": microseconds(trial.deadline) if trial else 0,
+        }
+
+    async def _show(self) -> None:
+        """Announce what has changed; of a countdown that begins also whose it is."""
+        before, self._shown = self._shown, self._properties()
+        trial = self._trial
+        begins = self._shown["Deadline"] and not before["Deadline"]
+        for signal in self._dispatcher.changes(PATH, TRIGGER, before, self._shown):
+            await self._connection.emit(signal)
+        if begins and trial is not None:
+            body = microseconds(trial.deadline), trial.request.uid
+            await self._connection.emit(self._dispatcher.signal(PATH, TRIGGER, "Countdown", *body))

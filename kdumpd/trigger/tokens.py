@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tokens: who has heard the objections may ask for the crash, once, and not much later."""
+
+import secrets
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LIFETIME = 120.0  # seconds
+MOST_OF_USER = 4
+MOST = 32  # of all users but root, who has his own four
+MOST_SPENT = 64  # that are remembered, to say what became of them
+ROOT = 0
+
+Clock = Callable[[], float]  # seconds, which never step back
+
+
+class TokenError(Exception):
+    """The token is good for nothing; the text is a sentence that says why."""
+
+
+class CrowdedError(Exception):
+    """There are too many tokens; the text is a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token, and whom it was given to."""
+
+    text: str
+    sender: str
+    uid: int
+    expires: float
+
+
+class Tokens:
+    """The tokens that are out: one for each connection, the newest."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._held: dict[str, Token] = {}  # by sender
+        self._spent: deque[tuple[str, str, str]] = deque(maxlen=MOST_SPENT)  # text, sender, why
+
+    def issue(self, sender: str, uid: int) -> Token:
+        """Return a new token in place of the sender's older one; CrowdedError where there is none.
+
+        A user's tokens leave room for those of others.
+        """
+        self.expire()
+        others = [one for one in self._held.values() if one.sender != sender]
+        if sum(one.uid == uid for one in others) >= MOST_OF_USER:
+            raise CrowdedError(
+                f"You hold {MOST_OF_USER} tokens by other connections. Use one of them, or wait"
+                " until they expire."
+            )
+        if uid != ROOT and sum(one.uid != ROOT for one in others) >= MOST:
+            raise CrowdedError("Too many others hold a token. Try again in two minutes.")
+        self._spend(sender, "A newer Prepare of yours has replaced this token. Use the newest.")
+        token = Token(
+            text=secrets.token_hex(16), sender=sender, uid=uid, expires=self._clock() + LIFETIME
+        )
+        self._held[sender] = token
+        return token
+
+    def redeem(self, sender: str, text: str) -> Token:
+        """Return the sender's token, which is good for nothing more; TokenError if it is not his.
+
+        What another presents is left to whom it was given to.
+        """
+        self.expire()
+        token = self._held.get(sender)
+        if token is None or not _equal(token.text, text):
+            raise TokenError(self._explanation(sender, text))
+        self._spend(
+            sender, "This token was used already. Each is good for one call: Prepare again."
+        )
+        return token
+
+    def expire(self) -> None:
+        """Drop the tokens that are too old."""
+        now = self._clock()
+        for token in [one for one in self._held.values() if one.expires <= now]:
+            self._spend(
+                token.sender, "This token has expired. Each is good for two minutes: Prepare again."
+            )
+
+    def forget(self, sender: str) -> None:
+        """Drop what a connection held that is gone."""
+        self._held.pop(sender, None)
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """The connections that hold a token."""
+        return tuple(self._held)
+
+    def _spend(self, sender: str, why: str) -> None:
+        token = self._held.pop(sender, None)
+        if token is not None:
+            self._spent.append((token.text, sender, why))
+
+    def _explanation(self, sender: str, text: str) -> str:
+        """Return why a text is no token of the sender's."""
+        for spent, holder, why in self._spent:
+            if holder == sender and _equal(spent, text):
+                return why
+        held = [one.text for one in self._held.values() if one.sender != sender]
+        spent_by_others = [spent for spent, holder, _ in self._spent if holder != sender]
+        if any(_equal(one, text) for one in (*held, *spent_by_others)):
+            return "This token was given to another connection. Prepare by the one that triggers."
+        return "This is no token. Prepare gives one; it is gone when kdumpd-trigger was restarted."
+
+
+def _equal(one: str, other: str) -> bool:
+    return secrets.compare_digest(one.encode(), other.encode("utf-8", "surrogatepass"))

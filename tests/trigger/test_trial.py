@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A trial presses the key once, at its end, and never when anything was in its way."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from kdumpd.call import BusError, CallError
+from kdumpd.model.event import Event, EventKind
+from kdumpd.model.finding import Finding, warning
+from kdumpd.trigger.facts import Facts, KdumpdFacts
+from kdumpd.trigger.trial import Means, Patience, Request, Stage, Trial
+from tests.trigger.facts import QUIET, changed
+
+HASTE = Patience(watch=0.01, journal=0.02, sync=0.1, crash=0.1)
+GONE = replace(QUIET, kdumpd=KdumpdFacts(problem="kdumpd is gone"))
+OVERRIDDEN = (warning("just-booted", "the machine was booted just now", "wait"),)
+
+
+@dataclass
+class World:
+    """All that a trial deals with, in memory: it records what is done, in order."""
+
+    done: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    present: bool = True
+    enabled: bool = True
+    facts: Facts = QUIET
+    rehearses: bool = False
+    refusal: Exception | None = None  # of the record
+    deaf: OSError | None = None  # of the key
+    at: dict[str, Callable[[], object]] = field(default_factory=dict)
+
+    def happen(self, what: str) -> None:
+        self.done.append(what)
+        self.at.get(what, lambda: None)()
+
+    async def is_there(self, _: str) -> bool:
+        if "sync" in self.done:
+            self.at.get("last look", lambda: None)()
+        return self.present
+
+    async def look(self, _: int) -> Facts:
+        self.happen("look")
+        return self.facts
+
+    async def look_anew(self, uid: int) -> Facts:
+        return await self.look(uid)
+
+    async def record(self, _: str, __: int, overridden: Sequence[Finding]) -> None:
+        self.happen("record " + " ".join(one.code for one in overridden))
+        if self.refusal is not None:
+            raise self.refusal
+
+    def press(self) -> None:
+        self.happen("press")
+        if self.deaf is not None:
+            raise self.deaf
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+        self.happen(event.kind)
+
+    async def allowed(self) -> bool:
+        return self.enabled
+
+    def sync(self) -> None:
+        self.done.append("sync")
+
+
+def made(world: World, countdown: float = 0.05, patience: Patience = HASTE) -> Trial:
+    """Return a trial in the world."""
+    means = Means(
+        survey=world,
+        recorder=world,
+        peers=world,
+        key=world,
+        tell=world.tell,
+        allowed=world.allowed,
+        sync=world.sync,
+        patience=patience,
+    )
+    request = Request(
+        id="f" * 32, sender=":1.5", uid=1000, overridden=frozenset(), countdown=countdown
+    )
+
+    async def show() -> None:
+        world.happen(trial.stage)
+
+    trial = Trial(means, request, show)
+    return trial
+
+
+async def outcome(running: Awaitable[Any]) -> CallError:
+    """Return what the trial answers, which is always an error."""
+    with pytest.raises(CallError) as caught:
+        await running
+    return caught.value
+
+
+async def test_in_order() -> None:
+    world = World()
+    error = await outcome(made(world).run(OVERRIDDEN))
+    assert world.done == [
+        "test-announced",
+        "counting-down",
+        "look",
+        "record just-booted",
+        "crashing",
+        "sync",
+        "press",
+        "test-cancelled",
+    ]
+    assert error.name == "org.kdumpd1.Error.Failed"
+    assert "was told to crash, and did not" in str(error)
+    announced, cancelled = world.events
+    assert announced.kind is EventKind.TEST_ANNOUNCED
+    assert announced.facts == {
+        "test": "f" * 32,
+        "uid": "1000",
+        "overridden": "just-booted",
+        "seconds": "0.05",
+    }
+    assert cancelled.facts["because"] == str(error).rstrip(".")
+
+
+async def test_a_rehearsal_says_so() -> None:
+    world = World(rehearses=True)
+    assert "a rehearsal" in str(await outcome(made(world).run(())))
+    assert world.done.count("press") == 1
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["test-announced", "counting-down", "look", "record ", "crashing", "last look"],
+)
+@pytest.mark.parametrize("how", ["stopped", "left"])
+async def test_taken_back_at_any_moment(moment: str, how: str) -> None:
+    world = World()
+    # The watch is not to be faster than the last look.
+    trial = made(world, patience=replace(HASTE, watch=60) if moment == "last look" else HASTE)
+
+    def take_back() -> None:
+        if how == "stopped":
+            assert trial.stop("by a test")
+        else:
+            world.present = False
+
+    world.at[moment] = take_back
+    error = await outcome(trial.run(()))
+    assert "press" not in world.done
+    assert world.events[-1].kind is EventKind.TEST_CANCELLED
+    assert error.name == "org.kdumpd1.Error.Failed"
+    assert ("by a test" if how == "stopped" else "has left the bus") in str(error)
+
+
+async def test_stopped_before_it_begins_nothing_is_announced() -> None:
+    world = World()
+    trial = made(world)
+    assert trial.stop("by a test")
+    await outcome(trial.run(()))
+    assert world.done == []
+
+
+async def test_too_late_to_stop() -> None:
+    world = World()
+    trial = made(world)
+    answers: list[bool] = []
+    world.at["press"] = lambda: answers.append(trial.stop("too late"))
+    error = await outcome(trial.run(()))
+    assert answers == [False]
+    assert "did not" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "words"),
+    [
+        ({"enabled": False}, "Disabled", "does not allow"),
+        ({"facts": GONE}, "Objections", "kdumpd is gone"),
+        ({"facts": changed("machine", loaded=False)}, "Objections", "crash-kernel-unloaded"),
+        ({"refusal": BusError("it does not answer")}, "Failed", "not recorded the test: it does"),
+        ({"refusal": CallError("x", "The disk is full.")}, "Failed", "The disk is full."),
+    ],
+)
+async def test_what_comes_up_meanwhile(values: dict[str, Any], name: str, words: str) -> None:
+    world = World(**values)
+    error = await outcome(made(world).run(()))
+    assert "press" not in world.done
+    assert "crashing" not in world.done
+    assert error.name == f"org.kdumpd1.Error.{name}"
+    assert words in str(error)
+
+
+async def test_a_warning_that_comes_up_meanwhile_does_not_stop_it() -> None:
+    world = World(facts=changed("machine", load=9.0))
+    await outcome(made(world).run(()))
+    assert "press" in world.done
+
+
+async def test_a_kernel_that_refuses() -> None:
+    world = World(deaf=PermissionError(1, "Operation not permitted"))
+    assert "refuses to be crashed: Operation not permitted" in str(
+        await outcome(made(world).run(()))
+    )
+
+
+async def test_a_mistake_of_ours_is_told_as_one() -> None:
+    world = World(refusal=ZeroDivisionError("a secret"))
+    with pytest.raises(ZeroDivisionError):
+        await made(world).run(())
+    assert "press" not in world.done
+    assert world.events[-1].facts["because"] == "kdumpd-trigger made a mistake"
+
+
+async def test_disks_that_do_not_answer_are_left_behind() -> None:
+    world = World()
+    trial = made(world)
+    hanging = replace(trial._means, sync=lambda: time.sleep(1))
+    trial._means = hanging
+    await outcome(trial.run(()))
+    assert "press" in world.done
+
+
+async def test_ended_with_its_call_nothing_is_pressed() -> None:
+    world = World()
+    begun = asyncio.Event()
+    world.at[Stage.COUNTING_DOWN] = begun.set
+    task = asyncio.create_task(made(world).run(()))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert "press" not in world.done
+    assert "lost the bus" in world.events[-1].facts["because"]
