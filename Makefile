@@ -10,7 +10,7 @@ CRASH ?= /var/crash
 export CRASH
 OLDEST_DBUS_FAST := 1.84.2
 
-.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm lint clean
+.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm picture lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -21,6 +21,7 @@ help:
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
 	@echo 'make test-container  the Debian package, installed in a container that boots systemd; as root'
 	@echo 'make test-vm      a real kernel panic in a small virtual machine'
+	@echo 'make picture      docs/pictures/notification.png, of a notification on a real desktop'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make clean        remove what was built'
 
@@ -51,6 +52,10 @@ test-oldest: build/oldest/test.stamp
 test-vm: $(VENV)/vm.stamp
 	$(BIN)/pytest -m vm $(PYTEST)
 
+picture: $(VENV)/test.stamp
+	setup/packages picture
+	$(BIN)/python -m tests.client.notify.picture docs/pictures/notification.png
+
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,8 +70,9 @@ $(VENV)/run.stamp: pyproject.toml setup/packages Makefile
 	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --editable .
 	touch $@
 
-$(VENV)/test.stamp: $(VENV)/run.stamp
+$(VENV)/test.stamp: $(VENV)/run.stamp setup/prometheus
 	setup/packages test
+	setup/prometheus build/prometheus
 	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[test]'
 	touch $@
 

@@ -10,7 +10,7 @@ import logging
 import os
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from dbus_fast import Message, MessageFlag, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
-from kdumpd.call import Body, BusError, Call, CallError, Manner, Reply, Signal, Target
+from kdumpd.call import Body, BusError, Call, CallError, Manner, Reply, Signal, TakenError, Target
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ SEND_SECONDS = 30.0
 CLOSE_SECONDS = 2.0
 # Under way at once: a bus bounds for how many answers a peer may wait, but not calls without one.
 MOST_SILENT_CALLS = 16
+MOST_SIGNALS = 256  # that nobody has taken out of a queue yet
 
 DO_NOT_QUEUE = 4  # flag and answers of RequestName (D-Bus specification)
 PRIMARY_OWNER, ALREADY_OWNER = 1, 4
@@ -69,7 +70,8 @@ class Connection:
         self._sent: asyncio.Future[None] | None = None
         self._handler: Handler = _nothing
         self._served = asyncio.Event()
-        self._hints: dict[tuple[str, str], Callable[[], object]] = {}  # by interface and member
+        # By interface and member.
+        self._listeners: dict[tuple[str, str], Callable[[Message], object]] = {}
         self._calls: set[asyncio.Task[None]] = set()
         self._silent_calls: set[asyncio.Task[None]] = set()
         self._answers: dict[int, asyncio.Future[Message]] = {}
@@ -82,7 +84,7 @@ class Connection:
         self._served.set()
 
     async def own(self, name: str) -> None:
-        """Take the name; BusError when another has it or the bus refuses.
+        """Take the name; TakenError when another has it, BusError when the bus refuses.
 
         Whoever called the name to have it activated waits until there is something to serve.
         """
@@ -93,7 +95,7 @@ class Connection:
         except CallError as error:
             raise BusError(f"the bus refuses the name {name}: {error}") from error
         if answer not in {PRIMARY_OWNER, ALREADY_OWNER}:
-            raise BusError(f"the name {name} is taken: another kdumpd runs on this bus")
+            raise TakenError(f"the name {name} is taken: another kdumpd runs on this bus")
 
     async def disown(self, name: str) -> None:
         """Give the name back: who calls it after this starts the service anew, or finds none."""
@@ -143,8 +145,42 @@ class Connection:
             )
         )
 
-    async def follow(self, source: Target, member: str, hint: Callable[[], object]) -> None:
-        """Call `hint` on the loop at each such signal; what the signal says is not passed on."""
+    async def follow(
+        self, source: Target, member: str, hint: Callable[[], object], about: str = ""
+    ) -> None:
+        """Call `hint` on the loop at each such signal; what the signal says is not passed on.
+
+        `about` is the signal's first argument, where only those with it are meant.
+        """
+        await self._hear(source, member, lambda _: hint(), about)
+
+    async def listen(self, source: Target, *members: str) -> asyncio.Queue[Signal]:
+        """Return a queue of the signals of these names that come from now on.
+
+        Whoever can send to this connection may have sent them: `sender` says who did. What comes
+        while MOST_SIGNALS wait in the queue is lost.
+        """
+        signals: asyncio.Queue[Signal] = asyncio.Queue(MOST_SIGNALS)
+
+        def take(message: Message) -> None:
+            with suppress(asyncio.QueueFull):
+                signals.put_nowait(_signal(message))
+
+        for member in members:
+            await self._hear(source, member, take)
+        return signals
+
+    async def owner(self, name: str) -> str:
+        """Return the unique name of whoever owns the name, empty where nobody does."""
+        try:
+            (owner,) = await self.call(BUS, "GetNameOwner", "s", [name])
+        except CallError:
+            return ""
+        return str(owner)
+
+    async def _hear(
+        self, source: Target, member: str, take: Callable[[Message], object], about: str = ""
+    ) -> None:
         rule = {
             "type": "signal",
             "sender": source.name,
@@ -152,7 +188,9 @@ class Connection:
             "interface": source.interface,
             "member": member,
         }
-        self._hints[source.interface, member] = hint
+        if about:
+            rule["arg0"] = about
+        self._listeners[source.interface, member] = take
         text = ",".join(f"{key}='{value}'" for key, value in rule.items())
         await self.call(BUS, "AddMatch", "s", [text])
 
@@ -178,11 +216,14 @@ class Connection:
         try:
             async with asyncio.timeout(manner.seconds):
                 await self._send(message)
-                got: Message = await answer
+                await asyncio.wait([answer, self._loss], return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError as error:
             raise BusError(f"{message.destination} does not answer {message.member}") from error
         finally:
             del self._answers[message.serial]
+        if not answer.done():
+            raise BusError(await self.lost())
+        got: Message = answer.result()
         if got.message_type is MessageType.ERROR:
             _close(got.unix_fds)
             raise CallError(got.error_name or "", str(got.body[0]) if got.body else "")
@@ -201,9 +242,10 @@ class Connection:
         _close(message.unix_fds)  # nobody asked for them, and they would stay open for ever
         if message.message_type is MessageType.METHOD_CALL:
             self._take_call(message)
-        hint = self._hints.get((message.interface or "", message.member or ""))
-        if message.message_type is MessageType.SIGNAL and hint is not None:
-            hint()
+        if message.message_type is MessageType.SIGNAL:
+            take = self._listeners.get((message.interface or "", message.member or ""))
+            if take is not None:
+                take(message)
         return True
 
     def _take_call(self, message: Message) -> None:
@@ -320,6 +362,17 @@ def _call(message: Message) -> Call:
         signature=message.signature,
         body=message.body,
         interactive=MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION in message.flags,
+    )
+
+
+def _signal(message: Message) -> Signal:
+    return Signal(
+        path=message.path or "",
+        interface=message.interface or "",
+        member=message.member or "",
+        signature=message.signature,
+        body=tuple(plain(value) for value in message.body),
+        sender=message.sender or "",
     )
 
 

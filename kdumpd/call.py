@@ -11,6 +11,10 @@ class BusError(Exception):
     """The bus cannot be used; the text says why."""
 
 
+class TakenError(BusError):
+    """Somebody else on the bus has the name."""
+
+
 class CallError(Exception):
     """A method call's error answer, ours or another's: the error's name and a sentence."""
 
@@ -46,13 +50,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A signal to send."""
+    """A signal to send, or one that came."""
 
     path: str
     interface: str
     member: str
     signature: str = ""
     body: tuple[Any, ...] = ()
+    sender: str = ""  # of one that came: the unique name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

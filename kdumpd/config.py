@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kdumpd.model.capture import is_inside
 from kdumpd.model.layout import PSTORE_ARCHIVE
 
 FOLDERS = (
@@ -36,6 +37,7 @@ class Settings:
     settle_seconds: float = 30.0
     crash_test: bool = False  # whether kdumpd-trigger may crash the kernel at all
     countdown_seconds: float = 10.0
+    metrics_file: Path | None = None  # of this machine, whichever one is watched
 
     @property
     def folders(self) -> tuple[bytes, ...]:
@@ -85,7 +87,8 @@ def read_configuration(root: Path, file: Path | None) -> Configuration:
                 where = line.where if isinstance(line, Assignment) else ""
                 problems.append(f"{where}{error}")
                 settings = _with_doubt(settings, line)
-    return Configuration(settings, tuple(problems))
+    settings, misplaced = _checked(settings)
+    return Configuration(settings, (*problems, *misplaced))
 
 
 def parse_assignments(text: str, name: str) -> Iterator[Assignment | ConfigError]:
@@ -175,14 +178,36 @@ def _seconds(value: str) -> float | None:
     return None if match is None else float(match[1]) * UNITS[match[2] or ""]
 
 
+def _metrics_file(settings: Settings, value: str) -> Settings:
+    if not value:
+        return replace(settings, metrics_file=None)
+    path = Path(value)
+    # node_exporter's textfile collector reads no other names.
+    if not path.is_absolute() or ".." in path.parts or "\0" in value or path.suffix != ".prom":
+        raise ConfigError(
+            f"TextFile={value}: no absolute path without '..' of a file whose name ends in .prom"
+        )
+    return replace(settings, metrics_file=path)
+
+
 ENABLED = ("CrashTest", "Enabled")
-# A section is named as the D-Bus interface that shows what it sets.
+# A section is named as the D-Bus interface that shows what it sets, if there is one.
 SETTERS: Mapping[tuple[str, str], Callable[[Settings, str], Settings]] = {
     ("Manager", "CrashDirectories"): _crash_directories,
     ("Manager", "SettleSec"): _settle_seconds,
     ENABLED: _crash_test,
     ("CrashTest", "CountdownSec"): _countdown_seconds,
+    ("Metrics", "TextFile"): _metrics_file,
 }
+
+
+def _checked(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
+    """Return the settings without those that do not go together, and why."""
+    file = settings.metrics_file
+    if file is None or not any(is_inside(bytes(file), folder) for folder in settings.folders):
+        return settings, ()
+    problem = f"TextFile={file}: it lies in a crash folder, where nothing is ever written"
+    return replace(settings, metrics_file=None), (problem,)
 
 
 def _files(root: Path) -> Iterable[Path]:

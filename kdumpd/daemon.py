@@ -22,10 +22,13 @@ from kdumpd.document import readiness_record, readiness_report, to_json
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.interface import InterfaceError, read_interfaces
 from kdumpd.expose.journal import Journal
+from kdumpd.expose.metrics import Metrics
+from kdumpd.expose.motd import Motd, motd_path
 from kdumpd.expose.notify import Notifier
 from kdumpd.expose.objects import manager_properties
 from kdumpd.expose.service import Service
 from kdumpd.expose.terminal import Terminal
+from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.flow import Flow, Parts, Sink
 from kdumpd.ledger import LedgerError, NewerLedgerError, opened_ledger
 from kdumpd.model.report import EXIT_STATUS, check_lines
@@ -37,8 +40,10 @@ from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.inspector import inspect
 from kdumpd.observe.machine import Machine, Watchers
+from kdumpd.observe.past_boots import BootsObserver
 from kdumpd.observe.reader import CoreReader
 from kdumpd.observe.reservation import IOMEM
+from kdumpd.observe.thread import PatientThread
 from kdumpd.observe.toolbox import read_toolbox
 from kdumpd.observe.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.watch import Watch
@@ -50,6 +55,7 @@ log = logging.getLogger("kdumpd")
 BUS_NAME = "org.kdumpd1"
 LEDGER = "ledger.sqlite"
 EXIT_FAILURE = 1
+WRITE_PATIENCE = 10.0  # seconds for a file that others read
 
 
 class StopError(Exception):
@@ -78,25 +84,33 @@ async def serve_once(options: argparse.Namespace, settings: Settings, signals: S
         for watch in (captures, conditions):
             stack.enter_context(watch.attached(loop))
         evidence = Evidence(options.root)
+        services = await service_manager(options.root, connection, hints)
         parts = Parts(
             machine=Machine(
                 Files(options.root, opened=opened_files(options)),
                 settings.folders,
                 hints,
                 Watchers(captures=captures, conditions=conditions),
-                await service_manager(options.root, connection, hints),
+                services,
             ),
+            services=services,
+            past=BootsObserver(options.root, hints.everything),
             reader=CoreReader(Evidence(options.root), settings.folders, inspect, read_toolbox()),
             ledger=ledger,
             herald=Herald(ledger, Journal()),
             terminal=Terminal(),
             patience=patience_of(settings),
         )
-        await run_parts(connection, parts, evidence, signals)
+        files = notices(options, settings, os.environ)
+        await run_parts(connection, parts, evidence, signals, files)
 
 
 async def run_parts(
-    connection: Connection, parts: Parts, evidence: Evidence, signals: Signals
+    connection: Connection,
+    parts: Parts,
+    evidence: Evidence,
+    signals: Signals,
+    files: Sequence[Metrics | Motd],
 ) -> None:
     """Run all tasks in one group, until one of them fails or a signal comes."""
     flow, notifier = Flow(parts), Notifier(os.environ)
@@ -104,21 +118,44 @@ async def run_parts(
         connection, read_interfaces(), await flow.load(), Deeds(flow, evidence, inspect)
     )
     connection.serve(service.answer)
-    sinks: list[Sink] = [service, parts.terminal, notifier]
+    sinks: list[Sink] = [service, parts.terminal, notifier, *files]
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(flow.run(sinks))
             group.create_task(flow.learn())
             group.create_task(parts.herald.run())
             group.create_task(notifier.feed_watchdog())
+            for file in files:
+                group.create_task(file.run())
             group.create_task(_until_lost(connection))
             group.create_task(_until_signalled(signals))
     except* StopError:
         if signals.stop.is_set():
             notifier.stopping()
+            if await parts.services.is_stopping():
+                await flow.note_stop()
         else:
             notifier.reloading()
         await flow.put_down()
+
+
+def notices(
+    options: argparse.Namespace, settings: Settings, environment: Mapping[str, str]
+) -> Sequence[Metrics | Motd]:
+    """Return the files that are written for others to read: those asked for."""
+    found: list[Metrics | Motd] = []
+    # What a mounted image says about files is about its own.
+    ours = options.root == Path("/") or options.config is not None
+    if settings.metrics_file is not None and ours:
+        found.append(Metrics(text_file(settings.metrics_file)))
+    if (path := motd_path(environment)) is not None:
+        found.append(Motd(text_file(path)))
+    return found
+
+
+def text_file(path: Path) -> TextFile:
+    """Return a file that is written in a thread of its own; one that hangs stalls nobody."""
+    return TextFile(path, PatientThread[Outcome](WRITE_PATIENCE, lambda: None))
 
 
 async def service_manager(root: Path, connection: Connection, hints: Hints) -> ServiceManager:

@@ -5,6 +5,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from kdumpd.expose.herald import Herald
 from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger import Ledger, LedgerError
 from kdumpd.model.acknowledgement import acknowledge
+from kdumpd.model.boot_history import decided, with_stop
 from kdumpd.model.crash_test import MOST_TESTS, Intent, intended
 from kdumpd.model.due import next_look
 from kdumpd.model.event import Event, test_event
@@ -19,7 +21,9 @@ from kdumpd.model.reading import put_down, worth_keeping
 from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.step import step
 from kdumpd.observe.machine import Machine, clock
+from kdumpd.observe.past_boots import BootsObserver
 from kdumpd.observe.reader import CoreReader
+from kdumpd.observe.units import ServiceManager
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,8 @@ class Parts:
     """What the flow goes through."""
 
     machine: Machine
+    services: ServiceManager
+    past: BootsObserver
     reader: CoreReader
     ledger: Ledger
     herald: Herald
@@ -90,13 +96,17 @@ class Flow:
             if not self._parts.ledger.lasts:
                 raise LedgerError("the ledger is kept in memory, as it could not be opened")
             test = intended(intent, self._state.verdict)
-            before = self._state
-            self._state = replace(before, tests=(test, *before.tests)[:MOST_TESTS])
-            await self._record((test_event(test),))
-            if self._failing:
-                self._state = replace(self._state, tests=before.tests)
-                raise LedgerError("the ledger cannot be written")
+            state = replace(self._state, tests=(test, *self._state.tests)[:MOST_TESTS])
+            # Unlike what is seen, an intent that cannot be kept is not told either: nobody crashes.
+            events = (*self._unrecorded, test_event(test))
+            await self._parts.ledger.record(self._recorded, state, events)
+            self._keep(state)
             await self._show()
+
+    async def note_stop(self) -> None:
+        """Take note that this boot ends in order."""
+        self._state = with_stop(self._state, datetime.now(UTC))
+        await self._record(())
 
     async def put_down(self) -> None:
         """Take note that the core which is being read will not be read to its end."""
@@ -107,11 +117,12 @@ class Flow:
     async def run(self, sinks: Sequence[Sink]) -> None:
         """Observe, for ever."""
         self._sinks = sinks
-        async for seen in self._parts.machine.observations(self._due):
-            self._seen = seen
-            await self._advance(seen)
+        async for look in self._parts.machine.observations(self._due):
+            past = await self._parts.past.ask(again=not decided(self._state))
+            self._seen = replace(look, past=past)
+            await self._advance(self._seen)
             async with self._looked:
-                self._last_look = seen.number
+                self._last_look = look.number
                 self._looked.notify_all()
 
     async def learn(self) -> None:
@@ -146,7 +157,11 @@ class Flow:
             self._parts.herald.tell(self._unrecorded)
             self._mind(error)
             return
-        self._recorded, self._unrecorded = self._state, ()
+        self._keep(self._state)
+
+    def _keep(self, state: State) -> None:
+        self._state = self._recorded = state
+        self._unrecorded = ()
         self._parts.herald.wake()
         self._mind(None)
 

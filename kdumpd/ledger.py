@@ -27,6 +27,7 @@ from kdumpd.rows import (
     write_boot,
     write_captures,
     write_events,
+    write_history,
     write_readings,
     write_tests,
 )
@@ -131,6 +132,7 @@ class Ledger:
             write_readings(connection, before.readings, after.readings)
             write_boot(connection, after)
             write_tests(connection, tests)
+            write_history(connection, before, after)
             write_events(connection, events)
 
         await self._transact(write)
@@ -168,7 +170,7 @@ class Ledger:
 
 
 def _told(state: State) -> tuple[object, ...]:
-    return state.validated_boot, state.told, state.boots
+    return state.validated_boot, state.told, state.boots, set(state.history), set(state.loops)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from types import MappingProxyType
 
+from kdumpd.model.boot_record import BootRecord, CrashLoop
 from kdumpd.model.capture import Capture
 from kdumpd.model.core import CoreFacts
 from kdumpd.model.crash import Crash
@@ -29,6 +30,8 @@ CREATE TABLE IF NOT EXISTS boot (
     reservation TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS test (id TEXT PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS history (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS loop (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -79,6 +82,8 @@ def load_state(connection: sqlite3.Connection) -> State:
             if reservation
         ),
         tests=_load_tests(connection),
+        history=_load_history(connection),
+        loops=_load_loops(connection),
     )
 
 
@@ -145,6 +150,23 @@ def write_boot(connection: sqlite3.Connection, state: State) -> None:
         )
 
 
+def write_history(connection: sqlite3.Connection, before: State, after: State) -> None:
+    """Keep what changed of the boots and how they ended, and of the loops of crashes."""
+    for table, old, new in (
+        ("history", before.history, after.history),
+        ("loop", before.loops, after.loops),
+    ):
+        forgotten = {one.id for one in old} - {one.id for one in new}
+        connection.executemany(
+            f"DELETE FROM {table} WHERE id = ?",  # noqa: S608  # one of two names
+            [(id_,) for id_ in forgotten],
+        )
+        connection.executemany(
+            f"INSERT OR REPLACE INTO {table} (id, facts) VALUES (?, ?)",  # noqa: S608  # the same
+            [(one.id, json.dumps(to_record(one))) for one in new if one not in old],
+        )
+
+
 def write_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
     """Keep events to tell; one that was kept before is not kept again."""
     connection.executemany(
@@ -174,6 +196,18 @@ def read_untold(connection: sqlite3.Connection, most: int) -> list[Event]:
 def _load_tests(connection: sqlite3.Connection) -> tuple[CrashTest, ...]:
     rows = connection.execute("SELECT facts FROM test ORDER BY at DESC LIMIT ?", (MOST_TESTS,))
     return tuple(from_record(CrashTest, json.loads(facts)) for (facts,) in rows)
+
+
+def _load_history(connection: sqlite3.Connection) -> tuple[BootRecord, ...]:
+    rows = connection.execute("SELECT facts FROM history")
+    records = [from_record(BootRecord, json.loads(facts)) for (facts,) in rows]
+    return tuple(sorted(records, key=lambda one: one.began or one.seen_at, reverse=True))
+
+
+def _load_loops(connection: sqlite3.Connection) -> tuple[CrashLoop, ...]:
+    rows = connection.execute("SELECT facts FROM loop")
+    loops = [from_record(CrashLoop, json.loads(facts)) for (facts,) in rows]
+    return tuple(sorted(loops, key=lambda one: one.last, reverse=True))
 
 
 def _load_readings(connection: sqlite3.Connection) -> dict[str, Reading]:

@@ -60,6 +60,10 @@ class Told:
         """Return what it says."""
         return self.facts
 
+    async def is_stopping(self) -> bool:
+        """Return that the machine goes on."""
+        return False
+
 
 class Unbroken:
     """The machines before anything happens to them, each made and looked at once."""

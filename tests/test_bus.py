@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Descriptors over the bus: handed out whole, and none kept that nobody asked for."""
+"""Calls, descriptors and signals over the bus: handed out whole, and none kept unasked for."""
 
 import asyncio
 import os
@@ -12,8 +12,8 @@ import pytest
 from dbus_fast import Message, MessageFlag, MessageType
 from dbus_fast.aio import MessageBus
 
-from kdumpd.bus import Connection, connect
-from kdumpd.call import BusError, Call, CallError, Manner, Reply, Target
+from kdumpd.bus import MOST_SIGNALS, Connection, connect, variant
+from kdumpd.call import BusError, Call, CallError, Manner, Reply, Signal, TakenError, Target
 from tests.services.message_bus import Broker, Bus, private_bus
 from tests.services.namespace import needs_root
 
@@ -242,3 +242,106 @@ async def test_whoever_asks_a_client_is_not_kept_waiting(connected: Connected) -
 
 async def answer_nothing(_: Call) -> Reply:
     return Reply()
+
+
+async def test_call_ends_with_the_bus(bus: Bus, connected: Connected) -> None:
+    service, client = await connected(), await connected()
+    asked = asyncio.Event()
+
+    async def ask_for_ever(_: Call) -> Reply:
+        asked.set()
+        await asyncio.Event().wait()
+        return Reply()
+
+    service.serve(ask_for_ever)
+    await service.own(NAME)
+    call = asyncio.create_task(client.call(SERVICE, "Wait", manner=Manner(seconds=600.0)))
+    async with asyncio.timeout(20):
+        await asked.wait()
+        await bus.stop()
+        with pytest.raises(BusError, match="the bus"):
+            await call
+
+
+async def told(queue: asyncio.Queue[Signal]) -> Signal:
+    """Return the next signal of a queue, in bounded time."""
+    async with asyncio.timeout(20):
+        return await queue.get()
+
+
+def signal(member: str, signature: str = "", *body: object) -> Signal:
+    return Signal(
+        path=SERVICE.path,
+        interface=SERVICE.interface,
+        member=member,
+        signature=signature,
+        body=body,
+    )
+
+
+async def test_signals_come_with_what_they_say_and_who_says_it(connected: Connected) -> None:
+    service, client = await connected(), await connected()
+    await service.own(NAME)
+    heard = await client.listen(SERVICE, "Rang", "Fell")
+    await service.emit(signal("Rang", "uv", 7, variant("as", ["a", "b"])))
+    await service.emit(signal("Sang"))
+    await service.emit(signal("Fell", "s", "down"))
+    first, second = await told(heard), await told(heard)
+    assert (first.member, first.signature, first.body) == ("Rang", "uv", (7, ["a", "b"]))
+    assert (second.member, second.body) == ("Fell", ("down",))
+    assert first.sender == second.sender == await client.owner(NAME) != ""
+    assert heard.empty()
+
+
+async def test_signal_of_another_sender_says_so(connected: Connected, bus: Bus) -> None:
+    """Rules keep away what a stranger tells everybody, but not what he tells one alone."""
+    service, client, stranger = await connected(), await connected(), await connected()
+    await service.own(NAME)
+    await client.own("org.kdumpd1.Listener")
+    heard = await client.listen(SERVICE, "Open")
+    await stranger.emit(signal("Open"))
+    async with sender(bus.address) as other:
+        told_alone = message(MessageType.SIGNAL)
+        told_alone.destination = "org.kdumpd1.Listener"
+        await other.send(told_alone)
+        assert (await told(heard)).sender == other.unique_name != await client.owner(NAME)
+    assert heard.empty()
+
+
+async def test_signals_that_nobody_takes_are_bounded(connected: Connected) -> None:
+    service, client = await connected(), await connected()
+    await service.own(NAME)
+    heard = await client.listen(SERVICE, "Rang")
+    last = asyncio.Event()
+    await client.follow(SERVICE, "Last", last.set)
+    for number in range(MOST_SIGNALS + 10):
+        await service.emit(signal("Rang", "u", number))
+    await service.emit(signal("Last"))
+    async with asyncio.timeout(20):
+        await last.wait()
+    numbers = [heard.get_nowait().body[0] for _ in range(heard.qsize())]
+    assert numbers == list(range(MOST_SIGNALS))
+
+
+async def test_hint_about_one_thing_only(connected: Connected) -> None:
+    service, client = await connected(), await connected()
+    await service.own(NAME)
+    hints: list[str] = []
+    last = asyncio.Event()
+    await client.follow(SERVICE, "Rang", lambda: hints.append("bell"), "bell")
+    await client.follow(SERVICE, "Last", last.set)
+    await service.emit(signal("Rang", "s", "phone"))
+    await service.emit(signal("Rang", "s", "bell"))
+    await service.emit(signal("Last"))
+    async with asyncio.timeout(20):
+        await last.wait()
+    assert hints == ["bell"]
+
+
+async def test_name_that_another_has(connected: Connected) -> None:
+    first, second = await connected(), await connected()
+    await first.own(NAME)
+    await first.own(NAME)
+    with pytest.raises(TakenError, match="is taken"):
+        await second.own(NAME)
+    assert await second.owner("org.kdumpd1.Nobody") == ""

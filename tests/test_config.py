@@ -386,3 +386,39 @@ def test_any_value(tmp_path_factory: pytest.TempPathFactory, value: str) -> None
 def test_errors_are_values() -> None:
     (error,) = parse_assignments("nonsense", "name")
     assert isinstance(error, ConfigError)
+
+
+@pytest.mark.parametrize(
+    ("value", "file"),
+    [
+        ("/var/lib/prometheus/node-exporter/kdumpd.prom", True),
+        ("/srv/a file.prom", True),
+        ("", False),
+    ],
+)
+def test_a_file_of_metrics(tmp_path: Path, value: str, *, file: bool) -> None:
+    settings = configured(tmp_path, "[Metrics]", "TextFile=/a.prom", f"TextFile={value}")
+    assert settings.metrics_file == (Path(value) if file else None)
+    assert Settings().metrics_file is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["kdumpd.prom", "/a/../b.prom", "/a/kdumpd.txt", "/a/.prom", "/etc/passwd", "/a\0.prom"],
+)
+def test_no_file_of_metrics(tmp_path: Path, value: str) -> None:
+    path = write(tmp_path, MAIN, "[Metrics]", f"TextFile={value}")
+    configuration = read_configuration(tmp_path, path)
+    (problem,) = configuration.problems
+    assert problem.startswith(f"{path}:3: TextFile={value}: no absolute path")
+    assert configuration.settings == Settings()
+
+
+@pytest.mark.parametrize("folder", ["", "CrashDirectories=/var/crash"])
+def test_no_file_of_metrics_in_a_crash_folder(tmp_path: Path, folder: str) -> None:
+    """Whichever of the two is said first."""
+    path = write(tmp_path, MAIN, "[Metrics]", "TextFile=/var/crash/a.prom", "[Manager]", folder)
+    configuration = read_configuration(tmp_path, path)
+    assert configuration.settings.metrics_file is None
+    (problem,) = configuration.problems
+    assert "it lies in a crash folder" in problem

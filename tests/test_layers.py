@@ -79,7 +79,12 @@ THIRD_PARTY = {
     "dbus_fast": {"bus.py"},
     "drgn": {"inspect/memory.py"},
     "pyinotify": {"observe/watch.py"},
-    "systemd": {"expose/journal.py", "expose/notify.py", "observe/kernel_journal.py"},
+    "systemd": {
+        "expose/journal.py",
+        "expose/notify.py",
+        "observe/boot_journal.py",
+        "observe/kernel_journal.py",
+    },
 }
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 

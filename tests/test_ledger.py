@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdumpd.ledger import ForeignLedgerError, Ledger, LedgerError, opened_ledger
+from kdumpd.model.boot_record import BootEnd, BootRecord, CrashLoop
 from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.event import Event, EventKind, capture_event
 from kdumpd.model.facts.reservation import LastReservation
@@ -694,3 +695,27 @@ async def test_what_was_told_long_ago_is_not_kept_for_ever(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         (kept,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
     assert kept == MOST_TOLD
+
+
+async def test_how_boots_ended_is_kept(path: Path) -> None:
+    record = BootRecord(id=BOOT, seen_at=START, began=START, armed=True)
+    ended = BootRecord(
+        id="before",
+        seen_at=START,
+        began=START - timedelta(hours=1),
+        end=BootEnd.CRASH_NOT_CAPTURED,
+        reason="Nothing was armed.",
+        crashed_at=START,
+        decided_at=START,
+        told=True,
+        reported=True,
+    )
+    loop = CrashLoop(id="before", first=START - timedelta(minutes=9), last=START)
+    state = State(history=(record, ended), loops=(loop,))
+    async with opened_ledger(path) as ledger:
+        await ledger.record(State(), state, ())
+        assert (await ledger.load()).history == (record, ended)
+        assert (await ledger.load()).loops == (loop,)
+        disarmed = replace(record, armed=False)
+        await ledger.record(state, replace(state, history=(disarmed,)), ())
+        assert (await ledger.load()).history == (disarmed,)

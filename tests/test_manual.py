@@ -12,6 +12,9 @@ import pytest
 from kdumpd import options
 from kdumpd.arguments import EXIT_IO, EXIT_USAGE
 from kdumpd.client import cli
+from kdumpd.client.notify import program as notify
+from kdumpd.client.notify.memory import MOST_LINES
+from kdumpd.client.notify.terminal import TERMINALS
 from kdumpd.config import SETTERS, Settings, read_configuration
 from kdumpd.expose.message import FIELDS, MESSAGE_IDS
 from kdumpd.model.crashkernel import expect
@@ -26,11 +29,12 @@ from tests.services.process import output, program
 from tests.trigger.test_objections import OBJECTIONS
 
 PAGES = Path(__file__).parents[1] / "docs/man"
-DAEMON, CLIENT = PAGES / "kdumpd.8", PAGES / "kdumpdctl.1"
+DAEMON, CLIENT, NOTIFY = (PAGES / name for name in ("kdumpd.8", "kdumpdctl.1", "kdumpd-notify.1"))
 TRIGGER, CONFIG = PAGES / "kdumpd-trigger.8", PAGES / "kdumpd.conf.5"
 PARSERS = {
     DAEMON: options.arguments_parser,
     CLIENT: cli.arguments_parser,
+    NOTIFY: notify.arguments_parser,
     TRIGGER: trigger_options.arguments_parser,
 }
 EXAMPLE = "384M-2G:64M,2G-:128M"
@@ -129,6 +133,15 @@ def test_each_objection_is_explained_with_its_severity_and_no_other() -> None:
 def test_every_exit_status_of_the_trigger() -> None:
     statuses = {str(number) for number in (0, EXIT_FAILURE, EXIT_USAGE)}
     assert set(items(section(TRIGGER, "EXIT STATUS"))) == statuses
+
+
+def test_notifications() -> None:
+    assert set(items(section(NOTIFY, "EXIT STATUS"))) == {"0", str(EXIT_USAGE)}
+    terminals = " ".join(re.findall(r"^\.Li (.*)$", section(NOTIFY, "DESCRIPTION"), re.MULTILINE))
+    assert terminals.replace(",", "").split() == [name for name, *_ in TERMINALS] + ["."]
+    assert f"The newest {MOST_LINES} lines are kept." in section(NOTIFY, "FILES")
+    wait = notify.arguments_parser().get_default("wait")
+    assert f"The default is {wait:g}." in section(NOTIFY, "OPTIONS")
 
 
 def test_every_kind_of_event() -> None:

@@ -6,40 +6,50 @@ import asyncio
 import errno
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from kdumpd import __version__
 from kdumpd.address import bus_address
-from kdumpd.arguments import EXIT_IO, JSON, Parser
+from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, JSON, Parser
+from kdumpd.bus import connect
 from kdumpd.call import BusError, CallError
-from kdumpd.client.daemon import AbsentError, Daemon, connected
+from kdumpd.client.absence import AbsentError
+from kdumpd.client.crash_test import crash_test
+from kdumpd.client.daemon import Daemon
 from kdumpd.client.evidence import acknowledge, dmesg, path
+from kdumpd.client.output import print_json, print_lines
 from kdumpd.client.selection import SelectionError, select
 from kdumpd.client.text import info_lines, list_lines, overview_lines
-from kdumpd.document import plain_record, readiness_record, readiness_report, to_json
+from kdumpd.client.trigger import Trigger
+from kdumpd.document import plain_record, readiness_record, readiness_report
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import EXIT_STATUS, check_lines
 
-EXIT_FAILURE, EXIT_ABSENT = 1, 4
+EXIT_ABSENT = 4
 MODES = [[mode] for mode in JSON]
 EPILOG = """\
 exit status of status and check: 0 ready, 1 degraded, 2 not ready, 3 unsupported, 4 when kdumpd or
 the bus cannot be reached. Of the other commands: 0 when the question was answered, 1 when it could
-not be (no such capture or file, no right to it) or there is no capture to show, 4 as above. 64 for
-a wrong command line, 74 if it cannot be printed."""
+not be (no such capture or file, no right to it) or there is no capture to show, 4 as above. Of
+test: 1 when the kernel was not crashed; with --dry-run 0 when nothing speaks against it, 1 when
+something does. 64 for a wrong command line, 74 if it cannot be printed."""
 ID = "the capture's id or its beginning (default: the newest crash)"
 
-Verb = Callable[[Daemon, argparse.Namespace], Awaitable[int]]
+Verb = Callable[[Any, argparse.Namespace], Awaitable[int]]  # of Daemon or of Trigger
 
 
 async def status(daemon: Daemon, options: argparse.Namespace) -> int:
     """Print whether the next panic would leave a dump, and what was captured."""
     manager = await daemon.manager()
     captures = await daemon.captures()
+    test = await daemon.crash_test()
     if options.json == "off":
-        _print(overview_lines(manager, captures))
+        print_lines(overview_lines(manager, captures, test, datetime.now(UTC)))
     else:
-        _print_json(plain_record(manager) | {"captures": len(captures)}, options)
+        more = {"captures": len(captures), "crash_test": plain_record(test)}
+        print_json(plain_record(manager) | more, options.json)
     return EXIT_STATUS[Readiness(manager["Readiness"])]
 
 
@@ -51,9 +61,9 @@ async def check(daemon: Daemon, options: argparse.Namespace) -> int:
         print(f"What was known before: {error}", file=sys.stderr)
     manager = await daemon.manager()
     if options.json == "off":
-        _print(check_lines(readiness_report(manager)))
+        print_lines(check_lines(readiness_report(manager)))
     else:
-        _print_json(readiness_record(manager), options)
+        print_json(readiness_record(manager), options.json)
     return EXIT_STATUS[Readiness(manager["Readiness"])]
 
 
@@ -61,9 +71,9 @@ async def list_captures(daemon: Daemon, options: argparse.Namespace) -> int:
     """Print all captures, the newest crash last."""
     captures = await daemon.captures()
     if options.json != "off":
-        _print_json([plain_record(capture) for capture in captures], options)
+        print_json([plain_record(capture) for capture in captures], options.json)
     elif captures:
-        _print(list_lines(captures))
+        print_lines(list_lines(captures))
     else:
         print(await none_found(daemon), file=sys.stderr)
     return 0 if captures else EXIT_FAILURE
@@ -80,9 +90,9 @@ async def info(daemon: Daemon, options: argparse.Namespace) -> int:
     """Print all that is known of one capture, or of the newest."""
     capture = select(await daemon.captures(), options.id)
     if options.json == "off":
-        _print(info_lines(capture))
+        print_lines(info_lines(capture))
     else:
-        _print_json(plain_record(capture), options)
+        print_json(plain_record(capture), options.json)
     return 0
 
 
@@ -97,8 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BusError as error:
         print(error, file=sys.stderr)
         return EXIT_ABSENT
-    except AbsentError:
-        print(f"kdumpd does not run on the bus '{options.bus}'.", file=sys.stderr)
+    except AbsentError as error:
+        print(f"{error} on the bus '{options.bus}'.", file=sys.stderr)
         if options.verb in {status, check}:
             print("Without it: kdumpd --check judges readiness once.", file=sys.stderr)
         return EXIT_ABSENT
@@ -121,7 +131,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"kdumpdctl {__version__}")
-    parser.set_defaults(verb=status, bus="system", json="off")
+    parser.set_defaults(verb=status, service=Daemon, bus="system", json="off")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, verb, text in (
         ("status", status, "whether the next panic would leave a dump (the default)"),
@@ -131,6 +141,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         ("dmesg", dmesg, "the kernel log of one capture"),
         ("path", path, "where the core of one capture lies"),
         ("acknowledge", acknowledge, "take note of crashes"),
+        ("test", crash_test, "crash this machine to prove that a dump is saved"),
     ):
         command = verbs.add_parser(
             name, help=text, description=verb.__doc__, parents=[_common_parser()]
@@ -144,7 +155,27 @@ def arguments_parser() -> argparse.ArgumentParser:
     which = verbs.choices["acknowledge"].add_mutually_exclusive_group()
     which.add_argument("ids", nargs="*", default=[], metavar="ID", help=ID)
     which.add_argument("--all", action="store_true", help="all crashes that are known now")
+    _add_test_options(verbs.choices["test"])
     return parser
+
+
+def _add_test_options(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(service=Trigger)
+    command.add_argument(
+        "--dry-run", action="store_true", help="only print what speaks against a crash now"
+    )
+    command.add_argument(
+        "--override",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="crash in spite of this objection, if it is none that is fatal; can be repeated",
+    )
+    command.add_argument(
+        "--yes",
+        metavar="HOSTNAME",
+        help="do not ask: crash the machine of this name, if this is it",
+    )
 
 
 def _common_parser() -> Parser:
@@ -159,8 +190,8 @@ def _common_parser() -> Parser:
 
 async def _ask(options: argparse.Namespace) -> int:
     verb: Verb = options.verb
-    async with connected(bus_address(options.bus, os.environ)) as daemon:
-        return await verb(daemon, options)
+    async with connect(bus_address(options.bus, os.environ)) as connection:
+        return await verb(options.service(connection), options)
 
 
 def _discard_stdout() -> None:
@@ -174,14 +205,6 @@ def _spelled_out(given: Sequence[str], arguments: Sequence[str] | None) -> list[
         "--json=pretty" if word == "--json" and words[at + 1 : at + 2] not in MODES else word
         for at, word in enumerate(words)
     ]
-
-
-def _print(lines: Iterable[str]) -> None:
-    print("\n".join(lines), flush=True)
-
-
-def _print_json(value: object, options: argparse.Namespace) -> None:
-    print(to_json(value, pretty=options.json == "pretty"), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,42 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon as its clients see it: what it answers, as plain values."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from kdumpd.bus import Connection, connect
-from kdumpd.call import CallError, Manner, Target
+from kdumpd.bus import Connection
+from kdumpd.call import Manner, Target
+from kdumpd.client.absence import absence
 from kdumpd.client.selection import Properties
 
 NAME = "org.kdumpd1"
 PATH = "/org/kdumpd1"
 MANAGER = "org.kdumpd1.Manager"
+CRASH_TEST = "org.kdumpd1.CrashTest"
 CAPTURE = "org.kdumpd1.Capture"
-ABSENT = {
-    "org.freedesktop.DBus.Error.ServiceUnknown",
-    "org.freedesktop.DBus.Error.NameHasNoOwner",
-}
+ABSENT = "kdumpd does not run"
 # Longer than the daemon takes to ask polkit and open a file, with and without a person's password.
 ASKING = Manner(seconds=180.0, interactive=True)
 UNASKED = Manner(seconds=60.0)
 
 
-class AbsentError(Exception):
-    """Nobody answers for kdumpd on this bus."""
-
-
 class Daemon:
-    """The daemon at the other end of a connection."""
+    """The daemon at the other end of a connection. AbsentError where there is none."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def manager(self) -> Properties:
         """Return the properties of org.kdumpd1.Manager."""
-        target = Target(NAME, PATH, "org.freedesktop.DBus.Properties")
-        (properties,) = await self._ask(target, "GetAll", "s", MANAGER)
-        return dict(properties)
+        return await self._properties(MANAGER)
+
+    async def crash_test(self) -> Properties:
+        """Return the properties of org.kdumpd1.CrashTest."""
+        return await self._properties(CRASH_TEST)
 
     async def revalidate(self) -> None:
         """Have readiness judged now."""
@@ -52,7 +47,7 @@ class Daemon:
     async def open_dmesg(self, id_: str, *, interactive: bool) -> int:
         """Return a descriptor of the capture's kernel log, which the caller closes."""
         manner = ASKING if interactive else UNASKED
-        with _absence():
+        with absence(ABSENT):
             return await self._connection.call_for_descriptor(_capture(id_), "OpenDmesg", manner)
 
     async def acknowledge(self, id_: str, *, interactive: bool) -> None:
@@ -63,24 +58,19 @@ class Daemon:
         """Acknowledge all captures."""
         await self._order(Target(NAME, PATH, MANAGER), "AcknowledgeAll", interactive=interactive)
 
+    async def _properties(self, interface: str) -> Properties:
+        target = Target(NAME, PATH, "org.freedesktop.DBus.Properties")
+        (properties,) = await self._ask(target, "GetAll", "s", interface)
+        return dict(properties)
+
     async def _order(self, target: Target, member: str, *, interactive: bool) -> None:
         manner = ASKING if interactive else UNASKED
-        with _absence():
+        with absence(ABSENT):
             await self._connection.call(target, member, manner=manner)
 
     async def _ask(self, target: Target, member: str, signature: str, *body: object) -> list[Any]:
-        with _absence():
+        with absence(ABSENT):
             return await self._connection.call(target, member, signature, list(body))
-
-
-@contextmanager
-def _absence() -> Iterator[None]:
-    try:
-        yield
-    except CallError as error:
-        if error.name in ABSENT:
-            raise AbsentError(str(error)) from error
-        raise
 
 
 def _capture(id_: str) -> Target:
@@ -89,10 +79,3 @@ def _capture(id_: str) -> Target:
 
 def _age(capture: Properties) -> tuple[bool, int, str]:
     return capture["Trusted"], capture["CrashedAt"] or capture["FoundAt"], capture["Id"]
-
-
-@asynccontextmanager
-async def connected(address: str) -> AsyncIterator[Daemon]:
-    """Connect to the daemon on the bus at the address; BusError when there is no bus."""
-    async with connect(address) as connection:
-        yield Daemon(connection)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import BinaryIO
 
 from kdumpd.client.daemon import Daemon
+from kdumpd.client.output import tell
 from kdumpd.client.selection import Properties, SelectionError, select
 from kdumpd.client.summary import headline
 from kdumpd.model.capture import CaptureState
@@ -80,11 +81,6 @@ def print_path(name: bytes) -> None:
     """Print a file name as it is, whatever its bytes."""
     sys.stdout.buffer.write(name + b"\n")
     sys.stdout.flush()
-
-
-def tell(words: str) -> None:
-    """Say something that is no result."""
-    sys.stderr.write(words + "\n")
 
 
 def _chunks(log: BinaryIO) -> Iterator[bytes]:

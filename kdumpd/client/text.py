@@ -2,10 +2,13 @@
 """What the daemon answers, as lines for people."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
+from kdumpd.client.proof import proof_line
 from kdumpd.client.selection import Properties
 from kdumpd.client.summary import cause, headline, joined, local_time, problem, summary_lines
 from kdumpd.document import readiness_report
+from kdumpd.model.boot_record import BootEnd
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash import CrashClass
 from kdumpd.model.report import status_lines
@@ -19,12 +22,17 @@ PAGE_KINDS = {1: "zero", 2: "cache", 4: "private cache", 8: "user", 16: "free"}
 SIZE_COLUMN = COLUMNS.index("SIZE")
 
 
-def overview_lines(manager: Properties, captures: Sequence[Properties]) -> Iterator[str]:
+def overview_lines(
+    manager: Properties, captures: Sequence[Properties], test: Properties, now: datetime
+) -> Iterator[str]:
     """Yield what is true, in one sentence first."""
     yield from status_lines(readiness_report(manager))
     yield ""
     yield f"Reservation: {_reservation(manager)}"
     yield _armed_line(manager)
+    yield proof_line(test, now)
+    if manager["PreviousBoot"] != BootEnd.CLEAN:
+        yield f"Boot before: {manager['PreviousBoot']}  ({manager['PreviousBootReason']})"
     yield f"Captures: {_captures(manager, captures)}"
     if manager["Unacknowledged"]:
         yield f"Not acknowledged: {manager['Unacknowledged']}  (kdumpdctl acknowledge --all)"

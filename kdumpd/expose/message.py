@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash import CrashClass
-from kdumpd.model.crash_test import TestVerdict
+from kdumpd.model.crash_test import Proof
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.readiness import SENTENCES, Readiness
 from kdumpd.model.text import human_size, shown
@@ -31,6 +31,9 @@ MESSAGE_IDS = {
     EventKind.TEST_CANCELLED: "b244d2e168a943648955a4727d8b3ecd",
     EventKind.TEST_TRIGGERED: "5b67e0036af740daa7783ae19e1ee978",
     EventKind.TEST_VERDICT: "5c42605ff8c8437790ccc95628413a57",
+    EventKind.CRASH_NOT_CAPTURED: "758248443a6a4ddda226d68d270a2e83",
+    EventKind.BOOT_UNCLEAN: "c44088c9053f44b9bb36341c4ab30ab1",
+    EventKind.CRASH_LOOP: "b56d99c540544498bb18309af2f0d553",
 }
 
 # The facts of an event that are fields of their own; the others only stand in the sentence.
@@ -54,6 +57,7 @@ FIELDS = {
     "verdict": "KDUMPD_VERDICT",
     "test": "KDUMPD_TEST",
     "objections": "KDUMPD_OBJECTIONS",
+    "boot": "KDUMPD_BOOT",
 }
 
 
@@ -165,10 +169,23 @@ def _test_triggered(facts: Mapping[str, str]) -> tuple[str, int]:
 
 def _test_verdict(facts: Mapping[str, str]) -> tuple[str, int]:
     kernel = f" on kernel {facts['kernel']}" if "kernel" in facts else ""
-    if facts["verdict"] == TestVerdict.PASSED:
+    if facts["verdict"] == Proof.PASSED:
         how_long = f" in {facts['seconds']} s" if "seconds" in facts else ""
         return f"The crash test{kernel} has passed: {_size(facts)} were captured{how_long}", NOTICE
     return f"The crash test{kernel} has failed: {facts.get('because', 'nothing says why')}", WARNING
+
+
+def _not_captured(facts: Mapping[str, str]) -> tuple[str, int]:
+    return f"{_crash(facts)}, and no dump was saved. {facts['because']}", CRITICAL
+
+
+def _unclean(facts: Mapping[str, str]) -> tuple[str, int]:
+    return facts["because"], WARNING
+
+
+def _loop(facts: Mapping[str, str]) -> tuple[str, int]:
+    how_often = f"{facts['crashes']} times within {facts['minutes']} minutes"
+    return f"The kernel has crashed {how_often}: this may be a loop of crashes", CRITICAL
 
 
 def _crash(facts: Mapping[str, str]) -> str:
@@ -210,4 +227,7 @@ SENTENCE: Mapping[EventKind, Callable[[Mapping[str, str]], tuple[str, int]]] = {
     EventKind.TEST_CANCELLED: _test_cancelled,
     EventKind.TEST_TRIGGERED: _test_triggered,
     EventKind.TEST_VERDICT: _test_verdict,
+    EventKind.CRASH_NOT_CAPTURED: _not_captured,
+    EventKind.BOOT_UNCLEAN: _unclean,
+    EventKind.CRASH_LOOP: _loop,
 }

@@ -8,8 +8,9 @@ from typing import Any
 from kdumpd import __version__
 from kdumpd.expose.dispatch import Properties
 from kdumpd.model.acknowledgement import unacknowledged
+from kdumpd.model.boot_record import BootEnd
 from kdumpd.model.capture import Capture, CaptureState
-from kdumpd.model.crash_test import CrashTest, TestVerdict, staleness
+from kdumpd.model.crash_test import CrashTest, Proof, staleness
 from kdumpd.model.finding import Finding
 from kdumpd.model.report import checks_of, summary
 from kdumpd.model.state import State
@@ -67,12 +68,14 @@ MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
     "SuggestedBytes": _of(lambda verdict: verdict.reservation.suggested, 0),
     "CrashKernelLoaded": lambda state: bool(state.verdict and state.verdict.reservation.armed),
     "PanicTriggers": _of(_triggers, {}),
+    "PreviousBoot": lambda state: str(state.previous.end if state.previous else BootEnd.UNKNOWN),
+    "PreviousBootReason": lambda state: state.previous.reason if state.previous else "",
     "Unacknowledged": lambda state: len(unacknowledged(state)),
     "Settling": lambda state: len(state.settling),
     "CrashDirectories": lambda state: list(state.folders),
 }
 
-NO_TEST = CrashTest(id="", at=EPOCH, verdict=TestVerdict.NONE)
+NO_TEST = CrashTest(id="", at=EPOCH, verdict=Proof.NONE)
 
 
 def _last_test(value: Callable[[CrashTest], Any]) -> Callable[[State], Any]:

@@ -28,6 +28,7 @@ from kdumpd.expose.objects import (
 )
 from kdumpd.expose.turns import BUSY
 from kdumpd.model.capture import Capture
+from kdumpd.model.crash_report import new_crashes
 from kdumpd.model.state import State
 
 LOOK_SECONDS = 20.0  # a caller waits no longer for a look
@@ -154,6 +155,11 @@ class Service:
         yield from self._dispatcher.changes(
             MANAGER_PATH, CRASH_TEST, crash_test_properties(before), crash_test_properties(after)
         )
+        for report in new_crashes(before, after):
+            path = capture_path(report.capture) if report.capture else "/"
+            yield self._dispatcher.signal(
+                MANAGER_PATH, MANAGER, "CrashReported", path, report.class_, report.reason
+            )
         old, new = before.told, after.told
         same_boot = before.validated_boot == after.validated_boot
         if same_boot and old is not None and new is not None and old is not new:

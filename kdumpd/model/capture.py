@@ -9,6 +9,7 @@ from stat import S_IROTH, S_ISREG
 
 from kdumpd.model.core import NOTHING_READ, CoreFacts, FileStamp, Format
 from kdumpd.model.crash import Crash, CrashClass
+from kdumpd.model.time import time_of_file
 
 ID_DIGITS = 16
 NOTHING_KNOWN = Crash()
@@ -125,6 +126,7 @@ class Capture:
     log_id: str = ""  # of the end of its kernel log
     exposed_file: bytes = b""  # one that everybody may read, whole path; the core if it is one
     acknowledged: bool = False  # whether somebody has taken note of it
+    written_at: datetime | None = None  # when the core was last written to
 
     @property
     def is_exposed(self) -> bool:
@@ -212,14 +214,21 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         log_awaited=sighting.log_awaited,
         occurrence=before.occurrence if before else 0,
         member=sighting.member,
-        is_test=sighting.is_test,
+        is_test=sighting.is_test or (before is not None and before.is_test),
         removal_at=before.removal_at if before else None,
         removal=before.removal if before else "",
         identified=bool(facts.identity) or (before is not None and before.identified),
         log_id=sighting.log_id or (before.log_id if before else ""),
         exposed_file=_inside(sighting.directory, exposed),
         acknowledged=before is not None and before.acknowledged,
+        written_at=_written_at(sighting),
     )
+
+
+def _written_at(sighting: Sighting) -> datetime | None:
+    files = sighting.parts or ((sighting.core,) if sighting.core else ())
+    last = max((file.modified_ns for file in files), default=0)
+    return time_of_file(last) if last > 0 else None
 
 
 def _is_open(file: FileStamp | None) -> bool:

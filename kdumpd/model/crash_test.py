@@ -14,7 +14,7 @@ from kdumpd.model.verdict import Verdict
 MOST_TESTS = 20  # that are remembered
 
 
-class TestVerdict(StrEnum):
+class Proof(StrEnum):
     """What a test has proven."""
 
     NONE = auto()  # there was no test
@@ -37,7 +37,7 @@ class CrashTest:
     initrd: str = ""
     target: str = ""
     armed: bool | None = None  # whether a crash kernel was loaded
-    verdict: TestVerdict = TestVerdict.PENDING
+    verdict: Proof = Proof.PENDING
     reason: str = ""  # why it failed
     seconds: int | None = None  # from the crash to the complete capture
     size: int = 0  # of the capture, in bytes
@@ -85,7 +85,7 @@ def intended(intent: Intent, verdict: Verdict | None) -> CrashTest:
 def staleness(test: CrashTest, verdict: Verdict) -> str:
     """Return in a sentence what has changed that the test says nothing about; empty for nothing."""
     now = _basis(verdict)
-    if test.verdict not in {TestVerdict.PASSED, TestVerdict.FAILED}:
+    if test.verdict not in {Proof.PASSED, Proof.FAILED}:
         return ""
     if _differs(test.kernel, now.kernel):
         return f"The kernel is {now.kernel} now; the test was of {test.kernel}."

@@ -7,11 +7,12 @@ or a lost ledger, carries the same id.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
 
+from kdumpd.model.boot_record import BootRecord, CrashLoop
 from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.crash_test import CrashTest, Intent
 from kdumpd.model.finding import Severity
@@ -20,6 +21,7 @@ from kdumpd.model.time import microseconds
 from kdumpd.model.verdict import Verdict
 
 EVENT_DIGITS = 32
+MINUTE = timedelta(minutes=1)
 
 
 class EventKind(StrEnum):
@@ -36,6 +38,9 @@ class EventKind(StrEnum):
     TEST_CANCELLED = "test-cancelled"
     TEST_TRIGGERED = "test-triggered"
     TEST_VERDICT = "test-verdict"
+    CRASH_NOT_CAPTURED = "crash-not-captured"
+    BOOT_UNCLEAN = "boot-unclean"
+    CRASH_LOOP = "crash-loop"
 
 
 CAPTURE_EVENTS = {
@@ -151,6 +156,53 @@ def cancellation_event(intent: Intent, because: str, at: datetime) -> Event:
 
 def _intent_facts(intent: Intent) -> Mapping[str, str]:
     return _known(test=intent.id, uid=str(intent.uid), overridden=" ".join(intent.overridden))
+
+
+def not_captured_event(record: BootRecord, capture: Capture | None) -> Event:
+    """Return the event that tells of a boot's crash without a dump, by its kernel log if any."""
+    log = dict(_capture_facts(capture)) if capture else {}
+    # A file that was archived at the next boot does not have the time of the crash.
+    log.pop("crashed_at", "")
+    return Event(
+        id=_event_id(EventKind.CRASH_NOT_CAPTURED, record.id),
+        kind=EventKind.CRASH_NOT_CAPTURED,
+        at=record.decided_at or record.seen_at,
+        facts=_known(**{"reason": record.panic, **log, **_record_facts(record)}),
+    )
+
+
+def unclean_event(record: BootRecord) -> Event:
+    """Return the event that tells that a boot ended without a shutdown."""
+    return Event(
+        id=_event_id(EventKind.BOOT_UNCLEAN, record.id),
+        kind=EventKind.BOOT_UNCLEAN,
+        at=record.decided_at or record.seen_at,
+        facts=_record_facts(record),
+    )
+
+
+def loop_event(loop: CrashLoop, crashes: int, at: datetime) -> Event:
+    """Return the event that tells of several crashes soon after one another."""
+    return Event(
+        id=_event_id(EventKind.CRASH_LOOP, loop.id),
+        kind=EventKind.CRASH_LOOP,
+        at=at,
+        facts=_known(
+            crashes=str(crashes),
+            minutes=str((loop.last - loop.first) // MINUTE),
+            crashed_at=str(microseconds(loop.last)),
+        ),
+    )
+
+
+def _record_facts(record: BootRecord) -> Mapping[str, str]:
+    return _known(
+        boot=record.id,
+        kernel=record.release,
+        loaded=_number(record.armed),
+        crashed_at=str(microseconds(record.crashed_at)) if record.crashed_at else "",
+        because=record.reason,
+    )
 
 
 def _test_facts(test: CrashTest) -> Mapping[str, str]:

@@ -12,19 +12,18 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from kdumpd.model.boot_record import BootRecord, CrashLoop
 from kdumpd.model.capture import Capture
 from kdumpd.model.core import CoreFacts
 from kdumpd.model.crash import Crash
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.facts.reservation import LastReservation
 
-Kept = Capture | CoreFacts | Crash | CrashTest | LastReservation
-T = TypeVar("T", Capture, CoreFacts, Crash, CrashTest, LastReservation)
+Kept = Capture | CoreFacts | Crash | CrashTest | LastReservation | BootRecord | CrashLoop
+T = TypeVar("T", Capture, CoreFacts, Crash, CrashTest, LastReservation, BootRecord, CrashLoop)
 Plain = str | int | bool | dict[str, "Plain"] | None
 
-TYPES: dict[type[Kept], dict[str, Any]] = {
-    kept: get_type_hints(kept) for kept in (Capture, CoreFacts, Crash, CrashTest, LastReservation)
-}
+TYPES: dict[type[Kept], dict[str, Any]] = {kept: get_type_hints(kept) for kept in get_args(Kept)}
 
 
 class RecordError(ValueError):

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kdumpd.model.boot_record import BootRecord, CrashLoop
 from kdumpd.model.capture import Capture, Sighting
 from kdumpd.model.core import FileStamp
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.facts.past_boots import PastBoots
 from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.reading import Answer, Job, Reading
@@ -39,6 +41,7 @@ class Observation:
     folders: tuple[CrashFolder, ...]
     retention: Retention = NOTHING_REMOVED
     answers: tuple[Answer, ...] = ()  # what the reading of cores has brought since the last look
+    past: PastBoots | None = None  # None where the journal of earlier boots was not asked
 
     @property
     def sightings(self) -> Iterator[Sighting]:
@@ -80,6 +83,11 @@ class State:
     change: Change | None = None  # what is not told yet, as it may not last
     boots: tuple[LastReservation, ...] = ()  # what the last ones came to, the newest first
     tests: tuple[CrashTest, ...] = ()  # the newest first
+    past: PastBoots | None = None  # the earlier boots, by the journal as it was read last
+    history: tuple[BootRecord, ...] = ()  # this boot, and how those before ended; newest first
+    previous: BootRecord | None = None  # the boot before this one; None before the first look
+    attributed: Mapping[str, str] = field(default_factory=dict)  # captures, and the boots they end
+    loops: tuple[CrashLoop, ...] = ()  # of crashes, the newest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

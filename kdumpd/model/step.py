@@ -7,6 +7,7 @@ from datetime import datetime
 from math import inf
 from types import MappingProxyType
 
+from kdumpd.model.boot_history import with_boots
 from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from, is_inside
 from kdumpd.model.copies import without_copies
 from kdumpd.model.event import (
@@ -15,6 +16,7 @@ from kdumpd.model.event import (
     exposure_event,
 )
 from kdumpd.model.occurrence import with_occurrences
+from kdumpd.model.proof import with_tests
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
 from kdumpd.model.retention import removal_of, with_the_next
 from kdumpd.model.settling import is_same_log, settle
@@ -45,7 +47,9 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
         job=job or (state.job if _is_under_way(state.job, readings) else None),
         folders=tuple(folder.facts.path for folder in seen.folders),
     )
-    return after, (*_capture_events(state, after, seen.at), *told)
+    after, verdicts = with_tests(after, seen, patience)
+    after, of_boots = with_boots(after, seen, patience)
+    return after, (*_capture_events(state, after, seen.at), *verdicts, *told, *of_boots)
 
 
 def _watched(state: State, seen: Observation) -> dict[str, Capture]:

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Times as numbers, for programs."""
+"""Times as numbers, and numbers as times."""
 
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+
+
+def time_of_file(nanoseconds: int) -> datetime | None:
+    """Return the time that a file bears, None where it is none of a calendar."""
+    try:
+        return EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    except OverflowError:
+        return None
 
 
 def microseconds(at: datetime | None) -> int:

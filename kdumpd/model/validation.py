@@ -26,7 +26,7 @@ def with_verdict(
     if not boot:
         return after, ()
     if boot != state.validated_boot:
-        if verdict.readiness is not Readiness.READY and _is_starting(seen, patience):
+        if verdict.readiness is not Readiness.READY and is_starting(seen, patience):
             return replace(after, change=Change(to=verdict.readiness, since=seen.clock)), ()
         return _validated(after, verdict), [boot_event(verdict)]
     if state.told is None:
@@ -95,8 +95,8 @@ def _wait(service: ServiceFacts, patience: Patience) -> float:
     return patience.unit if service.at_work else patience.steady
 
 
-def _is_starting(seen: Observation, patience: Patience) -> bool:
-    """Return whether the crash kernel may still be on its way, in this boot."""
+def is_starting(seen: Observation, patience: Patience) -> bool:
+    """Return whether the boot is under way, so that the crash kernel may still be on its way."""
     if seen.machine.service.starting is None:
         return seen.clock < patience.boot
     return seen.machine.service.starting and seen.clock < patience.longest_boot

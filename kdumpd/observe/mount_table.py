@@ -19,7 +19,7 @@ from kdumpd.observe.files import Files
 
 # The first process sees the machine's mounts; this one may have its own view of them. One that
 # does not see the first process finds its table where kdumpd.service puts it.
-OF_MACHINE = ("run/kdumpd/machine/mountinfo", "proc/1/mountinfo")
+OF_MACHINE = ("run/kdumpd.machine/mountinfo", "proc/1/mountinfo")
 OWN = "proc/self/mountinfo"
 MOST = 1 << 20  # bytes; a machine that runs containers has thousands of mounts
 FSTAB = "etc/fstab"

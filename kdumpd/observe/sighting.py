@@ -4,7 +4,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from kdumpd.model.capture import Layout, Sighting, capture_id, place_of
 from kdumpd.model.core import CoreFacts, FileStamp
@@ -13,7 +13,7 @@ from kdumpd.model.layout import README, Members
 from kdumpd.model.split_core import joined
 from kdumpd.model.suse_readme import LONGEST, parse_readme, with_readme
 from kdumpd.model.text import shown
-from kdumpd.model.time import EPOCH
+from kdumpd.model.time import time_of_file
 from kdumpd.observe.apport_report import REPORT_HEAD, ReportError, is_kernel_crash, parse_report
 from kdumpd.observe.core import read_core
 from kdumpd.observe.folder import Folder, untrusted_reason
@@ -84,7 +84,7 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
         member=members.member,
         is_test=members.is_test,
         log_id=capture_id(log_end) if log else "",
-        logged_at=_time(dmesg.modified_ns) if dmesg and log else None,
+        logged_at=time_of_file(dmesg.modified_ns) if dmesg and log else None,
     )
 
 
@@ -100,14 +100,7 @@ def _of_strangers(folder: Folder, members: Members, files: tuple[FileStamp, ...]
 
 def _made_at(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> datetime | None:
     changed = max(file.modified_ns for file in files) if members.member else folder.modified_ns
-    return _time(changed)
-
-
-def _time(nanoseconds: int) -> datetime | None:
-    try:
-        return EPOCH + timedelta(microseconds=nanoseconds // 1000)
-    except OverflowError:
-        return None
+    return time_of_file(changed)
 
 
 def _distrust(folder: Folder, files: tuple[FileStamp, ...]) -> str:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class StuckError(Exception):
+class StuckError(TimeoutError):
     """The work did not end in time, and is still under way."""
 
 

@@ -23,6 +23,7 @@ UNITS = (
 )
 PATIENCE = 5.0  # seconds, for all that is asked
 BRISK = Manner(seconds=PATIENCE)
+STOPPING_PATIENCE = 2.0  # seconds; a machine that stops waits for this daemon
 STARTING = {"initializing", "starting"}
 MANAGER_SIGNALS = ("StartupFinished", "UnitFilesChanged")
 
@@ -33,6 +34,9 @@ class ServiceManager(Protocol):
     async def read(self) -> ServiceFacts:
         """Return what is known of the unit that loads the crash kernel."""
 
+    async def is_stopping(self) -> bool:
+        """Return whether the machine is known to be shutting down in order."""
+
 
 class NoServiceManager:
     """Nobody is asked: without a bus, and of a machine below another root."""
@@ -40,6 +44,10 @@ class NoServiceManager:
     async def read(self) -> ServiceFacts:
         """Return that nothing is known."""
         return ServiceFacts()
+
+    async def is_stopping(self) -> bool:
+        """Return that nothing is known of it."""
+        return False
 
 
 class Units:
@@ -66,6 +74,14 @@ class Units:
                 return await self._facts()
         except (BusError, CallError, TimeoutError):
             return ServiceFacts()
+
+    async def is_stopping(self) -> bool:
+        """Return whether systemd shuts the machine down; False where it does not answer in time."""
+        try:
+            async with asyncio.timeout(STOPPING_PATIENCE):
+                return await self._system_state() == "stopping"
+        except (BusError, CallError, TimeoutError):
+            return False
 
     async def _facts(self) -> ServiceFacts:
         starting = await self._system_state() in STARTING

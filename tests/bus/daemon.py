@@ -30,6 +30,7 @@ class Setup:
     folders: Sequence[str] = ()
     prefix: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    more: str = ""  # lines of the configuration
 
     @property
     def ledger(self) -> Path:
@@ -126,7 +127,7 @@ async def started(setup: Setup) -> AsyncIterator[Kdumpd]:
         manager.bind(f"\0{name}")
         config = Path(work) / "kdumpd.conf"
         folders = "".join(f"CrashDirectories={folder}\n" for folder in setup.folders)
-        config.write_text(f"[Manager]\nSettleSec={setup.settle:g}s\n{folders}")
+        config.write_text(f"[Manager]\nSettleSec={setup.settle:g}s\n{folders}{setup.more}")
         log = Path(work) / "log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a person reads of the daemon's answers."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from kdumpd.client.selection import Properties
@@ -8,6 +10,8 @@ from kdumpd.client.text import overview_lines
 from kdumpd.model.text import MIB
 
 MANAGER: Properties = {
+    "PreviousBoot": "clean",
+    "PreviousBootReason": "The boot before ended in order.",
     "Readiness": "ready",
     "Summary": "ready: The next kernel panic would leave a dump.",
     "Checks": [],
@@ -24,6 +28,7 @@ MANAGER: Properties = {
     "Settling": 0,
     "CrashDirectories": [b"/var/crash"],
 }
+NO_TEST: Properties = {"Verdict": "none"}
 
 
 @pytest.mark.parametrize(
@@ -41,8 +46,17 @@ MANAGER: Properties = {
         ({}, "Crash kernel: loaded"),
         ({"CrashKernelLoaded": False}, "Crash kernel: not loaded"),
         ({"Mechanism": "fadump"}, "Fadump: registered"),
+        (
+            {"PreviousBoot": "unclean", "PreviousBootReason": "It hung."},
+            "Boot before: unclean  (It hung.)",
+        ),
         ({"Mechanism": "fadump", "CrashKernelLoaded": False}, "Fadump: not registered"),
     ],
 )
 def test_the_overview(changed: Properties, line: str) -> None:
-    assert line in list(overview_lines({**MANAGER, **changed}, []))
+    assert line in list(overview_lines({**MANAGER, **changed}, [], NO_TEST, datetime.now(UTC)))
+
+
+def test_a_boot_that_ended_in_order_is_no_news() -> None:
+    lines = overview_lines(MANAGER, [], NO_TEST, datetime.now(UTC))
+    assert not any("oot before" in line for line in lines)

@@ -73,7 +73,7 @@ def addresses() -> object:
 
 
 def mounts_of_the_machine() -> object:
-    text = Path("/run/kdumpd/machine/mountinfo").read_text()
+    text = Path("/run/kdumpd.machine/mountinfo").read_text()
     return fail("the sandbox's") if " /var/lib/kdumpd " in text else " / / " in text or fail(text)
 
 
@@ -145,6 +145,7 @@ NEEDED: dict[str, Callable[[], object]] = {
     "see sysfs": listing("/sys/kernel"),
     "see the table of file systems": reading("/etc/fstab"),
     "keep a ledger": writing("/var/lib/kdumpd/probe"),
+    "tell others": writing("/run/kdumpd/probe"),
     "unpack": temporary,
     "reach the bus": connecting("/run/dbus/system_bus_socket", socket.SOCK_STREAM),
     "reach the journal": connecting("/run/systemd/journal/socket", socket.SOCK_DGRAM),

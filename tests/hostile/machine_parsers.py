@@ -26,6 +26,18 @@ LOG = b"""\
 [    0.015347][    T0] cannot allocate crashkernel (size:0x40000000)
 [    0.015348] Failed to reserve memory for crashkernel!
 """
+BOOT = b"""\
+Linux version 6.1.0-56-amd64 (debian-kernel@lists.debian.org) #1 SMP
+Command line: root=/dev/vda reset_devices nr_cpus=1 elfcorehdr=883456K
+OF: fdt: Reserving 1 KiB of memory at 0xf4fff000 for elfcorehdr
+rtas fadump: Firmware-assisted dump is active.
+Kernel command line: root=/dev/vda reset_devices nr_cpus=1 elfcorehdr=883456K
+Memory: 260916K/785908K available (14343K kernel code)
+"""
+LAST_WORDS = b"Kernel Offset: disabled\nKernel panic - not syncing: Fatal exception\n"
+TIMES = b"".join(
+    number.to_bytes(8, "big") for number in (1_700_000_000_000_000, 60_000_000, 50_000_000, 0)
+)
 RECORDS = b"""\
 6,0,0,-;Linux version 6.1.0-56-amd64
 6,1,15342,-,caller=T0;Reserving 256MB of memory at 6128MB for crashkernel (System RAM: 8191MB)
@@ -133,6 +145,18 @@ MACHINE = (
     ),
     parser("memparse", readings.read_number, (b"0x1fffG,high",), (b"0777k@",), (b"99999999E",)),
     parser("boot-log", readings.read_boot_log, (LOG,), (COMPLAINING,)),
+    parser(
+        "boot",
+        readings.read_boot,
+        (BOOT, LAST_WORDS, TIMES),
+        (BOOT.replace(b"elfcorehdr=883456K", b"quiet"), b"eth0: link up", TIMES),
+    ),
+    parser(
+        "pstore-name",
+        readings.read_archive_name,
+        (b"1700000123/001",),
+        (str(1_700_000_123 << 32).encode(),),
+    ),
     parser("kmsg", readings.read_records, (RECORDS,)),
     parser("iomem", readings.read_iomem, *of_trees("proc/iomem")),
     parser(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from kdumpd.model.boot_complaint import parse_complaint
 from kdumpd.model.boot_entry import chosen_by_pattern, parse_boot_entry
+from kdumpd.model.boot_journal import BootEntries, Moment, parse_boot
 from kdumpd.model.boot_log import parse_reservation_log
 from kdumpd.model.crashkernel import crashkernel_parameter, expect
 from kdumpd.model.crashkernel.memparse import MASK, memparse, short_size
@@ -37,6 +38,7 @@ from kdumpd.model.iomem import parse_iomem, parse_ranges
 from kdumpd.model.kernel_image import parse_kernel_image
 from kdumpd.model.kernel_release import plain_release, release_in, release_key
 from kdumpd.model.mount_table import find_mount, mount_unit, parse_fstab, parse_mountinfo
+from kdumpd.model.pstore_name import parse_record_time
 from kdumpd.model.ram import best_ram
 from kdumpd.model.shell_assignments import assignments
 from kdumpd.model.sysrq import keyboard_deeds
@@ -247,3 +249,26 @@ def _is_shown(*texts: str) -> None:
 def _all_printable(texts: Iterable[str]) -> None:
     for text in texts:
         assert text.isprintable(), text
+
+
+def read_boot(opening: bytes, closing: bytes, times: bytes) -> None:
+    """Take lines for what a kernel said first and last, and numbers for when its boot ended."""
+    numbers = [int.from_bytes(times[at : at + 8], "big", signed=True) for at in (0, 8, 16, 24)]
+    boot = parse_boot(
+        BootEntries(
+            boot_id="0f8e1a3c5b7d4e2f9a6cd4b8f0e2c1a5",
+            last=Moment(numbers[0], numbers[1]),
+            opening=opening.decode("utf-8", "surrogateescape").split("\n"),
+            closing=closing.decode("utf-8", "surrogateescape").split("\n"),
+            shutdown=Moment(numbers[0], numbers[2]),
+            stopped=Moment(numbers[0], numbers[3]),
+        )
+    )
+    if boot is not None:
+        _is_shown(boot.release, boot.panic)
+        assert boot.began <= boot.ended
+
+
+def read_archive_name(name: bytes) -> None:
+    """Take bytes for the name of a folder of systemd-pstore's archive."""
+    parse_record_time(b"/var/lib/systemd/pstore/" + name)

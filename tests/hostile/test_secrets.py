@@ -11,12 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from kdumpd.expose.exposition import exposition
+from kdumpd.expose.measures import PREFIX, measures
+from kdumpd.expose.motd import lines
+from kdumpd.model.crash import parse_kernel_log
+from kdumpd.model.state import State
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened
 from tests.hostile.inputs import ERROR_LOG, LOG, OTHER_LOG, SAMPLES
 from tests.hostile.secrecy import is_telling
 from tests.hostile.traps import NOBODY
+from tests.model.looks import as_listed, capture
 from tests.services.busctl import Busctl
 from tests.services.message_bus import Broker, Bus, private_bus
 from tests.services.namespace import ROOT
@@ -101,6 +107,16 @@ def test_addresses_are_recognised() -> None:
 
 def test_logs_are_full_of_them() -> None:
     assert all(is_telling(log.decode("latin-1")) for log in logs()[3:35])
+
+
+@pytest.mark.parametrize("log", logs())
+def test_no_file_for_everybody_holds_an_address(log: bytes) -> None:
+    """Neither what is shown at each login, nor what the monitoring of a fleet is told."""
+    crashed = replace(as_listed(capture()), crash=parse_kernel_log(log))
+    state = State(captures={crashed.id: crashed})
+    shown, told = list(lines(state)), exposition(PREFIX, measures(state)).splitlines()
+    assert bool(shown) is not crashed.was_intended
+    assert not [line for line in (*shown, *told) if is_telling(line)]
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can ask as somebody else")

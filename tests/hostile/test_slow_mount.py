@@ -14,6 +14,8 @@ from tests.bus.machine import Machine
 from tests.cores import Crash, elf, flattened
 from tests.hostile.slow_mount import DEVICE, SlowMount, slow_mount
 from tests.hostile.vigil import HONEST_RELEASE, PATIENCE, Vigil, be_honest, vigil
+from tests.observe.journal_file import Boot, opening, orderly, write_boots
+from tests.services.dbus_next import DbusNextClient, dbus_next_client
 from tests.services.namespace import needs_root
 from tests.services.process import ServiceError, output
 
@@ -108,4 +110,38 @@ async def test_daemon_ends_though_a_server_is_dead(
         (machine.crash / "look again").mkdir()
         await kdumpd.wait_until_logged("does not answer", seconds=PATIENCE)
         assert await kdumpd.stop() == 0
+        assert "Traceback" not in kdumpd.log
+
+
+@pytest.fixture
+async def journals(machine: Machine, server: Machine) -> AsyncIterator[SlowMount]:
+    """A machine whose journal lies on the server's disk."""
+    shared = server.root / "var/log/journal"
+    target = machine.root / "var/log/journal"
+    machine.write("proc/stat", "btime 1795396494\n")
+    boot = Boot("a" * 32, 1_795_390_000, [*opening(), *orderly(60)])
+    await asyncio.to_thread(write_boots, shared, boot)
+    await asyncio.to_thread(target.mkdir, parents=True)
+    async with slow_mount(shared, target) as mount:
+        yield mount
+
+
+async def previous(client: DbusNextClient, word: str) -> None:
+    """Return once the boot before is said to have ended so."""
+    async with asyncio.timeout(PATIENCE):
+        while (await client.manager())["PreviousBoot"] != word:  # noqa: ASYNC110  # as a user
+            await asyncio.sleep(0.2)
+
+
+async def test_a_journal_that_hangs_holds_up_nothing(
+    machine: Machine, journals: SlowMount, setup: Setup
+) -> None:
+    journals.hang()
+    hung = replace(setup, prefix=journals.prefix)
+    async with running(hung) as kdumpd, dbus_next_client(setup.bus) as client:
+        machine.kdump_tools("202611240200", flattened(Crash(crash_time=1_790_000_000)))
+        await client.wait_for(1, "InterfacesAdded")
+        assert (await client.manager())["PreviousBoot"] == "unknown"
+        journals.go_on()
+        await previous(client, "clean")
         assert "Traceback" not in kdumpd.log

@@ -12,6 +12,7 @@ from kdumpd.model.event import Event
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.facts.past_boots import PastBoots
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.reading import Answer
 from kdumpd.model.state import CrashFolder, Observation, Patience, State
@@ -120,6 +121,7 @@ class Watched:
         self.state = state or State()
         self.clock = 1000.0
         self.told: list[Event] = []
+        self.past = PastBoots()
         self._looks = 0
 
     def look(
@@ -161,6 +163,7 @@ class Watched:
             ),
             folders=folders,
             answers=tuple(answers),
+            past=self.past,
         )
         self.state, events = step(self.state, seen, PATIENCE)
         self.told += events

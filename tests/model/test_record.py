@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kdumpd.model.capture import Capture, CaptureState, Layout
 from kdumpd.model.core import CoreFacts, Format
 from kdumpd.model.crash import Crash, CrashClass
+from kdumpd.model.crash_test import CrashTest, Proof
 from kdumpd.model.record import RecordError, from_record, to_record
 from tests.model.looks import as_listed, capture
 
@@ -53,6 +54,17 @@ CAPTURES = st.builds(
     member=st.binary(max_size=20),
     is_test=st.booleans(),
     acknowledged=st.booleans(),
+    written_at=st.none() | TIMES,
+)
+TESTS = st.builds(
+    CrashTest,
+    id=TEXTS,
+    at=TIMES,
+    uid=st.none() | st.integers(0, (1 << 32) - 1),
+    armed=st.none() | st.booleans(),
+    verdict=st.sampled_from(Proof),
+    seconds=st.none() | st.integers(0, 86400),
+    decided_at=st.none() | TIMES,
 )
 NEEDED = [field.name for field in fields(Capture) if field.default is MISSING]
 ADDED = [field for field in fields(Capture) if field.default is not MISSING]
@@ -67,6 +79,12 @@ def test_round_trip(before: Capture) -> None:
     assert [type(getattr(after, one.name)) for one in fields(after)] == [
         type(getattr(before, one.name)) for one in fields(before)
     ]
+
+
+@given(before=TESTS)
+@settings(deadline=None)
+def test_round_trip_of_a_test(before: CrashTest) -> None:
+    assert from_record(CrashTest, json.loads(json.dumps(to_record(before)))) == before
 
 
 @given(before=CAPTURES)
@@ -88,7 +106,7 @@ def test_a_value_that_is_missing(name: str) -> None:
 def test_a_value_of_a_wrong_kind(name: str) -> None:
     values: tuple[object, ...] = ([], 1.5, None)
     for value in values:
-        if value is None and name in {"crashed_at", "dump_level", "removal_at"}:
+        if value is None and name in {"crashed_at", "dump_level", "removal_at", "written_at"}:
             assert getattr(from_record(Capture, {**RECORD, name: value}), name) is None
             continue
         with pytest.raises(RecordError, match=f"{name} is"):

@@ -159,6 +159,18 @@ async def test_other_units_are_no_hint(systemd: Systemd, connection: Connection)
     assert hints == [1]
 
 
+@pytest.mark.parametrize(("state", "stops"), [("stopping", True), ("running", False)])
+async def test_whether_the_machine_stops(
+    systemd: Systemd, connection: Connection, *, state: str, stops: bool
+) -> None:
+    systemd.state = state
+    assert await Units(connection).is_stopping() is stops
+
+
+async def test_without_systemd_nothing_is_known_of_a_stop(connection: Connection) -> None:
+    assert await Units(connection).is_stopping() is False
+
+
 def test_the_path_of_a_unit() -> None:
     """As systemd's bus_label_escape writes it (src/basic/bus-label.c)."""
     expected = "/org/freedesktop/systemd1/unit/kdump_2dtools_2eservice"

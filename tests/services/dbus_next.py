@@ -8,7 +8,7 @@ from typing import Any
 
 from dbus_next import Message
 from dbus_next.aio import MessageBus
-from dbus_next.constants import MessageType
+from dbus_next.constants import MessageType, RequestNameReply
 
 
 class DbusNextClient:
@@ -57,6 +57,11 @@ class DbusNextClient:
         async with asyncio.timeout(20):
             return await self._bus.call(message)
 
+    async def own(self, name: str) -> None:
+        """Take a name on the bus; RequestNameReply.PRIMARY_OWNER or it fails."""
+        async with asyncio.timeout(20):
+            assert await self._bus.request_name(name) is RequestNameReply.PRIMARY_OWNER
+
     async def captures(self) -> dict[str, dict[str, Any]]:
         """Return every capture's properties, by object path."""
         answer = await self.call("org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
@@ -67,8 +72,12 @@ class DbusNextClient:
 
     async def manager(self) -> dict[str, Any]:
         """Return the properties of org.kdumpd1.Manager."""
+        return await self.properties("org.kdumpd1.Manager")
+
+    async def properties(self, wanted: str) -> dict[str, Any]:
+        """Return the properties of an interface of the object /org/kdumpd1."""
         interface = "org.freedesktop.DBus.Properties"
-        answer = await self.call(interface, "GetAll", "s", ["org.kdumpd1.Manager"])
+        answer = await self.call(interface, "GetAll", "s", [wanted])
         return {name: value.value for name, value in answer.body[0].items()}
 
 

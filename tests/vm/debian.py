@@ -7,70 +7,27 @@ belong to root.
 """
 
 import asyncio
-import re
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.vm import installation
 from tests.vm.guest import GuestError
 from tests.vm.image import default_cache, settle
-from tests.vm.packages import find, run, tool
+from tests.vm.installation import UUID
+from tests.vm.packages import run, tool
 
 BOOKWORM, TRIXIE = "bookworm", "trixie"
-PACKAGES = (
-    *("systemd", "systemd-sysv", "dbus", "polkitd", "udev", "kmod", "grub-pc"),
-    *("linux-image-amd64", "initramfs-tools", "makedumpfile", "kexec-tools", "kdump-tools"),
-    *("python3", "python3-dbus-fast", "python3-pyinotify", "python3-systemd"),
-    # What debootstrap or the installer puts on every machine: kdump-config has sysctl(8) set what
-    # panics, and mkinitramfs packs with zstd.
-    *("procps", "zstd", "busybox"),
-)
-CRASHKERNEL = "crashkernel=384M"
-UUID = "4a9d1f0e-6f0b-4c55-9a2e-2f1b6c7d8e90"  # of the root file system; the boot loader names it
-DISK_SIZE = "3G"  # sparse
+CRASHKERNEL = installation.CRASHKERNEL
 
 MACHINE = ("-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "1536", "-smp", "1")
-# Type=simple, and after the last target, so that no job is left over: the machine is "running".
-UNIT = """[Unit]
-Description=Run what the host left for this boot
-After=multi-user.target
-SuccessAction=poweroff-force
-FailureAction=poweroff-force
-
-[Service]
-Type=simple
-ExecStart=/usr/local/sbin/from-host
-StandardOutput=journal+console
-"""
-FROM_HOST = """#!/bin/sh
-set -e
-mkdir -p /host
-modprobe 9pnet_virtio
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 host /host
-set +e
-sh -e /host/guest/script > /host/guest/output 2>&1
-echo $? > /host/guest/status
-sync
-"""
-FILES = {
-    "etc/fstab": f"UUID={UUID} / ext4 errors=remount-ro 0 1\n",
-    "etc/hostname": "debian\n",
-    "etc/hosts": "127.0.0.1 localhost debian\n",
-    "etc/systemd/system/from-host.service": UNIT,
-    "usr/local/sbin/from-host": FROM_HOST,
-}
-# The first boot is done in two: one only for the boot loader's file, which no chroot can make.
-FOR_GRUB = f"""
-sed -i 's/^GRUB_CMDLINE_LINUX=.*/GRUB_CMDLINE_LINUX="console=ttyS0"/' /etc/default/grub
-sed -i 's/crashkernel=[^ "]*/{CRASHKERNEL}/' /etc/default/grub.d/kdump-tools.cfg
-update-grub
-cp /boot/grub/grub.cfg /host/grub.cfg
-"""
-FOR_CAPTURE = "kdump-config show; ls -lR /var/lib/kdump"  # the service has made its initrd
+RESET = "panic=5"  # seconds
+RECORDS_SIZE = 64 << 10  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,28 +53,55 @@ class DebianImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Boot:
-    """What a Debian is to do once it is up."""
+class Run:
+    """How a machine is switched on, and for how long at most."""
 
-    script: str  # lines of shell, run with -e
     cmdline: str | None = None  # None for what the boot loader gives
     disk: Path | None = None  # changed for good; None for the image's, of which nothing is kept
     fresh: bool = False  # the image's disk before kdump-tools ever ran, instead of the other
+    # Whether it has memory that outlives a reset, for the kernel's last words: ACPI ERST.
+    records: bool = False
     seconds: float = 600  # the longest boot, which makes a capture initrd, takes 180
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot(Run):
+    """What a Debian is to do once it is up; then it is switched off."""
+
+    script: str  # lines of shell, run with -e
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One of several boots; when its script has ended, the machine reboots in good order."""
+
+    script: str  # lines of shell, run with -e
+    crashes: bool = False  # whether it never ends, as it makes the kernel panic, or a reset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series(Run):
+    """Boots of one disk in a machine that stays on; after the last, it is switched off.
+
+    A panic is followed by a reset also where no crash kernel is loaded: the command line says so.
+    """
+
+    turns: Sequence[Turn]
+    seconds: float = 2400  # for all of them; a boot takes 60, or 300 where others keep us waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a boot came to, beside the files in the host's folder."""
 
-    status: int  # of the script
+    status: int | None  # of the script, None when it never ended
     output: str  # of the script
-    console: str
+    console: str  # of all kernels since the machine was switched on
 
 
 async def build_debian(cache: Path, suite: str = BOOKWORM) -> DebianImage:
     """Return a Debian from `cache`, where it is built first (some minutes) if need be."""
-    recipe = (suite, PACKAGES, FILES, FOR_GRUB, FOR_CAPTURE, DISK_SIZE, MACHINE)
+    recipe = (suite, installation.RECIPE, MACHINE)
     folder = cache / f"debian-{suite}-{sha256(repr(recipe).encode()).hexdigest()[:16]}"
     if not folder.exists():
         with TemporaryDirectory(dir=_made(cache), prefix="building-") as work:
@@ -135,72 +119,122 @@ async def boot_debian(image: DebianImage, boot: Boot, host: Path) -> Outcome:
 
     The guest is gone when this returns.
     """
-    guest = _prepare(boot.script, host)
+    (outcome,) = await _run(image, boot, (Turn(script=boot.script),), host)
+    if outcome.status is None:
+        raise GuestError(f"the script was never run\n{_tail(host)}")
+    return outcome
+
+
+async def run_series(image: DebianImage, series: Series, host: Path) -> list[Outcome]:
+    """Boot again and again, each time with `host` as /host and the next turn's script as root.
+
+    The guest is gone when this returns. GuestError if a script fails, or does not crash as it
+    should, or the other way round; no turn follows then.
+    """
+    cmdline = image.cmdline if series.cmdline is None else series.cmdline
+    with_reset = replace(series, cmdline=f"{cmdline} {RESET}")
+    outcomes = await _run(image, with_reset, series.turns, host)
+    for number, (turn, outcome) in enumerate(zip(series.turns, outcomes, strict=True), start=1):
+        expected = None if turn.crashes else 0
+        if outcome.status != expected:
+            raise GuestError(
+                f"the script of boot {number} ended with {outcome.status}, not {expected}:"
+                f"\n{outcome.output}\n{_tail(host)}"
+            )
+    return outcomes
+
+
+async def _run(image: DebianImage, how: Run, turns: Sequence[Turn], host: Path) -> list[Outcome]:
+    guest = _prepare(turns, host)
     process = await asyncio.create_subprocess_exec(
-        *_command(image, boot, host), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+        *_command(image, how, host), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
     )
     try:
-        async with asyncio.timeout(boot.seconds):
+        async with asyncio.timeout(how.seconds):
             said, _ = await process.communicate()
     except TimeoutError as error:
-        raise GuestError(f"no end within {boot.seconds} s\n{_tail(guest)}") from error
+        raise GuestError(f"no end within {how.seconds} s\n{_tail(host)}") from error
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode != 0 or not (guest / "status").exists():
+    if process.returncode != 0:
         words = said.decode(errors="replace")
-        raise GuestError(f"QEMU ended with {process.returncode}: {words}\n{_tail(guest)}")
-    return Outcome(
-        status=int((guest / "status").read_text()),
-        output=(guest / "output").read_text(errors="replace"),
-        console=(guest / "console").read_text(errors="replace"),
-    )
+        raise GuestError(f"QEMU ended with {process.returncode}: {words}\n{_tail(host)}")
+    return [_outcome(guest, number) for number, _ in enumerate(turns, start=1)]
 
 
-def _prepare(script: str, host: Path) -> Path:
+def _prepare(turns: Sequence[Turn], host: Path) -> Path:
     guest = host / "guest"
-    guest.mkdir(parents=True, exist_ok=True)
-    for name in ("console", "output", "status"):  # of an earlier boot with the same folder
-        (guest / name).unlink(missing_ok=True)
-    (guest / "script").write_text(f"{script}\n")
+    if guest.exists():  # of an earlier run with the same folder
+        shutil.rmtree(guest)
+    for number, turn in enumerate(turns, start=1):
+        folder = guest / str(number)
+        folder.mkdir(parents=True)
+        (folder / "script").write_text(f"{turn.script}\n")
+        if turn.crashes:
+            (folder / "crashes").touch()
+    (guest / "boots").write_text("0\n")
+    with (guest / "records").open("xb") as records:
+        records.truncate(RECORDS_SIZE)
     return guest
 
 
-def _command(image: DebianImage, boot: Boot, host: Path) -> list[str]:
-    disk = boot.disk or (image.fresh if boot.fresh else image.disk)
-    snapshot = "off" if boot.disk else "on"
+def _command(image: DebianImage, how: Run, host: Path) -> list[str]:
+    disk = how.disk or (image.fresh if how.fresh else image.disk)
+    snapshot = "off" if how.disk else "on"  # on: for as long as QEMU runs, over all resets
     drive = f"file={disk},snapshot={snapshot},format=raw,if=virtio,cache=unsafe"
-    cmdline = image.cmdline if boot.cmdline is None else boot.cmdline
+    records = f"mem-path={host / 'guest/records'},size={RECORDS_SIZE},share=on"
+    erst = (
+        *("-object", f"memory-backend-file,id=records,{records}"),
+        *("-device", "acpi-erst,memdev=records"),
+    )
     # setpriv becomes QEMU, which then dies with us, however we die.
     return [
         *(str(tool("setpriv")), "--pdeathsig", "KILL", str(tool("qemu-system-x86_64"))),
         *("-no-user-config", "-nodefaults", "-display", "none", *MACHINE),
         *("-kernel", str(image.folder / "vmlinuz"), "-initrd", str(image.folder / "initrd.img")),
-        *("-append", cmdline, "-drive", drive),
+        *("-append", image.cmdline if how.cmdline is None else how.cmdline, "-drive", drive),
         *("-serial", f"file:{host / 'guest/console'}"),
         *("-virtfs", f"local,security_model=none,mount_tag=host,path={host}"),
+        *(erst if how.records else ()),
     ]
 
 
-def _tail(guest: Path) -> str:
-    lines = []
-    for path in (guest / "console", guest / "output"):
-        if path.exists():  # QEMU, or the script, may not have come so far
-            lines += path.read_text(errors="replace").splitlines()[-40:]
-    return "\n".join(lines)
+def _outcome(guest: Path, number: int) -> Outcome:
+    status = _text(guest / str(number) / "status")
+    return Outcome(
+        status=int(status) if status else None,
+        output=_text(guest / str(number) / "output"),
+        console=_text(guest / "console"),
+    )
+
+
+def _tail(host: Path) -> str:
+    guest = host / "guest"
+    last = _text(guest / "boots").strip()
+    paths = (guest / "console", guest / last / "output")
+    return "\n".join("\n".join(_text(path).splitlines()[-40:]) for path in paths)
+
+
+def _text(path: Path) -> str:
+    # QEMU, or the script, may not have come so far.
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 async def _build(work: Path, suite: str) -> Path:
     """Return the folder with the image, below `work`."""
     image = DebianImage(folder=work / "made")
     image.folder.mkdir()
-    await asyncio.to_thread(_install, work / "root", suite, image)
+    await asyncio.to_thread(installation.install, suite, work / "root", image.folder, image.fresh)
     cmdline = f"root=UUID={UUID} rw console=ttyS0 systemd.mask=kdump-tools.service"
-    await _change(image, Boot(script=FOR_GRUB, cmdline=cmdline, disk=image.fresh), work)
-    (image.folder / "cmdline").write_text(_boot_cmdline((work / "host/grub.cfg").read_text()))
+    for_grub = f"{installation.FOR_GRUB}{installation.FORGET}"
+    await _change(image, Boot(script=for_grub, cmdline=cmdline, disk=image.fresh), work)
+    grub = (work / "host/grub.cfg").read_text()
+    (image.folder / "cmdline").write_text(installation.boot_cmdline(grub))
     run("cp", "--sparse=always", str(image.fresh), str(image.disk))
-    await _change(image, Boot(script=FOR_CAPTURE, disk=image.disk), work)
+    for_capture = f"{installation.FOR_CAPTURE}{installation.FORGET}"
+    await _change(image, Boot(script=for_capture, disk=image.disk), work)
     return image.folder
 
 
@@ -208,32 +242,6 @@ async def _change(image: DebianImage, boot: Boot, work: Path) -> None:
     outcome = await boot_debian(image, boot, work / "host")
     if outcome.status != 0:
         raise GuestError(f"the disk could not be prepared:\n{outcome.output}")
-
-
-def _install(root: Path, suite: str, image: DebianImage) -> None:
-    run(
-        *("mmdebstrap", "--variant=minbase", "--quiet", f"--include={','.join(PACKAGES)}"),
-        *(suite, str(root)),
-    )
-    (root / "etc/hostname").unlink()  # mmdebstrap takes this machine's name, and its resolvers
-    (root / "etc/resolv.conf").unlink(missing_ok=True)
-    for name, text in FILES.items():
-        path = root / name
-        path.write_text(text)
-        path.chmod(0o755 if "sbin" in name else 0o644)
-    wants = root / "etc/systemd/system/multi-user.target.wants"
-    (wants / "from-host.service").symlink_to("/etc/systemd/system/from-host.service")
-    for name in ("vmlinuz", "initrd.img"):
-        shutil.copyfile(find(root / "boot", f"{name}-*"), image.folder / name)
-    run("mkfs.ext4", "-q", "-U", UUID, "-d", str(root), str(image.fresh), DISK_SIZE)
-
-
-def _boot_cmdline(grub: str) -> str:
-    """Return what GRUB gives to the kernel of its first entry."""
-    found = re.search(r"^\s*linux\s+(\S+)\s+(.*?)\s*$", grub, re.MULTILINE)
-    if found is None:
-        raise GuestError(f"no kernel in grub.cfg:\n{grub}")
-    return f"BOOT_IMAGE={found[1]} {found[2]}"
 
 
 if __name__ == "__main__":

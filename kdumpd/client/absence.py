@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""That nobody answers for a service on the bus."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kdumpd.call import CallError
+
+ABSENT = {
+    "org.freedesktop.DBus.Error.ServiceUnknown",
+    "org.freedesktop.DBus.Error.NameHasNoOwner",
+}
+
+
+class AbsentError(Exception):
+    """Nobody answers for the service; the text says so, without the bus and a full stop."""
+
+
+@contextmanager
+def absence(words: str) -> Iterator[None]:
+    """Turn the bus's errors that say so into an AbsentError with these words."""
+    try:
+        yield
+    except CallError as error:
+        if error.name in ABSENT:
+            raise AbsentError(words) from error
+        raise

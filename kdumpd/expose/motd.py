@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tell whoever logs in of a crash that nobody has acknowledged, and of a machine not ready for one.
+
+pam_motd shows the files in /run/motd.d, also where one is a link, and is silent about a link that
+leads nowhere (Linux-PAM 1.5.2, modules/pam_motd/pam_motd.c). It reads them as the user who logs in.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from kdumpd.expose.message import entry_of
+from kdumpd.expose.textfile import TextFile
+from kdumpd.model.acknowledgement import unacknowledged
+from kdumpd.model.capture import Capture
+from kdumpd.model.event import capture_event
+from kdumpd.model.readiness import Readiness, sentence
+from kdumpd.model.state import State
+
+NAME = "motd"
+
+
+class Motd:
+    """The file with a word for whoever logs in; there is none while all is well."""
+
+    def __init__(self, file: TextFile) -> None:
+        self._file = file
+
+    async def show(self, state: State) -> None:
+        """Tell what a person should know."""
+        self._file.put("".join(f"{line}\n" for line in lines(state)))
+
+    async def run(self) -> None:
+        """Write what is told, for ever."""
+        await self._file.run()
+
+
+def motd_path(environment: Mapping[str, str]) -> Path | None:
+    """Return where the file belongs: in the folder that systemd made for it to die with us.
+
+    Without RuntimeDirectory= in the unit there is none (systemd.exec(5)).
+    """
+    folder = environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(folder, NAME) if folder.startswith("/") else None
+
+
+def lines(state: State) -> Iterator[str]:
+    """Yield what a person who logs in should know, a line each; nothing while all is well."""
+    waiting = [state.captures[id_] for id_ in unacknowledged(state)]
+    if waiting:
+        last = max(waiting, key=_when)
+        yield entry_of(capture_event(last, last.found_at)).message
+        yield f"{_count(len(waiting))}: see kdumpdctl list, and kdumpdctl acknowledge"
+    verdict = state.verdict
+    # A change that has not stood yet, such as at boot before anything is loaded, is no news.
+    if verdict and verdict.readiness is Readiness.NOT_READY and state.change is None:
+        yield f"{sentence(verdict.readiness, verdict.findings)} See kdumpdctl check"
+
+
+def _when(capture: Capture) -> tuple[datetime, str]:
+    return capture.crashed_at or capture.found_at, capture.id
+
+
+def _count(crashes: int) -> str:
+    if crashes == 1:
+        return "Nobody has acknowledged this crash"
+    return f"Nobody has acknowledged this and {crashes - 1} more"

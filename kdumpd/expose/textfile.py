@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A small file for others to read: whole at every moment, and in nobody's way.
+
+It is renamed into its place, so that a reader finds the old one or the new one. What a kill leaves
+behind has a name that neither node_exporter (it reads *.prom) nor pam_motd (it is given one name)
+reads, always the same one, and the next writing removes it. There is no fsync: after a crash of the
+machine the file is written anew before anybody asks.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+READABLE = 0o644  # whatever the umask: those who read are other users
+RETRY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A text that was to be written, and what kept it from being."""
+
+    text: str
+    problem: OSError | None
+
+
+class Worker(Protocol):
+    """Who does what may block: a folder can lie on a server that is dead."""
+
+    async def run(self, work: Callable[[], Outcome]) -> Outcome:
+        """Return what the work returns, or what late work did; OSError if it does not end."""
+
+
+class TextFile:
+    """One file that says the latest text; an empty text is no file."""
+
+    def __init__(self, path: Path, worker: Worker) -> None:
+        self._path = path
+        self._worker = worker
+        self._text: str | None = None  # what it is to say; None as long as nobody has said
+        self._news = asyncio.Event()
+        self._failing = False
+
+    def put(self, text: str) -> None:
+        """Have the file say this soon."""
+        if text != self._text:
+            self._text = text
+            self._news.set()
+
+    async def run(self) -> None:
+        """Write whatever is put, for ever."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            problem = await self._write(self._text or "")
+            self._mind(problem)
+            if problem is not None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), RETRY_SECONDS)
+                self._news.set()
+
+    async def _write(self, text: str) -> OSError | None:
+        try:
+            outcome = await self._worker.run(lambda: Outcome(text, write_whole(self._path, text)))
+        except OSError as stuck:
+            return stuck
+        if outcome.text != self._text:  # something was put meanwhile, or an older writing ended
+            self._news.set()
+        return outcome.problem
+
+    def _mind(self, problem: OSError | None) -> None:
+        if problem is not None and not self._failing:
+            words = problem.strerror or problem
+            log.warning("'%s' cannot be written, and is tried again: %s", self._path, words)
+        elif problem is None and self._failing:
+            log.warning("'%s' can be written again", self._path)
+        self._failing = problem is not None
+
+
+def write_whole(path: Path, text: str) -> OSError | None:
+    """Make the file say the text, for everybody to read, and return what kept it from that.
+
+    An empty text removes it. The folder must exist.
+    """
+    growing = path.with_name(f".{path.name}.new")
+    try:
+        growing.unlink(missing_ok=True)
+        if not text:
+            path.unlink(missing_ok=True)
+            return None
+        try:
+            _write_new(growing, text.encode("utf-8", "backslashreplace"))
+            growing.rename(path)
+        except OSError:
+            growing.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        return error
+    return None
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    # O_EXCL follows no link, and opens nothing that somebody else has put there.
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, READABLE)
+    with os.fdopen(fd, "wb") as file:
+        os.fchmod(fd, READABLE)
+        file.write(content)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the journal's entries of one boot tell of it; none of them is from a program of users."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kdumpd.model.facts.past_boots import PastBoot, Shutdown
+from kdumpd.model.text import printable
+from kdumpd.model.time import EPOCH
+
+BOOT_ID = re.compile(r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
+LONGEST = 4096  # characters of a message that are looked at
+MOST_WORDS = 200  # characters of the kernel's last words that are kept
+SHUTDOWN_TAKES = 45 * 60 * 1_000_000  # microseconds; reboot.target gives up after 30 minutes
+# init/version.c, linux_banner
+BANNER = re.compile(r"Linux version (\S{1,64}) ")
+# init/main.c; arch/x86/kernel/setup.c says it once more, earlier. The kernel cuts what is long.
+COMMAND_LINE = re.compile(r"(?:Kernel c|C)ommand line: (.*)")
+ELFCOREHDR = re.compile(r"(?:^|\s)elfcorehdr=")
+# Where the device tree has it (drivers/of/fdt.c, fdt_reserve_elfcorehdr(); arch/arm64/mm/init.c).
+RESERVED = re.compile(r"(?:OF: )?(?:fdt: )?Reserving \d{1,12} ?Ki?B of memory at \S{1,20} for elfc")
+FADUMP = re.compile(r"(?:rtas |opal )?(?:fadump: )?Firmware-assisted dump is active")
+PANIC = re.compile(r"Kernel panic - not syncing: ?(.*)")  # kernel/panic.c
+# init/main.c: the command line stands before it.
+OVER = re.compile(r"Memory: \d{1,20}K/\d{1,20}K available")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When an entry was written: microseconds since 1970, and since the boot of its kernel."""
+
+    realtime: int
+    monotonic: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootEntries:
+    """The entries of one boot that matter."""
+
+    boot_id: str  # 32 hexadecimal digits
+    last: Moment
+    opening: Iterable[str] = ()  # what its kernel said first
+    closing: Iterable[str] = ()  # what its kernel said last
+    started: Moment | None = None  # when journald was started last
+    stopped: Moment | None = None  # when journald was told to end last
+    shutdown: Moment | None = None  # when systemd or logind last said that the machine shuts down
+
+
+def parse_boot(entries: BootEntries) -> PastBoot | None:
+    """Return the boot, None where its id or its times are none."""
+    ended = _time(entries.last.realtime)
+    began = _time(entries.last.realtime - entries.last.monotonic)
+    match = BOOT_ID.fullmatch(entries.boot_id)
+    if match is None or ended is None or began is None or entries.last.monotonic < 0:
+        return None
+    release, is_capture = parse_opening(entries.opening)
+    return PastBoot(
+        id="-".join(match.groups()),
+        began=began,
+        ended=ended,
+        uptime=entries.last.monotonic / 1_000_000,
+        release=release,
+        is_capture=is_capture,
+        shutdown=_shutdown(entries),
+        panic=parse_closing(entries.closing),
+    )
+
+
+def parse_opening(messages: Iterable[str]) -> tuple[str, bool]:
+    """Return the kernel's release, and whether it is one that saves the dump of another."""
+    release, is_capture = "", False
+    for message in messages:
+        line = message[:LONGEST]
+        if not release and (match := BANNER.match(line)):
+            release = printable(match[1].encode("utf-8", "surrogateescape"))
+        if match := COMMAND_LINE.match(line):
+            is_capture = is_capture or bool(ELFCOREHDR.search(match[1]))
+        is_capture = is_capture or bool(RESERVED.match(line) or FADUMP.match(line))
+        if not is_early(line):
+            break
+    return release, is_capture
+
+
+def is_early(message: str) -> bool:
+    """Return whether the kernel may still say which one it is after this message."""
+    return OVER.match(message[:LONGEST]) is None
+
+
+def parse_closing(messages: Iterable[str]) -> str:
+    """Return the kernel's last words without "Kernel panic - not syncing: ", empty without."""
+    return next(_panics(messages), "")
+
+
+def _panics(messages: Iterable[str]) -> Iterator[str]:
+    for message in messages:
+        if match := PANIC.match(message[:LONGEST]):
+            words = printable(match[1].encode("utf-8", "surrogateescape"))[:MOST_WORDS]
+            yield words.strip() or "Kernel panic"
+
+
+def _shutdown(entries: BootEntries) -> Shutdown:
+    """Return how far a shutdown came: a journald that was started again did not end with it."""
+    started = entries.started.monotonic if entries.started else -1
+    if entries.stopped is not None and entries.stopped.monotonic > started:
+        return Shutdown.DONE
+    if entries.shutdown is None or entries.shutdown.monotonic <= started:
+        return Shutdown.NONE
+    since = entries.last.monotonic - entries.shutdown.monotonic
+    return Shutdown.BEGUN if since <= SHUTDOWN_TAKES else Shutdown.NONE
+
+
+def _time(microseconds: int) -> datetime | None:
+    try:
+        return EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return None

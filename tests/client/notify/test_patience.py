@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is missing is tried again, less and less often, and given up in the end."""
+
+from contextlib import suppress
+
+import pytest
+
+from kdumpd.client.notify.patience import LONGEST_DELAY, GivenUpError, Patience
+
+
+class Clock:
+    """A clock that goes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def attempts(patience: Patience, clock: Clock) -> list[float]:
+    """Return the delays until it is given up."""
+    delays: list[float] = []
+    with suppress(GivenUpError):
+        for _ in range(100):
+            delays.append(patience.miss("a bus"))
+            clock.now += delays[-1]
+    assert len(delays) < 100
+    return delays
+
+
+def test_delays_grow_to_the_end() -> None:
+    clock = Clock()
+    assert attempts(Patience(200, clock), clock) == [1, 2, 4, 8, 16, 32, 60, 60, 17]
+    assert attempts(Patience(0, clock), clock) == []
+
+
+def test_what_came_back_is_waited_for_anew() -> None:
+    clock = Clock()
+    patience = Patience(10, clock)
+    attempts(patience, clock)
+    patience.relieve()
+    assert attempts(patience, clock) == [1, 2, 4, 3]
+
+
+def test_whoever_is_to_stay_does_not_give_up() -> None:
+    clock = Clock()
+    patience = Patience(10, clock)
+    for _ in range(50):
+        clock.now += patience.miss("a bus", stay=True)
+    assert patience.miss("a bus", stay=True) == LONGEST_DELAY
+    with pytest.raises(GivenUpError):
+        patience.miss("a bus")

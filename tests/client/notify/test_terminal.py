@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The first terminal that works says more, by the words that it takes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kdumpd.client.notify.terminal import TERMINALS, Terminal
+
+SAYS = """#!/bin/sh
+printf '%s\\n' "$@" >"{said}"
+exec {then}
+"""
+
+
+class Programs:
+    """A folder of programs, which is the PATH."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.said = folder / "said"
+
+    def add(self, name: str, then: str = "/usr/bin/sleep 60") -> None:
+        """Add a program that writes its arguments down, and then does something else."""
+        path = self.folder / name
+        path.write_text(SAYS.format(said=self.said, then=then))
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Programs:
+    return Programs(tmp_path)
+
+
+@pytest.fixture
+async def terminal(programs: Programs) -> AsyncIterator[Terminal]:
+    terminal = Terminal({"PATH": str(programs.folder)}, ["--bus=unix:path=/b"])
+    yield terminal
+    await terminal.close()
+
+
+@pytest.mark.parametrize("words", TERMINALS, ids=lambda words: words[0])
+async def test_each_is_given_the_command_as_it_takes_it(
+    programs: Programs, terminal: Terminal, words: tuple[str, ...]
+) -> None:
+    programs.add(words[0])
+    programs.add("kdumpdctl")
+    assert await terminal.open(["info", "48f3"])
+    said = programs.said.read_text().splitlines()
+    end = [str(programs.folder / "kdumpdctl"), "--bus=unix:path=/b", "info", "48f3"]
+    assert said[: len(words)] == [*words[1:], "sh"]
+    assert said[-len(end) :] == end
+
+
+async def test_command_is_done_and_its_words_stay(programs: Programs, terminal: Terminal) -> None:
+    """What the terminal is given, it does: here without a window."""
+    programs.add("kdumpdctl", "/usr/bin/true")
+    path = programs.folder / "xterm"
+    path.write_text('#!/bin/sh\nPATH=/usr/bin:/bin\nshift\nexec "$@" </dev/zero\n')
+    path.chmod(0o755)
+    assert await terminal.open(["list"])
+    async with asyncio.timeout(20):
+        while not programs.said.exists():  # noqa: ASYNC110  # a file has no event
+            await asyncio.sleep(0.05)
+    assert programs.said.read_text() == "--bus=unix:path=/b\nlist\n"
+
+
+async def test_one_that_fails_is_passed_over(programs: Programs, terminal: Terminal) -> None:
+    programs.add("x-terminal-emulator", "/usr/bin/false")
+    (programs.folder / "gnome-terminal").write_text("#!/nowhere\n")
+    (programs.folder / "gnome-terminal").chmod(0o755)
+    programs.add("xterm", "/usr/bin/true")
+    assert await terminal.open(["list"])
+    assert programs.said.read_text().startswith("-e\n")
+
+
+async def test_none_is_said(programs: Programs, terminal: Terminal) -> None:
+    assert not await terminal.open(["list"])
+    programs.add("xterm", "/usr/bin/false")
+    assert not await terminal.open(["list"])

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a test says something about, and when it says nothing any more."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kdumpd.model.crash_test import CrashTest, Intent, Proof, intended, staleness
+from kdumpd.model.dump_target import parse_kdump_tools
+from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
+from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.facts.storage import StorageFacts
+from kdumpd.model.finding import Unknown
+from kdumpd.model.verdict import Verdict, verdict_of
+from tests.model.looks import BOOT, KERNEL
+
+AT = datetime(2026, 11, 23, 1, 13, 32, tzinfo=UTC)
+INITRD = BootFile(path="/var/lib/kdump/initrd.img", size=20_000_000, modified=1_795_000_000)
+MACHINE = MachineFacts(
+    kernel=KERNEL,
+    folders=(),
+    capture_kernel=CaptureKernelFacts(initrd=INITRD),
+    storage=StorageFacts(settings=parse_kdump_tools(b"")),
+)
+INTENT = Intent(id="a-test", uid=1000, overridden=("load", "uptime"), at=AT)
+
+
+def judged(machine: MachineFacts = MACHINE) -> Verdict:
+    return verdict_of(machine, AT)
+
+
+def passed() -> CrashTest:
+    return replace(intended(INTENT, judged()), verdict=Proof.PASSED)
+
+
+def with_initrd(initrd: BootFile | Unknown | None) -> MachineFacts:
+    return replace(MACHINE, capture_kernel=CaptureKernelFacts(initrd=initrd))
+
+
+def test_the_intent_keeps_who_when_and_on_what() -> None:
+    test = intended(INTENT, judged())
+    assert (test.id, test.uid, test.at, test.overridden) == ("a-test", 1000, AT, "load uptime")
+    assert (test.boot_id, test.kernel, test.crashkernel) == (BOOT, KERNEL.release, "256M")
+    assert test.verdict is Proof.PENDING
+    assert test.armed is True
+
+
+def test_an_intent_before_the_first_look_is_kept_all_the_same() -> None:
+    assert intended(INTENT, None).id == "a-test"
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        (replace(MACHINE, kernel=replace(KERNEL, release="6.1.0-57-amd64")), "6.1.0-57-amd64 now"),
+        (replace(MACHINE, kernel=replace(KERNEL, crashkernel="512M")), "crashkernel=512M now"),
+        (with_initrd(replace(INITRD, size=20_000_001)), "initrd"),
+        (with_initrd(replace(INITRD, modified=1_795_000_001)), "initrd"),
+        (with_initrd(replace(INITRD, path="/var/lib/kdump/other")), "initrd"),
+        (
+            replace(
+                MACHINE,
+                storage=StorageFacts(settings=parse_kdump_tools(b"KDUMP_COREDIR=/srv/crash\n")),
+            ),
+            "Dumps go elsewhere",
+        ),
+    ],
+    ids=["kernel", "crashkernel", "size", "time", "path", "target"],
+)
+def test_a_proof_is_stale_as_soon_as_its_basis_changes(machine: MachineFacts, words: str) -> None:
+    assert words in staleness(passed(), judged(machine))
+    failed = replace(passed(), verdict=Proof.FAILED)
+    assert words in staleness(failed, judged(machine))
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        MACHINE,
+        with_initrd(None),
+        with_initrd(Unknown("cannot be read")),
+        replace(MACHINE, storage=StorageFacts()),
+    ],
+    ids=["the same", "no initrd known", "unreadable", "no target known"],
+)
+def test_what_is_not_known_makes_nothing_stale(machine: MachineFacts) -> None:
+    assert staleness(passed(), judged(machine)) == ""
+
+
+def test_a_pending_test_is_not_stale() -> None:
+    pending = intended(INTENT, judged())
+    other = replace(MACHINE, kernel=replace(KERNEL, release="6.1.0-57-amd64"))
+    assert staleness(pending, judged(other)) == ""
+
+
+def test_of_another_tools_test_the_time_of_the_initrd_tells() -> None:
+    theirs = CrashTest(id="a", at=AT, kernel=KERNEL.release, verdict=Proof.PASSED)
+    before = replace(INITRD, modified=int((AT - timedelta(days=1)).timestamp()))
+    after = replace(INITRD, modified=int((AT + timedelta(days=1)).timestamp()))
+    assert staleness(theirs, judged(with_initrd(before))) == ""
+    assert "initrd" in staleness(theirs, judged(with_initrd(after)))
