@@ -10,14 +10,16 @@ CRASH ?= /var/crash
 export CRASH
 OLDEST_DBUS_FAST := 1.84.2
 
-.PHONY: help run test test-hostile test-mutations test-oldest test-vm picture lint clean
+.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm picture lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
+	@echo 'make deb          the Debian package, in build/deb'
 	@echo 'make test         all tests that need no other machine'
 	@echo 'make test-hostile  what strangers may do to a crash folder, at length'
 	@echo 'make test-mutations  100,000 broken inputs through each parser'
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
+	@echo 'make test-container  the Debian package, installed in a container that boots systemd; as root'
 	@echo 'make test-vm      a real kernel panic in a small virtual machine'
 	@echo 'make picture      docs/pictures/notification.png, of a notification on a real desktop'
 	@echo 'make lint         ruff and mypy'
@@ -26,8 +28,17 @@ help:
 run: $(VENV)/run.stamp
 	@BIN='$(BIN)' RUN='$(RUN)' exec setup/run
 
+deb:
+	setup/packages deb
+	rm -rf build/deb
+	packaging/build build/deb
+	lintian --fail-on=error,warning build/deb/*.changes
+
 test: $(VENV)/test.stamp
-	$(BIN)/pytest -m 'not vm and not long' $(PYTEST)
+	$(BIN)/pytest -m 'not vm and not container and not long' $(PYTEST)
+
+test-container: $(VENV)/container.stamp
+	$(BIN)/pytest -m container $(PYTEST)
 
 test-hostile: $(VENV)/test.stamp
 	$(BIN)/pytest tests/hostile -m long $(PYTEST)
@@ -69,6 +80,10 @@ build/oldest/test.stamp: $(VENV)/test.stamp
 	$(PYTHON) -m venv build/oldest
 	build/oldest/bin/pip install --quiet --disable-pip-version-check --use-pep517 \
 		--editable '.[test]' 'dbus-fast==$(OLDEST_DBUS_FAST)'
+	touch $@
+
+$(VENV)/container.stamp: $(VENV)/test.stamp
+	setup/packages deb container
 	touch $@
 
 $(VENV)/vm.stamp: $(VENV)/test.stamp

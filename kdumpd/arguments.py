@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 EXIT_FAILURE = 1
-EXIT_USAGE, EXIT_IO = 64, 74  # sysexits.h
+EXIT_USAGE, EXIT_IO, EXIT_CONFIG = 64, 74, 78  # sysexits.h
 JSON = ("pretty", "short", "off")
 
 

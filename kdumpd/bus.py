@@ -69,6 +69,7 @@ class Connection:
         self._sending = asyncio.Lock()
         self._sent: asyncio.Future[None] | None = None
         self._handler: Handler = _nothing
+        self._served = asyncio.Event()
         # By interface and member.
         self._listeners: dict[tuple[str, str], Callable[[Message], object]] = {}
         self._calls: set[asyncio.Task[None]] = set()
@@ -80,9 +81,15 @@ class Connection:
     def serve(self, handler: Handler) -> None:
         """Answer method calls by the handler, which raises CallError for an error answer."""
         self._handler = handler
+        self._served.set()
 
     async def own(self, name: str) -> None:
-        """Take the name; TakenError when another has it, BusError when the bus refuses."""
+        """Take the name; TakenError when another has it, BusError when the bus refuses.
+
+        Whoever called the name to have it activated waits until there is something to serve.
+        """
+        if self._handler is _nothing:
+            self._handler = self._once_served
         try:
             (answer,) = await self.call(BUS, "RequestName", "su", [name, DO_NOT_QUEUE])
         except CallError as error:
@@ -221,6 +228,10 @@ class Connection:
             _close(got.unix_fds)
             raise CallError(got.error_name or "", str(got.body[0]) if got.body else "")
         return got
+
+    async def _once_served(self, call: Call) -> Reply:
+        await self._served.wait()
+        return await self._handler(call)
 
     def _receive(self, message: Message) -> bool:
         if message.message_type in {MessageType.METHOD_RETURN, MessageType.ERROR}:

@@ -5,7 +5,6 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -13,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from kdumpd.address import bus_address
-from kdumpd.arguments import EXIT_IO
+from kdumpd.arguments import EXIT_CONFIG, EXIT_IO
 from kdumpd.bus import Connection, connect
 from kdumpd.call import BusError
+from kdumpd.capability import keep_to_oneself
 from kdumpd.config import Settings, read_configuration
 from kdumpd.deeds import Deeds
 from kdumpd.document import readiness_record, readiness_report, to_json
@@ -30,22 +30,25 @@ from kdumpd.expose.service import Service
 from kdumpd.expose.terminal import Terminal
 from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.flow import Flow, Parts, Sink
-from kdumpd.ledger import LedgerError, opened_ledger
+from kdumpd.ledger import LedgerError, NewerLedgerError, opened_ledger
 from kdumpd.model.report import EXIT_STATUS, check_lines
 from kdumpd.model.state import Patience, State
 from kdumpd.model.step import judged
 from kdumpd.model.verdict import Verdict
 from kdumpd.observe.evidence import Evidence
+from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.inspector import inspect
 from kdumpd.observe.machine import Machine, Watchers
 from kdumpd.observe.past_boots import BootsObserver
 from kdumpd.observe.reader import CoreReader
+from kdumpd.observe.reservation import IOMEM
 from kdumpd.observe.thread import PatientThread
 from kdumpd.observe.toolbox import read_toolbox
 from kdumpd.observe.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.watch import Watch
 from kdumpd.options import arguments_parser
+from kdumpd.signals import Signals
 
 log = logging.getLogger("kdumpd")
 
@@ -56,15 +59,22 @@ WRITE_PATIENCE = 10.0  # seconds for a file that others read
 
 
 class StopError(Exception):
-    """Somebody asked the daemon to end."""
+    """Somebody asked the daemon to end, or to begin anew."""
 
 
 async def serve(options: argparse.Namespace, settings: Settings) -> None:
-    """Run the daemon until the bus or the ledger is lost, or a signal ends it."""
+    """Run the daemon until a signal ends it, and anew with what is configured by then on SIGHUP."""
+    signals = Signals()
+    signals.attach(asyncio.get_running_loop())
+    await serve_once(options, settings, signals)
+    while not signals.stop.is_set():
+        signals.reload.clear()
+        await serve_once(options, await asyncio.to_thread(read_settings, options), signals)
+
+
+async def serve_once(options: argparse.Namespace, settings: Settings, signals: Signals) -> None:
+    """Run the daemon until the bus or the ledger is lost, or a signal comes."""
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(connect(bus_address(options.bus, os.environ)))
         await connection.own(BUS_NAME)
@@ -77,7 +87,7 @@ async def serve(options: argparse.Namespace, settings: Settings) -> None:
         services = await service_manager(options.root, connection, hints)
         parts = Parts(
             machine=Machine(
-                options.root,
+                Files(options.root, opened=opened_files(options)),
                 settings.folders,
                 hints,
                 Watchers(captures=captures, conditions=conditions),
@@ -91,17 +101,18 @@ async def serve(options: argparse.Namespace, settings: Settings) -> None:
             terminal=Terminal(),
             patience=patience_of(settings),
         )
-        await run_parts(connection, parts, evidence, stop, notices(options, settings, os.environ))
+        files = notices(options, settings, os.environ)
+        await run_parts(connection, parts, evidence, signals, files)
 
 
 async def run_parts(
     connection: Connection,
     parts: Parts,
     evidence: Evidence,
-    stop: asyncio.Event,
+    signals: Signals,
     files: Sequence[Metrics | Motd],
 ) -> None:
-    """Run all tasks in one group, until one of them fails or `stop` is set."""
+    """Run all tasks in one group, until one of them fails or a signal comes."""
     flow, notifier = Flow(parts), Notifier(os.environ)
     service = Service(
         connection, read_interfaces(), await flow.load(), Deeds(flow, evidence, inspect)
@@ -117,11 +128,14 @@ async def run_parts(
             for file in files:
                 group.create_task(file.run())
             group.create_task(_until_lost(connection))
-            group.create_task(_until_set(stop))
+            group.create_task(_until_signalled(signals))
     except* StopError:
-        notifier.stopping()
-        if await parts.services.is_stopping():
-            await flow.note_stop()
+        if signals.stop.is_set():
+            notifier.stopping()
+            if await parts.services.is_stopping():
+                await flow.note_stop()
+        else:
+            notifier.reloading()
         await flow.put_down()
 
 
@@ -159,9 +173,14 @@ def patience_of(settings: Settings) -> Patience:
     return replace(usual, steady=min(usual.steady, usual.settle))
 
 
-async def look_once(root: Path, settings: Settings) -> Verdict:
-    """Return readiness as one look at the machine below `root` tells it."""
-    machine = Machine(root, settings.folders, Hints(), Watchers(), NoServiceManager())
+def opened_files(options: argparse.Namespace) -> Mapping[str, int]:
+    """Return the descriptors that the daemon was started with, by the files that they are of."""
+    return {} if options.iomem is None else {IOMEM: options.iomem}
+
+
+async def look_once(files: Files, settings: Settings) -> Verdict:
+    """Return readiness as one look at the machine tells it."""
+    machine = Machine(files, settings.folders, Hints(), Watchers(), NoServiceManager())
     return judged(await machine.look(), State())
 
 
@@ -171,17 +190,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Under systemd the events' own journal entries say what these lines say in a terminal.
     level = logging.WARNING if "JOURNAL_STREAM" in os.environ else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    settings = read_settings(options)
+    if options.check:
+        files = Files(options.root, opened=opened_files(options))
+        return check(files, settings, options.json)
+    keep_to_oneself()
+    return run(options, settings)
+
+
+def read_settings(options: argparse.Namespace) -> Settings:
+    """Return what is configured, and say what is wrong with it."""
     configuration = read_configuration(options.root, options.config)
     for problem in configuration.problems:
         log.warning("%s (the default stands)", problem)
-    if options.check:
-        return check(options.root, configuration.settings, options.json)
-    return run(options, configuration.settings)
+    return configuration.settings
 
 
-def check(root: Path, settings: Settings, form: str) -> int:
+def check(files: Files, settings: Settings, form: str) -> int:
     """Print readiness, and return the exit status that says it."""
-    verdict = asyncio.run(look_once(root, settings))
+    verdict = asyncio.run(look_once(files, settings))
     manager = manager_properties(State(verdict=verdict))
     if form == "off":
         lines = list(check_lines(readiness_report(manager)))
@@ -200,7 +227,7 @@ def check(root: Path, settings: Settings, form: str) -> int:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run the daemon, and return 0 when it was asked to end, 1 when it could not go on."""
+    """Run the daemon, and return 0 when it was asked to end, another when it could not go on."""
     failures: list[Exception] = []
     try:
         asyncio.run(serve(options, settings))
@@ -208,6 +235,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         failures.extend(group.exceptions)
     for failure in failures:
         log.error("kdumpd: %s", failure)
+    if any(isinstance(failure, NewerLedgerError) for failure in failures):
+        return EXIT_CONFIG  # the next start would come to the same
     return EXIT_FAILURE if failures else 0
 
 
@@ -215,8 +244,8 @@ async def _until_lost(connection: Connection) -> None:
     raise BusError(await connection.lost())
 
 
-async def _until_set(stop: asyncio.Event) -> None:
-    await stop.wait()
+async def _until_signalled(signals: Signals) -> None:
+    await signals.wait()
     raise StopError
 
 

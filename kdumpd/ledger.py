@@ -254,7 +254,10 @@ def _open_database(database: str, path: Path) -> sqlite3.Connection:
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
-        raise NewerLedgerError(f"'{path}' is from a newer kdumpd (its version is {version})")
+        raise NewerLedgerError(
+            f"'{path}' is from a newer kdumpd (its version is {version}, not {VERSION}):"
+            " install that one again, or move the file away, and what it remembers is lost"
+        )
     if version != VERSION:
         connection.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -2,6 +2,7 @@
 """The daemon's command line."""
 
 import argparse
+import os
 from pathlib import Path
 
 from kdumpd import __version__
@@ -28,6 +29,13 @@ def arguments_parser() -> argparse.ArgumentParser:
         default=STATE_DIR,
         help=f"keep the ledger here (default: {STATE_DIR})",
     )
+    parser.add_argument(
+        "--iomem",
+        metavar="FD",
+        type=_descriptor,
+        help="read /proc/iomem, which hides its addresses from all but root, from this descriptor"
+        " that root opened",
+    )
     add_json_option(parser)
     parser.add_argument(
         "--check",
@@ -35,3 +43,12 @@ def arguments_parser() -> argparse.ArgumentParser:
         help="judge readiness once, print it, and exit; needs no bus and no root",
     )
     return parser
+
+
+def _descriptor(text: str) -> int:
+    try:
+        number = int(text)
+        os.fstat(number)
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no open descriptor") from None
+    return number

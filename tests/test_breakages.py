@@ -19,6 +19,7 @@ from kdumpd.model.readiness import RULES, Readiness
 from kdumpd.model.state import State
 from kdumpd.model.step import judged
 from kdumpd.model.verdict import Verdict
+from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.machine import Machine, Watchers
 from kdumpd.observe.units import NoServiceManager, ServiceManager
@@ -124,7 +125,7 @@ def said(root: Path, *prefix: str) -> Iterator[Finding]:
 
 async def look(root: Path, services: ServiceManager, state: State) -> Verdict:
     folders = Settings().folders
-    return judged(await Machine(root, folders, Hints(), Watchers(), services).look(), state)
+    return judged(await Machine(Files(root), folders, Hints(), Watchers(), services).look(), state)
 
 
 async def look_at(root: Path, breakage: Breakage) -> tuple[Finding, ...]:

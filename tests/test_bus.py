@@ -222,6 +222,28 @@ def message(
     )
 
 
+async def test_whoever_has_the_name_activated_is_answered(connected: Connected) -> None:
+    """A bus hands over what was asked of the name as soon as it is owned."""
+    server, client = await connected(), await connected()
+    await server.own(NAME)
+    asked = asyncio.create_task(client.call(SERVICE, "Ask"))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(asked), 0.5)
+    server.serve(answer_nothing)
+    assert await asked == []
+
+
+async def test_whoever_asks_a_client_is_not_kept_waiting(connected: Connected) -> None:
+    client, other = await connected(), await connected()
+    name = str(client._bus.unique_name)
+    with pytest.raises(CallError, match="nothing is served here"):
+        await other.call(Target(name, "/", "org.kdumpd1.Test"), "Ask")
+
+
+async def answer_nothing(_: Call) -> Reply:
+    return Reply()
+
+
 async def test_call_ends_with_the_bus(bus: Bus, connected: Connected) -> None:
     service, client = await connected(), await connected()
     asked = asyncio.Event()

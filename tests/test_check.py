@@ -2,6 +2,7 @@
 """kdumpd --check: one sentence, findings, an exit status; no bus, no root, no installation."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.bus.machine import Machine
+from tests.services.namespace import needs_root
 
 NOBODY = 65534
 
@@ -136,3 +138,33 @@ async def test_verdict_that_cannot_be_printed_is_no_verdict(machine: Machine) ->
         74,
         b"kdumpd: cannot print: No space left on device\n",
     )
+
+
+@needs_root
+async def test_addresses_are_read_from_what_somebody_opened_who_may_see_them() -> None:
+    assert "/proc/iomem" not in await ram_source("--iomem", "0", stdin=os.devnull)
+    assert "/proc/iomem" in await ram_source("--iomem", "0", stdin="/proc/iomem")
+
+
+async def ram_source(*more: str, stdin: str) -> str:
+    """Return whence a daemon without CAP_SYS_ADMIN knows how much memory there is."""
+    fd = os.open(stdin, os.O_RDONLY)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *("setpriv", "--bounding-set=-sys_admin", "--", sys.executable, "-m", "kdumpd.daemon"),
+            *("--check", "--json=short", *more),
+            stdin=fd,
+            stdout=PIPE,
+        )
+        async with asyncio.timeout(20):
+            out, _ = await process.communicate()
+    finally:
+        os.close(fd)
+    return str(json.loads(out)["system_ram_source"])
+
+
+@pytest.mark.parametrize("number", ["900", "-1", "iomem", ""])
+async def test_descriptor_that_is_not_open(machine: Machine, number: str) -> None:
+    status, _, words = await check(machine.root, f"--iomem={number}")
+    assert status == 64
+    assert f"'{number}' is no open descriptor" in words

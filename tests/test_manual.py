@@ -4,6 +4,7 @@
 import argparse
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from kdumpd.client import cli
 from kdumpd.client.notify import program as notify
 from kdumpd.client.notify.memory import MOST_LINES
 from kdumpd.client.notify.terminal import TERMINALS
+from kdumpd.config import SETTERS, Settings, read_configuration
 from kdumpd.expose.message import FIELDS, MESSAGE_IDS
 from kdumpd.model.crashkernel import expect
 from kdumpd.model.readiness import RULES, Readiness
@@ -28,7 +30,7 @@ from tests.trigger.test_objections import OBJECTIONS
 
 PAGES = Path(__file__).parents[1] / "docs/man"
 DAEMON, CLIENT, NOTIFY = (PAGES / name for name in ("kdumpd.8", "kdumpdctl.1", "kdumpd-notify.1"))
-TRIGGER = PAGES / "kdumpd-trigger.8"
+TRIGGER, CONFIG = PAGES / "kdumpd-trigger.8", PAGES / "kdumpd.conf.5"
 PARSERS = {
     DAEMON: options.arguments_parser,
     CLIENT: cli.arguments_parser,
@@ -71,7 +73,7 @@ def commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
     return found
 
 
-@pytest.mark.parametrize("page", PARSERS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(PAGES.iterdir()), ids=lambda page: page.name)
 async def test_is_clean_to_mandoc(page: Path) -> None:
     assert await output(program("mandoc", "mandoc"), "-Tlint", "-Wwarning", str(page)) == b""
 
@@ -164,3 +166,24 @@ def test_the_example_reads_as_is_shown(ram: int, marked: int) -> None:
     assert EXAMPLE in DAEMON.read_text()
     assert [line[4:] for line in shown.splitlines()] == [line[4:] for line in lines]
     assert [line.startswith("  > ") for line in lines].index(True) == marked
+
+
+def documented_settings() -> list[tuple[str, str]]:
+    parts = re.split(r"^\.Ss \[(\w+)\]\n", section(CONFIG, "SECTIONS"), flags=re.MULTILINE)[1:]
+    keys = (re.findall(r"^\.It Va (\w+)$", text, re.MULTILINE) for text in parts[1::2])
+    return [(name, key) for name, some in zip(parts[::2], keys, strict=True) for key in some]
+
+
+def test_every_setting() -> None:
+    assert documented_settings() == list(SETTERS)
+
+
+def test_the_example_of_a_configuration_says_what_holds_without_it(tmp_path: Path) -> None:
+    example = (PAGES.parent / "kdumpd.conf").read_text()
+    file = tmp_path / "kdumpd.conf"
+    file.write_text(re.sub(r"^#(?=\w+=)", "", example, flags=re.MULTILINE))
+    told = read_configuration(tmp_path, file)
+    assert told.problems == ()
+    assert replace(told.settings, crash_directories=()) == Settings()
+    assert told.settings.folders == Settings().folders
+    assert re.findall(r"^#(\w+)=", example, re.MULTILINE) == [key for _, key in SETTERS]

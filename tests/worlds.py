@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from kdumpd.config import read_configuration
 from kdumpd.daemon import check
+from kdumpd.observe.files import Files
 from tests.vm.tree import TREES, materialise, parse_listing
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -48,7 +49,7 @@ def verdict(sample: Path, root: Path) -> str:
     build(sample, root)
     out = io.StringIO()
     with redirect_stdout(out):
-        status = check(root, read_configuration(root, None).settings, "off")
+        status = check(Files(root), read_configuration(root, None).settings, "off")
     said = ROOM.sub("has ... for it", out.getvalue().replace(str(root), ""))
     return f"{story(sample)}\n\n$ kdumpd --check\n{said}(exit status {status})\n"
 

@@ -3,6 +3,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping
 
 from systemd import daemon
@@ -11,6 +12,7 @@ from kdumpd.expose.datagram import find_receiver
 from kdumpd.model.state import State
 
 MICROSECONDS = 1_000_000
+NANOSECONDS = 1000  # in a microsecond
 
 
 class ServiceManager:
@@ -51,6 +53,11 @@ class Notifier:
         while self._watchdog is not None:
             self._manager.tell("WATCHDOG=1")
             await asyncio.sleep(self._watchdog)
+
+    def reloading(self) -> None:
+        """Say that the daemon reads its configuration again, after which it is ready anew."""
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // NANOSECONDS
+        self._manager.tell(f"RELOADING=1\nMONOTONIC_USEC={now}")
 
     def stopping(self) -> None:
         """Say that the daemon is about to end."""

@@ -4,6 +4,7 @@
 What is not permitted is left out: in a container or a confined unit some of it is taken already.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -36,7 +37,8 @@ def confine(share: Share) -> None:
     """Confine this process; call it before a byte of the core is read."""
     os.chdir("/")
     os.closerange(FIRST_BEYOND_STANDARD, os.sysconf("SC_OPEN_MAX"))
-    os.nice(NICEST)
+    with contextlib.suppress(PermissionError):  # a system call filter
+        os.nice(NICEST)
     for limit, soft, hard in (
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),

@@ -3,10 +3,15 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ESCAPE = re.compile(rb"\\([0-7]{3})")
-MOUNT_POINT, MOUNT_OPTIONS, OPTIONAL = 4, 5, 6  # the fields' places in a line of mountinfo
+DEVICE, MOUNT_POINT, MOUNT_OPTIONS, OPTIONAL = (
+    2,
+    4,
+    5,
+    6,
+)  # the fields' places in a line of mountinfo
 NOT_AT_BOOT, AT_ACCESS = "noauto", "x-systemd.automount"
 READ_ONLY = "ro"
 
@@ -16,6 +21,7 @@ class Mount:
     """One line of mountinfo."""
 
     point: bytes
+    device: bytes = field(default=b"", compare=False)  # its numbers, as major:minor
     type: str = ""
     source: bytes = b""
     read_only: bool = False
@@ -49,6 +55,7 @@ def parse_mountinfo(table: bytes, *, of_machine: bool = False) -> Iterator[Mount
         kind, source, options = (*behind, b"", b"", b"")[:3]
         yield Mount(
             point=_unescaped(fields[MOUNT_POINT]),
+            device=fields[DEVICE],
             type=kind.decode("ascii", "backslashreplace"),
             source=_unescaped(source),
             read_only=READ_ONLY in _options(options)

@@ -4,7 +4,6 @@
 import asyncio
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
@@ -75,10 +74,9 @@ class Question(Generic[T]):
 class Conditions:
     """All groups of facts of the machine below one root."""
 
-    def __init__(self, root: Path, watcher: Watcher, on_late: Callable[[], object]) -> None:
-        files = Files(root)
+    def __init__(self, files: Files, watcher: Watcher, on_late: Callable[[], object]) -> None:
         self._watching = Question(lambda: watch_folders(files, watcher), lambda _: None, on_late)
-        self._kernel = Question(lambda: read_kernel_facts(root), unread_kernel, on_late)
+        self._kernel = Question(lambda: read_kernel_facts(files.root), unread_kernel, on_late)
         self._reservation = Question(
             ReservationReader(files).read, lambda why: ReservationFacts(problem=why), on_late
         )

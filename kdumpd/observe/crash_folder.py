@@ -18,6 +18,7 @@ from kdumpd.model.layout import (
 from kdumpd.model.state import CrashFolder
 from kdumpd.model.text import shown
 from kdumpd.observe.budget import MOST_ENTRIES, Budget
+from kdumpd.observe.files import Files
 from kdumpd.observe.folder import (
     Folder,
     FolderError,
@@ -25,6 +26,7 @@ from kdumpd.observe.folder import (
     VanishedError,
     open_crash_folder,
 )
+from kdumpd.observe.mount_table import is_hidden
 from kdumpd.observe.mounts import read_mount_points, read_mounted_names
 from kdumpd.observe.sighting import NoCaptureError, read_sighting
 
@@ -56,6 +58,8 @@ def read_crash_folder(
     try:
         with open_crash_folder(root, path, come_across) as folder:
             if folder is None:
+                if is_hidden(Files(root), path):
+                    return CrashFolder(facts=_hidden(path), listed=False)
                 # What was seen here on another file system is not gone, but not mounted.
                 optional = path.rstrip(b"/") == PSTORE_ARCHIVE
                 facts = FolderFacts(path=path, present=False, optional=optional)
@@ -72,6 +76,11 @@ def read_crash_folder(
     except (FolderError, OSError) as error:
         facts = FolderFacts(path=path, present=True, problem=_described(error, path))
         return CrashFolder(facts=facts, listed=False)
+
+
+def _hidden(path: bytes) -> FolderFacts:
+    problem = f"'{shown(path)}' is hidden from kdumpd by its unit's sandbox"
+    return FolderFacts(path=path, present=True, problem=problem, hidden=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,10 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.text import printable, shown
@@ -19,6 +20,7 @@ MOST_DIGITS, LARGEST = 20, (1 << 64) - 1  # sizes in bytes are 64 bits wide
 BUSY_RETRIES = 5  # crash_size takes a lock that a kexec load holds: EBUSY until it is done
 BUSY_PAUSE = 0.1
 NOT_THERE = {errno.ENOENT, errno.ENOTDIR}
+NONE_OPENED: Mapping[str, int] = MappingProxyType({})
 
 
 class Files:
@@ -26,11 +28,24 @@ class Files:
 
     Every name is relative to the root. None stands for what is not there, Unknown for what is there
     and cannot be read or understood. A name that no file can have leads nowhere.
+
+    What stands in `opened` is read from that descriptor, which somebody with more rights opened.
     """
 
-    def __init__(self, root: Path, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        root: Path,
+        pause: Callable[[float], None] = time.sleep,
+        opened: Mapping[str, int] = NONE_OPENED,
+    ) -> None:
         self._root = root
         self._pause = pause
+        self._opened = opened
+
+    @property
+    def root(self) -> Path:
+        """The folder below which the machine is."""
+        return self._root
 
     def content(self, name: str, most: int = LONGEST) -> Fact[bytes]:
         """Return what a regular file holds; one that holds more than `most` bytes is Unknown."""
@@ -49,6 +64,8 @@ class Files:
     def head(self, name: str, most: int) -> Fact[bytes]:
         """Return the first bytes of a regular file, `most` at the most."""
         try:
+            if name in self._opened:
+                return b"".join(_pieces_at(self._opened[name], most))
             content = self._patiently(self.resolve(name), most)
         except OSError as error:
             return self._failure(name, error)
@@ -183,6 +200,14 @@ def _pieces(fd: int, most: int) -> Iterator[bytes]:
     while most > 0 and (piece := os.read(fd, most)):
         yield piece
         most -= len(piece)
+
+
+def _pieces_at(fd: int, most: int) -> Iterator[bytes]:
+    """Yield what the file holds; from where it stands others, which have it open too, may move."""
+    at = 0
+    while at < most and (piece := os.pread(fd, most - at, at)):
+        yield piece
+        at += len(piece)
 
 
 def _possible(name: str) -> str:

@@ -16,6 +16,7 @@ from kdumpd.model.state import CrashFolder, Observation
 from kdumpd.model.text import shown
 from kdumpd.observe.conditions import Conditions
 from kdumpd.observe.crash_folder import read_crash_folder
+from kdumpd.observe.files import Files
 from kdumpd.observe.folder import OnFolder
 from kdumpd.observe.foreign import ForeignFolders
 from kdumpd.observe.hints import Hints
@@ -85,22 +86,22 @@ class Machine:
 
     def __init__(
         self,
-        root: Path,
+        files: Files,
         folders: tuple[bytes, ...],
         hints: Hints,
         watchers: Watchers,
         services: ServiceManager,
     ) -> None:
-        self._root = root
+        self._root = files.root
         self._watcher = watchers.captures
         self._services = services
-        self._conditions = Conditions(root, watchers.conditions, self.look_again)
+        self._conditions = Conditions(files, watchers.conditions, self.look_again)
         self._facts: MachineFacts | None = None  # as they were when all was asked last
         self._jobs = PatientThread[Retention](LOOK_PATIENCE, self.look_again)
         self._hints = hints
         self._looks = 0
         self._folders = [
-            FolderObserver(root, path, watchers.captures.folder, self.look_again)
+            FolderObserver(files.root, path, watchers.captures.folder, self.look_again)
             for path in folders
         ]
 

@@ -9,6 +9,7 @@ from kdumpd.model.mount_table import (
     FstabEntry,
     Mount,
     clean_path,
+    find_mount,
     lies_below,
     mount_unit,
     parse_fstab,
@@ -16,8 +17,10 @@ from kdumpd.model.mount_table import (
 )
 from kdumpd.observe.files import Files
 
-# The first process sees the machine's mounts; this one may have its own view of them.
-TABLES = ("proc/1/mountinfo", "proc/self/mountinfo")
+# The first process sees the machine's mounts; this one may have its own view of them. One that
+# does not see the first process finds its table where kdumpd.service puts it.
+OF_MACHINE = ("run/kdumpd.machine/mountinfo", "proc/1/mountinfo")
+OWN = "proc/self/mountinfo"
 MOST = 1 << 20  # bytes; a machine that runs containers has thousands of mounts
 FSTAB = "etc/fstab"
 UNIT_FOLDERS = (
@@ -46,18 +49,29 @@ class MountTable:
 def read_mount_table(files: Files) -> Fact[MountTable]:
     """Return the machine's mounts; None below a tree that has no such table."""
     found: Fact[bytes] = None
-    for name in TABLES:
+    for name in (*OF_MACHINE, OWN):
         found = files.plain(name, MOST)
         if isinstance(found, bytes) and found.strip():
             break
     if not isinstance(found, bytes):
         return found
-    mounts = tuple(parse_mountinfo(found, of_machine=name == TABLES[0]))
+    mounts = tuple(parse_mountinfo(found, of_machine=name in OF_MACHINE))
     if not any(mount.point == b"/" for mount in mounts):
         return files.unknown(name, "does not name what is mounted on /")
     fstab = files.plain(FSTAB)
     entries = tuple(parse_fstab(fstab)) if isinstance(fstab, bytes) else fstab
     return MountTable(mounts=mounts, fstab=entries)
+
+
+def is_hidden(files: Files, path: bytes) -> bool:
+    """Return whether this process has something else at a path than the machine has there."""
+    of_machine = (files.plain(name, MOST) for name in OF_MACHINE)
+    machine = next((one for one in of_machine if isinstance(one, bytes) and one.strip()), None)
+    own = files.plain(OWN, MOST)
+    if machine is None or not isinstance(own, bytes):
+        return False
+    there, here = (find_mount(parse_mountinfo(one), path) for one in (machine, own))
+    return there is not None and here is not None and there.device != here.device
 
 
 def is_mounted_at_boot(files: Files, table: MountTable, mount: Mount) -> Fact[bool]:

@@ -26,6 +26,7 @@ from kdumpd.observe.mount_table import (
     MountTable,
     find_device,
     find_not_mounted,
+    is_hidden,
     is_mounted_at_boot,
     read_mount_table,
 )
@@ -101,10 +102,12 @@ def _folder(files: Files, table: MountTable, target: DumpTarget) -> bytes | None
 
 def _read_folder(files: Files, table: MountTable, path: bytes) -> DumpFolder:
     mount = find_mount(table.mounts, path)
-    room = (None, None) if mount and mount.type.startswith(NOT_ASKED) else _room(files, path)
+    hidden = is_hidden(files, path)
+    asked = not (hidden or (mount and mount.type.startswith(NOT_ASKED)))
+    room = _room(files, path) if asked else (None, None)
     return DumpFolder(
         path=path,
-        present=_is_folder(files, path),
+        present=Unknown("it is hidden from kdumpd") if hidden else _is_folder(files, path),
         mount=mount,
         mounted_at_boot=_at_boot(files, table, mount),
         not_mounted=find_not_mounted(table, path),

@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 import sqlite3
 import uuid
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import Kdumpd, Setup, running, started
+from kdumpd.arguments import EXIT_CONFIG
+from tests.bus.daemon import READY, Kdumpd, Setup, running, started
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened
 from tests.services.busctl import Busctl
@@ -209,3 +211,44 @@ async def test_quiet_machine_writes_nothing(machine: Machine, setup: Setup) -> N
             await client.call("org.kdumpd1.Manager", "Rescan")
         assert kdumpd.written == written
         assert len(client.signals) == seen
+
+
+def configuration_of(kdumpd: Kdumpd) -> Path:
+    words = Path(f"/proc/{kdumpd.process.pid}/cmdline").read_text().split("\0")
+    return Path(words[words.index("--config") + 1])
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+async def test_hangup_has_the_configuration_read_again(machine: Machine, setup: Setup) -> None:
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    (machine.root / "srv").mkdir()
+    (machine.root / "var/crash").rename(machine.root / "srv/crash")
+    async with running(setup) as kdumpd:
+        config = configuration_of(kdumpd)
+        write(config, "[Manager]\nCrashDirectories=/srv/crash\nColour=blue\n")
+        kdumpd.process.send_signal(signal.SIGHUP)
+        await kdumpd.wait_until_told(READY, count=2)
+        assert sum(line == "RELOADING=1" for line in kdumpd.told) == 1
+        assert "STOPPING=1" not in kdumpd.told
+        assert f"{config}:3: unknown key 'Colour'" in kdumpd.log
+        async with dbus_next_client(setup.bus) as client:
+            assert len(await client.captures()) == 1
+        for _ in range(3):
+            kdumpd.process.send_signal(signal.SIGHUP)
+        assert await kdumpd.stop() == 0
+
+
+async def test_ledger_of_a_newer_kdumpd_is_left_alone(setup: Setup) -> None:
+    async with running(setup):
+        pass
+    with contextlib.closing(sqlite3.connect(setup.ledger)) as ledger:
+        ledger.execute("PRAGMA user_version = 1000")
+    before = setup.ledger.read_bytes()
+    async with started(setup) as kdumpd:
+        assert await end_of(kdumpd) == EXIT_CONFIG
+        assert f"'{setup.ledger}' is from a newer kdumpd" in kdumpd.log
+        assert "Traceback" not in kdumpd.log
+    assert setup.ledger.read_bytes() == before

@@ -12,6 +12,7 @@ from kdumpd.daemon import look_once
 from kdumpd.model.finding import Severity
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.verdict import Verdict
+from kdumpd.observe.files import Files
 from tests.hostile.canary import Canaries, canaries
 from tests.hostile.capabilities import without_rights
 from tests.hostile.spoiling import GONE, OUTSIDE, SPOILS, names_looked_at, spoilt
@@ -90,7 +91,7 @@ def watch(tree: Path) -> Iterator[Canaries]:
 
 async def look(root: Path) -> Verdict:
     with without_rights():
-        return await look_once(root, Settings())
+        return await look_once(Files(root), Settings())
 
 
 def fine(verdict: Verdict) -> set[str]:

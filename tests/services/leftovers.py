@@ -18,17 +18,21 @@ class Child:
     name: str
 
 
-def descendants(pid: int | None = None) -> frozenset[Child]:
-    """Return all processes below one, by default this; those not reaped yet included."""
+def descendants(pid: int | None = None, *, spared: int | None = None) -> frozenset[Child]:
+    """Return all processes below one, by default this; those not reaped yet included.
+
+    Those below the one that is spared are left out.
+    """
     children: dict[int, list[Child]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and (stat := _read_stat(folder)) is not None:
-            parent, child = stat
-            children.setdefault(parent, []).append(child)
+            above, child = stat
+            children.setdefault(above, []).append(child)
     found: list[Child] = []
     todo = [os.getpid() if pid is None else pid]
     while todo:
-        below = children.get(todo.pop(), [])
+        parent = todo.pop()
+        below = [] if parent == spared else children.get(parent, [])
         found += below
         todo += [child.pid for child in below]
     return frozenset(found)
@@ -45,9 +49,10 @@ def _read_stat(folder: Path) -> tuple[int, Child] | None:
     return int(fields[1]), Child(int(folder.name), int(fields[19]), name)
 
 
-def check(before: frozenset[Child]) -> None:
+def check(before: frozenset[Child], *, spared: int | None = None) -> None:
     """Fail if there is a process that was not there before, or a task but the current."""
-    processes = [f"{c.name} ({c.pid})" for c in sorted(descendants() - before, key=lambda c: c.pid)]
+    new = descendants(spared=spared) - before
+    processes = [f"{c.name} ({c.pid})" for c in sorted(new, key=lambda c: c.pid)]
     tasks = [str(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
     left = "\n".join((*processes, *tasks))
     assert not left, f"the test leaves behind:\n{left}"

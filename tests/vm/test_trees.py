@@ -8,6 +8,7 @@ import pytest
 from kdumpd.config import Settings
 from kdumpd.daemon import look_once
 from kdumpd.model.readiness import Readiness
+from kdumpd.observe.files import Files
 from tests.vm.scenes import SCENES
 from tests.vm.tree import TREES, materialise, parse_listing
 
@@ -44,5 +45,5 @@ async def test_only_a_machine_whose_crash_kernel_is_loaded_is_called_ready(
     materialise(TREES / name, tmp_path)
     loaded = (tmp_path / "sys/kernel/kexec_crash_loaded").read_text() == "1\n"
     assert loaded == SCENES[name].loaded
-    verdict = await look_once(tmp_path, Settings())
+    verdict = await look_once(Files(tmp_path), Settings())
     assert (verdict.readiness == Readiness.NOT_READY) != loaded

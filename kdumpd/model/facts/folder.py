@@ -11,4 +11,5 @@ class FolderFacts:
     path: bytes
     present: bool
     problem: str = ""
+    hidden: bool = False  # from the daemon alone
     optional: bool = False  # whether the next capture needs none there

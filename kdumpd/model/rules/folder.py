@@ -37,8 +37,15 @@ def crash_folder_unreadable(machine: MachineFacts) -> Iterator[Finding]:
             yield unknown(
                 "crash-folder-unreadable",
                 Unknown(folder.problem),
-                _to_read(folder.problem),
+                _to_see(folder.path) if folder.hidden else _to_read(folder.problem),
             )
+
+
+def _to_see(path: bytes) -> str:
+    return (
+        f"systemctl edit kdumpd, and write there [Service] and BindReadOnlyPaths={shown(path)}, a"
+        " line each, then systemctl restart kdumpd: see kdumpd.conf(5)"
+    )
 
 
 def _to_read(problem: str) -> str:

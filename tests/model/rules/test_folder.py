@@ -40,3 +40,10 @@ def test_a_link_is_not_a_matter_of_rights() -> None:
     }.items():
         (finding,) = find(replace(HEALTHY, folders=(replace(FOLDER, problem=problem),)))
         assert words in finding.remedy
+
+
+def test_a_folder_that_the_sandbox_hides_is_shown_by_a_drop_in() -> None:
+    problem = "'/srv/crash' is hidden from kdumpd by its unit's sandbox"
+    folder = replace(FOLDER, path=b"/srv/crash", problem=problem, hidden=True)
+    (finding,) = find(replace(HEALTHY, folders=(FOLDER, folder)))
+    assert "BindReadOnlyPaths=/srv/crash" in finding.remedy

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.container.container import Container, booted
+from tests.container.deb import build_package
+from tests.container.root import build_root
+from tests.services.leftovers import check, descendants
+from tests.vm.image import default_cache
+
+
+@pytest.fixture(autouse=True)
+async def leave_nothing(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Let the processes of the container come and go, as it is gone as a whole."""
+    before = descendants()
+    yield
+    spared = (
+        request.getfixturevalue("installed").leader if "installed" in request.fixturenames else None
+    )
+    check(before, spared=spared)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return build_root(default_cache())
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of this tree."""
+    return build_package(tmp_path_factory.mktemp("package"))
+
+
+@pytest.fixture(scope="session")
+def installed(
+    root: Path, package: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Container]:
+    """A container in which the package is installed and its daemon runs."""
+    with booted(root, tmp_path_factory.mktemp("installed") / "container") as container:
+        container.install(package)
+        container.run(
+            "mkdir /etc/kdumpd/kdumpd.conf.d;"
+            " printf '[Manager]\\nSettleSec=1s\\n' >/etc/kdumpd/kdumpd.conf.d/tests.conf;"
+            " systemctl reload kdumpd"
+        )
+        yield container

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Install, upgrade, go back, remove and purge, as an administrator does."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.container.captures import write_capture
+from tests.container.container import Container, booted
+from tests.container.deb import change_version
+from tests.cores import Crash, flattened
+
+pytestmark = pytest.mark.container
+
+COMPLETE = "6bc3f018b40343559c7bccda6fc737c6"
+LEDGER = "/var/lib/kdumpd/ledger.sqlite"
+TOLD = f"journalctl --sync; journalctl -q -o cat MESSAGE_ID={COMPLETE} | grep -c dump"
+WAIT = 'kdumpdctl list --json=short | grep -q \'"state": "complete"\''
+OURS = "find / -xdev -name '*kdumpd*' -not -path '/proc/*' -not -path '/host/*'"
+NEWER = f"""
+systemctl stop kdumpd
+python3 -c "import sqlite3; sqlite3.connect('{LEDGER}').execute('PRAGMA user_version = 1000')"
+"""
+
+
+def states(container: Container) -> list[str]:
+    listed = json.loads(container.run("kdumpdctl list --json=short"))
+    return [one["state"] for one in listed]
+
+
+def test_a_life_of_the_package(root: Path, package: Path, tmp_path: Path) -> None:
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+    previous = change_version(package, tmp_path / "before", "0.0.9")
+    with booted(root, tmp_path / "container") as container:
+        fresh = set(container.run(f"{OURS}; getent passwd | grep kdump || true").splitlines())
+        assert fresh == set()
+        _install_and_upgrade(container, previous, package)
+        _go_back(container, previous, package)
+        _remove_and_purge(container, fresh)
+
+
+def _install_and_upgrade(container: Container, previous: Path, package: Path) -> None:
+    container.install(previous)
+    folder = write_capture(container, "202611230113", flattened(Crash()))
+    container.wait_for(WAIT)
+    container.run("kdumpdctl acknowledge --all")
+    container.run("sed -i 's/^#SettleSec=.*/SettleSec=1s/' /etc/kdumpd/kdumpd.conf")
+    container.install(package)
+    container.wait_for(WAIT)
+    (capture,) = json.loads(container.run("kdumpdctl list --json=short"))
+    assert (capture["directory"], capture["acknowledged"]) == (folder, True)
+    assert container.run(TOLD) == "1"
+    assert "SettleSec=1s" in container.run("cat /etc/kdumpd/kdumpd.conf")
+
+
+def _go_back(container: Container, previous: Path, package: Path) -> None:
+    """An older kdumpd finds a ledger of which it does not know what it says."""
+    container.run(NEWER)
+    container.install(previous)
+    assert container.attempt("systemctl is-failed kdumpd").output == "failed\n"
+    assert container.run("systemctl show -P NRestarts kdumpd") == "0"
+    said = container.run("journalctl -q -o cat -u kdumpd -n 20 _COMM=kdumpd")
+    assert f"'{LEDGER}' is from a newer kdumpd" in said
+    assert "install that one again" in said
+    assert "Traceback" not in said
+    back = f"import sqlite3; sqlite3.connect('{LEDGER}').execute('PRAGMA user_version = 4')"
+    container.run(f'python3 -c "{back}"')
+    container.install(package)
+    container.wait_for(WAIT)
+    assert container.run(TOLD) == "1"
+
+
+def _remove_and_purge(container: Container, fresh: set[str]) -> None:
+    container.run("apt-get remove --yes kdumpd", 120)
+    assert container.attempt("systemctl is-active kdumpd").output == "inactive\n"
+    assert container.run(f"ls {LEDGER} /etc/kdumpd/kdumpd.conf")
+    assert container.attempt("busctl status org.kdumpd1").status != 0
+    assert "Subject: A kernel crashed" not in container.run(
+        f"journalctl --catalog MESSAGE_ID={COMPLETE}"
+    )
+    container.run("apt-get purge --yes kdumpd", 120)
+    assert set(container.run(f"{OURS}; getent passwd | grep kdump || true").splitlines()) == fresh
+    assert container.run("ls /var/crash/202611230113") == ("dmesg.202611230113\ndump.202611230113")
+    assert container.run("systemctl --failed --quiet") == ""
