@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The package on a whole Debian that really crashes: by tests of ours, by itself, and unarmed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.container.deb import build_package
+from tests.services.namespace import needs_root
+from tests.vm.debian import Series, Turn, build_debian, run_series
+from tests.vm.image import default_cache
+
+pytestmark = [pytest.mark.vm, needs_root]
+
+# What is true of a small machine that has just been booted, and is no reason here.
+OVERRIDDEN = " ".join(
+    f"--override={code}"
+    for code in ("just-booted", "busy", "pressure", "dirty-pages", "test-recently", "boot-loop")
+)
+INSTALLED = """
+dpkg --install /host/kdumpd.deb
+cat > /etc/kdumpd/kdumpd.conf << 'END'
+[CrashTest]
+Enabled=yes
+CountdownSec=3
+END
+systemctl show --value --property=ActiveState kdumpd > /host/unit
+busctl introspect org.kdumpd1 /org/kdumpd1 > /host/introspection
+ready() {
+    tries=0
+    until kdumpdctl check > /host/check-1 || [ $? = 1 ] || [ $tries -ge 60 ]; do
+        tries=$((tries + 1))
+        sleep 2
+    done
+}
+ready
+# Not root, and so with nobody to ask in this place.
+runuser -u games -- kdumpdctl status > /host/status-of-a-stranger || true
+runuser -u games -- kdumpdctl test --yes=debian OVERRIDDEN > /host/test-of-a-stranger 2>&1 ||
+    echo $? >> /host/test-of-a-stranger
+kdumpdctl test --yes=debian OVERRIDDEN > /host/test-1 2>&1 || sleep 60
+exit 1
+""".replace("OVERRIDDEN", OVERRIDDEN)
+# After the boot is over, and what came of the last one is known.
+TOLD = """
+tries=0
+while
+    kdumpdctl status --json=short > /host/status-NUMBER || true
+    grep -E '"(previous_boot": "unknown|verdict": "pending)"' /host/status-NUMBER &&
+        [ $tries -lt 90 ]
+do
+    tries=$((tries + 1))
+    sleep 2
+done
+kdumpdctl list --json=short > /host/captures-NUMBER || true
+kdumpdctl status > /host/words-NUMBER || true
+journalctl --sync
+journalctl --quiet --boot --output=json SYSLOG_IDENTIFIER=kdumpd > /host/journal-NUMBER
+"""
+OUT_OF_MEMORY = """
+sysctl --quiet vm.panic_on_oom=2
+tail /dev/zero
+"""
+DISK_FULL = f"""
+fallocate --length=$(($(stat --file-system --format='%a * %S' /) - 6000000)) /var/crash.filler
+kdumpdctl test --yes=debian {OVERRIDDEN} --override=too-little-space --override=not-ready \\
+    > /host/test-3 2>&1 || sleep 60
+exit 1
+"""
+# Between the record of the test and the key: while journald and the disks are waited for.
+UNLOADED_BETWEEN = f"""
+rm /var/crash.filler
+kdump-config load || true
+trigger='org.kdumpd1.Trigger /org/kdumpd1/trigger org.kdumpd1.Trigger'
+(
+    until [ "$(busctl get-property $trigger State)" = 's "crashing"' ]; do :; done
+    kexec -p -u
+) &
+sleep 1
+head --bytes=200M /dev/urandom > /var/dirty
+kdumpdctl test --yes=debian {OVERRIDDEN} --override=not-ready > /host/test-4 2>&1 || sleep 60
+exit 1
+"""
+UNARMED = f"""
+kdump-config unload
+kdumpdctl test --dry-run > /host/test-5 2>&1 || echo $? >> /host/test-5
+kdumpdctl test --yes=debian {OVERRIDDEN} --override=not-ready \\
+    --override=crash-kernel-unloaded > /host/refused-5 2>&1 || echo $? >> /host/refused-5
+{OUT_OF_MEMORY}
+"""
+PURGED = """
+dpkg --purge kdumpd
+getent passwd kdumpd kdumpd-trigger > /host/left || true
+find / -xdev -name '*kdumpd*' -not -path '/host/*' -not -path '/proc/*' >> /host/left
+ls /var/crash > /host/crash-folder
+"""
+
+
+def told(number: int, script: str = "") -> str:
+    return TOLD.replace("NUMBER", str(number)) + script
+
+
+TURNS = (
+    Turn(script=INSTALLED, crashes=True),
+    Turn(script=told(2, OUT_OF_MEMORY), crashes=True),
+    Turn(script=told(3, DISK_FULL), crashes=True),
+    Turn(script=told(4, UNLOADED_BETWEEN), crashes=True),
+    Turn(script=told(5, UNARMED), crashes=True),
+    Turn(script=told(6, PURGED)),
+)
+
+
+class Told:
+    """What kdumpd told in one boot."""
+
+    def __init__(self, host: Path, number: int) -> None:
+        self.status: dict[str, Any] = json.loads((host / f"status-{number}").read_text())
+        self.captures: list[dict[str, Any]] = json.loads((host / f"captures-{number}").read_text())
+        self.words = (host / f"words-{number}").read_text()
+        lines = (host / f"journal-{number}").read_text().splitlines()
+        self.journal: list[dict[str, Any]] = [json.loads(line) for line in lines]
+
+    @property
+    def test(self) -> dict[str, Any]:
+        """What the last test has proven."""
+        test: dict[str, Any] = self.status["crash_test"]
+        return test
+
+    @property
+    def ended(self) -> tuple[str, str]:
+        """How the boot before ended, and why that is believed."""
+        return self.status["previous_boot"], self.status["previous_boot_reason"]
+
+    @property
+    def verdicts(self) -> list[str]:
+        """The verdicts that stand in the journal of this boot."""
+        return [one["KDUMPD_VERDICT"] for one in self.journal if "KDUMPD_VERDICT" in one]
+
+
+async def test_it_is_installed_crashes_in_every_way_and_is_purged(tmp_path: Path) -> None:
+    (tmp_path / "built").mkdir()
+    build_package(tmp_path / "built").rename(tmp_path / "kdumpd.deb")
+    image = await build_debian(default_cache())
+    await run_series(image, Series(turns=TURNS, records=True), tmp_path)
+    story = {number: Told(tmp_path, number) for number in range(2, 7)}
+    check_installed(tmp_path)
+    check_a_test_that_passed(story[2], tmp_path)
+    check_a_crash(story[3])
+    check_a_full_disk(story[4])
+    check_an_unloaded_crash_kernel(story[5], tmp_path)
+    check_a_crash_with_nothing_loaded(story[6], tmp_path)
+    check_purged(tmp_path)
+
+
+def check_installed(host: Path) -> None:
+    assert (host / "unit").read_text() == "active\n"
+    assert (host / "check-1").read_text().startswith(("ready: ", "degraded: "))
+    assert "org.kdumpd1.CrashTest" in (host / "introspection").read_text()
+    assert "panic" in (host / "status-of-a-stranger").read_text()
+    refused = (host / "test-of-a-stranger").read_text()
+    assert "You may not crash this machine's kernel" in refused
+    assert refused.endswith("\n1\n")
+
+
+def check_a_test_that_passed(boot: Told, host: Path) -> None:
+    assert (boot.test["verdict"], boot.test["reason"]) == ("passed", "")
+    (capture,) = boot.captures
+    assert boot.test["capture"].endswith(capture["id"])
+    assert capture["is_test"] is True
+    assert (capture["class"], capture["state"]) == ("sysrq", "complete")
+    assert boot.test["size"] == capture["size"] > 1_000_000
+    assert 0 < boot.test["seconds"] < 1200
+    assert boot.test["stale"] is False
+    assert boot.ended[0] == "test-captured"
+    assert boot.verdicts == ["passed"]
+    assert "Last proven: " in boot.words
+    assert boot.status["unacknowledged"] == 0
+    assert "kdumpdctl status" in (host / "test-1").read_text()
+
+
+def check_a_crash(boot: Told) -> None:
+    assert boot.ended[0] == "crash-captured"
+    (capture,) = [one for one in boot.captures if not one["is_test"]]
+    assert (capture["class"], capture["state"]) == ("out-of-memory", "complete")
+    assert boot.status["unacknowledged"] == 1
+    (entry,) = [one for one in boot.journal if one.get("KDUMPD_CAPTURE") == capture["id"]][:1]
+    assert entry["PRIORITY"] == "2"
+    assert entry["KDUMPD_CLASS"] == "out-of-memory"
+    assert boot.test["verdict"] == "passed"
+
+
+def check_a_full_disk(boot: Told) -> None:
+    assert boot.test["verdict"] == "failed"
+    assert "too little space" in boot.test["reason"]
+    assert boot.ended[0] == "test-not-captured"
+    assert boot.verdicts == ["failed"]
+
+
+def check_an_unloaded_crash_kernel(boot: Told, host: Path) -> None:
+    assert boot.test["verdict"] == "failed"
+    assert boot.test["reason"].startswith("No crash kernel was loaded when the kernel died")
+    assert boot.ended[0] == "test-not-captured"
+    prepared, refused = (host / "test-5").read_text(), (host / "refused-5").read_text()
+    assert "[crash-kernel-unloaded]" in prepared
+    assert prepared.endswith("\n1\n")
+    assert "Nothing was crashed." in refused
+    assert refused.endswith("\n1\n")
+
+
+def check_a_crash_with_nothing_loaded(boot: Told, host: Path) -> None:
+    word, reason = boot.ended
+    assert word == "crash-not-captured"
+    assert "nothing was armed" in reason
+    told = [one for one in boot.journal if one.get("KDUMPD_CLASS") == "out-of-memory"]
+    assert {one["PRIORITY"] for one in told} == {"2"}
+    assert (host / "crash-folder").read_text()
+
+
+def check_purged(host: Path) -> None:
+    assert (host / "left").read_text() == ""
