@@ -9,6 +9,10 @@ from kdumpd.call import CallError
 ABSENT = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
+    # Where systemd starts what has a name: disabled, masked, and failed to start.
+    "org.freedesktop.systemd1.NoSuchUnit",
+    "org.freedesktop.systemd1.UnitMasked",
+    "org.freedesktop.DBus.Error.TimedOut",
 }
 
 

@@ -198,8 +198,12 @@ def test_is_not_started_against_the_administrator(installed: Container) -> None:
     try:
         outcome = installed.attempt("kdumpdctl status", user="nobody")
         assert outcome.status not in {0, 1, 2, 3}
-        assert "dbus-org.kdumpd1.service not found" in outcome.output
+        assert "kdumpd does not run" in outcome.output
+        assert "kdumpd --check" in outcome.output
         assert installed.attempt("systemctl is-active kdumpd").output == "inactive\n"
+        installed.run("systemctl mask kdumpd 2>&1")
+        assert "kdumpd does not run" in installed.attempt("kdumpdctl status").output
+        installed.run("systemctl unmask kdumpd 2>&1")
     finally:
         installed.run("systemctl enable --now kdumpd 2>&1")
 
