@@ -5,7 +5,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,17 +82,24 @@ class Follower:
         self._lines = lines
         self.seen: list[str] = []
 
-    async def wait_for(self, line: str, seconds: float = 30) -> None:
+    async def wait_for(self, line: str) -> None:
         """Return once it has printed this line."""
+        await self._until(lambda: line in self.seen, line)
+
+    async def wait_for_words(self, words: str) -> None:
+        """Return once it has printed these words."""
+        await self._until(lambda: any(words in line for line in self.seen), words)
+
+    async def _until(self, wanted: Callable[[], bool], what: str, seconds: float = 30) -> None:
         try:
             async with asyncio.timeout(seconds):
-                while line not in self.seen:
+                while not wanted():
                     new = await self._lines.readline()
                     if not new:
                         raise ServiceError(f"it has ended after {self.seen}")
                     self.seen.append(new.decode().rstrip("\n"))
         except TimeoutError:
-            raise ServiceError(f"not '{line}', but {self.seen}") from None
+            raise ServiceError(f"not '{what}', but {self.seen}") from None
 
 
 @asynccontextmanager
