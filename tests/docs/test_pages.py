@@ -89,7 +89,7 @@ async def test_every_command_and_option_is_there(block: Block) -> None:
 @pytest.mark.parametrize("language", ["python", "c"])
 def test_code_on_the_pages_is_that_of_the_examples(language: str) -> None:
     whole = [path.read_text() for path in EXAMPLES.iterdir() if path.is_file()]
-    shown = all_blocks(language)
+    shown = [block for block in all_blocks(language) if "shortened" not in block.marks]
     assert shown
     for block in shown:
         assert any(block.text in source for source in whole), block.text
@@ -124,3 +124,13 @@ def test_codes_on_the_page_are_those_of_checks() -> None:
     codes = {code for cell in cells for code in re.findall(r"`([a-z-]+)`", cell)}
     assert codes
     assert codes <= {rule.__name__.replace("_", "-") for rule in RULES}
+
+
+def test_the_architecture_names_every_part_of_the_program() -> None:
+    package = PROJECT / "kdumpd"
+    parts = {
+        f"../kdumpd/{path.name}"
+        for path in package.iterdir()
+        if not path.name.startswith("__") and (path.is_dir() or path.suffix == ".py")
+    }
+    assert parts <= set(links(DOCS / "architecture.md"))
