@@ -28,7 +28,7 @@ OURS: dict[str, Callable[[], argparse.ArgumentParser]] = {
 }
 # Programs whose --help names their verbs and options.
 HELPFUL = {"systemctl": "systemd", "busctl": "systemd", "journalctl": "systemd"}
-COMMON = {"cat", "chmod", "mkdir", "printf", "rm", "tail", "grep", "export", "man"}
+COMMON = {"cat", "chmod", "mkdir", "printf", "rm", "tail", "tee", "grep", "export", "man"}
 # Not everywhere: of Debian's packages apt, systemd-sysv, crash and libglib2.0-bin.
 ELSEWHERE = {"apt": {"install", "purge"}, "reboot": set[str](), "crash": set[str]()}
 ELSEWHERE |= {"gdbus": {"monitor"}, "sudo": set()}
