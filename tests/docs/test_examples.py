@@ -2,6 +2,7 @@
 """Each program in docs/examples does what the page says, and all of them the same."""
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.cores import Crash, flattened
 from tests.docs.example import EXAMPLES, LANGUAGES, command, following, run
 from tests.services.busctl import Busctl
 from tests.services.dbus_next import dbus_next_client
-from tests.services.message_bus import Broker, private_bus
+from tests.services.message_bus import Broker, Bus, private_bus
 from tests.services.namespace import ROOT
 from tests.services.polkit import NOBODY, PERMITTED, as_user, needs_polkit
 
@@ -53,11 +54,18 @@ async def argv(request: pytest.FixtureRequest, public: Path) -> tuple[str, ...]:
 
 
 @pytest.fixture
-async def served(machine: Machine, tmp_path: Path, argv: tuple[str, ...]) -> AsyncIterator[Served]:
+async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
     async with private_bus(tmp_path, Broker.DBUS_DAEMON) as bus:
-        setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address)
-        async with running(setup) as kdumpd:
-            yield Served(machine=machine, address=bus.address, argv=argv, kdumpd=kdumpd)
+        yield bus
+
+
+@pytest.fixture
+async def served(
+    machine: Machine, tmp_path: Path, argv: tuple[str, ...], bus: Bus
+) -> AsyncIterator[Served]:
+    setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address)
+    async with running(setup) as kdumpd:
+        yield Served(machine=machine, address=bus.address, argv=argv, kdumpd=kdumpd)
 
 
 async def captured(served: Served, stamp: str = "202611230113", crash: Crash | None = None) -> str:
@@ -155,3 +163,11 @@ async def test_a_right_is_needed_and_a_rule_of_polkit_gives_it(
         assert (refused.status, refused.said) == (1, "")
         assert refused.words.startswith(NOT_AUTHORIZED)
         assert (await run(address, *argv, verb, id_, prefix=permitted)).status == 0
+
+
+async def test_dbus_fast_does_as_well(machine: Machine, tmp_path: Path, bus: Bus) -> None:
+    source = (EXAMPLES / "with_dbus_next.py").read_text().replace("dbus_next", "dbus_fast")
+    machine.kdump_tools("202611230113", flattened(Crash()), LOG)
+    async with running(Setup(root=machine.root, state=tmp_path / "state", bus=bus.address)):
+        outcome = await run(bus.address, sys.executable, "-c", source, "list")
+    assert outcome.said.endswith(" complete init-killed /var/crash/202611230113\n")
