@@ -6,7 +6,7 @@ import pytest
 
 from tests.container.container import Container, booted
 from tests.container.deb import build_package
-from tests.container.root import build_root
+from tests.container.root import BOOKWORM, TRIXIE, build_root
 from tests.services.leftovers import check, descendants
 from tests.vm.image import default_cache
 
@@ -22,9 +22,10 @@ async def leave_nothing(request: pytest.FixtureRequest) -> AsyncIterator[None]:
     check(before, spared=spared)
 
 
-@pytest.fixture(scope="session")
-def root() -> Path:
-    return build_root(default_cache())
+@pytest.fixture(scope="session", params=[BOOKWORM, TRIXIE])
+def root(request: pytest.FixtureRequest) -> Path:
+    """A Debian of each release that the package is for."""
+    return build_root(default_cache(), request.param)
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,12 @@ import pytest
 
 from tests.container.captures import write_capture
 from tests.container.container import Container, booted
-from tests.container.deb import change_version
+from tests.container.deb import TREE, change_version
 from tests.cores import Crash, flattened
 
 pytestmark = pytest.mark.container
 
+TESTS = TREE / "packaging/debian/tests"
 COMPLETE = "6bc3f018b40343559c7bccda6fc737c6"
 LEDGER = "/var/lib/kdumpd/ledger.sqlite"
 TOLD = f"journalctl --sync; journalctl -q -o cat MESSAGE_ID={COMPLETE} | grep -c dump"
@@ -84,3 +85,10 @@ def _remove_and_purge(container: Container, fresh: set[str]) -> None:
     assert set(container.run(f"{OURS}; getent passwd | grep kdump || true").splitlines()) == fresh
     assert container.run("ls /var/crash/202611230113") == ("dmesg.202611230113\ndump.202611230113")
     assert container.run("systemctl --failed --quiet") == ""
+
+
+def test_what_the_package_says_of_itself(installed: Container) -> None:
+    """The tests of packaging/debian/tests, which autopkgtest(1) runs."""
+    script = TESTS / "daemon"
+    (installed.host / script.name).write_bytes(script.read_bytes())
+    assert "What to do" in installed.run(f"sh /host/{script.name}", 150)

@@ -9,10 +9,15 @@ import pytest
 
 from tests.container.captures import write_capture
 from tests.container.container import Container
+from tests.container.root import BOOKWORM
 from tests.cores import Crash, flattened
 from tests.wrappers import WRAPPERS
 
-pytestmark = pytest.mark.container
+# What depends on the release of systemd is tested on both: see test_sandbox and test_installation.
+pytestmark = [
+    pytest.mark.container,
+    pytest.mark.parametrize("root", [BOOKWORM], indirect=True, scope="session"),
+]
 
 COMPLETE = "6bc3f018b40343559c7bccda6fc737c6"
 INCOMPLETE = "a6a8bcf7df1243a49434241c1eae3353"
@@ -199,17 +204,6 @@ def test_is_not_started_against_the_administrator(installed: Container) -> None:
         installed.run("systemctl enable --now kdumpd 2>&1")
 
 
-def test_systemd_finds_no_fault_with_the_units(installed: Container) -> None:
-    assert installed.run("systemd-analyze verify --man=no /lib/systemd/system/kdumpd*") == ""
-
-
-def test_exposure(installed: Container) -> None:
-    said = installed.run(
-        "systemd-analyze security --offline=true --threshold=7 /lib/systemd/system/kdumpd.service"
-    )
-    assert float(said.rpartition("kdumpd.service: ")[2].split()[0]) <= 0.7
-
-
 def test_a_file_that_is_replaced_is_seen_as_it_is_now(installed: Container) -> None:
     """An editor renames the new file to the old one's name: a bind mount keeps the old."""
     seen = f"nsenter --target=$({MAIN_PID}) --mount cat /etc/fstab"
@@ -234,11 +228,13 @@ def test_a_folder_elsewhere_is_said_to_be_hidden_until_a_drop_in_shows_it(
         "mkdir -p /etc/systemd/system/kdumpd.service.d;"
         " printf '[Manager]\\nCrashDirectories=/srv/crash\\n' >/etc/kdumpd/kdumpd.conf.d/srv.conf"
     )
-    installed.run("systemctl restart kdumpd")
-    findings = json.loads(installed.attempt("kdumpdctl check --json=short").output)["checks"]
-    # In a container nothing but that is judged, so the journal has to say it.
-    assert findings
-    assert installed.attempt("kdumpdctl info /srv/crash").status != 0
+    # In a container nothing else is judged.
+    installed.run("mv /run/systemd/container /run/container; systemctl restart kdumpd")
+    checks = json.loads(installed.attempt("kdumpdctl check --json=short").output)["checks"]
+    installed.run("mv /run/container /run/systemd/container")
+    (hidden,) = (one for one in checks if one["code"] == "crash-folder-unreadable")
+    assert "'/srv/crash' is hidden from kdumpd" in hidden["message"]
+    assert "BindReadOnlyPaths=/srv/crash" in hidden["remedy"]
     assert folder not in captures(installed)
     installed.run(
         "printf '[Service]\\nBindReadOnlyPaths=/srv/crash\\n'"
@@ -246,6 +242,12 @@ def test_a_folder_elsewhere_is_said_to_be_hidden_until_a_drop_in_shows_it(
         " systemctl daemon-reload; systemctl restart kdumpd"
     )
     try:
+        wait_for_capture(installed, folder)
+        installed.run("mount -t tmpfs tmpfs /srv/crash")
+        core = flattened(Crash(crash_time=1_795_420_060))
+        mounted = write_capture(installed, "202611230401", core, folder="/srv/crash")
+        wait_for_capture(installed, mounted)
+        installed.run("umount /srv/crash")
         wait_for_capture(installed, folder)
     finally:
         installed.run(
