@@ -10,7 +10,7 @@ CRASH ?= /var/crash
 export CRASH
 OLDEST_DBUS_FAST := 1.84.2
 
-.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm picture lint clean
+.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm picture manual lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -21,7 +21,8 @@ help:
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
 	@echo 'make test-container  the Debian package, installed in a container that boots systemd; as root'
 	@echo 'make test-vm      a real kernel panic in a small virtual machine'
-	@echo 'make picture      docs/pictures/notification.png, of a notification on a real desktop'
+	@echo 'make picture      docs/pictures, of a notification on a real desktop and of a terminal'
+	@echo 'make manual       docs/man/org.kdumpd1.5, from the interfaces in dbus/'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make clean        remove what was built'
 
@@ -55,6 +56,12 @@ test-vm: $(VENV)/vm.stamp
 picture: $(VENV)/test.stamp
 	setup/packages picture
 	$(BIN)/python -m tests.client.notify.picture docs/pictures/notification.png
+	$(BIN)/python -m tests.docs.picture docs/pictures
+
+manual: $(VENV)/test.stamp
+	mkdir -p build
+	$(BIN)/python -m tests.docs.interface_manual >build/org.kdumpd1.5
+	mv build/org.kdumpd1.5 docs/man/org.kdumpd1.5
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

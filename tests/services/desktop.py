@@ -107,7 +107,7 @@ class Desktop:
 async def desktop_on(address: str, folder: Path) -> AsyncIterator[Desktop]:
     """Run a screen, and dunst on it, for the session of this bus."""
     config = _configured(folder)
-    async with _screen() as display:
+    async with screen() as display:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -154,14 +154,14 @@ async def _answers(desktop: Desktop, log: Path) -> None:
 
 
 @asynccontextmanager
-async def _screen() -> AsyncIterator[str]:
+async def screen(size: str = "800x600") -> AsyncIterator[str]:
     """Run an X server in memory with a display of its own choice, and return that."""
     read, write = os.pipe()
     try:
         server = await asyncio.create_subprocess_exec(
             *BOUND,
             *(program("Xvfb", "xvfb"), "-displayfd", str(write), "-nolisten", "tcp"),
-            *("-wr", "-screen", "0", "800x600x24"),
+            *("-wr", "-screen", "0", f"{size}x24"),
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=DEVNULL,
