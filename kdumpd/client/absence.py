@@ -9,7 +9,12 @@ from kdumpd.call import CallError
 ABSENT = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
+    # systemd's answers to the bus that asks it to start a unit (sd-bus, bus-common-errors.h).
+    "org.freedesktop.systemd1.NoSuchUnit",
+    "org.freedesktop.systemd1.LoadFailed",
+    "org.freedesktop.systemd1.UnitMasked",
 }
+FAILED_START = "org.freedesktop.DBus.Error.Spawn."  # what a bus without systemd says
 
 
 class AbsentError(Exception):
@@ -22,6 +27,6 @@ def absence(words: str) -> Iterator[None]:
     try:
         yield
     except CallError as error:
-        if error.name in ABSENT:
+        if error.name in ABSENT or error.name.startswith(FAILED_START):
             raise AbsentError(words) from error
         raise
