@@ -3,12 +3,12 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kdumpd.client.proof import proof_line
 from kdumpd.client.screen import Screen, Style
 from kdumpd.client.selection import Properties
-from kdumpd.client.summary import cause, joined, local_time
+from kdumpd.client.summary import cause
 from kdumpd.client.text import armed_line, count_captures, reservation
 from kdumpd.document import readiness_report
 from kdumpd.model.boot_record import BootEnd
@@ -17,12 +17,14 @@ from kdumpd.model.finding import Severity
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import UNKNOWN
 from kdumpd.model.text import shown
+from kdumpd.model.time import EPOCH
 
 NEWEST = 3  # captures
 LABEL = 14  # columns
 BAR = 20  # columns between its ends
 WIDEST = 100  # columns of text; longer lines are hard to read
-INDENT = "  "
+WHEN, SHORT_ID, STATE = 18, 8, 10  # columns
+INDENT = GAP = "  "
 
 OF_READINESS = {
     Readiness.READY: Style.GOOD,
@@ -66,7 +68,7 @@ def screen_lines(
     yield from _fact(name, proof, screen)
     yield from _fact("Captures", count_captures(manager, captures), screen)
     for capture in captures[: -NEWEST - 1 : -1]:
-        yield from _fact("", _capture(capture, screen), screen)
+        yield _labelled("", _capture(capture, screen), screen)
     folders = ", ".join(shown(folder) for folder in manager["CrashDirectories"])
     yield from _fact("Watching", folders, screen)
     yield from _what_to_do(manager, screen)
@@ -116,17 +118,24 @@ def _what_to_do(manager: Properties, screen: Screen) -> Iterator[str]:
 
 
 def _capture(capture: Properties, screen: Screen) -> str:
-    when = local_time(capture["CrashedAt"]) or "at an unknown time"
-    state = screen.styled(capture["State"], OF_STATE.get(capture["State"]))
-    return joined(when, cause(capture), state, capture["Id"])
+    """Return a capture on one line: of a place that has no room, the class alone."""
+    at = EPOCH + timedelta(microseconds=capture["CrashedAt"])
+    when = f"{at.astimezone():%Y-%m-%d %H:%M}" if capture["CrashedAt"] else "at an unknown time"
+    state = capture["State"]
+    head = f"{when:<{WHEN}}  {capture['Id'][:SHORT_ID]}  "
+    room = _width(screen) - LABEL - len(GAP) - len(head) - STATE - len(GAP)
+    what = cause(capture) if len(cause(capture)) <= room else capture["Class"]
+    padding = " " * (STATE - len(state))
+    return f"{head}{screen.styled(state, OF_STATE.get(state))}{padding}{GAP}{what}".rstrip()
 
 
 def _fact(name: str, text: str, screen: Screen) -> Iterator[str]:
-    # Colours take no columns, but textwrap counts them: a styled text is one line or nearly so.
-    room = _width(screen) - LABEL - 2
-    for number, line in enumerate(_wrapped(text, room) if "\x1b" not in text else [text]):
-        label = name if number == 0 else ""
-        yield f"{screen.styled(f'{label:>{LABEL}}', Style.DIM)}  {line}"
+    for number, line in enumerate(_wrapped(text, _width(screen) - LABEL - len(GAP))):
+        yield _labelled(name if number == 0 else "", line, screen)
+
+
+def _labelled(name: str, line: str, screen: Screen) -> str:
+    return " " * (LABEL - len(name)) + screen.styled(name, Style.DIM) + GAP + line
 
 
 def _width(screen: Screen) -> int:

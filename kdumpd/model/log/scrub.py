@@ -34,8 +34,9 @@ NUMBER = re.compile(
 
 def scrubbed(text: bytes) -> str:
     """Return the line printable, with an asterisk for every number that may be an address."""
-    shown = printable(text)
-    shown = CODE.sub(rf"\1: {LEFT_OUT}", shown)
+    # Before it is made printable: \xNN would join what follows it to a number of another kind.
+    shown = CODE.sub(rf"\1: {LEFT_OUT}", text.decode("latin-1"))
     shown = NUMBER.sub(lambda match: match["kept"] or HIDDEN, shown)
     shown = INSTRUCTION.sub(rf"\1{LEFT_OUT}", shown)
-    return OPCODES.sub(LEFT_OUT, BYTES.sub(LEFT_OUT, shown))
+    shown = OPCODES.sub(LEFT_OUT, BYTES.sub(LEFT_OUT, shown))
+    return printable(shown.encode("latin-1"))
