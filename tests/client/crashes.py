@@ -30,13 +30,15 @@ def write_crashes(machine: Machine, count: int) -> None:
 
 
 @asynccontextmanager
-async def daemon_of(machine: Machine, tmp_path: Path, count: int) -> AsyncIterator[str]:
+async def daemon_of(
+    machine: Machine, tmp_path: Path, count: int, readiness: str = "ready"
+) -> AsyncIterator[str]:
     """Run a daemon that knows so many captures, on a bus whose address is yielded."""
     (tmp_path / "bus").mkdir()
     async with private_bus(tmp_path / "bus", Broker.DBUS_DAEMON) as bus:
         setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address, settle=0.1)
         async with running(setup) as kdumpd:
-            captures = f"{count} capture{'' if count == 1 else 's'}" if count else "no captures"
             if count:
-                await kdumpd.wait_until_told(f"STATUS=ready; {captures}", seconds=300)
+                captures = f"{count} capture{'' if count == 1 else 's'}"
+                await kdumpd.wait_until_told(f"STATUS={readiness}; {captures}", seconds=300)
             yield bus.address
