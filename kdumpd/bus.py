@@ -18,7 +18,18 @@ from dbus_fast import Message, MessageFlag, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
-from kdumpd.call import Body, BusError, Call, CallError, Manner, Reply, Signal, TakenError, Target
+from kdumpd.call import (
+    Body,
+    BusError,
+    Call,
+    CallError,
+    Interest,
+    Manner,
+    Reply,
+    Signal,
+    TakenError,
+    Target,
+)
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +163,7 @@ class Connection:
 
         `about` is the signal's first argument, where only those with it are meant.
         """
-        await self._hear(source, member, lambda _: hint(), about)
+        await self._hear(Interest(source, (member,), about), member, lambda _: hint())
 
     async def listen(self, source: Target, *members: str) -> asyncio.Queue[Signal]:
         """Return a queue of the signals of these names that come from now on.
@@ -160,14 +171,21 @@ class Connection:
         Whoever can send to this connection may have sent them: `sender` says who did. What comes
         while MOST_SIGNALS wait in the queue is lost.
         """
-        signals: asyncio.Queue[Signal] = asyncio.Queue(MOST_SIGNALS)
+        return await self.listen_to([Interest(source, members)])
+
+    async def listen_to(
+        self, interests: Iterable[Interest], most: int = MOST_SIGNALS
+    ) -> asyncio.Queue[Signal]:
+        """Return one queue of all these signals, as `listen` does; at most so many wait in it."""
+        signals: asyncio.Queue[Signal] = asyncio.Queue(most)
 
         def take(message: Message) -> None:
             with suppress(asyncio.QueueFull):
                 signals.put_nowait(_signal(message))
 
-        for member in members:
-            await self._hear(source, member, take)
+        for interest in interests:
+            for member in interest.members:
+                await self._hear(interest, member, take)
         return signals
 
     async def owner(self, name: str) -> str:
@@ -179,17 +197,18 @@ class Connection:
         return str(owner)
 
     async def _hear(
-        self, source: Target, member: str, take: Callable[[Message], object], about: str = ""
+        self, interest: Interest, member: str, take: Callable[[Message], object]
     ) -> None:
+        source = interest.source
         rule = {
             "type": "signal",
             "sender": source.name,
-            "path": source.path,
+            "path_namespace" if interest.below else "path": source.path,
             "interface": source.interface,
             "member": member,
         }
-        if about:
-            rule["arg0"] = about
+        if interest.about:
+            rule["arg0"] = interest.about
         self._listeners[source.interface, member] = take
         text = ",".join(f"{key}='{value}'" for key, value in rule.items())
         await self.call(BUS, "AddMatch", "s", [text])

@@ -75,3 +75,13 @@ class Target:
     name: str
     path: str
     interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """Which signals somebody wants to hear."""
+
+    source: Target
+    members: tuple[str, ...]
+    about: str = ""  # their first argument, where only those with it are meant
+    below: bool = False  # whether those of the objects below the target's path are meant too

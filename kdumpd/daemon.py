@@ -12,29 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from kdumpd.address import bus_address
-from kdumpd.arguments import EXIT_CONFIG, EXIT_IO
+from kdumpd.arguments import EXIT_CONFIG
 from kdumpd.bus import Connection, connect
 from kdumpd.call import BusError
 from kdumpd.capability import keep_to_oneself
 from kdumpd.config import Settings, read_configuration
 from kdumpd.deeds import Deeds
-from kdumpd.document import readiness_record, readiness_report, to_json
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.interface import InterfaceError, read_interfaces
 from kdumpd.expose.journal import Journal
 from kdumpd.expose.metrics import Metrics
 from kdumpd.expose.motd import Motd, motd_path
 from kdumpd.expose.notify import Notifier
-from kdumpd.expose.objects import manager_properties
 from kdumpd.expose.service import Service
 from kdumpd.expose.terminal import Terminal
 from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.flow import Flow, Parts, Sink
 from kdumpd.ledger import LedgerError, NewerLedgerError, opened_ledger
-from kdumpd.model.report import EXIT_STATUS, check_lines
-from kdumpd.model.state import Patience, State
-from kdumpd.model.step import judged
-from kdumpd.model.verdict import Verdict
+from kdumpd.model.state import Patience
 from kdumpd.observe.evidence import Evidence
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
@@ -47,6 +42,7 @@ from kdumpd.observe.thread import PatientThread
 from kdumpd.observe.toolbox import read_toolbox
 from kdumpd.observe.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.watch import Watch
+from kdumpd.once import check, list_captures
 from kdumpd.options import arguments_parser
 from kdumpd.signals import Signals
 
@@ -178,12 +174,6 @@ def opened_files(options: argparse.Namespace) -> Mapping[str, int]:
     return {} if options.iomem is None else {IOMEM: options.iomem}
 
 
-async def look_once(files: Files, settings: Settings) -> Verdict:
-    """Return readiness as one look at the machine tells it."""
-    machine = Machine(files, settings.folders, Hints(), Watchers(), NoServiceManager())
-    return judged(await machine.look(), State())
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run kdumpd's command line and return its exit status."""
     options = arguments_parser().parse_args(arguments)
@@ -191,9 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     level = logging.WARNING if "JOURNAL_STREAM" in os.environ else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     settings = read_settings(options)
-    if options.check:
+    if options.check or options.list:
         files = Files(options.root, opened=opened_files(options))
-        return check(files, settings, options.json)
+        return (check if options.check else list_captures)(files, settings, options.json)
     keep_to_oneself()
     return run(options, settings)
 
@@ -204,26 +194,6 @@ def read_settings(options: argparse.Namespace) -> Settings:
     for problem in configuration.problems:
         log.warning("%s (the default stands)", problem)
     return configuration.settings
-
-
-def check(files: Files, settings: Settings, form: str) -> int:
-    """Print readiness, and return the exit status that says it."""
-    verdict = asyncio.run(look_once(files, settings))
-    manager = manager_properties(State(verdict=verdict))
-    if form == "off":
-        lines = list(check_lines(readiness_report(manager)))
-    else:
-        lines = [to_json(readiness_record(manager), pretty=form == "pretty")]
-    if sys.stdout is None:  # closed by whoever started this
-        return EXIT_IO
-    try:
-        sys.stdout.writelines(f"{line}\n" for line in lines)
-        sys.stdout.flush()
-    except OSError as error:
-        log.error("kdumpd: cannot print: %s", error.strerror)  # noqa: TRY400  # no traceback
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_IO
-    return EXIT_STATUS[verdict.readiness]
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:

@@ -19,6 +19,7 @@ MEMBERS = {
     "Checks": ("code", "outcome", "message", "remedy"),
     "CrashkernelReading": ("text", "applies"),
 }
+PATHS = {"Directory", "CoreFile", "DmesgFile"}  # byte strings
 READINESS = (
     "Readiness",
     "Summary",
@@ -48,6 +49,11 @@ def plain_record(properties: Mapping[str, Any]) -> dict[str, object]:
     return {snake_case(name): _named(name, value) for name, value in properties.items()}
 
 
+def properties_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the properties of an object that plain_record made this of."""
+    return {camel_case(name): _restored(camel_case(name), value) for name, value in record.items()}
+
+
 def readiness_record(properties: Mapping[str, Any]) -> dict[str, object]:
     """Return what the properties of the manager say of readiness."""
     return plain_record({name: properties[name] for name in READINESS})
@@ -74,6 +80,19 @@ def readiness_report(properties: Mapping[str, Any]) -> Report:
 def snake_case(name: str) -> str:
     """Return CrashKernelLoaded as crash_kernel_loaded."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def camel_case(name: str) -> str:
+    """Return crash_kernel_loaded as CrashKernelLoaded."""
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def _restored(name: str, value: Any) -> Any:  # noqa: ANN401  # any D-Bus value
+    if name in MEMBERS:
+        return [tuple(one[member] for member in MEMBERS[name]) for one in value]
+    if name in PATHS:
+        return value.encode("utf-8", "surrogateescape")
+    return value
 
 
 def _named(name: str, value: Any) -> object:  # noqa: ANN401  # any D-Bus value

@@ -17,7 +17,8 @@ def arguments_parser() -> argparse.ArgumentParser:
         prog="kdumpd",
         description="Watch kernel crash captures, and say whether the next one would succeed.",
         epilog="With --check the exit status is 0 for ready, 1 for degraded, 2 for not ready, "
-        "3 for unsupported. It is 64 for a wrong command line, and 74 if nothing can be printed.",
+        "3 for unsupported; with --list it is 0 where there is a capture, else 1. It is "
+        "64 for a wrong command line, and 74 if nothing can be printed.",
     )
     parser.add_argument("--version", action="version", version=f"kdumpd {__version__}")
     add_machine_options(parser)
@@ -37,10 +38,16 @@ def arguments_parser() -> argparse.ArgumentParser:
         " that root opened",
     )
     add_json_option(parser)
-    parser.add_argument(
+    once = parser.add_mutually_exclusive_group()
+    once.add_argument(
         "--check",
         action="store_true",
         help="judge readiness once, print it, and exit; needs no bus and no root",
+    )
+    once.add_argument(
+        "--list",
+        action="store_true",
+        help="print as JSON the captures that lie in the crash folders, and exit; needs no bus",
     )
     return parser
 

@@ -56,9 +56,10 @@ MAY_IMPORT = {
     "config": {"model"},
     "flow": {"model", "observe", "ledger", "expose"},
     "deeds": {"flow", "ledger", "model", "observe", "expose"},
+    "once": {"arguments", "config", "document", "model", "observe", "expose"},
     "daemon": {
         "arguments",
-        "document",
+        "once",
         "options",
         "address",
         "capability",

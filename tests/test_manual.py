@@ -12,6 +12,7 @@ import pytest
 from kdumpd import options
 from kdumpd.arguments import EXIT_IO, EXIT_USAGE
 from kdumpd.client import cli
+from kdumpd.client import options as client_options
 from kdumpd.client.notify import program as notify
 from kdumpd.client.notify.memory import MOST_LINES
 from kdumpd.client.notify.terminal import TERMINALS
@@ -33,7 +34,7 @@ DAEMON, CLIENT, NOTIFY = (PAGES / name for name in ("kdumpd.8", "kdumpdctl.1", "
 TRIGGER, CONFIG = PAGES / "kdumpd-trigger.8", PAGES / "kdumpd.conf.5"
 PARSERS = {
     DAEMON: options.arguments_parser,
-    CLIENT: cli.arguments_parser,
+    CLIENT: client_options.arguments_parser,
     NOTIFY: notify.arguments_parser,
     TRIGGER: trigger_options.arguments_parser,
 }
@@ -104,7 +105,7 @@ def test_every_option(page: Path, parser: Callable[[], argparse.ArgumentParser])
 
 def test_every_command() -> None:
     said = [item.split()[1] for item in items(section(CLIENT, "COMMANDS"))]
-    assert said == list(commands_of(cli.arguments_parser()))
+    assert said == list(commands_of(client_options.arguments_parser()))
 
 
 def test_every_word_of_readiness() -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kdumpd.config import read_configuration
-from kdumpd.daemon import check
 from kdumpd.observe.files import Files
+from kdumpd.once import check
 from tests.vm.tree import TREES, materialise, parse_listing
 
 SAMPLES = Path(__file__).parent / "samples"

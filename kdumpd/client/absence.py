@@ -9,11 +9,14 @@ from kdumpd.call import CallError
 ABSENT = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
-    # Where systemd starts what has a name: disabled, masked, and failed to start.
+    # Where systemd starts what has a name (sd-bus, bus-common-errors.h): disabled, unreadable,
+    # masked, and failed to start.
     "org.freedesktop.systemd1.NoSuchUnit",
+    "org.freedesktop.systemd1.LoadFailed",
     "org.freedesktop.systemd1.UnitMasked",
     "org.freedesktop.DBus.Error.TimedOut",
 }
+FAILED_START = "org.freedesktop.DBus.Error.Spawn."  # what a bus without systemd says
 
 
 class AbsentError(Exception):
@@ -26,6 +29,6 @@ def absence(words: str) -> Iterator[None]:
     try:
         yield
     except CallError as error:
-        if error.name in ABSENT:
+        if error.name in ABSENT or error.name.startswith(FAILED_START):
             raise AbsentError(words) from error
         raise

@@ -6,7 +6,7 @@ from typing import Any
 from kdumpd.bus import Connection
 from kdumpd.call import Manner, Target
 from kdumpd.client.absence import absence
-from kdumpd.client.selection import Properties
+from kdumpd.client.selection import Properties, age
 
 NAME = "org.kdumpd1"
 PATH = "/org/kdumpd1"
@@ -42,7 +42,7 @@ class Daemon:
         target = Target(NAME, PATH, "org.freedesktop.DBus.ObjectManager")
         (objects,) = await self._ask(target, "GetManagedObjects", "")
         found = [interfaces[CAPTURE] for interfaces in objects.values() if CAPTURE in interfaces]
-        return sorted(found, key=_age)
+        return sorted(found, key=age)
 
     async def open_dmesg(self, id_: str, *, interactive: bool) -> int:
         """Return a descriptor of the capture's kernel log, which the caller closes."""
@@ -75,7 +75,3 @@ class Daemon:
 
 def _capture(id_: str) -> Target:
     return Target(NAME, f"{PATH}/capture/{id_}", CAPTURE)
-
-
-def _age(capture: Properties) -> tuple[bool, int, str]:
-    return capture["Trusted"], capture["CrashedAt"] or capture["FoundAt"], capture["Id"]

@@ -24,3 +24,13 @@ def select(captures: Sequence[Properties], id_: str | None) -> Properties:
         ids = " ".join(capture["Id"] for capture in matching)
         raise SelectionError(f"'{id_}' is the beginning of several ids: {ids}")
     return matching[0]
+
+
+def select_all(captures: Sequence[Properties], ids: Sequence[str]) -> list[Properties]:
+    """Return the captures whose ids begin so, the newest without any; SelectionError for none."""
+    return [select(captures, id_) for id_ in ids or (None,)]
+
+
+def age(capture: Properties) -> tuple[bool, int, str]:
+    """Return what sorts captures: the newest crash last, and what a stranger put there first."""
+    return capture["Trusted"], capture["CrashedAt"] or capture["FoundAt"], capture["Id"]

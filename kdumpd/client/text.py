@@ -15,11 +15,8 @@ from kdumpd.model.report import status_lines
 from kdumpd.model.reservation import Mechanism
 from kdumpd.model.text import human_size, shown
 
-UNKNOWN = "-"
-COLUMNS = ("TIME", "KERNEL", "CLASS", "STATE", "SIZE", "ID", "DIRECTORY")
 # makedumpfile(8), option -d: bits of the dump level, and the pages that are left out.
 PAGE_KINDS = {1: "zero", 2: "cache", 4: "private cache", 8: "user", 16: "free"}
-SIZE_COLUMN = COLUMNS.index("SIZE")
 
 
 def overview_lines(
@@ -28,30 +25,18 @@ def overview_lines(
     """Yield what is true, in one sentence first."""
     yield from status_lines(readiness_report(manager))
     yield ""
-    yield f"Reservation: {_reservation(manager)}"
-    yield _armed_line(manager)
+    yield f"Reservation: {reservation(manager)}"
+    yield armed_line(manager)
     yield proof_line(test, now)
     if manager["PreviousBoot"] != BootEnd.CLEAN:
         yield f"Boot before: {manager['PreviousBoot']}  ({manager['PreviousBootReason']})"
-    yield f"Captures: {_captures(manager, captures)}"
+    yield f"Captures: {count_captures(manager, captures)}"
     if manager["Unacknowledged"]:
         yield f"Not acknowledged: {manager['Unacknowledged']}  (kdumpdctl acknowledge --all)"
     if captures:
         yield f"Last: {headline(captures[-1])}"
     folders = ", ".join(shown(folder) for folder in manager["CrashDirectories"])
     yield f"Watching: {folders}"
-
-
-def list_lines(captures: Sequence[Properties]) -> Iterator[str]:
-    """Yield a table of captures, a line each."""
-    rows = [COLUMNS, *(_row(capture) for capture in captures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if column == SIZE_COLUMN else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield "  ".join(cells).rstrip()
 
 
 def info_lines(capture: Properties) -> Iterator[str]:
@@ -92,7 +77,8 @@ def info_lines(capture: Properties) -> Iterator[str]:
     yield from (f"{name:>{width}}: {text}" for name, text in known.items())
 
 
-def _reservation(manager: Properties) -> str:
+def reservation(manager: Properties) -> str:
+    """Return what is reserved for the crash kernel, and what should be."""
     asked, expected = manager["Crashkernel"], manager["ExpectedBytes"]
     reserved, suggested = manager["ReservedBytes"], manager["SuggestedBytes"]
     return joined(
@@ -103,32 +89,22 @@ def _reservation(manager: Properties) -> str:
     )
 
 
-def _armed_line(manager: Properties) -> str:
+def armed_line(manager: Properties) -> str:
+    """Return whether something would capture a panic, after its name and a colon."""
     armed = manager["CrashKernelLoaded"]
     if manager["Mechanism"] == Mechanism.FADUMP:
         return f"Fadump: {'registered' if armed else 'not registered'}"
     return f"Crash kernel: {'loaded' if armed else 'not loaded'}"
 
 
-def _captures(manager: Properties, captures: Sequence[Properties]) -> str:
+def count_captures(manager: Properties, captures: Sequence[Properties]) -> str:
+    """Return how many captures there are, were, and come."""
     settling = manager["Settling"]
     gone = sum(capture["State"] == CaptureState.GONE for capture in captures)
     return joined(
         str(len(captures)),
         f"{gone} gone" if gone else "",
         f"{settling} being written" if settling else "",
-    )
-
-
-def _row(capture: Properties) -> tuple[str, ...]:
-    return (
-        local_time(capture["CrashedAt"]) or UNKNOWN,
-        capture["KernelRelease"] or UNKNOWN,
-        capture["Class"],
-        capture["State"],
-        human_size(capture["Size"]) if capture["CoreFile"] else UNKNOWN,
-        capture["Id"],
-        shown(capture["Directory"]),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.client.evidence import terminal_text
+from kdumpd.client.dmesg import terminal_text
 from tests.bus.daemon import Kdumpd, Setup, running
 from tests.bus.machine import Machine
 from tests.client.test_cli import Outcome, kdumpdctl

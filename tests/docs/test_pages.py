@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd import options
-from kdumpd.client import cli
+from kdumpd.client import options as client_options
 from kdumpd.expose.message import MESSAGE_IDS
 from kdumpd.model.capture import CaptureState
 from kdumpd.model.readiness import RULES, Readiness
@@ -24,7 +24,7 @@ ADMINISTRATORS = DOCS / "administrators.md"
 MARKS = {(), ("here",), ("here", "follow"), ("installed",)}
 OURS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "kdumpd": options.arguments_parser,
-    "kdumpdctl": cli.arguments_parser,
+    "kdumpdctl": client_options.arguments_parser,
 }
 # Programs whose --help names their verbs and options.
 HELPFUL = {"systemctl": "systemd", "busctl": "systemd", "journalctl": "systemd"}

@@ -17,7 +17,7 @@ LOOK = """
 import asyncio, json, os, sys
 from pathlib import Path
 from kdumpd.config import Settings
-from kdumpd.daemon import look_once
+from kdumpd.once import look_once
 root, names, events = sys.argv[1], set(), {"open", "os.scandir", "os.listdir"}
 def heed(event, arguments):
     if event in events and isinstance(arguments[0], (str, bytes, os.PathLike)):

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from kdumpd.config import Settings
-from kdumpd.daemon import look_once
 from kdumpd.model.finding import Severity
 from kdumpd.model.readiness import Readiness
 from kdumpd.model.verdict import Verdict
 from kdumpd.observe.files import Files
+from kdumpd.once import look_once
 from tests.hostile.canary import Canaries, canaries
 from tests.hostile.capabilities import without_rights
 from tests.hostile.spoiling import GONE, OUTSIDE, SPOILS, names_looked_at, spoilt

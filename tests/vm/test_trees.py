@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from kdumpd.config import Settings
-from kdumpd.daemon import look_once
 from kdumpd.model.readiness import Readiness
 from kdumpd.observe.files import Files
+from kdumpd.once import look_once
 from tests.vm.scenes import SCENES
 from tests.vm.tree import TREES, materialise, parse_listing
 

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpdctl's command line."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from kdumpd import __version__
+from kdumpd.arguments import JSON, Parser
+from kdumpd.client.check import check
+from kdumpd.client.crash_test import crash_test
+from kdumpd.client.daemon import Daemon
+from kdumpd.client.dmesg import dmesg
+from kdumpd.client.evidence import acknowledge, path
+from kdumpd.client.info import info
+from kdumpd.client.listing import add_list_options, list_captures
+from kdumpd.client.report import report
+from kdumpd.client.status import status
+from kdumpd.client.trigger import Trigger
+from kdumpd.client.watch import watch
+
+SYSTEM = "system"
+MODES = [[mode] for mode in JSON]
+EPILOG = """\
+exit status of status and check: 0 ready, 1 degraded, 2 not ready, 3 unsupported, 4 when kdumpd or
+the bus cannot be reached. Of the other commands: 0 when the question was answered, 1 when it could
+not be (no such capture or file, no right to it) or there is no capture to show, 4 as above. Of
+test: 1 when the kernel was not crashed; with --dry-run 0 when nothing speaks against it, 1 when
+something does. 64 for a wrong command line, 74 if it cannot be printed."""
+ID = "the capture's id or its beginning (default: the newest crash)"
+VERBS = (
+    ("status", status, "whether the next panic would leave a dump (the default)"),
+    ("check", check, "what was checked for that, a line each, and what to do"),
+    ("list", list_captures, "captures, the newest crash last"),
+    ("info", info, "all that is known of captures"),
+    ("report", report, "one crash as a text to paste into a bug"),
+    ("dmesg", dmesg, "the kernel log of one capture"),
+    ("path", path, "where the core of one capture lies"),
+    ("watch", watch, "what happens from now on, a line each"),
+    ("acknowledge", acknowledge, "take note of crashes"),
+    ("test", crash_test, "crash this machine to prove that a dump is saved"),
+)
+WITHOUT_DAEMON = {check, list_captures, info}
+OF_ONE_CAPTURE = {report, dmesg, path}
+TIMES = {"-S", "--since", "-U", "--until"}
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    """Return the parser of kdumpdctl's command line."""
+    parser = Parser(
+        prog="kdumpdctl",
+        description="Ask kdumpd what crashed, and whether the next crash would leave a dump.",
+        epilog=EPILOG,
+        parents=[_common_parser()],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"kdumpdctl {__version__}")
+    parser.set_defaults(verb=status, service=Daemon, bus=SYSTEM, json="off", root=None)
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, verb, text in VERBS:
+        command = verbs.add_parser(
+            name, help=text, description=verb.__doc__, parents=[_common_parser()]
+        )
+        command.set_defaults(verb=verb)
+        if verb in OF_ONE_CAPTURE:
+            command.add_argument("id", nargs="?", metavar="ID", help=ID)
+        if verb in WITHOUT_DAEMON:
+            _add_root_option(command)
+    verbs.choices["info"].add_argument("ids", nargs="*", default=[], metavar="ID", help=ID)
+    add_list_options(verbs.choices["list"])
+    _add_report_options(verbs.choices["report"])
+    verbs.choices["dmesg"].add_argument(
+        "--no-pager", dest="pager", action="store_false", help="print it all at once"
+    )
+    verbs.choices["watch"].set_defaults(service=None)
+    verbs.choices["path"].add_argument(
+        "--directory", action="store_true", help="print the folder of the capture instead"
+    )
+    which = verbs.choices["acknowledge"].add_mutually_exclusive_group()
+    which.add_argument("ids", nargs="*", default=[], metavar="ID", help=ID)
+    which.add_argument("--all", action="store_true", help="all crashes that are known now")
+    _add_test_options(verbs.choices["test"])
+    return parser
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """Return the arguments with a lone --json as --json=pretty, and -2h as the value of --since.
+
+    argparse takes both for something else.
+    """
+    spelled: list[str] = []
+    for at, word in enumerate(words):
+        if word == "--json" and list(words[at + 1 : at + 2]) not in MODES:
+            spelled.append("--json=pretty")
+        elif spelled and spelled[-1] in TIMES:
+            option = spelled.pop()
+            spelled.append(f"{option}={word}" if option.startswith("--") else option + word)
+        else:
+            spelled.append(word)
+    return spelled
+
+
+def _add_root_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--root",
+        metavar="DIR",
+        type=_folder,
+        help="look at the machine below this folder, without a daemon",
+    )
+
+
+def _add_report_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--addresses", action="store_true", help="leave addresses, registers and code in the log"
+    )
+    command.add_argument("--host", action="store_true", help="tell the name of the machine")
+
+
+def _add_test_options(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(service=Trigger)
+    command.add_argument(
+        "--dry-run", action="store_true", help="only print what speaks against a crash now"
+    )
+    command.add_argument(
+        "--override",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="crash in spite of this objection, if it is none that is fatal; can be repeated",
+    )
+    command.add_argument(
+        "--yes",
+        metavar="HOSTNAME",
+        help="do not ask: crash the machine of this name, if this is it",
+    )
+
+
+def _common_parser() -> Parser:
+    # One for each command: options may stand before or after it, and only the first has defaults.
+    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--bus", metavar="BUS", help="system (the default), session, or an address")
+    common.add_argument(
+        "--json", choices=JSON, metavar="MODE", help="print JSON: pretty, short, or off (default)"
+    )
+    return common
+
+
+def _folder(text: str) -> Path:
+    if not text or not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}' is no folder")
+    return Path(text)

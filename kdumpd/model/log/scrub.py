@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Lines of a kernel log that can be shown to everyone: no address, no register, no code byte.
+
+Names of functions with their offsets stay: they say where it was in the kernel that everybody can
+download, not where that kernel was in memory.
+"""
+
+import re
+
+from kdumpd.model.text import printable
+
+HIDDEN = "*"
+LEFT_OUT = "(left out)"
+# What a disassembler would be given: x86 and arm64 (arch/x86/kernel/dumpstack.c, show_opcodes;
+# arch/arm64/kernel/traps.c, dump_kernel_instr), s390 (arch/s390/kernel/dis.c), powerpc
+# (arch/powerpc/kernel/process.c, show_instructions); and memory (KASAN's shadow, hex dumps).
+CODE = re.compile(r"^(\s*(?:Krnl )?Code|Instruction dump):.*")
+BYTES = re.compile(
+    r"(?<![0-9A-Za-z_])(?:[<(>]?[0-9A-Fa-f]{2}[>)]?[ ,:]+){5,}[<(>]?[0-9A-Fa-f]{2}\b"
+)
+OPCODES = re.compile(r"(?<![0-9A-Za-z_])(?:[<(]?[0-9A-Fa-f]{4}[>)]?\s+){3,}[<(]?[0-9A-Fa-f]{4}\b")
+# After the address of an instruction (s390): the instruction in twelve digits or fewer.
+INSTRUCTION = re.compile(r"(\*: ?)[0-9A-Fa-f]{4,12}\b.*")
+NUMBER = re.compile(
+    r"(?P<kept>\+0x[0-9a-fA-F]{1,6}/0x[0-9a-fA-F]{1,6}"  # of a function, and its length
+    # kernel/exit.c: status in the second byte, signal in the first, printed with eight digits.
+    r"|\bexitcode=0x0{0,8}[0-9a-fA-F]{1,4}(?![0-9a-fA-F])"
+    r"|(?<![0-9a-fA-FxX])0[xX][0-9a-fA-F]{1,4}(?![0-9a-fA-F]))"
+    r"|[0-9a-fA-F]*0[xX][0-9a-fA-F]+"
+    # %p and %lx without 0x: also of 32 bits, and glued to other letters when they are longer.
+    r"|[0-9a-fA-F]{12,}|(?<![0-9A-Za-z])[0-9a-fA-F]{8,}(?![0-9A-Za-z])"
+)
+
+
+def scrubbed(text: bytes) -> str:
+    """Return the line printable, with an asterisk for every number that may be an address."""
+    # Before it is made printable: \xNN would join what follows it to a number of another kind.
+    shown = CODE.sub(rf"\1: {LEFT_OUT}", text.decode("latin-1"))
+    shown = NUMBER.sub(lambda match: match["kept"] or HIDDEN, shown)
+    shown = INSTRUCTION.sub(rf"\1{LEFT_OUT}", shown)
+    shown = OPCODES.sub(LEFT_OUT, BYTES.sub(LEFT_OUT, shown))
+    return printable(shown.encode("latin-1"))
