@@ -45,7 +45,9 @@ def with_boots(
 ) -> tuple[State, tuple[Event, ...]]:
     """Return the state with how the boots before this one ended, and what is to be told of it."""
     past, running = seen.past or state.past, seen.machine.kernel.boot_id
-    if past is None or not running or _is_capture_kernel(seen):
+    # In a container the boot, and what came before it, are the host's.
+    inside = bool(seen.machine.surroundings.container)
+    if past is None or not running or inside or _is_capture_kernel(seen):
         return state, ()
     state = replace(state, past=past, history=_with_running(state, seen, past))
     scene = scene_of(state, past, running, seen.machine.kernel.host)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What came of a crash test: the intent in the ledger, matched with what is found afterwards."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -29,7 +29,11 @@ def with_tests(
 ) -> tuple[State, tuple[Event, ...]]:
     """Return the state with what is known now of each test, and the verdicts that are new."""
     known = {test.id: test for test in state.tests}
-    judged = [_judged(test, state, seen, patience) for test in state.tests]
+    judged: list[CrashTest] = []
+    taken: set[str] = set()  # a capture is of the last test that was recorded before the crash
+    for test in state.tests:
+        judged.append(_judged(test, state, seen, patience, taken))
+        taken.add(judged[-1].capture)
     judged += _of_others(state.captures.values(), judged)
     tests = tuple(sorted(judged, key=lambda test: test.at, reverse=True))[:MOST_TESTS]
     if tests == state.tests:
@@ -42,11 +46,20 @@ def with_tests(
     return replace(state, tests=tests, captures=_marked(state.captures, tests)), events
 
 
-def _judged(test: CrashTest, state: State, seen: Observation, patience: Patience) -> CrashTest:
-    """Return the test with what came of it; what has failed may still be mended."""
+def _judged(
+    test: CrashTest,
+    state: State,
+    seen: Observation,
+    patience: Patience,
+    taken: Collection[str],
+) -> CrashTest:
+    """Return the test with what came of it; what has failed may still be mended.
+
+    Captures that are taken are of other tests.
+    """
     if test.verdict is Proof.PASSED or seen.at - test.at > MENDABLE:
         return test
-    found = _found(test, state.captures.values())
+    found = _found(test, (one for one in state.captures.values() if one.id not in taken))
     if found is not None and found.state is CaptureState.COMPLETE:
         return _passed(test, found, seen.at)
     if test.verdict is Proof.FAILED:

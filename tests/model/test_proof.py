@@ -238,3 +238,12 @@ def test_the_boot_of_a_crash_kernel_tells_that_it_started() -> None:
     watched.past = PastBoots(boots=(of_capture, died), began=DIED + 2 * minute)
     ((_, because),) = verdicts(watched.look())
     assert because.startswith("The crash kernel started, but saved nothing")
+
+
+def test_one_capture_proves_one_test_the_last_before_it() -> None:
+    lost = replace(TEST, id="lost", at=ASKED - timedelta(minutes=3), boot_id="b" * 36)
+    watched = Watched(State(tests=(TEST, replace(lost, verdict=Proof.FAILED, reason="none"))))
+    told = watched.look(of_sysrq(capture()))
+    watched.look(of_sysrq(capture()), after=60)
+    assert [test.verdict for test in watched.state.tests] == [Proof.PASSED, Proof.FAILED]
+    assert verdicts(told) == [("passed", "")]
