@@ -74,7 +74,7 @@ def entry_of(event: Event) -> Entry:
     """Return the journal entry that tells of an event."""
     sentence, priority = SENTENCE[event.kind](event.facts)
     fields = {
-        FIELDS[name]: text.encode("utf-8", "surrogateescape")
+        FIELDS[name]: _as_field(name, text).encode("utf-8", "surrogateescape")
         for name, text in event.facts.items()
         if name in FIELDS
     }
@@ -85,6 +85,11 @@ def entry_of(event: Event) -> Entry:
         message_id=MESSAGE_IDS[event.kind],
         fields=MappingProxyType(fields),
     )
+
+
+def _as_field(name: str, text: str) -> str:
+    # As _BOOT_ID has it, and journalctl -b takes it.
+    return text.replace("-", "") if name == "boot" else text
 
 
 def _complete(facts: Mapping[str, str]) -> tuple[str, int]:

@@ -197,7 +197,7 @@ def loop_event(loop: CrashLoop, crashes: int, at: datetime) -> Event:
 
 def _record_facts(record: BootRecord) -> Mapping[str, str]:
     return _known(
-        boot=record.id.replace("-", ""),  # as journalctl -b and _BOOT_ID have it
+        boot=record.id,
         kernel=record.release,
         loaded=_number(record.armed),
         crashed_at=str(microseconds(record.crashed_at)) if record.crashed_at else "",
