@@ -4,8 +4,11 @@
 What is wrong is named with file and line, and the default stands.
 """
 
+import errno
+import os
 import re
 import shlex
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +22,7 @@ FOLDERS = (
     "usr/lib/kdumpd",
 )  # a file in one hides its namesake in the next
 MAIN = "kdumpd.conf"
+LARGEST = 1 << 20  # characters
 DROP_INS = "kdumpd.conf.d"
 SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|sec|ms|min)?")
 UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "min": 60.0}
@@ -73,7 +77,7 @@ def read_configuration(root: Path, file: Path | None) -> Configuration:
     problems = []
     for path in [file] if file is not None else _files(root):
         try:
-            text = path.read_text(encoding="utf-8")
+            text = _read(path)
         except OSError as error:
             problems.append(f"{path}: {error.strerror}")
             continue
@@ -211,9 +215,33 @@ def _checked(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
 
 
 def _files(root: Path) -> Iterable[Path]:
-    main = [path for folder in FOLDERS if (path := root / folder / MAIN).is_file()]
+    folders = [root / folder for folder in FOLDERS if _is_owners(root / folder, root)]
+    main = [path for folder in folders if (path := folder / MAIN).is_file()]
     drop_ins: dict[str, Path] = {}
-    for folder in FOLDERS:
-        for path in sorted((root / folder / DROP_INS).glob("*.conf")):
+    for folder in folders:
+        for path in sorted((folder / DROP_INS).glob("*.conf")):
             drop_ins.setdefault(path.name, path)
     return [*main[:1], *(path for _, path in sorted(drop_ins.items()))]
+
+
+def _is_owners(folder: Path, root: Path) -> bool:
+    """Return whether nobody but the machine's owner can have written into the folder.
+
+    The daemon's own runtime folder is /run/kdumpd as well: whoever has taken it over must not be
+    able to allow a crash.
+    """
+    try:
+        status, owner = folder.stat(), root.stat().st_uid
+    except OSError:
+        return False
+    return status.st_uid == owner and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _read(path: Path) -> str:
+    """Return what the file says; nothing of a device, as /dev/null hides a file of its name."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with os.fdopen(fd, encoding="utf-8") as file:
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISDIR(mode) or stat.S_ISFIFO(mode):
+            raise IsADirectoryError(errno.EISDIR, "is no file")
+        return file.read(LARGEST) if stat.S_ISREG(mode) else ""

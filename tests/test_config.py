@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+import os
 from pathlib import Path
 
 import pytest
@@ -422,3 +423,20 @@ def test_no_file_of_metrics_in_a_crash_folder(tmp_path: Path, folder: str) -> No
     assert configuration.settings.metrics_file is None
     (problem,) = configuration.problems
     assert "it lies in a crash folder" in problem
+
+
+def test_a_folder_of_somebody_else_is_not_read(tmp_path: Path) -> None:
+    """Such as the daemon's own runtime folder, by which it could allow itself a crash."""
+    write(tmp_path, "run/kdumpd/kdumpd.conf", "[CrashTest]\nEnabled=yes")
+    (tmp_path / "run/kdumpd").chmod(0o775)
+    assert not read_configuration(tmp_path, None).settings.crash_test
+    (tmp_path / "run/kdumpd").chmod(0o755)
+    assert read_configuration(tmp_path, None).settings.crash_test
+
+
+def test_a_pipe_in_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/kdumpd/kdumpd.conf.d"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "10.conf")
+    (problem,) = read_configuration(tmp_path, None).problems
+    assert problem.endswith("10.conf: is no file")

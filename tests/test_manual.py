@@ -91,7 +91,7 @@ def test_a_check_matters_as_much_as_is_said(code: str) -> None:
     assert documented_checks().get(code) == (told or {UNKNOWN})
 
 
-@pytest.mark.parametrize(("page", "parser"), PARSERS.items(), ids=lambda one: str(one)[-12:])
+@pytest.mark.parametrize(("page", "parser"), PARSERS.items(), ids=[page.name for page in PARSERS])
 def test_every_option(page: Path, parser: Callable[[], argparse.ArgumentParser]) -> None:
     taken = {
         word

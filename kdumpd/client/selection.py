@@ -12,11 +12,17 @@ class SelectionError(Exception):
 
 
 def select(captures: Sequence[Properties], id_: str | None) -> Properties:
-    """Return the capture whose id begins so, the newest without one; SelectionError for none."""
+    """Return the capture whose id begins so, the newest without one; SelectionError for none.
+
+    What a stranger put there is meant only by its id.
+    """
     if not captures:
         raise SelectionError("No captures found.")
     if id_ is None:
-        return captures[-1]
+        trusted = [capture for capture in captures if capture["Trusted"]]
+        if not trusted:
+            raise SelectionError("No captures found but what is not to be trusted: name its id.")
+        return trusted[-1]
     matching = [capture for capture in captures if capture["Id"].startswith(id_.lower())]
     if not matching:
         raise SelectionError(f"No capture with the id '{id_}'. See: kdumpdctl list")

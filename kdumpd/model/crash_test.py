@@ -12,6 +12,7 @@ from kdumpd.model.facts.capture_kernel import BootFile
 from kdumpd.model.verdict import Verdict
 
 MOST_TESTS = 20  # that are remembered
+RUNS_ON = "The kernel did not crash: it runs on."
 
 
 class Proof(StrEnum):
@@ -43,6 +44,11 @@ class CrashTest:
     size: int = 0  # of the capture, in bytes
     capture: str = ""  # its id
     decided_at: datetime | None = None
+
+    @property
+    def crashed_nothing(self) -> bool:
+        """Whether the kernel was seen to run on: nothing that comes later is of this test."""
+        return self.verdict is Proof.FAILED and self.reason == RUNS_ON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,7 +154,7 @@ def _without_capture(boot: EndedBoot) -> Judgement:
 
 def _may_have_ended(boot: EndedBoot, test: CrashTest) -> bool:
     """Return whether a test of this boot can be what ended it: it did not go on for long after."""
-    if not test.boot_id or test.boot_id != boot.id:
+    if not test.boot_id or test.boot_id != boot.id or test.crashed_nothing:
         return False
     return boot.ended is None or test.at >= boot.ended - 2 * TOLERANCE
 

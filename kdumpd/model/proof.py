@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from kdumpd.model.capture import Capture, CaptureState, Layout
 from kdumpd.model.crash import CrashClass
-from kdumpd.model.crash_test import MOST_TESTS, CrashTest, Proof
+from kdumpd.model.crash_test import MOST_TESTS, RUNS_ON, CrashTest, Proof
 from kdumpd.model.ended_boot import ended_boots, find_ended
 from kdumpd.model.event import Event, verdict_event
 from kdumpd.model.state import Observation, Patience, State
@@ -57,7 +57,8 @@ def _judged(
 
     Captures that are taken are of other tests.
     """
-    if test.verdict is Proof.PASSED or seen.at - test.at > MENDABLE:
+    settled = test.verdict is Proof.PASSED or test.crashed_nothing
+    if settled or seen.at - test.at > MENDABLE:
         return test
     found = _found(test, (one for one in state.captures.values() if one.id not in taken))
     if found is not None and found.state is CaptureState.COMPLETE:
@@ -66,8 +67,7 @@ def _judged(
         return test
     if state.verdict is None or test.boot_id == seen.machine.kernel.boot_id:
         still = seen.at - test.at > STILL_RUNNING
-        reason = "The kernel did not crash: it runs on."
-        return _failed(test, None, reason, seen.at) if still else test
+        return _failed(test, None, RUNS_ON, seen.at) if still else test
     if is_starting(seen, patience) or state.settling or _is_awaited(state):
         return test
     if found is None or found.layout is Layout.PSTORE:

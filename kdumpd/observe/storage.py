@@ -77,10 +77,12 @@ def _read_settings(files: Files) -> Fact[DumpSettings]:
 
 
 def _untold(files: Files, name: str, line: bytes) -> Unknown:
-    shown = printable(line[:SHOWN])
+    # Only what is set: the value may be a password, and everybody is told.
+    shown = printable(line.partition(b"=")[0][:SHOWN])
     return files.unknown(
         name,
-        f"holds more than plain settings, such as '{shown}': only a shell could tell what they are",
+        f"holds more than plain settings, such as '{shown}=…': only a shell could tell what they"
+        " are",
     )
 
 

@@ -247,3 +247,12 @@ def test_one_capture_proves_one_test_the_last_before_it() -> None:
     watched.look(of_sysrq(capture()), after=60)
     assert [test.verdict for test in watched.state.tests] == [Proof.PASSED, Proof.FAILED]
     assert verdicts(told) == [("passed", "")]
+
+
+def test_a_test_that_crashed_nothing_is_not_mended_by_a_later_crash() -> None:
+    watched = booted(replace(TEST, boot_id=BOOT))
+    watched.look(after=60)
+    assert watched.state.tests[0].crashed_nothing
+    watched.look(of_sysrq(capture(), Crash()), after=1, kernel=replace(KERNEL, boot_id="next"))
+    assert watched.state.tests[0].verdict is Proof.FAILED
+    assert not watched.only.is_test

@@ -79,12 +79,19 @@ def _elsewhere(
     settings = machine.storage.settings
     for target in settings.targets if isinstance(settings, DumpSettings) else ():
         if target.kind is kind:
+            place = shown(_without_password(target.place))
             yield info(
                 code,
-                f"dumps are {goes} '{shown(target.place)}': whether one {does} cannot be told from"
-                " here, nor does kdumpd see it",
+                f"dumps are {goes} '{place}': whether one {does} cannot be told from here, nor does"
+                " kdumpd see it",
                 "prove it by a crash test, and look there",
             )
+
+
+def _without_password(place: bytes) -> bytes:
+    """Return where it is, and who logs in there, without his password."""
+    who, at, where = place.rpartition(b"@")
+    return who.partition(b":")[0] + at + where
 
 
 def _point(folder: DumpFolder) -> str:
