@@ -9,6 +9,11 @@ RUN := build/run
 CRASH ?= /var/crash
 export CRASH
 OLDEST_DBUS_FAST := 1.84.2
+# Tests that use the D-Bus library in every way.
+OF_THE_BUS := tests/test_bus.py $(patsubst %,tests/bus/test_%.py,authority captures descriptors lifecycle service) \
+	tests/client/test_cli.py
+# How many tests run at once.
+AT_ONCE ?= 2
 
 .PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm picture manual lint clean
 
@@ -36,19 +41,19 @@ deb:
 	lintian --fail-on=error,warning build/deb/*.changes
 
 test: $(VENV)/test.stamp
-	$(BIN)/pytest -m 'not vm and not container and not long' $(PYTEST)
+	$(BIN)/pytest -n $(AT_ONCE) -m 'not vm and not container and not long' $(PYTEST)
 
 test-container: $(VENV)/container.stamp
 	$(BIN)/pytest -m container $(PYTEST)
 
 test-hostile: $(VENV)/test.stamp
-	$(BIN)/pytest tests/hostile -m long $(PYTEST)
+	$(BIN)/pytest tests/hostile tests/client -m long $(PYTEST)
 
 test-mutations: $(VENV)/test.stamp
 	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)
 
 test-oldest: build/oldest/test.stamp
-	build/oldest/bin/pytest tests/bus tests/client tests/test_bus.py $(PYTEST)
+	build/oldest/bin/pytest -n $(AT_ONCE) $(OF_THE_BUS) $(PYTEST)
 
 test-vm: $(VENV)/vm.stamp
 	$(BIN)/pytest -m vm $(PYTEST)

@@ -88,14 +88,13 @@ THIRD_PARTY = {
     },
 }
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
-
-
-def tree(module: Path) -> ast.Module:
-    return ast.parse((PACKAGE / module).read_text())
+# Read while tests are collected: in a process where others have failed, or are at it in threads,
+# Python 3.11 loses count ("AST constructor recursion depth mismatch", cpython#106905).
+TREES = {module: ast.parse((PACKAGE / module).read_text()) for module in MODULES}
 
 
 def imports(module: Path) -> Iterator[str]:
-    for node in ast.walk(tree(module)):
+    for node in ast.walk(TREES[module]):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -124,7 +123,7 @@ def test_layer(module: Path) -> None:
 
 @pytest.mark.parametrize("module", [one for one in MODULES if layer(one) == "model"], ids=str)
 def test_the_model_is_pure(module: Path) -> None:
-    for node in ast.walk(tree(module)):
+    for node in ast.walk(TREES[module]):
         if isinstance(node, ast.Call):
             function = node.func
             name = function.id if isinstance(function, ast.Name) else ""

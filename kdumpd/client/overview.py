@@ -23,7 +23,7 @@ NEWEST = 3  # captures
 LABEL = 14  # columns
 BAR = 20  # columns between its ends
 WIDEST = 100  # columns of text; longer lines are hard to read
-WHEN, SHORT_ID, STATE = 18, 8, 10  # columns
+WHEN, SHORT_ID, STATE = 16, 8, 10  # columns
 INDENT = GAP = "  "
 
 OF_READINESS = {
@@ -120,7 +120,7 @@ def _what_to_do(manager: Properties, screen: Screen) -> Iterator[str]:
 def _capture(capture: Properties, screen: Screen) -> str:
     """Return a capture on one line: of a place that has no room, the class alone."""
     at = EPOCH + timedelta(microseconds=capture["CrashedAt"])
-    when = f"{at.astimezone():%Y-%m-%d %H:%M}" if capture["CrashedAt"] else "at an unknown time"
+    when = f"{at.astimezone():%Y-%m-%d %H:%M}" if capture["CrashedAt"] else "at unknown time"
     state = capture["State"]
     head = f"{when:<{WHEN}}  {capture['Id'][:SHORT_ID]}  "
     room = _width(screen) - LABEL - len(GAP) - len(head) - STATE - len(GAP)

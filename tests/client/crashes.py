@@ -14,19 +14,19 @@ from tests.services.message_bus import Broker, private_bus
 LOGS = Path(__file__).parents[1] / "samples/logs"
 FIRST = datetime(2026, 11, 23, 1, 13, 34, tzinfo=UTC)
 MINUTE = 60
-# One after the other, an hour apart; the third core is cut off.
+# One after the other, an hour apart.
 DEATHS = ("null", "sysrq", "soft-lockup", "machine-check", "out-of-memory")
 CUT = 2
 
 
-def write_crashes(machine: Machine, count: int) -> None:
-    """Write so many captures."""
+def write_crashes(machine: Machine, count: int, cut: int = CUT) -> None:
+    """Write so many captures, of which the core with this number is cut off."""
     for number in range(count):
         crash_time = int(FIRST.timestamp()) + 60 * MINUTE * number
         core = flattened(Crash(crash_time=crash_time, host="db7.example"))
         stamp = f"{datetime.fromtimestamp(crash_time, UTC):%Y%m%d%H%M}"
         log = (LOGS / f"{DEATHS[number % len(DEATHS)]}.txt").read_bytes()
-        machine.kdump_tools(stamp, core[:-1] if number == CUT else core, log)
+        machine.kdump_tools(stamp, core[:-1] if number == cut else core, log)
 
 
 @asynccontextmanager

@@ -57,7 +57,7 @@ async def test_without_a_daemon(tmp_path: Path) -> None:
 
 @pytest.mark.long
 async def test_of_very_many(machine: Machine, tmp_path: Path) -> None:
-    write_crashes(machine, MANY)
+    write_crashes(machine, MANY, cut=MANY)
     async with daemon_of(machine, tmp_path, MANY) as bus:
         assert_golden("status-of-many", (await shown("--bus", bus)).out)
         assert_golden("list-of-many", (await shown("list", "-n5", "--bus", bus, width=200)).out)
