@@ -345,3 +345,22 @@ async def test_name_that_another_has(connected: Connected) -> None:
     with pytest.raises(TakenError, match="is taken"):
         await second.own(NAME)
     assert await second.owner("org.kdumpd1.Nobody") == ""
+
+
+async def test_text_that_is_not_ascii_stays_text(connected: Connected) -> None:
+    """dbus-fast 1.84.2 counts its characters instead of its bytes, and the bus hangs up."""
+    service, client = await connected(), await connected()
+
+    async def refuse(call: Call) -> Reply:
+        if call.member == "Tell":
+            return Reply("sa{sv}", ("caf\u00e9", {"of": variant("as", ["\u00fc"])}))
+        raise CallError(NAME + ".Error.Odd", "no property \u00e4")
+
+    service.serve(refuse)
+    await service.own(NAME)
+    text, table = await client.call(SERVICE, "Tell")
+    assert text in {"caf\u00e9", "caf\\xe9"}
+    assert table in ({"of": ["\u00fc"]}, {"of": ["\\xfc"]})
+    with pytest.raises(CallError, match="no property "):
+        await client.call(SERVICE, "Ask")
+    assert await client.call(SERVICE, "Tell") == [text, table]
