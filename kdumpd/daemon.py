@@ -74,7 +74,9 @@ async def serve_once(options: argparse.Namespace, settings: Settings, signals: S
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(connect(bus_address(options.bus, os.environ)))
         await connection.own(BUS_NAME)
-        ledger = await stack.enter_async_context(opened_ledger(options.state_dir / LEDGER))
+        word = motd_path(os.environ)  # in the runtime folder, which is in memory
+        spare = word.parent if word else None
+        ledger = await stack.enter_async_context(opened_ledger(options.state_dir / LEDGER, spare))
         hints = Hints()
         captures, conditions = Watch(hints.folders), Watch(hints.everything)
         for watch in (captures, conditions):

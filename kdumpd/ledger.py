@@ -9,10 +9,11 @@ import asyncio
 import fcntl
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -70,8 +71,9 @@ class BusyLedgerError(ForeignLedgerError):
 class Ledger:
     """The open ledger. Every method is one transaction."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, spare: Path | None = None) -> None:
         self._path = path
+        self._spare = spare
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kdumpd-ledger")
         self._connection: sqlite3.Connection | None = None
         self._lock = -1  # the descriptor that holds the lock
@@ -80,8 +82,9 @@ class Ledger:
     async def open(self) -> None:
         """Open the file, or make it; a damaged one is moved aside.
 
-        Where that cannot be, as on a full disk, the ledger is kept in memory until the daemon ends:
-        what a full disk made of a capture is news too. ForeignLedgerError for another's file.
+        Where that cannot be, as on a full disk, a copy of it is kept in the spare folder, or else
+        an empty one in memory, until the daemon ends: what a full disk made of a capture is news
+        too. ForeignLedgerError for another's file.
         """
         try:
             self._lock = await self._run(lambda: _lock(self._path))
@@ -90,7 +93,7 @@ class Ledger:
             raise
         except LedgerError as error:
             log.warning("what is known now is forgotten at the next restart: %s", error)
-            self._connection = await self._run(lambda: _open_database(IN_MEMORY, self._path))
+            self._connection = await self._run(lambda: _open_spare(self._path, self._spare))
             self._lasts = False
 
     async def close(self) -> None:
@@ -103,7 +106,7 @@ class Ledger:
 
     @property
     def lasts(self) -> bool:
-        """Whether what is recorded outlives a crash of this machine: not if it is in memory."""
+        """Whether what is recorded outlives a crash of this machine: not what is kept elsewhere."""
         return self._lasts
 
     async def load(self) -> State:
@@ -174,9 +177,12 @@ def _told(state: State) -> tuple[object, ...]:
 
 
 @asynccontextmanager
-async def opened_ledger(path: Path) -> AsyncIterator[Ledger]:
-    """Open the ledger, and close it at the end, also when it could not be opened."""
-    ledger = Ledger(path)
+async def opened_ledger(path: Path, spare: Path | None = None) -> AsyncIterator[Ledger]:
+    """Open the ledger, and close it at the end, also when it could not be opened.
+
+    `spare` is a folder in memory for a copy, where what is known cannot be written to any more.
+    """
+    ledger = Ledger(path, spare)
     try:
         await ledger.open()
         yield ledger
@@ -216,6 +222,27 @@ def _open_or_replace(path: Path) -> sqlite3.Connection:
         raise LedgerError(f"'{path}' is damaged, and cannot be made anew: {error}") from error
     log.warning("'%s' is damaged (%s): moved to '%s', and made anew", path, damage, aside)
     return connection
+
+
+def _open_spare(path: Path, folder: Path | None) -> sqlite3.Connection:
+    """Return a ledger that does not last, with all that is known as far as it can be read."""
+    if folder is not None:
+        copy = folder / path.name
+        try:
+            for suffix in ("", "-wal"):  # what was recorded last may be in the log alone
+                _copy(path.with_name(path.name + suffix), copy.with_name(copy.name + suffix))
+            return _open(copy)
+        except (OSError, sqlite3.Error) as error:
+            log.warning("'%s' cannot be copied to '%s': %s", path, folder, error)
+    return _open_database(IN_MEMORY, path)
+
+
+def _copy(file: Path, copy: Path) -> None:
+    copy.unlink(missing_ok=True)
+    with suppress(FileNotFoundError), file.open("rb") as content:
+        fd = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as made:
+            shutil.copyfileobj(content, made)
 
 
 def _code(error: Exception) -> int | None:

@@ -146,6 +146,23 @@ async def test_a_capture_of_the_crash_proves_it(machine: Machine, setup: Setup) 
         assert "crashkernel=512M" in said["StaleReason"]
 
 
+async def test_a_ledger_that_cannot_be_written_any_more_is_read_all_the_same(
+    machine: Machine, setup: Setup, tmp_path: Path
+) -> None:
+    """As on a disk that the dump has filled: of all things the verdict on that would be lost."""
+    await crash(setup)
+    for file in (*setup.state.iterdir(), setup.state):
+        file.chmod(0o500)
+    spare = tmp_path / "run"
+    spare.mkdir()
+    setup = replace(setup, prefix=WITHOUT_RIGHTS, environment={"RUNTIME_DIRECTORY": str(spare)})
+    async with after_the_crash(machine, setup) as client:
+        assert (await verdict(client))["Verdict"] == "failed"
+    async with after_the_crash(machine, replace(setup, environment={})) as client:
+        assert (await verdict(client))["Verdict"] == "none"
+    assert (spare / "ledger.sqlite").stat().st_mode & 0o777 == 0o600
+
+
 async def test_without_a_capture_it_has_failed(machine: Machine, setup: Setup) -> None:
     await crash(setup)
     async with after_the_crash(machine, setup) as client:

@@ -17,7 +17,15 @@ pytestmark = [pytest.mark.vm, needs_root]
 # What is true of a small machine that has just been booted, and is no reason here.
 OVERRIDDEN = " ".join(
     f"--override={code}"
-    for code in ("just-booted", "busy", "pressure", "dirty-pages", "test-recently", "boot-loop")
+    for code in (
+        "just-booted",
+        "busy",
+        "pressure",
+        "dirty-pages",
+        "test-recently",
+        "boot-loop",
+        "not-judged-anew",
+    )
 )
 INSTALLED = """
 dpkg --install /host/kdumpd.deb
@@ -63,23 +71,24 @@ OUT_OF_MEMORY = """
 sysctl --quiet vm.panic_on_oom=2
 tail /dev/zero
 """
+# Of what root may use as well: the dump is written by root.
 DISK_FULL = f"""
-fallocate --length=$(($(stat --file-system --format='%a * %S' /) - 6000000)) /var/crash.filler
+fallocate --length=$(($(stat --file-system --format='%f * %S' /) - 8000000)) /var/filler
 kdumpdctl test --yes=debian {OVERRIDDEN} --override=too-little-space --override=not-ready \\
     > /host/test-3 2>&1 || sleep 60
 exit 1
 """
 # Between the record of the test and the key: while journald and the disks are waited for.
 UNLOADED_BETWEEN = f"""
-rm /var/crash.filler
-kdump-config load || true
+rm /var/filler
+systemctl restart kdump-tools kdumpd
+kdumpdctl check > /host/check-4 || true
+head --bytes=50M /dev/urandom > /var/dirty
 trigger='org.kdumpd1.Trigger /org/kdumpd1/trigger org.kdumpd1.Trigger'
 (
-    until [ "$(busctl get-property $trigger State)" = 's "crashing"' ]; do :; done
+    until [ "$(busctl get-property $trigger State)" = 's "crashing"' ]; do sleep 0.1; done
     kexec -p -u
 ) &
-sleep 1
-head --bytes=200M /dev/urandom > /var/dirty
 kdumpdctl test --yes=debian {OVERRIDDEN} --override=not-ready > /host/test-4 2>&1 || sleep 60
 exit 1
 """
