@@ -41,7 +41,7 @@ deb:
 	lintian --fail-on=error,warning build/deb/*.changes
 
 test: $(VENV)/test.stamp
-	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) -m 'not vm and not container and not long' $(PYTEST)
+	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'not vm and not container and not long' $(PYTEST)
 
 test-container: $(VENV)/container.stamp
 	$(BIN)/pytest -m container $(PYTEST)
@@ -53,7 +53,7 @@ test-mutations: $(VENV)/test.stamp
 	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)
 
 test-oldest: build/oldest/test.stamp
-	PYTHONHASHSEED=0 build/oldest/bin/pytest -n $(AT_ONCE) $(OF_THE_BUS) $(PYTEST)
+	PYTHONHASHSEED=0 build/oldest/bin/pytest -n $(AT_ONCE) --dist worksteal $(OF_THE_BUS) $(PYTEST)
 
 test-vm: $(VENV)/vm.stamp
 	$(BIN)/pytest -m vm $(PYTEST)
