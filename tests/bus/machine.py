@@ -14,6 +14,11 @@ FILES = {
     "proc/cmdline": "ro quiet crashkernel=256M\n",
     "proc/sys/kernel/random/boot_id": f"{BOOT_ID}\n",
     "proc/sys/kernel/osrelease": f"{RELEASE}\n",
+    "sys/kernel/kexec_crash_loaded": "1\n",
+    "sys/kernel/kexec_crash_size": f"{256 << 20}\n",
+}
+# What tells that it is at rest.
+AT_REST = {
     "proc/sys/kernel/panic": "10\n",
     "proc/uptime": "7200.35 13806.60\n",
     "proc/loadavg": "0.31 0.42 0.36 1/212 4711\n",
@@ -26,8 +31,6 @@ FILES = {
     "proc/pressure/io": PRESSURE,
     "proc/pressure/memory": PRESSURE,
     "sys/devices/system/cpu/online": "0-1\n",
-    "sys/kernel/kexec_crash_loaded": "1\n",
-    "sys/kernel/kexec_crash_size": f"{256 << 20}\n",
 }
 PLACEHOLDER = """This file will be overwritten when the dump is finished.
 If you see this text the crash dump is likely incomplete.
@@ -57,7 +60,7 @@ class Machine:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for name, text in FILES.items():
+        for name, text in (FILES | AT_REST).items():
             self.write(name, text)
         self.crash.mkdir(parents=True)
 

@@ -17,13 +17,14 @@ LOOK = """
 import asyncio, json, os, sys
 from pathlib import Path
 from kdumpd.config import Settings
+from kdumpd.observe.files import Files
 from kdumpd.once import look_once
 root, names, events = sys.argv[1], set(), {"open", "os.scandir", "os.listdir"}
 def heed(event, arguments):
     if event in events and isinstance(arguments[0], (str, bytes, os.PathLike)):
         names.add(os.fsdecode(arguments[0]))
 sys.addaudithook(heed)
-asyncio.run(look_once(Path(root), Settings()))
+asyncio.run(look_once(Files(Path(root)), Settings()))
 print(json.dumps(sorted(os.path.relpath(n, root) for n in names if n.startswith(root + "/"))))
 """
 OUTSIDE = "outside"

@@ -40,7 +40,9 @@ def image(machine: Machine, name: str, size: int | None) -> BootFile:
 
 
 def initrd(machine: Machine, name: str, size: int | None = 5000) -> BootFile:
-    return BootFile(path=on(machine, name), size=size, release=RELEASE)
+    file = Files(machine.root).resolve(name)
+    modified = int(file.stat().st_mtime) if file.exists() else 0
+    return BootFile(path=on(machine, name), size=size, release=RELEASE, modified=modified)
 
 
 def test_debian(machine: Machine) -> None:
