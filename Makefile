@@ -56,7 +56,7 @@ test-oldest: build/oldest/test.stamp
 	PYTHONHASHSEED=0 build/oldest/bin/pytest -n $(AT_ONCE) --dist worksteal $(OF_THE_BUS) $(PYTEST)
 
 test-vm: $(VENV)/vm.stamp
-	$(BIN)/pytest -m vm $(PYTEST)
+	$(BIN)/pytest -m 'vm and not long' $(PYTEST)
 
 picture: $(VENV)/test.stamp
 	setup/packages picture
