@@ -47,7 +47,7 @@ test-container: $(VENV)/container.stamp
 	$(BIN)/pytest -m container $(PYTEST)
 
 test-hostile: $(VENV)/test.stamp
-	$(BIN)/pytest tests/hostile tests/client -m long $(PYTEST)
+	$(BIN)/pytest tests/hostile -m long $(PYTEST)
 
 test-mutations: $(VENV)/test.stamp
 	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)
