@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kdumpd.address import bus_address
-from kdumpd.arguments import EXIT_CONFIG
+from kdumpd.arguments import EXIT_CONFIG, EXIT_FAILURE
 from kdumpd.bus import Connection, connect
 from kdumpd.call import BusError
 from kdumpd.capability import keep_to_oneself
@@ -50,7 +50,6 @@ log = logging.getLogger("kdumpd")
 
 BUS_NAME = "org.kdumpd1"
 LEDGER = "ledger.sqlite"
-EXIT_FAILURE = 1
 WRITE_PATIENCE = 10.0  # seconds for a file that others read
 
 

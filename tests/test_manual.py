@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd import options
-from kdumpd.arguments import EXIT_IO, EXIT_USAGE
+from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, EXIT_USAGE
 from kdumpd.client import cli
 from kdumpd.client import options as client_options
 from kdumpd.client.notify import program as notify
@@ -24,7 +24,6 @@ from kdumpd.model.report import EXIT_STATUS, UNKNOWN, Reading, Report, check_lin
 from kdumpd.model.text import MIB
 from kdumpd.trigger import options as trigger_options
 from kdumpd.trigger.objections import RULES as OBJECTING
-from kdumpd.trigger.program import EXIT_FAILURE
 from tests.model.rules.test_every_rule import ALL
 from tests.services.process import output, program
 from tests.trigger.test_objections import OBJECTIONS

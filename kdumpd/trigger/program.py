@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from kdumpd.address import bus_address
+from kdumpd.arguments import EXIT_FAILURE
 from kdumpd.bus import Connection, connect
 from kdumpd.call import BusError, CallError
 from kdumpd.config import Settings, read_configuration
@@ -33,7 +34,6 @@ from kdumpd.trigger.trial import Means
 log = logging.getLogger("kdumpd-trigger")
 
 BUS_NAME = "org.kdumpd1.Trigger"
-EXIT_FAILURE = 1
 IDLE_SECONDS = 60.0
 SETTLING_SECONDS = 5.0  # for the answers to what still came
 
