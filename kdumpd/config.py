@@ -6,7 +6,6 @@ What is wrong is named with file and line, and the default stands.
 
 import errno
 import os
-import re
 import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from kdumpd.model.capture import is_inside
 from kdumpd.model.layout import PSTORE_ARCHIVE
+from kdumpd.model.pattern import Pattern
 
 FOLDERS = (
     "etc/kdumpd",
@@ -24,7 +24,7 @@ FOLDERS = (
 MAIN = "kdumpd.conf"
 LARGEST = 1 << 20  # characters
 DROP_INS = "kdumpd.conf.d"
-SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|sec|ms|min)?")
+SECONDS = Pattern(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|sec|ms|min)?")
 UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "min": 60.0}
 BOOLEANS = {  # systemd.syntax(7)
     **dict.fromkeys(("1", "yes", "true", "on"), True),

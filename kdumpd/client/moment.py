@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.time import EPOCH
 
 FORMS = "2026-11-23, '2026-11-23 01:00', 01:00, today, yesterday, now, -2h or '2 days ago'"
@@ -20,14 +21,14 @@ UNITS = {
     timedelta(days=365.25): ("y", "year", "years"),
 }
 UNIT = {word: unit for unit, words in UNITS.items() for word in words}
-SPAN = re.compile(r"(\d{1,9})\s*([A-Za-z]+)\s*")
-CALENDAR = re.compile(
+SPAN = Pattern(r"(\d{1,9})\s*([A-Za-z]+)\s*")
+CALENDAR = Pattern(
     r"(?:(?P<date>\d{4}-\d{2}-\d{2})(?:[ T]+|$))?"
     r"(?P<time>\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?"
     r"(?P<utc> ?UTC|Z)?",
     re.ASCII,
 )
-SINCE_EPOCH = re.compile(r"@(\d{1,12})", re.ASCII)
+SINCE_EPOCH = Pattern(r"@(\d{1,12})", re.ASCII)
 
 Localize = Callable[[datetime], datetime]
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A kernel's complaints about crashkernel= and fadump=, in its words and in ours."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import shown
 
 
@@ -156,7 +156,7 @@ COMPLAINTS: tuple[tuple[str, Reason, str], ...] = (
         ),
     ),
 )
-PATTERNS = tuple((re.compile(pattern), reason, text) for pattern, reason, text in COMPLAINTS)
+PATTERNS = tuple((Pattern(pattern), reason, text) for pattern, reason, text in COMPLAINTS)
 
 
 def parse_complaint(text: str) -> Complaint | None:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boot loader entries: one kernel that a boot loader may start, and with what command line."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kdumpd.model.kernel_release import is_ordinary, release_in, release_key
+from kdumpd.model.pattern import Pattern
 
-VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+VARIABLE = Pattern(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 # Longer than the longest command line that a kernel takes (COMMAND_LINE_SIZE: 4096 on s390).
 LONGEST = 8192
 

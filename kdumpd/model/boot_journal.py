@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the journal's entries of one boot tell of it; none of them is from a program of users."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kdumpd.model.facts.past_boots import PastBoot, Shutdown
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import printable
 from kdumpd.model.time import EPOCH
 
-BOOT_ID = re.compile(r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
+BOOT_ID = Pattern(r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
 LONGEST = 4096  # characters of a message that are looked at
 MOST_WORDS = 200  # characters of the kernel's last words that are kept
 SHUTDOWN_TAKES = 45 * 60 * 1_000_000  # microseconds; reboot.target gives up after 30 minutes
 # init/version.c, linux_banner
-BANNER = re.compile(r"Linux version (\S{1,64}) ")
+BANNER = Pattern(r"Linux version (\S{1,64}) ")
 # init/main.c; arch/x86/kernel/setup.c says it once more, earlier. The kernel cuts what is long.
-COMMAND_LINE = re.compile(r"(?:Kernel c|C)ommand line: (.*)")
-ELFCOREHDR = re.compile(r"(?:^|\s)elfcorehdr=")
+COMMAND_LINE = Pattern(r"(?:Kernel c|C)ommand line: (.*)")
+ELFCOREHDR = Pattern(r"(?:^|\s)elfcorehdr=")
 # Where the device tree has it (drivers/of/fdt.c, fdt_reserve_elfcorehdr(); arch/arm64/mm/init.c).
-RESERVED = re.compile(r"(?:OF: )?(?:fdt: )?Reserving \d{1,12} ?Ki?B of memory at \S{1,20} for elfc")
-FADUMP = re.compile(r"(?:rtas |opal )?(?:fadump: )?Firmware-assisted dump is active")
-PANIC = re.compile(r"Kernel panic - not syncing: ?(.*)")  # kernel/panic.c
+RESERVED = Pattern(r"(?:OF: )?(?:fdt: )?Reserving \d{1,12} ?Ki?B of memory at \S{1,20} for elfc")
+FADUMP = Pattern(r"(?:rtas |opal )?(?:fadump: )?Firmware-assisted dump is active")
+PANIC = Pattern(r"Kernel panic - not syncing: ?(.*)")  # kernel/panic.c
 # init/main.c: the command line stands before it.
-OVER = re.compile(r"Memory: \d{1,20}K/\d{1,20}K available")
+OVER = Pattern(r"Memory: \d{1,20}K/\d{1,20}K available")
 
 
 @dataclass(frozen=True, slots=True)

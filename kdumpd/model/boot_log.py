@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from kdumpd.model.boot_complaint import Complaint, Reason, parse_complaint
+from kdumpd.model.pattern import Pattern
 
 __all__ = ["Area", "AreaKind", "Complaint", "Reason", "ReservationLog", "parse_reservation_log"]
 
@@ -14,25 +15,25 @@ MIB, GIB = 1 << 20, 1 << 30
 LONGEST = 256  # characters of a line that are looked at
 MOST = 16  # areas, and complaints, that are kept
 # The time and, by CONFIG_PRINTK_CALLER, the task; then the part of the kernel that speaks (pr_fmt).
-BEGINNING = re.compile(
+BEGINNING = Pattern(
     r"(?:<[0-9]{1,3}>)?(?:\[[ 0-9.]{1,20}\])?(?:\[ {0,8}[TC][0-9]{1,8}\])? {0,4}"
     r"(?:(?!crashkernel)[a-z0-9_]{1,20}: )?"
 )
 MB, HEX = r"([0-9]{1,12})", r"0x([0-9a-fA-F]{1,16})"
 # arch/*/kernel/setup.c and arch/powerpc/kexec/core.c: size and place in MiB.
-RESERVING = re.compile(rf"Reserving {MB}MB of memory at {MB}MB for crashkernel")
+RESERVING = Pattern(rf"Reserving {MB}MB of memory at {MB}MB for crashkernel")
 # x86 before 6.7; what stands in the parentheses has changed.
-RESERVING_LOW = re.compile(rf"Reserving {MB}MB of low memory at {MB}MB for crashkernel")
+RESERVING_LOW = Pattern(rf"Reserving {MB}MB of low memory at {MB}MB for crashkernel")
 # From and to: arm64, others from 6.7, and riscv before it, which has the colon first.
-RESERVED = re.compile(rf"crashkernel(?: reserved:|: reserved) {HEX} - {HEX}")
-RESERVED_LOW = re.compile(rf"crashkernel low memory reserved: {HEX} - {HEX}")
-RESERVED_CMA = re.compile(
+RESERVED = Pattern(rf"crashkernel(?: reserved:|: reserved) {HEX} - {HEX}")
+RESERVED_LOW = Pattern(rf"crashkernel low memory reserved: {HEX} - {HEX}")
+RESERVED_CMA = Pattern(
     rf"crashkernel CMA reserv(?:ed: |ation failed: [0-9]{{1,12}} MB requested, ){MB} MB"
 )
 # arch/powerpc/kernel/fadump.c: the place in MiB until 5.3, in bytes since.
-FADUMP = re.compile(rf"Reserv(?:ed|ing) {MB}MB of memory at {MB}MB for firmware-assisted dump")
-FADUMP_HEX = re.compile(rf"Reserved {MB}MB of memory at {HEX} \(System RAM: ")
-SYSTEM_RAM = re.compile(rf"\(System RAM: {MB}MB\)")
+FADUMP = Pattern(rf"Reserv(?:ed|ing) {MB}MB of memory at {MB}MB for firmware-assisted dump")
+FADUMP_HEX = Pattern(rf"Reserved {MB}MB of memory at {HEX} \(System RAM: ")
+SYSTEM_RAM = Pattern(rf"\(System RAM: {MB}MB\)")
 # powerpc says first that it reserves, and then that it did not.
 TAKEN_BACK = "Failed to reserve memory for crashkernel!"
 

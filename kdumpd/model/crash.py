@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What crashed: facts out of the kernel log of a crash."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from kdumpd.model.log.trace import (
     plain_name,
     program_counter,
 )
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import printable
 
 __all__ = ["Crash", "CrashClass", "parse_kernel_log"]
@@ -29,7 +29,7 @@ MOST_LINES = 2000  # of one incident
 SYSRQ_FUNCTION = b"sysrq_handle_crash"
 SYSRQ_REASON = "sysrq: Trigger a crash"  # drivers/tty/sysrq.c; "SysRq : " until 5.0
 CUT_HERE = b"------------[ cut here ]------------"
-BANNER = re.compile(rb"Linux version (\S{1,64}) \(")  # init/version.c, linux_banner
+BANNER = Pattern(rb"Linux version (\S{1,64}) \(")  # init/version.c, linux_banner
 BANNER_WITHIN = 10  # lines from the beginning of the log
 # No function is to blame for these.
 NOWHERE = frozenset(

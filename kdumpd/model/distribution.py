@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whose way of setting up kdump a machine follows, by its os-release(5)."""
 
-import re
 from enum import StrEnum, auto
 
-LINE = re.compile(rb"(ID|ID_LIKE)=([\"']?)([a-z0-9._ -]{0,200})\2[ \t]*")
+from kdumpd.model.pattern import Pattern
+
+LINE = Pattern(rb"(ID|ID_LIKE)=([\"']?)([a-z0-9._ -]{0,200})\2[ \t]*")
 
 
 class Distribution(StrEnum):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from kdumpd.model.mount_table import clean_path
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.shell_assignments import assignments, parse_assignment
 from kdumpd.model.text import MIB
 
@@ -22,9 +23,9 @@ FEDORA_COLLECTOR = b"makedumpfile -l --message-level 7 -d 31"
 SUSE_FREE_MIB = 64  # KDUMP_FREE_DISK_SIZE
 FILE_SYSTEMS = {b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"minix", b"virtiofs"}
 REMOTES = {b"nfs", b"ssh", b"net"}
-LEVEL = re.compile(rb"(?:^|\s)-[a-zA-Z]{0,8}d\s{0,8}(\d{1,2}(?:,\d{1,2}){0,8})(?=\s|$)")
-COMPRESSES = re.compile(rb"(?:^|\s)-[a-zA-Z]{0,8}[clpz]")
-URL = re.compile(rb"([a-z]{2,8})://([^\s]*)")
+LEVEL = Pattern(rb"(?:^|\s)-[a-zA-Z]{0,8}d\s{0,8}(\d{1,2}(?:,\d{1,2}){0,8})(?=\s|$)")
+COMPRESSES = Pattern(rb"(?:^|\s)-[a-zA-Z]{0,8}[clpz]")
+URL = Pattern(rb"([a-z]{2,8})://([^\s]*)")
 
 
 class Tool(StrEnum):

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kdumpd.model.boot_entry import BootEntry, filled
+from kdumpd.model.pattern import Pattern
 
-ENTRY = re.compile(r"(menuentry|submenu)[ \t]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))")
-IDENTITY = re.compile(r"(?:\$menuentry_id_option|--id)[ \t=]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))")
-LINUX = re.compile(r"linux(?:efi|16)?[ \t]+([^ \t]+)[ \t]*(.*)")
-SETTING = re.compile(r"set[ \t]+(default|kernelopts)=(?:\"([^\"]*)\"|'([^']*)'|([^ \t;]*))")
-QUOTING = re.compile(r"[\\\"']")
+ENTRY = Pattern(r"(menuentry|submenu)[ \t]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))")
+IDENTITY = Pattern(r"(?:\$menuentry_id_option|--id)[ \t=]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))")
+LINUX = Pattern(r"linux(?:efi|16)?[ \t]+([^ \t]+)[ \t]*(.*)")
+SETTING = Pattern(r"set[ \t]+(default|kernelopts)=(?:\"([^\"]*)\"|'([^']*)'|([^ \t;]*))")
+QUOTING = Pattern(r"[\\\"']")
 # What any grub.cfg begins its lines with, also one that only leads to another file.
-COMMAND = re.compile(
+COMMAND = Pattern(
     r"[ \t]*(?:menuentry|submenu|set|if|function|insmod|load_video|search|source|configfile|normal"
     r"|linux|linuxefi|linux16|blscfg|chainloader|export|load_env|terminal_output|root)\b",
 )

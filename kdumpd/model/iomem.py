@@ -5,8 +5,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kdumpd.model.pattern import Pattern
+
 # kernel/resource.c, r_show(): two spaces for each level, at least 4 digits, the end inclusive.
-LINE = re.compile(rb"( {0,40})([0-9a-f]{4,16})-([0-9a-f]{4,16}) : ([^\n]{1,200})")
+LINE = Pattern(rb"( {0,40})([0-9a-f]{4,16})-([0-9a-f]{4,16}) : ([^\n]{1,200})")
 PAGE = 4096
 FOUR_GIB = 1 << 32
 SYSTEM_RAM = b"System RAM"

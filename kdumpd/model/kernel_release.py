@@ -3,9 +3,11 @@
 
 import re
 
+from kdumpd.model.pattern import Pattern
+
 # What a release is made of; it is a part of file names and of commands.
-RELEASE = re.compile(r"[0-9][A-Za-z0-9._+~-]{0,63}")
-PIECE = re.compile(r"([0-9]+)|([a-zA-Z]+)|(~)")
+RELEASE = Pattern(r"[0-9][A-Za-z0-9._+~-]{0,63}")
+PIECE = Pattern(r"([0-9]+)|([a-zA-Z]+)|(~)")
 IMAGES = ("vmlinuz-", "vmlinux-", "Image-", "image-", "kernel-")
 INITRDS = ("initrd.img-", "initramfs-", "initrd-")
 ENDINGS = (".img", "-kdump", "kdump")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What to do where a file does not tell a fact, by what is wrong with it."""
 
-import re
+from kdumpd.model.pattern import Pattern
 
 # As kdumpd.observe.files puts it: the file in quotes, then what is wrong.
-TELLS = re.compile(r"'(?P<path>[^']+)' (?P<what>.*)")
-FORBIDDEN = re.compile(r": (?:Permission denied|Operation not permitted)")
-OF_KERNEL = re.compile(r"/(?:proc|sys)/")
+TELLS = Pattern(r"'(?P<path>[^']+)' (?P<what>.*)")
+FORBIDDEN = Pattern(r": (?:Permission denied|Operation not permitted)")
+OF_KERNEL = Pattern(r"/(?:proc|sys)/")
 # What the errors of read(2) are about where they are not about rights.
 BROKEN = "see whether its disk answers: journalctl -k -p err"
 AS_ROOT = "run kdumpd as root; by hand: sudo kdumpd --check"

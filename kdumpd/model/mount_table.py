@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is mounted where: /proc/PID/mountinfo (proc(5)), fstab(5), and units of systemd."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-ESCAPE = re.compile(rb"\\([0-7]{3})")
+from kdumpd.model.pattern import Pattern
+
+ESCAPE = Pattern(rb"\\([0-7]{3})")
 DEVICE, MOUNT_POINT, MOUNT_OPTIONS, OPTIONAL = (
     2,
     4,

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kdumpd.model.capture import Sighting
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.time import EPOCH
 
 APPORT_FOLDER = b"/var/crash"
 DEBIAN_FOLDER = b"/var/crash"  # kdump-tools' KDUMP_COREDIR unless configured
-SUSE_NAME = re.compile(rb"\d{4}-[01]\d-[0-3]\d-[0-2]\d[-:][0-5]\d")
-MINUTES = re.compile(rb"\d{12}")
+SUSE_NAME = Pattern(rb"\d{4}-[01]\d-[0-3]\d-[0-2]\d[-:][0-5]\d")
+MINUTES = Pattern(rb"\d{12}")
 
 Removal = tuple[datetime | None, str]  # when, and by what; no time with words: with the next one
 NEVER: Removal = (None, "")

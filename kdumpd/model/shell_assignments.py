@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Configuration files that are shell scripts: what they give to variables, where that is plain."""
 
-import re
 from collections.abc import Iterator, Mapping
 
-ASSIGNMENT = re.compile(rb"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+from kdumpd.model.pattern import Pattern
+
+ASSIGNMENT = Pattern(rb"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 # A shell word: quoted, escaped and bare pieces, up to the first blank outside of quotes.
-WORD = re.compile(rb"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^'\"\\ \t;])*")
-PIECE = re.compile(rb"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|\\(.)|([^'\"\\]+)")
+WORD = Pattern(rb"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^'\"\\ \t;])*")
+PIECE = Pattern(rb"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|\\(.)|([^'\"\\]+)")
 # In double quotes a backslash is kept before any other character (POSIX, 2.2.3).
-SPECIAL = re.compile(
-    rb"\\([$`\"\\])|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)|[$`]"
-)
+SPECIAL = Pattern(rb"\\([$`\"\\])|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)|[$`]")
 LONGEST = 1 << 16  # bytes: a variable that holds itself twice grows fast
 BEGIN, END = {b"if", b"for", b"while", b"until", b"case"}, {b"fi", b"done", b"esac"}
 

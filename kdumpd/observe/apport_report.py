@@ -10,7 +10,9 @@ import re
 import zlib
 from collections.abc import Iterator
 
-KIND = re.compile(rb"^ProblemType:[ \t]*KernelCrash[ \t]*$", re.MULTILINE)
+from kdumpd.model.pattern import Pattern
+
+KIND = Pattern(rb"^ProblemType:[ \t]*KernelCrash[ \t]*$", re.MULTILINE)
 REPORT_HEAD = 4096  # bytes; the kind is the first thing that apport writes
 LOG = b"VmCoreDmesg"
 MOST_LOG = 1 << 24  # bytes of a log, unpacked

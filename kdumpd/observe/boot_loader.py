@@ -2,7 +2,6 @@
 """Find the boot loader that started this kernel, and what it starts next."""
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -18,11 +17,12 @@ from kdumpd.model.grub import (
     parse_grub_menu,
     parse_grubenv,
 )
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.zipl import parse_zipl
 from kdumpd.observe.files import LONGEST, Files
 
 # GRUB tells the kernel where it found it (grub-core/loader/i386/linux.c); zipl says BOOT_IMAGE=0.
-BY_GRUB = re.compile(rb"(?:^|[ ])BOOT_IMAGE=[/(]")
+BY_GRUB = Pattern(rb"(?:^|[ ])BOOT_IMAGE=[/(]")
 POWERNV = b"ibm,powernv"  # petitboot reads grub.cfg, and tells the kernel nothing
 GRUB_FOLDERS = ("boot/grub", "boot/grub2")
 EFI_FOLDER = "boot/efi/EFI"

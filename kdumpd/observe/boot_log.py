@@ -7,18 +7,19 @@ from collections.abc import Iterable, Iterator
 
 from kdumpd.model.boot_log import parse_reservation_log
 from kdumpd.model.facts.boot_log import BootLog, LogSource
+from kdumpd.model.pattern import Pattern
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel_journal import FOLDERS, read_journal
 from kdumpd.observe.kmsg import read_kmsg
 
 KMSG, DMESG = "dev/kmsg", "var/log/dmesg"
 LARGEST_DMESG = 1 << 22  # bytes
-BEGAN = re.compile(rb"^btime ([0-9]{1,12})$", re.MULTILINE)
-BOOT_ID = re.compile(r"[0-9a-f]{32}")
+BEGAN = Pattern(rb"^btime ([0-9]{1,12})$", re.MULTILINE)
+BOOT_ID = Pattern(r"[0-9a-f]{32}")
 # mm/mm_init.c, mem_init_print_info(): all that is reserved is reserved by then.
-MEMORY_IS_UP = re.compile(r"Memory: [0-9]{1,20}K/[0-9]{1,20}K available")
+MEMORY_IS_UP = Pattern(r"Memory: [0-9]{1,20}K/[0-9]{1,20}K available")
 # As dmesg writes it, or journalctl -k -o short-monotonic, which adds the host and "kernel:".
-STAMPED = re.compile(rb"\[ {0,8}[0-9]{1,12}\.[0-9]{1,9}\] (?:[^ ]{1,255} kernel: )?(.*)")
+STAMPED = Pattern(rb"\[ {0,8}[0-9]{1,12}\.[0-9]{1,9}\] (?:[^ ]{1,255} kernel: )?(.*)")
 
 
 def read_boot_log(files: Files) -> BootLog | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kdumpd.model.boot_journal import parse_boot
 from kdumpd.model.facts.past_boots import PastBoot, PastBoots
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.time import EPOCH
 from kdumpd.observe.boot_journal import MOST_BOOTS, read_boots
 from kdumpd.observe.files import Files
@@ -18,9 +19,9 @@ from kdumpd.observe.thread import PatientThread, StuckError
 PATIENCE = 5.0  # seconds that a look waits for the journal
 LONGEST_READING = 20.0  # seconds, after which what was found must do
 PAUSE = 10.0  # seconds from one reading to the next
-BEGAN = re.compile(rb"^btime (\d{1,12})$", re.MULTILINE)
+BEGAN = Pattern(rb"^btime (\d{1,12})$", re.MULTILINE)
 LARGEST_STAT = 1 << 22  # bytes; a line for each processor, and one for the interrupts
-ID = re.compile(r"[0-9a-f]{32}")
+ID = Pattern(r"[0-9a-f]{32}")
 
 
 class BootsObserver:

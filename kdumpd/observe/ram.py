@@ -3,11 +3,12 @@
 
 import re
 
+from kdumpd.model.pattern import Pattern
 from kdumpd.observe.files import Files
 
 BLOCKS = "sys/devices/system/memory"
-BLOCK = re.compile(r"memory[0-9]{1,10}")
-MEMORY_TOTAL = re.compile(rb"^MemTotal: {1,40}([0-9]{1,18}) kB$", re.MULTILINE)
+BLOCK = Pattern(r"memory[0-9]{1,10}")
+MEMORY_TOTAL = Pattern(rb"^MemTotal: {1,40}([0-9]{1,18}) kB$", re.MULTILINE)
 
 
 def read_blocks(files: Files) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.retention import DEBIAN_FOLDER, Retention
 from kdumpd.model.shell_assignments import parse_assignment
 from kdumpd.observe.files import Files
@@ -31,9 +32,9 @@ UNITS = {
     b"d": 86400.0,
     b"w": 604800.0,
 }
-FIND = re.compile(rb"[ \t]*find[ \t]+/var/crash\b")
-KIND = re.compile(rb"-type[ \t]+([df])\b")
-DAYS = re.compile(rb"-mtime[ \t]+\+(\d{1,5})\b")
+FIND = Pattern(rb"[ \t]*find[ \t]+/var/crash\b")
+KIND = Pattern(rb"-type[ \t]+([df])\b")
+DAYS = Pattern(rb"-mtime[ \t]+\+(\d{1,5})\b")
 
 
 def read_retention(root: Path) -> Retention:

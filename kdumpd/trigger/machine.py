@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from kdumpd.model.finding import Fact, Unknown
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel import CRASH_LOADED
@@ -23,16 +24,16 @@ ARRAYS = "proc/mdstat"
 BTRFS, BTRFS_STATE = "sys/fs/btrfs", "var/lib/btrfs"
 POOLS = "proc/spl/kstat/zfs"
 
-FIRST_NUMBER = re.compile(rb"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:[ \n]|$)")
-RANGE = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
+FIRST_NUMBER = Pattern(rb"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:[ \n]|$)")
+RANGE = Pattern(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
 # Documentation/accounting/psi.rst
-SOME = re.compile(rb"^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b", re.MULTILINE)
-AMOUNT = re.compile(rb"^(MemTotal|Dirty|Writeback): {1,40}([0-9]{1,18}) kB$", re.MULTILINE)
+SOME = Pattern(rb"^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b", re.MULTILINE)
+AMOUNT = Pattern(rb"^(MemTotal|Dirty|Writeback): {1,40}([0-9]{1,18}) kB$", re.MULTILINE)
 # drivers/md/md.c, status_resync() and status_unused(): "resync", "recovery", "reshape", "check",
 # with how far it is, or =DELAYED, =PENDING and =REMOTE.
-AT_WORK = re.compile(rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})")
-ARRAY = re.compile(rb"^(md\S{0,64}) :")
-SCRUB = re.compile(r"scrub\.progress\.\S{1,64}")
+AT_WORK = Pattern(rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})")
+ARRAY = Pattern(rb"^(md\S{0,64}) :")
+SCRUB = Pattern(r"scrub\.progress\.\S{1,64}")
 
 
 def read_machine(files: Files) -> MachineFacts:

@@ -3,17 +3,18 @@
 
 import logging
 import os
-import re
 import tempfile
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from kdumpd.model.pattern import Pattern
+
 log = logging.getLogger(__name__)
 
 MOST_LINES = 2000  # the oldest are forgotten
 MOST_BYTES = 1 << 20
-LINE = re.compile(rb"capture [0-9a-f]{16}|boot [0-9a-f-]{1,36} (?:lost|unready)")
+LINE = Pattern(rb"capture [0-9a-f]{16}|boot [0-9a-f-]{1,36} (?:lost|unready)")
 
 
 def state_file(environment: Mapping[str, str]) -> Path:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a user has not been told yet, out of what the daemon says."""
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 
 from kdumpd.client.notify.composition import (
@@ -15,11 +14,12 @@ from kdumpd.client.notify.composition import (
 from kdumpd.client.notify.notice import Notice
 from kdumpd.client.selection import Properties
 from kdumpd.model.crash import CrashClass
+from kdumpd.model.pattern import Pattern
 
 MOST_AT_ONCE = 3  # crashes; more are told of in one notification
 NOT_READY = "not-ready"
-CAPTURE_ID = re.compile(r"[0-9a-f]{16}")
-BOOT_ID = re.compile(r"[0-9a-f-]{1,36}")
+CAPTURE_ID = Pattern(r"[0-9a-f]{16}")
+BOOT_ID = Pattern(r"[0-9a-f-]{1,36}")
 
 
 def news(

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What of crashkernel= differs between kernels and architectures."""
 
-import re
 from dataclasses import dataclass
 
 from kdumpd.model.crashkernel.memparse import memparse
+from kdumpd.model.pattern import Pattern
 
 MIB = 1 << 20
-RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
+RELEASE = Pattern(r"([0-9]{1,4})\.([0-9]{1,4})")
 NEWEST, NEVER = (1 << 16, 0), (1 << 17, 0)
 # The first Linux that reads ,high and ,low there; the others skip them.
 HIGH_SINCE = {
@@ -24,8 +24,8 @@ GENERIC = (6, 7)  # kernel/crash_core.c reads ,high and ,low for all architectur
 CMA = (6, 17)  # "Add a new optional ",cma" suffix to the crashkernel= command line option"
 # "x86: implement crashkernel cma reservation"; the same for powerpc was posted in October 2025.
 CMA_SINCE = {"x86_64": CMA, "ppc64": (6, 19), "ppc64le": (6, 19)}
-SWIOTLB = re.compile(rb"(?:^| )swiotlb=([0-9][0-9a-zA-Z]*)")
-RHEL_BEFORE_9 = re.compile(r"\.el[678](?:$|[._])")  # as in 4.18.0-553.el8_10.x86_64
+SWIOTLB = Pattern(rb"(?:^| )swiotlb=([0-9][0-9a-zA-Z]*)")
+RHEL_BEFORE_9 = Pattern(r"\.el[678](?:$|[._])")  # as in 4.18.0-553.el8_10.x86_64
 SLAB = 2048  # bytes, IO_TLB_SIZE; the argument of swiotlb= counts these, in multiples of 128
 SWIOTLB_DEFAULT = 64 * MIB
 X86 = ("x86_64", "i386", "i686")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Numbers as the kernel reads them on its command line."""
 
-import re
+from kdumpd.model.pattern import Pattern
 
-NUMBER = re.compile(rb"0[xX](?P<hexadecimal>[0-9a-fA-F]+)|(?P<octal>0[0-7]*)|(?P<decimal>[0-9]+)")
+NUMBER = Pattern(rb"0[xX](?P<hexadecimal>[0-9a-fA-F]+)|(?P<octal>0[0-7]*)|(?P<decimal>[0-9]+)")
 BASES = {"hexadecimal": 16, "octal": 8, "decimal": 10}
 SUFFIXES = b"kmgtpe"
 MASK = (1 << 64) - 1

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which crashkernel= of a command line counts."""
 
-import re
-
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import printable
 
 PREFIX = b"crashkernel="
-VALUE = re.compile(rb"[^ \0]*")
+VALUE = Pattern(rb"[^ \0]*")
 KINDS = (b"high", b"low", b"cma")
 
 

@@ -5,16 +5,17 @@ import re
 
 from kdumpd.model.crashkernel.parameter import PREFIX, last_of_each_kind
 from kdumpd.model.crashkernel.ranges import parse_ranges
+from kdumpd.model.pattern import Pattern
 
 MOST = 4  # of them are told
 LONGEST = 60  # characters of somebody's text in a sentence
 # Not the kernel's own crashkernel=; the kernel hands what it does not know to init in silence.
-MISSPELT = re.compile(
+MISSPELT = Pattern(
     rb"(?:crash[_-]kernel[=:]|crashkernel:|crashkernal=|crashkernels=|crashk=|kdump_crashkernel=)"
     rb"[^ \n\0]*",
     re.IGNORECASE,
 )
-VALUE = re.compile(rb"crashkernel=([^ \n\0]*)")
+VALUE = Pattern(rb"crashkernel=([^ \n\0]*)")
 
 
 def misspellings(cmdline: bytes) -> tuple[bytes, ...]:

@@ -9,14 +9,15 @@ from typing import Self
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.log.headline_rules import RULES_OF, Kind
 from kdumpd.model.log.lines import Line
+from kdumpd.model.pattern import Pattern
 
 RULES = tuple(
-    (kind, class_, re.compile(pattern, re.DOTALL))
+    (kind, class_, Pattern(pattern, re.DOTALL))
     for kind, rules in RULES_OF.items()
     for class_, pattern in rules
 )
 # Without one of these words no rule matches, and most lines of a log have none.
-HINT = re.compile(
+HINT = Pattern(
     rb"Kernel panic - |Linux version |Trigger a crash|BUG|Unable to handle kernel |Failing address"
     rb"|list_(?:add|del) |PANIC: |Insufficient stack|Thread overran|KASAN: |UBSAN: |WARNING: "
     rb"|LOCKUP|INFO: |invoked oom-killer|Hardware Error|NMI|\[#\d"

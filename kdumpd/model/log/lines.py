@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The lines of a kernel log, out of whatever form a tool left it in."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from kdumpd.model.pattern import Pattern
 
 LONGEST_LOG = 4 << 20  # bytes; of a longer one the end is read: a kernel dies at the end of its log
 MOST_LINES = 100_000
@@ -15,14 +16,14 @@ UNTIMED_PER_TIMED = 8
 
 # printk's own prefix (kernel/printk/printk.c, info_print_prefix): <6>[    1.234567][   T107] text.
 # dmesg and the journal put a space before the caller; syslog files add a date and the host's name.
-PREFIX = re.compile(
+PREFIX = Pattern(
     rb"(?:[A-Z][a-z]{2} [ 1-3]\d \d\d:\d\d:\d\d \S{1,64} kernel: )?"
     rb"(?:<(\d{1,3})>)?"
     rb"(?:\[ {0,7}(\d{1,10})\.(\d{6})\](?: ?\[ {0,8}[TC]\d{1,8}\])?(?: |$))?"
 )
 KERNEL_LEVELS = 8  # a record of user space has its facility above these bits (RFC 5424, 6.2.1)
 # kmsg_dump parts as pstore stores them (fs/pstore/platform.c, pstore_dump): Part1 is the newest.
-PART = re.compile(rb"(?:[A-Z][a-z]{2,10})#(\d{1,6}) Part(\d{1,6})\s*$")
+PART = Pattern(rb"(?:[A-Z][a-z]{2,10})#(\d{1,6}) Part(\d{1,6})\s*$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Functions that stand in a crash's trace without being any part of what went wrong."""
 
-import re
+from kdumpd.model.pattern import Pattern
 
 # What a kernel runs to say that it dies, from the trap to the panic (x86, arm64, s390, ppc64,
 # riscv), and the sanitizers, watchdogs and checks that only found what another function did.
@@ -56,8 +56,8 @@ __down\w* rt_mutex_\w+ __rt_mutex_\w+ bit_wait\w* __wait_on_bit\w* out_of_line_w
 """
 
 
-def _any_of(words: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"|".join(words.split()))
+def _any_of(words: bytes) -> Pattern[bytes]:
+    return Pattern(rb"|".join(words.split()))
 
 
 DYING, ENTRY, WAITING = _any_of(_DYING), _any_of(_ENTRY), _any_of(_WAITING)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A panic's last words: what they tell by themselves, and which lines before them tell more."""
 
-import re
-
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.log.headline_rules import Kind
+from kdumpd.model.pattern import Pattern
 
 # The kind of line that can tell more of such a panic; PANIC where it tells all by itself.
 _RULES = (
@@ -45,9 +44,9 @@ _RULES = (
     # Machine halted is what follows a double fault.
     (CrashClass.DOUBLE_FAULT, Kind.OOPS, rb"Machine halted"),
 )
-RULES = tuple((class_, kind, re.compile(pattern)) for class_, kind, pattern in _RULES)
+RULES = tuple((class_, kind, Pattern(pattern)) for class_, kind, pattern in _RULES)
 # What a panic says that only follows an oops: alone it is no reason.
-AFTER_AN_OOPS = re.compile(
+AFTER_AN_OOPS = Pattern(
     rb"(?:Oops[^:]{0,60}: )?Fatal exception|Aiee, killing interrupt|Attempted to kill the idle"
 )
 

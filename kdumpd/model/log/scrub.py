@@ -5,8 +5,7 @@ Names of functions with their offsets stay: they say where it was in the kernel 
 download, not where that kernel was in memory.
 """
 
-import re
-
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import printable
 
 HIDDEN = "*"
@@ -14,14 +13,12 @@ LEFT_OUT = "(left out)"
 # What a disassembler would be given: x86 and arm64 (arch/x86/kernel/dumpstack.c, show_opcodes;
 # arch/arm64/kernel/traps.c, dump_kernel_instr), s390 (arch/s390/kernel/dis.c), powerpc
 # (arch/powerpc/kernel/process.c, show_instructions); and memory (KASAN's shadow, hex dumps).
-CODE = re.compile(r"^(\s*(?:Krnl )?Code|Instruction dump):.*")
-BYTES = re.compile(
-    r"(?<![0-9A-Za-z_])(?:[<(>]?[0-9A-Fa-f]{2}[>)]?[ ,:]+){5,}[<(>]?[0-9A-Fa-f]{2}\b"
-)
-OPCODES = re.compile(r"(?<![0-9A-Za-z_])(?:[<(]?[0-9A-Fa-f]{4}[>)]?\s+){3,}[<(]?[0-9A-Fa-f]{4}\b")
+CODE = Pattern(r"^(\s*(?:Krnl )?Code|Instruction dump):.*")
+BYTES = Pattern(r"(?<![0-9A-Za-z_])(?:[<(>]?[0-9A-Fa-f]{2}[>)]?[ ,:]+){5,}[<(>]?[0-9A-Fa-f]{2}\b")
+OPCODES = Pattern(r"(?<![0-9A-Za-z_])(?:[<(]?[0-9A-Fa-f]{4}[>)]?\s+){3,}[<(]?[0-9A-Fa-f]{4}\b")
 # After the address of an instruction (s390): the instruction in twelve digits or fewer.
-INSTRUCTION = re.compile(r"(\*: ?)[0-9A-Fa-f]{4,12}\b.*")
-NUMBER = re.compile(
+INSTRUCTION = Pattern(r"(\*: ?)[0-9A-Fa-f]{4,12}\b.*")
+NUMBER = Pattern(
     r"(?P<kept>\+0x[0-9a-fA-F]{1,6}/0x[0-9a-fA-F]{1,6}"  # of a function, and its length
     # kernel/exit.c: status in the second byte, signal in the first, printed with eight digits.
     r"|\bexitcode=0x0{0,8}[0-9a-fA-F]{1,4}(?![0-9a-fA-F])"

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel's sentences as they can be shown to everyone: no address, no register, no code."""
 
-import re
-
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import printable
 
 LONGEST = 200  # characters
 HIDDEN = "*"
-OFFSET = re.compile(r"\+0x[0-9a-fA-F]+/0x[0-9a-fA-F]+")
+OFFSET = Pattern(r"\+0x[0-9a-fA-F]+/0x[0-9a-fA-F]+")
 # kernel/exit.c: status in the second byte, signal in the first, printed with eight digits.
-EXIT_CODE = re.compile(r"\bexitcode=0x0{0,8}([0-9a-fA-F]{1,4})\b")
+EXIT_CODE = Pattern(r"\bexitcode=0x0{0,8}([0-9a-fA-F]{1,4})\b")
 KEPT = "\0"  # stands for the 0x of a number that stays; nothing printable holds it
-HEXADECIMAL = re.compile(r"[0-9a-fA-F]*0[xX][0-9a-fA-F]+|[0-9a-fA-F]{12,}")
+HEXADECIMAL = Pattern(r"[0-9a-fA-F]*0[xX][0-9a-fA-F]+|[0-9a-fA-F]{12,}")
 # A 32-bit address, as %p prints it; decimal numbers of that length are not told apart.
-WORD = re.compile(r"(?<![0-9A-Za-z_])[0-9a-fA-F]{8,}(?![0-9A-Za-z_])")
+WORD = Pattern(r"(?<![0-9A-Za-z_])[0-9a-fA-F]{8,}(?![0-9A-Za-z_])")
 
 
 def plain_sentence(text: bytes) -> str:

@@ -2,14 +2,14 @@
 """What makes two crashes the same one."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 
 from kdumpd.model.crash_class import CrashClass
+from kdumpd.model.pattern import Pattern
 
 MOST_FRAMES = 6  # as many as ABRT takes
 HEX_DIGITS = 16
-NUMBER = re.compile(r"\w*\d\w*")
+NUMBER = Pattern(r"\w*\d\w*")
 # No function is to blame: all of them are one crash.
 BY_CLASS = frozenset({CrashClass.SYSRQ, CrashClass.OUT_OF_MEMORY, CrashClass.ROOT_NOT_MOUNTED})
 # Where the kernel was is chance, or always the same: the reason tells them apart.

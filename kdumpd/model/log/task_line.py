@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kdumpd.model.log.lines import Line
 from kdumpd.model.log.taint import taint_in_words
+from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import printable
 
 LONGEST_COMMAND = 16  # bytes, TASK_COMM_LEN
@@ -15,13 +16,13 @@ LONGEST_COMMAND = 16  # bytes, TASK_COMM_LEN
 FIRST_TO_SAY_ARMED = 5
 
 # lib/dump_stack.c, dump_stack_print_info(); UID since 6.11; "Pid: 1, comm: init" before 3.10.
-START = re.compile(
+START = Pattern(
     rb"(?:CPU: (\d{1,6}) (?:UID: \d{1,10} )?PID: (\d{1,10}) Comm: |Pid: (\d{1,10}), comm: )"
 )
 # A name can hold anything, " Not tainted" too: what comes last is the kernel's own. Only a name of
 # one byte, with the words that follow it, is as short as a name that ends in them.
 LOADED = b" Kdump: loaded"
-REST = re.compile(
+REST = Pattern(
     rb"(.{0,15}) (Kdump: loaded )?(?:Not tainted|Tainted: ([A-Z -]{1,80})) ((\d{1,5})\.\S{1,60})",
     re.DOTALL,
 )
