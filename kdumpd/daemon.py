@@ -42,7 +42,6 @@ from kdumpd.observe.thread import PatientThread
 from kdumpd.observe.toolbox import read_toolbox
 from kdumpd.observe.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.watch import Watch
-from kdumpd.once import check, list_captures
 from kdumpd.options import arguments_parser
 from kdumpd.signals import Signals
 
@@ -183,10 +182,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     settings = read_settings(options)
     if options.check or options.list:
-        files = Files(options.root, opened=opened_files(options))
-        return (check if options.check else list_captures)(files, settings, options.json)
+        return once(options, settings)
     keep_to_oneself()
     return run(options, settings)
+
+
+def once(options: argparse.Namespace, settings: Settings) -> int:
+    """Answer what is asked for without a daemon, and return the exit status."""
+    from kdumpd.once import check, list_captures  # noqa: PLC0415  # no part of the daemon
+
+    files = Files(options.root, opened=opened_files(options))
+    return (check if options.check else list_captures)(files, settings, options.json)
 
 
 def read_settings(options: argparse.Namespace) -> Settings:

@@ -13,11 +13,11 @@ from kdumpd.model.crash import Crash
 from kdumpd.model.crash_test import MOST_TESTS, CrashTest
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.reading import Reading, Readings
 from kdumpd.model.record import RecordError, from_record, time_from_text, to_record
 from kdumpd.model.state import State
 from kdumpd.model.validation import MOST_BOOTS
+from kdumpd.model.vocabulary import Readiness
 
 MOST_TOLD = 20_000  # events that are kept after they were told
 

@@ -15,10 +15,11 @@ import pytest
 from kdumpd.config import Settings
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.finding import Finding, Severity
-from kdumpd.model.readiness import RULES, Readiness
+from kdumpd.model.rulebook import RULES
 from kdumpd.model.state import State
 from kdumpd.model.step import judged
 from kdumpd.model.verdict import Verdict
+from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.machine import Machine, Watchers

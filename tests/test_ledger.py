@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdumpd.ledger import ForeignLedgerError, Ledger, LedgerError, opened_ledger
-from kdumpd.model.boot_record import BootEnd, BootRecord, CrashLoop
-from kdumpd.model.capture import Capture, CaptureState
+from kdumpd.model.boot_record import BootRecord, CrashLoop
+from kdumpd.model.capture import Capture
 from kdumpd.model.event import Event, EventKind, capture_event
 from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.state import State
 from kdumpd.model.verdict import Verdict
+from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 from kdumpd.rows import MOST_TOLD
 from tests.model.looks import (
     BOOT,

@@ -18,10 +18,11 @@ from kdumpd.client.notify.memory import MOST_LINES
 from kdumpd.client.notify.terminal import TERMINALS
 from kdumpd.config import SETTERS, Settings, read_configuration
 from kdumpd.expose.message import FIELDS, MESSAGE_IDS
-from kdumpd.model.crashkernel import expect
-from kdumpd.model.readiness import RULES, Readiness
+from kdumpd.model.crashkernel.expectation import expect
 from kdumpd.model.report import EXIT_STATUS, UNKNOWN, Reading, Report, check_lines
+from kdumpd.model.rulebook import RULES
 from kdumpd.model.text import MIB
+from kdumpd.model.vocabulary import Readiness
 from kdumpd.trigger import options as trigger_options
 from kdumpd.trigger.objections import RULES as OBJECTING
 from tests.model.rules.test_every_rule import ALL

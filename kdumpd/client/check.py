@@ -7,8 +7,8 @@ from kdumpd.call import CallError
 from kdumpd.client.answers import Answers
 from kdumpd.client.output import print_json, print_lines, tell
 from kdumpd.document import readiness_record, readiness_report
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import EXIT_STATUS, check_lines
+from kdumpd.model.vocabulary import Readiness
 
 
 async def check(answers: Answers, options: argparse.Namespace) -> int:

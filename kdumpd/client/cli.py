@@ -14,15 +14,13 @@ from kdumpd.arguments import EXIT_FAILURE, EXIT_IO
 from kdumpd.bus import connect
 from kdumpd.call import BusError, CallError
 from kdumpd.client.absence import AbsentError
-from kdumpd.client.check import check
 from kdumpd.client.daemon import Daemon
 from kdumpd.client.look import Look, LookError
 from kdumpd.client.options import SYSTEM, WITHOUT_DAEMON, arguments_parser, spelled_out
 from kdumpd.client.output import tell
 from kdumpd.client.selection import SelectionError
-from kdumpd.client.status import status
 from kdumpd.client.trigger import Trigger
-from kdumpd.client.watch import watch
+from kdumpd.client.verbs import run_of
 
 EXIT_ABSENT = 4
 ROOT = 0  # the uid
@@ -39,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(_ask(options))
     except (CallError, SelectionError) as error:
         tell(str(error))
-        return EXIT_ABSENT if options.verb in {status, check} else EXIT_FAILURE
+        return EXIT_ABSENT if options.verb in {"status", "check"} else EXIT_FAILURE
     except (BusError, LookError) as error:
         tell(str(error))
         _advise(options)
@@ -58,13 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _ask(options: argparse.Namespace) -> int:
-    if options.service is None:  # watch, which outlives a connection
-        return await watch(options)
+    if options.verb == "watch":  # it outlives a connection
+        return await run_of(options.verb)(None, options)
     if options.root is not None:
         return await _run(options, Look(options.root))
     try:
         async with connect(bus_address(options.bus, os.environ)) as connection:
-            service: type[Daemon | Trigger] = options.service
+            service = Trigger if options.verb == "test" else Daemon
             return await _run(options, service(connection))
     except (AbsentError, BusError) as error:
         if not _may_look(options):
@@ -75,8 +73,7 @@ async def _ask(options: argparse.Namespace) -> int:
 
 
 async def _run(options: argparse.Namespace, answers: Daemon | Trigger | Look) -> int:
-    exit_status: int = await options.verb(answers, options)
-    return exit_status
+    return await run_of(options.verb)(answers, options)
 
 
 def _may_look(options: argparse.Namespace) -> bool:
@@ -86,11 +83,11 @@ def _may_look(options: argparse.Namespace) -> bool:
 
 def _advise(options: argparse.Namespace) -> None:
     """Say what to type where the daemon is not to be reached."""
-    if options.bus == SYSTEM and options.root is None and options.service is Daemon:
+    if options.bus == SYSTEM and options.root is None and options.verb != "test":
         tell(START)
         if options.verb in WITHOUT_DAEMON and os.geteuid() != ROOT:
             tell(AS_ROOT)
-    if options.verb in {status, check}:
+    if options.verb in {"status", "check"}:
         tell("Without it: kdumpd --check judges readiness once.")
 
 

@@ -8,8 +8,8 @@ from kdumpd.client.daemon import Daemon
 from kdumpd.client.output import print_json, tell
 from kdumpd.client.selection import Properties, SelectionError, select, select_all
 from kdumpd.client.summary import headline
-from kdumpd.model.capture import CaptureState
 from kdumpd.model.text import shown
+from kdumpd.model.vocabulary import CaptureState
 
 
 async def path(daemon: Daemon, options: argparse.Namespace) -> int:

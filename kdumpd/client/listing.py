@@ -5,18 +5,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 
 from kdumpd.arguments import EXIT_FAILURE
 from kdumpd.client.answers import Answers
-from kdumpd.client.moment import MomentError, parse_moment
 from kdumpd.client.output import print_json, print_lines, tell
 from kdumpd.client.screen import read_screen
 from kdumpd.client.selection import Properties
 from kdumpd.client.table import list_lines
 from kdumpd.document import plain_record
-from kdumpd.model.capture import CaptureState
-from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.finding import Severity
 from kdumpd.model.time import microseconds
 
@@ -65,59 +61,5 @@ async def none_found(answers: Answers) -> str:
     return "\n".join(["No captures found.", *unread])
 
 
-def add_list_options(command: argparse.ArgumentParser) -> None:
-    """Let the parser of `list` take what chooses captures."""
-    command.add_argument(
-        "-n", "--lines", metavar="N", type=_count, help="the newest N captures only"
-    )
-    command.add_argument(
-        "-S", "--since", metavar="TIME", type=_moment, help="crashes at this time or later"
-    )
-    command.add_argument(
-        "-U", "--until", metavar="TIME", type=_moment, help="crashes at this time or before"
-    )
-    command.add_argument("-r", "--reverse", action="store_true", help="the newest crash first")
-    command.add_argument(
-        "--no-legend", dest="legend", action="store_false", help="print no line of headings"
-    )
-    command.add_argument(
-        "--state",
-        dest="states",
-        metavar="STATE,…",
-        type=lambda text: _words(text, [str(one) for one in CaptureState]),
-        default=[],
-        help="captures in these states only",
-    )
-    command.add_argument(
-        "--class",
-        dest="classes",
-        metavar="CLASS,…",
-        type=lambda text: _words(text, [str(one) for one in CrashClass]),
-        default=[],
-        help="crashes of these classes only",
-    )
-
-
 def _time(capture: Properties) -> tuple[int, str]:
     return capture["CrashedAt"] or capture["FoundAt"], capture["Id"]
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number")
-    return int(text)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return parse_moment(text, datetime.now().astimezone())
-    except MomentError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _words(text: str, known: Sequence[str]) -> list[str]:
-    words = [word.strip() for word in text.split(",")]
-    for word in words:
-        if word not in known:
-            raise argparse.ArgumentTypeError(f"'{word}' is none of: {', '.join(known)}")
-    return words

@@ -7,17 +7,8 @@ from pathlib import Path
 
 from kdumpd import __version__
 from kdumpd.arguments import JSON, Parser
-from kdumpd.client.check import check
-from kdumpd.client.crash_test import crash_test
-from kdumpd.client.daemon import Daemon
-from kdumpd.client.dmesg import dmesg
-from kdumpd.client.evidence import acknowledge, path
-from kdumpd.client.info import info
-from kdumpd.client.listing import add_list_options, list_captures
-from kdumpd.client.report import report
-from kdumpd.client.status import status
-from kdumpd.client.trigger import Trigger
-from kdumpd.client.watch import watch
+from kdumpd.client.list_options import add_list_options
+from kdumpd.client.verbs import VERBS
 
 SYSTEM = "system"
 MODES = [[mode] for mode in JSON]
@@ -28,20 +19,8 @@ not be (no such capture or file, no right to it) or there is no capture to show,
 test: 1 when the kernel was not crashed; with --dry-run 0 when nothing speaks against it, 1 when
 something does. 64 for a wrong command line, 74 if it cannot be printed."""
 ID = "the capture's id or its beginning (default: the newest crash)"
-VERBS = (
-    ("status", status, "whether the next panic would leave a dump (the default)"),
-    ("check", check, "what was checked for that, a line each, and what to do"),
-    ("list", list_captures, "captures, the newest crash last"),
-    ("info", info, "all that is known of captures"),
-    ("report", report, "one crash as a text to paste into a bug"),
-    ("dmesg", dmesg, "the kernel log of one capture"),
-    ("path", path, "where the core of one capture lies"),
-    ("watch", watch, "what happens from now on, a line each"),
-    ("acknowledge", acknowledge, "take note of crashes"),
-    ("test", crash_test, "crash this machine to prove that a dump is saved"),
-)
-WITHOUT_DAEMON = {check, list_captures, info}
-OF_ONE_CAPTURE = {report, dmesg, path}
+WITHOUT_DAEMON = {"check", "list", "info"}
+OF_ONE_CAPTURE = {"report", "dmesg", "path"}
 TIMES = {"-S", "--since", "-U", "--until"}
 
 
@@ -55,16 +34,16 @@ def arguments_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"kdumpdctl {__version__}")
-    parser.set_defaults(verb=status, service=Daemon, bus=SYSTEM, json="off", root=None)
+    parser.set_defaults(verb="status", bus=SYSTEM, json="off", root=None)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name, verb, text in VERBS:
+    for verb in VERBS:
         command = verbs.add_parser(
-            name, help=text, description=verb.__doc__, parents=[_common_parser()]
+            verb.name, help=verb.help, description=verb.description, parents=[_common_parser()]
         )
-        command.set_defaults(verb=verb)
-        if verb in OF_ONE_CAPTURE:
+        command.set_defaults(verb=verb.name)
+        if verb.name in OF_ONE_CAPTURE:
             command.add_argument("id", nargs="?", metavar="ID", help=ID)
-        if verb in WITHOUT_DAEMON:
+        if verb.name in WITHOUT_DAEMON:
             _add_root_option(command)
     verbs.choices["info"].add_argument("ids", nargs="*", default=[], metavar="ID", help=ID)
     add_list_options(verbs.choices["list"])
@@ -72,7 +51,6 @@ def arguments_parser() -> argparse.ArgumentParser:
     verbs.choices["dmesg"].add_argument(
         "--no-pager", dest="pager", action="store_false", help="print it all at once"
     )
-    verbs.choices["watch"].set_defaults(service=None)
     verbs.choices["path"].add_argument(
         "--directory", action="store_true", help="print the folder of the capture instead"
     )
@@ -117,7 +95,6 @@ def _add_report_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_test_options(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(service=Trigger)
     command.add_argument(
         "--dry-run", action="store_true", help="only print what speaks against a crash now"
     )

@@ -11,13 +11,11 @@ from kdumpd.client.selection import Properties
 from kdumpd.client.summary import cause
 from kdumpd.client.text import armed_line, count_captures, reservation
 from kdumpd.document import readiness_report
-from kdumpd.model.boot_record import BootEnd
-from kdumpd.model.capture import CaptureState
 from kdumpd.model.finding import Severity
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import UNKNOWN
 from kdumpd.model.text import shown
 from kdumpd.model.time import EPOCH
+from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 
 NEWEST = 3  # captures
 LABEL = 14  # columns

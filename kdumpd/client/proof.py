@@ -4,9 +4,9 @@
 from datetime import datetime, timedelta
 
 from kdumpd.client.selection import Properties
-from kdumpd.model.crash_test import Proof
 from kdumpd.model.text import human_size
 from kdumpd.model.time import EPOCH
+from kdumpd.model.vocabulary import Proof
 
 UNITS = (
     ("week", timedelta(weeks=1)),

@@ -12,11 +12,11 @@ from kdumpd.client.daemon import Daemon
 from kdumpd.client.output import print_json, print_lines, tell
 from kdumpd.client.selection import Properties, select
 from kdumpd.client.summary import cause, joined
-from kdumpd.model.capture import CaptureState
 from kdumpd.model.log.incident import find_incident
 from kdumpd.model.log.lines import LONGEST_LOG, MICROSECONDS, Line, parse_lines
 from kdumpd.model.log.scrub import scrubbed
 from kdumpd.model.text import human_size, printable
+from kdumpd.model.vocabulary import CaptureState
 
 HARDWARE = b"Hardware name: "
 LAST_LINES = 60  # of a log in which nothing tells where it begins

@@ -12,8 +12,8 @@ from kdumpd.client.overview import screen_lines
 from kdumpd.client.screen import read_screen
 from kdumpd.client.text import overview_lines
 from kdumpd.document import plain_record
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import EXIT_STATUS
+from kdumpd.model.vocabulary import Readiness
 
 
 async def status(daemon: Daemon, options: argparse.Namespace) -> int:

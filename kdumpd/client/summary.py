@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from kdumpd.client.selection import Properties
-from kdumpd.model.capture import CaptureState
-from kdumpd.model.crash import CrashClass
+from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.time import EPOCH
+from kdumpd.model.vocabulary import CaptureState
 
 
 def summary_lines(capture: Properties) -> Iterator[str]:

@@ -8,12 +8,10 @@ from kdumpd.client.proof import proof_line
 from kdumpd.client.selection import Properties
 from kdumpd.client.summary import cause, headline, joined, local_time, problem, summary_lines
 from kdumpd.document import readiness_report
-from kdumpd.model.boot_record import BootEnd
-from kdumpd.model.capture import CaptureState
-from kdumpd.model.crash import CrashClass
+from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.report import status_lines
-from kdumpd.model.reservation import Mechanism
 from kdumpd.model.text import human_size, shown
+from kdumpd.model.vocabulary import BootEnd, CaptureState, Mechanism
 
 # makedumpfile(8), option -d: bits of the dump level, and the pages that are left out.
 PAGE_KINDS = {1: "zero", 2: "cache", 4: "private cache", 8: "user", 16: "free"}

@@ -35,7 +35,7 @@ ABSENT = "kdumpd does not run; waiting for it. To start it: systemctl start kdum
 GONE = "kdumpd is gone; waiting for its return."
 
 
-async def watch(options: argparse.Namespace) -> int:
+async def watch(_: None, options: argparse.Namespace) -> int:
     """Print what happens, a line each, until Ctrl-C; what was there before is not told."""
     address = bus_address(options.bus, os.environ)
     with stopping() as stop:

@@ -3,10 +3,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
+PACKAGE = Path(__file__).parents[1]
 DAEMON, TRIGGER = "org.kdumpd1.xml", "org.kdumpd1.Trigger.xml"
 EMITS_CHANGED = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 
@@ -44,7 +45,7 @@ class InterfaceError(Exception):
 
 def read_interfaces(source: str = DAEMON) -> Mapping[str, Interface]:
     """Return, by name, the interfaces of an XML file that lies in the package."""
-    return parse_interfaces(files("kdumpd").joinpath(source).read_text(encoding="utf-8"))
+    return parse_interfaces((PACKAGE / source).read_text(encoding="utf-8"))
 
 
 def parse_interfaces(document: str) -> Mapping[str, Interface]:

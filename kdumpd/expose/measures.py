@@ -12,15 +12,13 @@ from enum import StrEnum
 from kdumpd import __version__
 from kdumpd.expose.exposition import NO_LABELS, Labels, Metric
 from kdumpd.model.acknowledgement import unacknowledged
-from kdumpd.model.boot_record import BootEnd
-from kdumpd.model.capture import CaptureState
-from kdumpd.model.crash_test import Proof, staleness
+from kdumpd.model.crash_test import staleness
 from kdumpd.model.dump_estimate import MemoryUse
 from kdumpd.model.dump_target import DumpSettings
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.report import checks_of
 from kdumpd.model.state import State
 from kdumpd.model.text import shown
+from kdumpd.model.vocabulary import BootEnd, CaptureState, Proof, Readiness
 
 PREFIX = "kdumpd_"
 

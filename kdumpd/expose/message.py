@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
-from kdumpd.model.capture import CaptureState
-from kdumpd.model.crash import CrashClass
-from kdumpd.model.crash_test import Proof
+from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.event import Event, EventKind
-from kdumpd.model.readiness import SENTENCES, Readiness
+from kdumpd.model.readiness import SENTENCES
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.time import EPOCH
+from kdumpd.model.vocabulary import CaptureState, Proof, Readiness
 
 EMERGENCY, CRITICAL, WARNING, NOTICE, INFO = 0, 2, 4, 5, 6  # syslog(3)
 

@@ -14,8 +14,9 @@ from kdumpd.expose.dispatch import Methods
 from kdumpd.expose.objects import CAPTURE, CAPTURES_PATH, CRASH_TEST, MANAGER
 from kdumpd.expose.turns import BUSY
 from kdumpd.model.acknowledgement import unacknowledged
-from kdumpd.model.capture import Capture, CaptureState
+from kdumpd.model.capture import Capture
 from kdumpd.model.state import State
+from kdumpd.model.vocabulary import CaptureState
 
 FAILED = "org.kdumpd1.Error.Failed"
 NOT_FOUND = "org.kdumpd1.Error.NotFound"

@@ -14,8 +14,9 @@ from kdumpd.expose.textfile import TextFile
 from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.capture import Capture
 from kdumpd.model.event import capture_event
-from kdumpd.model.readiness import Readiness, sentence
+from kdumpd.model.readiness import sentence
 from kdumpd.model.state import State
+from kdumpd.model.vocabulary import Readiness
 
 NAME = "motd"
 

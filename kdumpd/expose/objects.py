@@ -8,14 +8,14 @@ from typing import Any
 from kdumpd import __version__
 from kdumpd.expose.dispatch import Properties
 from kdumpd.model.acknowledgement import unacknowledged
-from kdumpd.model.boot_record import BootEnd
-from kdumpd.model.capture import Capture, CaptureState
-from kdumpd.model.crash_test import CrashTest, Proof, staleness
+from kdumpd.model.capture import Capture
+from kdumpd.model.crash_test import CrashTest, staleness
 from kdumpd.model.finding import Finding
 from kdumpd.model.report import checks_of, summary
 from kdumpd.model.state import State
 from kdumpd.model.time import EPOCH, microseconds
 from kdumpd.model.verdict import Verdict
+from kdumpd.model.vocabulary import BootEnd, CaptureState, Proof
 
 MANAGER = "org.kdumpd1.Manager"
 CAPTURE = "org.kdumpd1.Capture"

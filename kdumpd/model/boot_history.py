@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from kdumpd.model.attribution import LOGS, MICROSECONDS, attribute, crashed_at, tells_of_us
-from kdumpd.model.boot_record import MOST_RECORDS, BootEnd, BootRecord
+from kdumpd.model.boot_record import MOST_RECORDS, BootRecord
 from kdumpd.model.capture import Capture
 from kdumpd.model.crash_loop import CrashTime, with_loops
 from kdumpd.model.ended_boot import NAMELESS, EndedBoot, ended_boots, nameless
@@ -20,6 +20,7 @@ from kdumpd.model.facts.past_boots import PastBoots
 from kdumpd.model.previous_boot import STILL_LOOKED_FOR, Judgement, judge, mends
 from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.validation import is_starting
+from kdumpd.model.vocabulary import BootEnd
 
 OF_A_CAPTURE_KERNEL = b"elfcorehdr="
 TESTS = frozenset({BootEnd.TEST_CAPTURED, BootEnd.TEST_NOT_CAPTURED})

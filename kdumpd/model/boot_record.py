@@ -3,22 +3,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum, auto
+
+from kdumpd.model.vocabulary import BootEnd
 
 MOST_RECORDS = 32  # boots that are remembered
-
-
-class BootEnd(StrEnum):
-    """How a boot ended, in a word."""
-
-    CLEAN = auto()  # in order
-    CRASH_CAPTURED = "crash-captured"
-    CRASH_INCOMPLETE = "crash-incomplete"  # something was saved, and no complete core
-    CRASH_NOT_CAPTURED = "crash-not-captured"
-    TEST_CAPTURED = "test-captured"
-    TEST_NOT_CAPTURED = "test-not-captured"
-    UNCLEAN = auto()  # power loss, reset or hang; or a crash that left no trace
-    UNKNOWN = auto()
 
 
 CRASHES = frozenset({BootEnd.CRASH_CAPTURED, BootEnd.CRASH_INCOMPLETE, BootEnd.CRASH_NOT_CAPTURED})

@@ -8,21 +8,13 @@ from hashlib import sha256
 from stat import S_IROTH, S_ISREG
 
 from kdumpd.model.core import NOTHING_READ, CoreFacts, FileStamp, Format
-from kdumpd.model.crash import Crash, CrashClass
+from kdumpd.model.crash import Crash
+from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.time import time_of_file
+from kdumpd.model.vocabulary import CaptureState
 
 ID_DIGITS = 16
 NOTHING_KNOWN = Crash()
-
-
-class CaptureState(StrEnum):
-    """How much of the crash was saved."""
-
-    COMPLETE = auto()
-    INCOMPLETE = auto()
-    DMESG_ONLY = "dmesg-only"
-    UNREADABLE = auto()
-    GONE = auto()
 
 
 class Layout(StrEnum):

@@ -4,10 +4,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kdumpd.model.boot_record import BootEnd, BootRecord
-from kdumpd.model.capture import Capture, CaptureState
-from kdumpd.model.crash import CrashClass
+from kdumpd.model.boot_record import BootRecord
+from kdumpd.model.capture import Capture
+from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.state import State
+from kdumpd.model.vocabulary import BootEnd, CaptureState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

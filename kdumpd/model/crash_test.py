@@ -4,24 +4,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum, auto
 
 from kdumpd.model.crashkernel.parameter import as_written
 from kdumpd.model.dump_target import DumpSettings
 from kdumpd.model.facts.capture_kernel import BootFile
 from kdumpd.model.verdict import Verdict
+from kdumpd.model.vocabulary import Proof
 
 MOST_TESTS = 20  # that are remembered
 RUNS_ON = "The kernel did not crash: it runs on."
-
-
-class Proof(StrEnum):
-    """What a test has proven."""
-
-    NONE = auto()  # there was no test
-    PENDING = auto()  # the kernel was, or is about to be, crashed
-    PASSED = auto()  # it left a complete capture
-    FAILED = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

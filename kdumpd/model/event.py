@@ -13,12 +13,13 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from kdumpd.model.boot_record import BootRecord, CrashLoop
-from kdumpd.model.capture import Capture, CaptureState
+from kdumpd.model.capture import Capture
 from kdumpd.model.crash_test import CrashTest, Intent
 from kdumpd.model.finding import Severity
-from kdumpd.model.readiness import Readiness, sentence
+from kdumpd.model.readiness import sentence
 from kdumpd.model.time import microseconds
 from kdumpd.model.verdict import Verdict
+from kdumpd.model.vocabulary import CaptureState, Readiness
 
 EVENT_DIGITS = 32
 MINUTE = timedelta(minutes=1)

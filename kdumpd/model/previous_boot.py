@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kdumpd.model.attribution import LOGS, TOLERANCE, crashed_at
-from kdumpd.model.boot_record import BootEnd
-from kdumpd.model.capture import Capture, CaptureState
-from kdumpd.model.crash_test import CrashTest, Proof
+from kdumpd.model.capture import Capture
+from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.ended_boot import EndedBoot
 from kdumpd.model.facts.past_boots import Shutdown
 from kdumpd.model.text import shown
+from kdumpd.model.vocabulary import BootEnd, CaptureState, Proof
 
 # What is learned later is believed only if it says more.
 RANKS = {

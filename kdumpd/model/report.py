@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from kdumpd.model.crashkernel.parameter import as_written
 from kdumpd.model.finding import Finding, Severity
-from kdumpd.model.readiness import Readiness, sentence
+from kdumpd.model.readiness import sentence
+from kdumpd.model.vocabulary import Readiness
 
 UNKNOWN = "unknown"  # the outcome of a check that could not tell
 # Of commands that ask for readiness; what else can go wrong has other numbers.

@@ -3,18 +3,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum, auto
 
 from kdumpd.model.boot_log import AreaKind, ReservationLog
-from kdumpd.model.crashkernel import Clause, Expectation, Problem, expect
+from kdumpd.model.crashkernel.expectation import Expectation, Problem, expect
 from kdumpd.model.crashkernel.memparse import short_size
 from kdumpd.model.crashkernel.parameter import as_written, last_of_each_kind
+from kdumpd.model.crashkernel.reading import Clause
 from kdumpd.model.facts.fadump import FadumpFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.iomem import Region
 from kdumpd.model.ram import Ram, RamSource
 from kdumpd.model.suggestion import least_bytes, suggested_bytes
 from kdumpd.model.text import MIB
+from kdumpd.model.vocabulary import Mechanism
 
 USUAL = 512 * MIB  # where the RAM is not known
 # Where nothing is usual for so little RAM: the example of Ubuntu's server guide, 384M-2G:64M.
@@ -28,14 +29,6 @@ DOUBTS = {RamSource.BLOCKS: (0, 1 / 16), RamSource.MEMINFO: (1 / 8, 0)}
 # (arch/powerpc/kernel/fadump.c, MAX_BOOT_MEM_RATIO).
 FADUMP_PART = 4
 KDUMP_AREAS = {AreaKind.MAIN, AreaKind.HIGH, AreaKind.LOW}
-
-
-class Mechanism(StrEnum):
-    """What would capture the next panic."""
-
-    KDUMP = auto()
-    FADUMP = auto()
-    NONE = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from
+from kdumpd.model.capture import Capture, Sighting, capture_from
 from kdumpd.model.core import FileStamp
 from kdumpd.model.reading import is_awaited, read_through
 from kdumpd.model.state import Growth, Observation, Patience, State
+from kdumpd.model.vocabulary import CaptureState
 
 NANOSECONDS = 1_000_000_000
 

@@ -13,10 +13,10 @@ from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.past_boots import PastBoots
 from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.reading import Answer, Job, Reading
 from kdumpd.model.retention import NOTHING_REMOVED, Retention
 from kdumpd.model.verdict import Verdict
+from kdumpd.model.vocabulary import Readiness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from math import inf
 from types import MappingProxyType
 
 from kdumpd.model.boot_history import with_boots
-from kdumpd.model.capture import Capture, CaptureState, Sighting, capture_from, is_inside
+from kdumpd.model.capture import Capture, Sighting, capture_from, is_inside
 from kdumpd.model.copies import without_copies
 from kdumpd.model.event import (
     Event,
@@ -23,6 +23,7 @@ from kdumpd.model.settling import is_same_log, settle
 from kdumpd.model.state import CrashFolder, Observation, Patience, State
 from kdumpd.model.validation import with_verdict
 from kdumpd.model.verdict import Verdict, verdict_of
+from kdumpd.model.vocabulary import CaptureState
 
 
 def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from kdumpd.model.event import Event, boot_event, readiness_event
 from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.state import Change, Observation, Patience, State
 from kdumpd.model.verdict import Verdict
+from kdumpd.model.vocabulary import Readiness
 
 MOST_BOOTS = 2  # this one, and the one before
 

@@ -7,8 +7,9 @@ from datetime import datetime
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding
-from kdumpd.model.readiness import Readiness, check, judge, troubles
 from kdumpd.model.reservation import Reservation, reservation_of
+from kdumpd.model.rulebook import check, judge, troubles
+from kdumpd.model.vocabulary import Readiness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kdumpd.model.boot_entry import BootEntry, chosen_by_pattern, in_boot_order, parse_boot_entry
-from kdumpd.model.crashkernel import crashkernel_parameter
+from kdumpd.model.crashkernel.parameter import crashkernel_parameter
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.grub import (
     GrubMenu,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from kdumpd.model.crashkernel import crashkernel_parameter
+from kdumpd.model.crashkernel.parameter import crashkernel_parameter
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.pattern import Pattern

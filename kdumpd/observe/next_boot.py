@@ -3,7 +3,7 @@
 
 import os
 
-from kdumpd.model.crashkernel import crashkernel_parameter
+from kdumpd.model.crashkernel.parameter import crashkernel_parameter
 from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.shell_assignments import assignments

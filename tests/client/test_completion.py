@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.client.options import VERBS, arguments_parser
-from kdumpd.model.capture import CaptureState
+from kdumpd.client.options import arguments_parser
+from kdumpd.client.verbs import VERBS
 from kdumpd.model.crash_class import CrashClass
+from kdumpd.model.vocabulary import CaptureState
 from tests.bus.machine import Machine
 from tests.client.crashes import daemon_of, write_crashes
 from tests.client.terminal import printed

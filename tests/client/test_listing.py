@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import CaptureState
 from kdumpd.model.crash_class import CrashClass
+from kdumpd.model.vocabulary import CaptureState
 from tests.bus.machine import Machine
 from tests.client.crashes import daemon_of, write_crashes
 from tests.client.terminal import printed

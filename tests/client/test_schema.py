@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
-from kdumpd.client.options import VERBS
+from kdumpd.client.verbs import VERBS
 from kdumpd.document import READINESS, snake_case
 from kdumpd.expose.objects import (
     CAPTURE_PROPERTIES,

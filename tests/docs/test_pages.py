@@ -13,9 +13,9 @@ import pytest
 from kdumpd import options
 from kdumpd.client import options as client_options
 from kdumpd.expose.message import MESSAGE_IDS
-from kdumpd.model.capture import CaptureState
-from kdumpd.model.readiness import RULES, Readiness
 from kdumpd.model.report import EXIT_STATUS
+from kdumpd.model.rulebook import RULES
+from kdumpd.model.vocabulary import CaptureState, Readiness
 from tests.docs.example import EXAMPLES
 from tests.docs.page import DOCS, PAGES, PROJECT, Block, all_blocks, links
 from tests.services.process import output, program

@@ -9,8 +9,9 @@ from kdumpd.model.boot_complaint import parse_complaint
 from kdumpd.model.boot_entry import chosen_by_pattern, parse_boot_entry
 from kdumpd.model.boot_journal import BootEntries, Moment, parse_boot
 from kdumpd.model.boot_log import parse_reservation_log
-from kdumpd.model.crashkernel import crashkernel_parameter, expect
+from kdumpd.model.crashkernel.expectation import expect
 from kdumpd.model.crashkernel.memparse import MASK, memparse, short_size
+from kdumpd.model.crashkernel.parameter import crashkernel_parameter
 from kdumpd.model.crashkernel.words import misspellings, superseded, unread_rest
 from kdumpd.model.distribution import parse_os_release, way_to_reserve
 from kdumpd.model.dump_estimate import parse_meminfo, steady

@@ -19,7 +19,8 @@ from kdumpd.model.capture import Capture
 from kdumpd.model.core import CoreFacts, Format, Part
 from kdumpd.model.crash import Crash as Died
 from kdumpd.model.crash import parse_kernel_log
-from kdumpd.model.crashkernel import crashkernel_parameter, expect
+from kdumpd.model.crashkernel.expectation import expect
+from kdumpd.model.crashkernel.parameter import crashkernel_parameter
 from kdumpd.model.inspection import LONGEST_LOG, parse_inspected, to_answer
 from kdumpd.model.layout import recognise, recognise_at_the_top
 from kdumpd.model.record import from_record, to_record

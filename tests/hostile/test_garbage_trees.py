@@ -9,8 +9,8 @@ import pytest
 
 from kdumpd.config import Settings
 from kdumpd.model.finding import Severity
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.verdict import Verdict
+from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
 from kdumpd.once import look_once
 from tests.hostile.canary import Canaries, canaries

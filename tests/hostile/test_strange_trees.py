@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.finding import Severity
-from kdumpd.model.readiness import Readiness
+from kdumpd.model.vocabulary import Readiness
 from tests.bus.daemon import Setup, running
 from tests.hostile.spoiling import OUTSIDE, SPOILS, names_looked_at, spoilt
 from tests.hostile.test_garbage_trees import SAMPLE, check_texts, look

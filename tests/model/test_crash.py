@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.crash import Crash, CrashClass, parse_kernel_log
+from kdumpd.model.crash import Crash, parse_kernel_log
+from kdumpd.model.crash_class import CrashClass
 from tests.model.kernel_logs import FOLDER, HARDWARE, REAL, REMADE, read_log
 
 ALL = {**REAL, **REMADE}

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kdumpd.model.crash_test import CrashTest, Intent, Proof, intended, staleness
+from kdumpd.model.crash_test import CrashTest, Intent, intended, staleness
 from kdumpd.model.dump_target import parse_kdump_tools
 from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.storage import StorageFacts
 from kdumpd.model.finding import Unknown
 from kdumpd.model.verdict import Verdict, verdict_of
+from kdumpd.model.vocabulary import Proof
 from tests.model.looks import BOOT, KERNEL
 
 AT = datetime(2026, 11, 23, 1, 13, 32, tzinfo=UTC)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from kdumpd.model.capture import Capture, CaptureState
+from kdumpd.model.capture import Capture
 from kdumpd.model.event import (
     CAPTURE_EVENTS,
     EVENT_DIGITS,
@@ -17,8 +17,8 @@ from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import info
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.verdict import Verdict, verdict_of
+from kdumpd.model.vocabulary import CaptureState, Readiness
 from tests.model.looks import CRASH, KERNEL, START, as_listed, capture, distrusted
 
 CAPTURE = as_listed(capture())

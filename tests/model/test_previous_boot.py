@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from kdumpd.model import crash_test
 from kdumpd.model.boot_history import with_stop
-from kdumpd.model.boot_record import BootEnd, BootRecord
+from kdumpd.model.boot_record import BootRecord
 from kdumpd.model.capture import NOTHING_KNOWN, Layout, Sighting, capture_id
 from kdumpd.model.core import CoreFacts
 from kdumpd.model.crash import Crash
@@ -21,6 +20,7 @@ from kdumpd.model.facts.past_boots import PastBoot, PastBoots, Shutdown
 from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.state import State
+from kdumpd.model.vocabulary import BootEnd, Proof
 from tests.model.looks import (
     BOOT,
     CUT,
@@ -271,7 +271,7 @@ def test_test_not_captured(sightings: tuple[Sighting, ...]) -> None:
 
 
 def test_a_test_that_was_judged_to_have_failed() -> None:
-    failed = replace(A_TEST, verdict=crash_test.Proof.FAILED, reason="the disk was full.")
+    failed = replace(A_TEST, verdict=Proof.FAILED, reason="the disk was full.")
     watched = machine(boot(), state=with_test(failed))
     settle(watched)
     assert (word(watched), "the disk was full" in reason(watched)) == ("test-not-captured", True)

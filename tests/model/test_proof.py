@@ -9,11 +9,13 @@ import pytest
 
 from kdumpd.model.capture import Layout, Sighting
 from kdumpd.model.core import CoreFacts
-from kdumpd.model.crash import Crash, CrashClass
-from kdumpd.model.crash_test import CrashTest, Proof
+from kdumpd.model.crash import Crash
+from kdumpd.model.crash_class import CrashClass
+from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.facts.past_boots import PastBoot, PastBoots
 from kdumpd.model.state import Patience, State
+from kdumpd.model.vocabulary import Proof
 from tests.model.looks import BOOT, CUT, FACTS, KERNEL, START, Watched, capture
 
 DIED = datetime(2026, 11, 23, 1, 13, 34, tzinfo=UTC)  # as FACTS has it

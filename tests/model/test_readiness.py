@@ -7,8 +7,10 @@ from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Severity
-from kdumpd.model.readiness import SENTENCES, Readiness, find, judge
+from kdumpd.model.readiness import SENTENCES
+from kdumpd.model.rulebook import find, judge
 from kdumpd.model.text import MIB
+from kdumpd.model.vocabulary import Readiness
 from tests.model.looks import CRASH, KERNEL
 
 FOLDER = FolderFacts(path=CRASH, present=True)

@@ -4,7 +4,6 @@ from dataclasses import replace
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Severity, Unknown, fine, info, unknown
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.remedy import LOADS_OF_ANY
 from kdumpd.model.report import (
     EXIT_STATUS,
@@ -16,6 +15,7 @@ from kdumpd.model.report import (
     summary,
 )
 from kdumpd.model.verdict import verdict_of
+from kdumpd.model.vocabulary import Readiness
 from tests.model.looks import CRASH, KERNEL, START
 
 READY = "ready: The next kernel panic would leave a dump."

@@ -13,9 +13,10 @@ from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.reservation import ReservationFacts
 from kdumpd.model.iomem import Region
 from kdumpd.model.ram import Ram, RamSource, best_ram
-from kdumpd.model.readiness import find
-from kdumpd.model.reservation import Mechanism, reservation_of
+from kdumpd.model.reservation import reservation_of
+from kdumpd.model.rulebook import find
 from kdumpd.model.text import MIB
+from kdumpd.model.vocabulary import Mechanism
 from tests.model.looks import KERNEL
 from tests.model.machines import FOLDER, HEALTHY
 

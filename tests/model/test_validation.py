@@ -9,9 +9,9 @@ from kdumpd.model.due import next_look
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.readiness import Readiness
 from kdumpd.model.state import State
 from kdumpd.model.text import MIB
+from kdumpd.model.vocabulary import Readiness
 from tests.model.looks import BOOT, KERNEL, PATIENCE, Watched
 
 LOADED, UNLOADED = KERNEL, replace(KERNEL, crash_loaded=False)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import CaptureState, Layout, Sighting, capture_from
+from kdumpd.model.capture import Layout, Sighting, capture_from
 from kdumpd.model.core import CoreFacts, Format
+from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.budget import MOST_STRANGE
 from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.folder import OnFolder

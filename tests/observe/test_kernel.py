@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.readiness import Readiness, find, judge
+from kdumpd.model.rulebook import find, judge
 from kdumpd.model.text import MIB
+from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
 from tests.bus.machine import BOOT_ID, FILES, RELEASE, Machine
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import CaptureState, Layout, Sighting
+from kdumpd.model.capture import Layout, Sighting
 from kdumpd.model.copies import without_copies
 from kdumpd.model.core import Format
+from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe import budget
 from kdumpd.observe.apport_report import UNPACKABLE
 from kdumpd.observe.crash_folder import read_crash_folder

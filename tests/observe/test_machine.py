@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import CaptureState
+from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.machine import Machine as Observed

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.boot_record import BootEnd
 from kdumpd.model.capture import Layout, Sighting, capture_id
 from kdumpd.model.crash import parse_kernel_log
 from kdumpd.model.ended_boot import ended_boots, find_ended
 from kdumpd.model.facts.past_boots import PastBoots, Shutdown
 from kdumpd.model.state import State
+from kdumpd.model.vocabulary import BootEnd
 from kdumpd.observe.files import Files
 from kdumpd.observe.past_boots import read_past_boots
 from tests.bus.machine import Machine

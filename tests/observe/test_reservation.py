@@ -15,7 +15,7 @@ from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.reservation import ReservationFacts
 from kdumpd.model.iomem import Region
 from kdumpd.model.ram import Ram, RamSource
-from kdumpd.model.readiness import find
+from kdumpd.model.rulebook import find
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel import read_kernel_facts

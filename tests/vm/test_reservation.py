@@ -7,8 +7,8 @@ import pytest
 
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.readiness import find
 from kdumpd.model.reservation import reservation_of
+from kdumpd.model.rulebook import find
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel import read_kernel_facts

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.config import Settings
-from kdumpd.model.readiness import Readiness
+from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
 from kdumpd.once import look_once
 from tests.vm.scenes import SCENES

@@ -7,8 +7,8 @@ from kdumpd.client.notify.notice import Category, Notice, Urgency
 from kdumpd.client.notify.wording import LONGEST_WORD, visible
 from kdumpd.client.selection import Properties
 from kdumpd.client.summary import cause, local_time, problem, summary_lines
-from kdumpd.model.capture import CaptureState
 from kdumpd.model.text import human_size
+from kdumpd.model.vocabulary import CaptureState
 
 ALL = "--all"
 NOTHING_SAVED = "Nothing was saved of it."

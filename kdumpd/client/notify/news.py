@@ -13,7 +13,7 @@ from kdumpd.client.notify.composition import (
 )
 from kdumpd.client.notify.notice import Notice
 from kdumpd.client.selection import Properties
-from kdumpd.model.crash import CrashClass
+from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.pattern import Pattern
 
 MOST_AT_ONCE = 3  # crashes; more are told of in one notification

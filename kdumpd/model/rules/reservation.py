@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from kdumpd.model.boot_complaint import Complaint, Reason
 from kdumpd.model.boot_log import AreaKind
-from kdumpd.model.crashkernel import Problem
+from kdumpd.model.crashkernel.expectation import Problem
 from kdumpd.model.crashkernel.memparse import short_size
 from kdumpd.model.crashkernel.parameter import as_written
 from kdumpd.model.crashkernel.words import misspellings
@@ -13,14 +13,9 @@ from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
 from kdumpd.model.memory_need import memory_need
 from kdumpd.model.remedy import to_reserve
-from kdumpd.model.reservation import (
-    Mechanism,
-    Reservation,
-    cmdline_of,
-    next_refusal_of,
-    reservation_of,
-)
+from kdumpd.model.reservation import Reservation, cmdline_of, next_refusal_of, reservation_of
 from kdumpd.model.text import MIB, human_size, shown
+from kdumpd.model.vocabulary import Mechanism
 
 LOOK = "see what the kernel said at boot: journalctl -k -g crashkernel"
 # The least low area that does: swiotlb takes 64 MiB by default, and x86 leaves 8 MiB beside it

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
 from kdumpd.model.finding import Severity, Unknown
-from kdumpd.model.readiness import find
+from kdumpd.model.rulebook import find
 from tests.model.looks import KERNEL
 from tests.model.machines import CAPTURE_KERNEL, HEALTHY
 from tests.model.rules.breakage import Breakage, broken

@@ -4,7 +4,8 @@
 import pytest
 
 from kdumpd.model.finding import Severity
-from kdumpd.model.readiness import RULES, Readiness, check, find, judge
+from kdumpd.model.rulebook import RULES, check, find, judge
+from kdumpd.model.vocabulary import Readiness
 from tests.model.machines import HEALTHY
 from tests.model.rules import (
     test_capture_kernel,

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from kdumpd.model.facts.storage import StorageFacts
 from kdumpd.model.finding import Severity
-from kdumpd.model.readiness import find
+from kdumpd.model.rulebook import find
 from tests.model.machines import FOLDER, HEALTHY
 from tests.model.rules.breakage import Breakage
 

@@ -11,7 +11,7 @@ from kdumpd.model.facts.reservation import LastReservation, ReservationFacts
 from kdumpd.model.finding import Severity
 from kdumpd.model.iomem import Region
 from kdumpd.model.ram import Ram, RamSource
-from kdumpd.model.readiness import find
+from kdumpd.model.rulebook import find
 from kdumpd.model.text import MIB
 from tests.model.looks import KERNEL
 from tests.model.machines import HEALTHY, RESERVATION

@@ -5,7 +5,7 @@ import pytest
 
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.finding import Severity, Unknown
-from kdumpd.model.readiness import find
+from kdumpd.model.rulebook import find
 from tests.model.looks import KERNEL
 from tests.model.machines import CAPTURE_KERNEL, HEALTHY
 from tests.model.rules.breakage import Breakage, broken

@@ -10,7 +10,7 @@ from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.storage import StorageFacts, Unlocking
 from kdumpd.model.finding import Severity, Unknown
 from kdumpd.model.mount_table import FstabEntry, Mount
-from kdumpd.model.readiness import check, find
+from kdumpd.model.rulebook import check, find
 from kdumpd.model.text import MIB
 from tests.model.machines import DUMP_FOLDER, FOLDER, HEALTHY, STORAGE
 from tests.model.rules.breakage import Breakage, broken
