@@ -91,7 +91,7 @@ async def serve_once(options: argparse.Namespace, settings: Settings, signals: S
             ),
             services=services,
             past=BootsObserver(options.root, hints.everything),
-            reader=CoreReader(Evidence(options.root), settings.folders, inspect, read_toolbox()),
+            reader=CoreReader(Evidence(options.root), settings.folders, inspect, read_toolbox),
             ledger=ledger,
             herald=Herald(ledger, Journal()),
             terminal=Terminal(),

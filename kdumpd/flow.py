@@ -68,7 +68,8 @@ class Flow:
     async def load(self) -> State:
         """Return what the ledger remembers, and go on from there."""
         self._recorded = await self._parts.ledger.load()
-        readings = worth_keeping(self._recorded.readings, self._parts.reader.tools)
+        known = self._recorded.readings
+        readings = worth_keeping(known, self._parts.reader.tools) if known else {}
         self._state = replace(self._recorded, readings=MappingProxyType(readings))
         return self._state
 

@@ -5,6 +5,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
+from functools import cached_property
 
 from kdumpd.model.capture import is_inside, place_of
 from kdumpd.model.core import FileStamp
@@ -21,13 +22,22 @@ class CoreReader:
     """Reads the cores that it is given, one after the other."""
 
     def __init__(
-        self, evidence: Evidence, folders: tuple[bytes, ...], inspect: Inspect, tools: str = ""
+        self,
+        evidence: Evidence,
+        folders: tuple[bytes, ...],
+        inspect: Inspect,
+        toolbox: Callable[[], str] = str,
     ) -> None:
-        self.tools = tools
         self._evidence = evidence
         self._folders = folders
         self._inspect = inspect
+        self._toolbox = toolbox
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
+
+    @cached_property
+    def tools(self) -> str:
+        """What cores are read with."""
+        return self._toolbox()
 
     def read(self, job: Job) -> None:
         """Have this core read."""
