@@ -8,7 +8,7 @@ from typing import Any
 from kdumpd import __version__
 from kdumpd.expose.dispatch import Properties
 from kdumpd.model.acknowledgement import unacknowledged
-from kdumpd.model.boot_record import BootEnd
+from kdumpd.model.boot_record import BootEnd, uncaptured
 from kdumpd.model.capture import Capture, CaptureState
 from kdumpd.model.crash_test import CrashTest, Proof, staleness
 from kdumpd.model.finding import Finding
@@ -70,6 +70,7 @@ MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
     "PanicTriggers": _of(_triggers, {}),
     "PreviousBoot": lambda state: str(state.previous.end if state.previous else BootEnd.UNKNOWN),
     "PreviousBootReason": lambda state: state.previous.reason if state.previous else "",
+    "UncapturedCrashes": lambda state: [microseconds(one) for one in uncaptured(state.history)],
     "Unacknowledged": lambda state: len(unacknowledged(state)),
     "Settling": lambda state: len(state.settling),
     "CrashDirectories": lambda state: list(state.folders),
