@@ -69,6 +69,9 @@ class Intent:
     uid: int
     overridden: Sequence[str]
     at: datetime
+    user: str = ""  # the name of who asks, where it is known
+    host: str = ""  # the machine's name
+    rehearsal: bool = False  # whether the kernel is only asked for its help
 
 
 def intended(intent: Intent, verdict: Verdict | None) -> CrashTest:
