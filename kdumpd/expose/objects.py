@@ -84,7 +84,7 @@ def _last_test(value: Callable[[CrashTest], Any]) -> Callable[[State], Any]:
 
 
 def _staleness(state: State) -> str:
-    return staleness(state.tests[0], state.verdict) if state.tests and state.verdict else ""
+    return staleness(state.tests[0], state.verdict.machine) if state.tests and state.verdict else ""
 
 
 CRASH_TEST_PROPERTIES: Mapping[str, Callable[[State], Any]] = {

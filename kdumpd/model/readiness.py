@@ -12,8 +12,10 @@ from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Severity
 from kdumpd.model.rules import (
     capture_kernel,
+    configuration,
     crashkernel,
     dump_folder,
+    experience,
     folder,
     kernel,
     last_reservation,
@@ -44,7 +46,7 @@ SENTENCES = {
 UNTOLD = "Whether the next kernel panic would leave a dump cannot be told."
 
 # What a container has of its own; its kernel, its /boot and its boot loader are nobody's.
-OF_A_CONTAINER = {"container", "crash-folder-unreadable", "facts-unreadable"}
+OF_A_CONTAINER = {"configuration", "container", "crash-folder-unreadable", "facts-unreadable"}
 
 Rule = Callable[[MachineFacts], Iterable[Finding]]
 
@@ -112,6 +114,8 @@ RULES: tuple[Rule, ...] = (
     dump_folder.dump_folder_unwatched,
     storage.storage_too_small,
     storage.storage_no_inodes,
+    experience.crash_test_failed,
+    configuration.configuration,
     policy.panic_on_oops_off,
     policy.panic_policy,
     policy.panic_timeout,
