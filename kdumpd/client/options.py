@@ -9,6 +9,7 @@ from kdumpd import __version__
 from kdumpd.arguments import JSON, Parser
 from kdumpd.client.list_options import add_list_options
 from kdumpd.client.verbs import VERBS
+from kdumpd.model.objection import unheard_of
 
 SYSTEM = "system"
 MODES = [[mode] for mode in JSON]
@@ -17,7 +18,8 @@ exit status of status and check: 0 ready, 1 degraded, 2 not ready, 3 unsupported
 the bus cannot be reached. Of the other commands: 0 when the question was answered, 1 when it could
 not be (no such capture or file, no right to it) or there is no capture to show, 4 as above. Of
 test: 1 when the kernel was not crashed; with --dry-run 0 when nothing speaks against it, 1 when
-something does. 64 for a wrong command line, 74 if it cannot be printed."""
+something does; with --cancel 0 when a test was stopped, 1 when not. Of all: 64 for a wrong command
+line, 74 if the answer cannot be printed."""
 ID = "the capture's id or its beginning (default: the newest crash)"
 WITHOUT_DAEMON = {"check", "list", "info"}
 OF_ONE_CAPTURE = {"report", "dmesg", "path"}
@@ -95,12 +97,19 @@ def _add_report_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_test_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
         "--dry-run", action="store_true", help="only print what speaks against a crash now"
+    )
+    which.add_argument(
+        "--cancel",
+        action="store_true",
+        help="stop the test that is prepared or counted down, whoever asked for it",
     )
     command.add_argument(
         "--override",
         action="append",
+        type=_code,
         default=[],
         metavar="CODE",
         help="crash in spite of this objection, if it is none that is fatal; can be repeated",
@@ -120,6 +129,12 @@ def _common_parser() -> Parser:
         "--json", choices=JSON, metavar="MODE", help="print JSON: pretty, short, or off (default)"
     )
     return common
+
+
+def _code(text: str) -> str:
+    if problem := unheard_of([text]):
+        raise argparse.ArgumentTypeError(problem)
+    return text
 
 
 def _folder(text: str) -> Path:

@@ -62,7 +62,7 @@ def screen_lines(
     previous, why = manager["PreviousBoot"], manager["PreviousBootReason"]
     told = "clean" if previous == BootEnd.CLEAN else f"{previous}: {why}".rstrip(": ")
     yield from _fact("Boot before", told, screen)
-    name, proof = proof_line(test, now).split(": ", 1)
+    name, proof = proof_line(manager, test, now).split(": ", 1)
     yield from _fact(name, proof, screen)
     yield from _fact("Captures", count_captures(manager, captures), screen)
     for capture in captures[: -NEWEST - 1 : -1]:

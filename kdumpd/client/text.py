@@ -25,7 +25,7 @@ def overview_lines(
     yield ""
     yield f"Reservation: {reservation(manager)}"
     yield armed_line(manager)
-    yield proof_line(test, now)
+    yield proof_line(manager, test, now)
     if manager["PreviousBoot"] != BootEnd.CLEAN:
         yield f"Boot before: {manager['PreviousBoot']}  ({manager['PreviousBootReason']})"
     yield f"Captures: {count_captures(manager, captures)}"

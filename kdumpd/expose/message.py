@@ -15,7 +15,7 @@ from kdumpd.model.vocabulary import CaptureState, Proof, Readiness
 
 EMERGENCY, CRITICAL, WARNING, NOTICE, INFO = 0, 2, 4, 5, 6  # syslog(3)
 
-CANCEL = "busctl call org.kdumpd1.Trigger /org/kdumpd1/trigger org.kdumpd1.Trigger Cancel"
+CANCEL = "kdumpdctl test --cancel"
 
 # systemd/kdumpd.catalog says what to do about each.
 MESSAGE_IDS = {
@@ -142,22 +142,39 @@ def _readiness(facts: Mapping[str, str]) -> tuple[str, int]:
 
 
 def _test_refused(facts: Mapping[str, str]) -> tuple[str, int]:
-    return f"The user with uid {facts['uid']} was refused a crash test: {facts['because']}", WARNING
+    return f"The {_user(facts)} was refused a crash test: {facts['because']}", WARNING
 
 
 def _test_announced(facts: Mapping[str, str]) -> tuple[str, int]:
     # What is an emergency, journald writes to the terminals of all who are logged in
     # (journald.conf(5): ForwardToWall=yes, MaxLevelWall=emerg), and to the disk at once.
-    return (
-        f"The kernel of this machine will be crashed on purpose in {facts['seconds']} s, as a test"
-        f" for the user with uid {facts['uid']}{_overridden(facts)}. To stop it: {CANCEL}"
-    ), EMERGENCY
+    machine, seconds = facts.get("host", "this machine"), facts["seconds"]
+    for_whom = f"for the {_user(facts)}{_overridden(facts)}"
+    if "rehearsal" in facts:
+        what = (
+            f"This is a rehearsal of a crash test of {machine}, {for_whom}: in {seconds} s the"
+            " kernel is asked for its help, and nothing is crashed"
+        )
+    else:
+        what = (
+            f"The kernel of {machine} will be crashed on purpose in {seconds} s, as a test"
+            f" {for_whom}"
+        )
+    return f"{what}. To stop it: {CANCEL}", EMERGENCY
 
 
 def _test_cancelled(facts: Mapping[str, str]) -> tuple[str, int]:
-    who = f"the user with uid {facts['uid']}"
+    what = "rehearsal of a crash test" if "rehearsal" in facts else "crash test"
+    where = f" of {facts['host']}" if "host" in facts else ""
     # To the terminals again, which were told that the crash comes.
-    return f"The crash test of {who} is over without a crash: {facts['because']}", EMERGENCY
+    over = f"The {what}{where}, for the {_user(facts)}, is over without a crash"
+    return f"{over}: {facts['because']}", EMERGENCY
+
+
+def _user(facts: Mapping[str, str]) -> str:
+    if "user" in facts:
+        return f"user {facts['user']} (uid {facts['uid']})"
+    return f"user with uid {facts['uid']}"
 
 
 def _overridden(facts: Mapping[str, str]) -> str:
@@ -165,7 +182,7 @@ def _overridden(facts: Mapping[str, str]) -> str:
 
 
 def _test_triggered(facts: Mapping[str, str]) -> tuple[str, int]:
-    who = f"the user with uid {facts['uid']}" if "uid" in facts else "somebody"
+    who = f"the {_user(facts)}" if "uid" in facts else "somebody"
     # journald writes to the disk at once what is critical (journald.conf(5), SyncIntervalSec=).
     how = "now on purpose, as a test"
     return f"The kernel is crashed {how}, for {who}{_overridden(facts)}", CRITICAL

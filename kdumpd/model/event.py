@@ -156,7 +156,14 @@ def cancellation_event(intent: Intent, because: str, at: datetime) -> Event:
 
 
 def _intent_facts(intent: Intent) -> Mapping[str, str]:
-    return _known(test=intent.id, uid=str(intent.uid), overridden=" ".join(intent.overridden))
+    return _known(
+        test=intent.id,
+        uid=str(intent.uid),
+        user=intent.user,
+        host=intent.host,
+        overridden=" ".join(intent.overridden),
+        rehearsal="yes" if intent.rehearsal else "",
+    )
 
 
 def not_captured_event(record: BootRecord, capture: Capture | None) -> Event:

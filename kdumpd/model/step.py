@@ -10,6 +10,7 @@ from types import MappingProxyType
 from kdumpd.model.boot_history import with_boots
 from kdumpd.model.capture import Capture, Sighting, capture_from, is_inside
 from kdumpd.model.copies import without_copies
+from kdumpd.model.crash_test import last_test
 from kdumpd.model.event import (
     Event,
     capture_event,
@@ -37,9 +38,9 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
         readings = sighted(readings, seen.sightings)
     job = next_job(readings, parted.to_read, seen.clock)
     verdict = judged(seen, state)
-    after, told = with_verdict(state, verdict, seen, patience)
     after = replace(
-        after,
+        state,
+        verdict=verdict,
         captures=MappingProxyType(with_occurrences(_with_removals(captures, parted.settled, seen))),
         settling=MappingProxyType(parted.settling),
         resting=MappingProxyType(parted.resting),
@@ -49,6 +50,9 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
         folders=tuple(folder.facts.path for folder in seen.folders),
     )
     after, verdicts = with_tests(after, seen, patience)
+    if after.tests is not state.tests:
+        verdict = judged(seen, after)
+    after, told = with_verdict(after, verdict, seen, patience)
     after, of_boots = with_boots(after, seen, patience)
     return after, (*_capture_events(state, after, seen.at), *verdicts, *told, *of_boots)
 
@@ -208,6 +212,7 @@ def judged(seen: Observation, state: State) -> Verdict:
         machine,
         reservation=replace(machine.reservation, last=last),
         was_armed=any(one.armed for one in state.boots if one.boot_id == boot),
+        last_test=last_test(state.tests, machine),
     )
     return verdict_of(machine, seen.at)
 

@@ -68,6 +68,8 @@ async def by_bash(line: str) -> list[str]:
         ("kdumpdctl report --a", ["--addresses"]),
         ("kdumpdctl dmesg --no", ["--no-pager"]),
         ("kdumpdctl test --d", ["--dry-run"]),
+        ("kdumpdctl test --c", ["--cancel"]),
+        ("kdumpdctl test --override=just", ["just-booted"]),
         ("kdumpdctl status --d", []),
         ("kdumpdctl watch ", []),
         ("kdumpdctl --bus=unix:path=/nowhere info ", []),
