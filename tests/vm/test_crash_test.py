@@ -9,8 +9,7 @@ import pytest
 
 from tests.container.deb import build_package
 from tests.services.namespace import needs_root
-from tests.vm.debian import Series, Turn, build_debian, run_series
-from tests.vm.image import default_cache
+from tests.vm.debian import DebianImage, Series, Turn, run_series
 
 pytestmark = [pytest.mark.vm, needs_root]
 
@@ -142,16 +141,16 @@ class Told:
         return [one["KDUMPD_VERDICT"] for one in self.journal if "KDUMPD_VERDICT" in one]
 
 
-async def boots(host: Path, *turns: Turn) -> None:
+async def boots(debian: DebianImage, host: Path, *turns: Turn) -> None:
     """Boot a machine again and again, with the package at hand."""
     (host / "built").mkdir()
     build_package(host / "built").rename(host / "kdumpd.deb")
-    image = await build_debian(default_cache())
-    await run_series(image, Series(turns=turns, records=True), host)
+    await run_series(debian, Series(turns=turns, records=True), host)
 
 
-async def test_a_test_passes_and_a_crash_is_told(tmp_path: Path) -> None:
+async def test_a_test_passes_and_a_crash_is_told(debian: DebianImage, tmp_path: Path) -> None:
     await boots(
+        debian,
         tmp_path,
         Turn(script=INSTALLED + TESTED, crashes=True),
         Turn(script=told(2, OUT_OF_MEMORY), crashes=True),
@@ -163,14 +162,19 @@ async def test_a_test_passes_and_a_crash_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-async def test_a_disk_that_is_full_fails_the_test(tmp_path: Path) -> None:
-    await boots(tmp_path, Turn(script=INSTALLED + DISK_FULL, crashes=True), Turn(script=told(4)))
+async def test_a_disk_that_is_full_fails_the_test(debian: DebianImage, tmp_path: Path) -> None:
+    await boots(
+        debian, tmp_path, Turn(script=INSTALLED + DISK_FULL, crashes=True), Turn(script=told(4))
+    )
     check_a_full_disk(Told(tmp_path, 4))
 
 
 @pytest.mark.long
-async def test_nothing_armed_is_told_and_the_package_purged(tmp_path: Path) -> None:
+async def test_nothing_armed_is_told_and_the_package_purged(
+    debian: DebianImage, tmp_path: Path
+) -> None:
     await boots(
+        debian,
         tmp_path,
         Turn(script=INSTALLED + UNLOADED_BETWEEN, crashes=True),
         Turn(script=told(5, UNARMED), crashes=True),
