@@ -55,10 +55,12 @@ exit 1
 # After the boot is over, and what came of the last one is known.
 TOLD = """
 tries=0
-while
+until
     kdumpdctl status --json=short > /host/status-NUMBER || true
-    grep -E '"(previous_boot": "unknown|verdict": "pending)"' /host/status-NUMBER &&
-        [ $tries -lt 90 ]
+    [ $tries -ge 90 ] || {
+        [ -s /host/status-NUMBER ] &&
+            ! grep -E '"(previous_boot": *"unknown|verdict": *"pending)"' /host/status-NUMBER
+    }
 do
     tries=$((tries + 1))
     sleep 2
@@ -67,6 +69,7 @@ kdumpdctl list --json=short > /host/captures-NUMBER || true
 kdumpdctl status > /host/words-NUMBER || true
 journalctl --sync
 journalctl --quiet --boot --output=json SYSLOG_IDENTIFIER=kdumpd > /host/journal-NUMBER
+journalctl --quiet --boot --unit=kdumpd > /host/unit-NUMBER
 """
 OUT_OF_MEMORY = """
 sysctl --quiet vm.panic_on_oom=2
