@@ -59,7 +59,7 @@ async def real_cores(cache: Cache) -> Corpus:
 
 
 async def _crash(image: GuestImage, host: Path) -> Path:
-    outcome = await run_guest(image, SCENARIO, host, seconds=300)
+    outcome = await run_guest(image, SCENARIO, host)
     if outcome.capture_status != 0:
         raise GuestError(f"no cores were captured:\n{outcome.tail}")
     (host / "guest/console").rename(host / "cores/console")

@@ -74,7 +74,7 @@ class Outcome:
 
 
 async def run_guest(
-    image: GuestImage, scenario: Scenario, host: Path, *, seconds: float = 300
+    image: GuestImage, scenario: Scenario, host: Path, *, seconds: float = 600
 ) -> Outcome:
     """Run a scenario with `host` as the guest's /host; the guest is gone when this returns.
 
