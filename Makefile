@@ -15,7 +15,7 @@ OF_THE_BUS := tests/test_bus.py $(patsubst %,tests/bus/test_%.py,authority captu
 # How many tests run at once.
 AT_ONCE ?= 2
 
-.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm picture manual lint clean
+.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm test-panics picture manual lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -25,7 +25,8 @@ help:
 	@echo 'make test-mutations  100,000 broken inputs through each parser'
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
 	@echo 'make test-container  the Debian package, installed in a container that boots systemd; as root'
-	@echo 'make test-vm      a real kernel panic in a small virtual machine'
+	@echo 'make test-vm      real kernel panics in virtual machines; for all of it, as root'
+	@echo 'make test-panics  the kernel dies in all forty ways that are known here'
 	@echo 'make picture      docs/pictures, of a notification on a real desktop and of a terminal'
 	@echo 'make manual       docs/man/org.kdumpd1.5, from the interfaces in dbus/'
 	@echo 'make lint         ruff and mypy'
@@ -58,7 +59,10 @@ test-oldest: build/oldest/test.stamp
 	PYTHONHASHSEED=0 build/oldest/bin/pytest -n $(AT_ONCE) --dist worksteal $(OF_THE_BUS) $(PYTEST)
 
 test-vm: $(VENV)/vm.stamp
-	$(BIN)/pytest -m 'vm and not long' $(PYTEST)
+	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'vm and not long' tests/vm $(PYTEST)
+
+test-panics: $(VENV)/vm.stamp
+	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m vm tests/vm/test_panics.py tests/vm/test_real_crashes.py $(PYTEST)
 
 picture: $(VENV)/test.stamp
 	setup/packages picture

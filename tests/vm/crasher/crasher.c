@@ -189,7 +189,9 @@ static noinline void crasher_hard_lockup(void)
 		return;
 	crasher_overflow = (crasher_overflow_fn *)watchdog.addr;
 	unregister_kprobe(&watchdog);
-	register_nmi_handler(NMI_LOCAL, crasher_on_nmi, 0, "crasher");
+	if (register_nmi_handler(NMI_LOCAL, crasher_on_nmi, 0, "crasher"))
+		return;
+	pr_emerg("crasher: nothing but an NMI is heard from here on\n"); /* the monitor's cue */
 	local_irq_disable();
 	for (;;)
 		cpu_relax();
