@@ -41,7 +41,7 @@ deb:
 	lintian --fail-on=error,warning build/deb/*.changes
 
 test: $(VENV)/test.stamp
-	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'not vm and not container and not long' $(PYTEST)
+	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'not vm and not container and not endurance and not long' $(PYTEST)
 
 test-container: $(VENV)/container.stamp
 	$(BIN)/pytest -m container $(PYTEST)
