@@ -3,24 +3,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from random import Random
 
 import pytest
 
-from tests.bus.daemon import READY, Setup, running, started
+from tests.bus.daemon import READY, Setup, started
 from tests.bus.machine import Machine
 from tests.endurance.conftest import Say
 from tests.endurance.stream import Stream, streaming
-from tests.endurance.testimony import (
-    COMPLETE,
-    INCOMPLETE,
-    announced,
-    event_ids,
-    recorded,
-    remembered,
-)
-from tests.services.dbus_next import DbusNextClient, dbus_next_client
+from tests.endurance.witness import PATIENCE, Witness, remembered_captures
+from tests.services.dbus_next import dbus_next_client
 from tests.services.journal import Journal
 from tests.services.namespace import needs_root
 
@@ -30,7 +23,6 @@ FEW, MANY, TIMES = 12, 50, 20  # kills with one ledger; 20 times 50 is the full 
 START, WORK = 1.5, 0.5  # seconds: killed at most so long after the start, or after READY
 HUNG = 0.2  # of the lives pass with a journald that reads nothing
 REMOVED = 0.3  # of the lives see a capture go that was announced
-PATIENCE = 120.0  # seconds for what must happen at some time
 
 
 @pytest.fixture
@@ -40,19 +32,17 @@ def setup(setup: Setup, journal: Journal) -> Setup:
 
 @dataclass(slots=True)
 class Lives:
-    """A daemon that is killed again and again, and what is known of it from outside."""
+    """A daemon that is killed again and again."""
 
     setup: Setup
-    journal: Journal
-    client: DbusNextClient
-    stream: Stream
+    witness: Witness
     random: Random
-    told: dict[str, bytes] = field(default_factory=dict)
 
     async def live_and_die(self) -> None:
         """Run the daemon for a moment, kill it, and see whether it knows what it has said."""
-        if hung := self.random.random() < HUNG:
-            self.journal.pause()
+        witness, hung = self.witness, self.random.random() < HUNG
+        if hung:
+            witness.journal.pause()
         async with started(self.setup) as kdumpd:
             if self.random.random() < 0.5:
                 await asyncio.sleep(self.random.uniform(0, START))
@@ -63,62 +53,11 @@ class Lives:
             assert "damaged" not in kdumpd.log
             assert "Traceback" not in kdumpd.log
         if hung:
-            self.journal.resume()
-        self.told |= announced(self.client)
-        if self.told:
-            assert self.told.keys() <= remembered(self.setup.ledger), "forgotten after the signal"
+            witness.journal.resume()
+        if told := witness.listen():
+            assert told <= remembered_captures(self.setup.ledger), "forgotten after the signal"
         if self.random.random() < REMOVED:
-            self._remove()
-
-    def _remove(self) -> None:
-        there = sorted(set(self.told.values()) - self.stream.removed)
-        if there:
-            self.stream.remove(self.random.choice(there))
-
-    async def check(self) -> int:
-        """Run the daemon to the end, compare all that it knows, and return the repetitions."""
-        async with running(self.setup):
-            await self._until_all_is_known()
-            captures = list((await self.client.captures()).values())
-            by_folder = {bytes(one["Directory"]): one for one in captures}
-            whole = {by_folder[one]["Id"] for one in self.stream.whole - self.stream.removed}
-            cut = {by_folder[one]["Id"] for one in self.stream.cut - self.stream.removed}
-            entries = await self._entries(whole, cut)
-        names = event_ids(entries)
-        assert all(len(ids) == 1 for ids in names.values()), "repeated by another id"
-        assert {entry["KDUMPD_EVENT"] for entry in entries} <= recorded(self.setup.ledger)
-        assert {entry["KDUMPD_CAPTURE"] for entry in entries} <= remembered(self.setup.ledger)
-        return len(entries) - len(names)
-
-    async def _until_all_is_known(self) -> None:
-        gone, there = self.stream.removed, self.stream.written - self.stream.removed
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                await self.client.call("org.kdumpd1.Manager", "Rescan")
-                captures = list((await self.client.captures()).values())
-                states = {bytes(one["Directory"]): one["State"] for one in captures}
-                assert gone <= states.keys(), "forgotten after it was gone"
-                known = {one: states.get(one) for one in there}
-                if known == {
-                    one: "complete" if one in self.stream.whole else "incomplete" for one in there
-                } and all(states[one] == "gone" for one in gone):
-                    assert len(captures) == len(self.stream.written)
-                    return
-                await asyncio.sleep(0.1)
-
-    async def _entries(self, whole: set[str], cut: set[str]) -> list[dict[str, str]]:
-        """Return what the journal has of captures, once it has what it must."""
-        expected = {(id_, COMPLETE) for id_ in whole} | {(id_, INCOMPLETE) for id_ in cut}
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                entries = [
-                    entry
-                    for entry in await self.journal.entries("SYSLOG_IDENTIFIER=kdumpd")
-                    if "KDUMPD_CAPTURE" in entry
-                ]
-                if expected <= event_ids(entries).keys():
-                    return entries
-                await asyncio.sleep(0.1)
+            witness.remove_one()
 
 
 RUNS = (
@@ -132,17 +71,18 @@ async def lives(
     machine: Machine, setup: Setup, journal: Journal, random: Random
 ) -> AsyncIterator[Lives]:
     async with dbus_next_client(setup.bus) as client:
-        yield Lives(setup, journal, client, Stream(machine, random), random)
+        yield Lives(setup, Witness(client, journal, Stream(machine, random)), random)
 
 
 @pytest.mark.parametrize("kills", RUNS)
 async def test_killed_at_any_moment(kills: int, lives: Lives, say: Say) -> None:
-    async with streaming(lives.stream):
+    witness, stream = lives.witness, lives.witness.stream
+    async with streaming(stream):
         for _ in range(kills):
             await lives.live_and_die()
-    repeated = await lives.check()
+    told = len(witness.told)
+    repeated = await witness.check(lives.setup, lambda: lives.setup.ledger)
     say(
-        f"{kills} kills, {lives.stream.count} captures, {len(lives.told)} told of before the end, "
-        f"{len(lives.stream.removed)} removed: 0 lost, 0 forgotten, "
-        f"{repeated} repeated by the same id"
+        f"{kills} kills, {stream.count} captures, {told} told of before the last, "
+        f"{len(stream.removed)} removed: 0 lost, 0 forgotten, {repeated} repeated by the same id"
     )
