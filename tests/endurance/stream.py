@@ -40,6 +40,8 @@ class Stream:
     cut: set[bytes] = field(default_factory=set)
     removed: set[bytes] = field(default_factory=set)
 
+    usual = Kind.WHOLE
+
     @property
     def written(self) -> set[bytes]:
         """The folders of all captures that there were, as paths below the machine's root."""

@@ -26,8 +26,9 @@ pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
 
 CUTS = 6  # of one life, each looked at; the next life goes on from the last
 LEDGER = "ledger.sqlite"
-FEW, MANY, TIMES = 2, 10, 5  # lives of one ledger; 5 times 10 lives of 6 cuts is the full form
-MOMENT = 0.4  # seconds between two cuts at most
+FEW, MANY, TIMES = 3, 10, 5  # lives of one ledger; 5 times 10 lives of 6 cuts is the full form
+READIED = 0.75  # of the lives are ready before the first cut
+MOMENT = 0.5  # seconds between two cuts at most
 REMOVED = 0.5  # of the lives see a capture go that was announced
 
 
@@ -55,7 +56,7 @@ class Lives:
         prefix = self.witness.journal.prefix
         setup = replace(self.setup, state=self.work / "disk/state")
         async with mounted(self.disk, prefix, self.work), started(setup) as kdumpd:
-            if self.random.random() < 0.5:
+            if self.random.random() < READIED or not self.witness.told:
                 await kdumpd.wait_until_told(READY, seconds=PATIENCE)
             cuts = [await self._cut(kdumpd) for _ in range(CUTS)]
             await kdumpd.kill()
@@ -128,6 +129,7 @@ async def test_power_cuts(number: int, lives: Lives, say: Say) -> None:
         for _ in range(number):
             await lives.live()
     told = len(witness.told)
+    assert told, "nothing was told, and so nothing could be forgotten"
     async with mounted(lives.disk, witness.journal.prefix, lives.work) as folder:
         setup = replace(lives.setup, state=folder / "state")
         repeated = await witness.check(setup, lambda: lives.copied(setup.state))
