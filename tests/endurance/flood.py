@@ -79,6 +79,10 @@ class Flood:
     sent: int = 0
     answers: int = 0
 
+    async def until_done(self) -> None:
+        """Return once all is sent, and answered."""
+        assert await self.process.wait() == 0
+
     async def read(self) -> None:
         """Take note of what came of it, until it ends."""
         assert self.process.stdout is not None
@@ -88,10 +92,10 @@ class Flood:
 
 @asynccontextmanager
 async def flooded(
-    address: str, sort: Sort, destination: str, count: int = WITHOUT_END
+    address: str, sort: Sort, destination: str, *, count: int = WITHOUT_END, uid: int = NOBODY
 ) -> AsyncIterator[Flood]:
-    """Have a stranger send so many messages of a sort while the context lasts."""
-    prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
+    """Have somebody, a stranger, send so many messages of a sort while the context lasts."""
+    prefix = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--")
     process = await asyncio.create_subprocess_exec(
         *(*prefix, *BOUND, program("python3", "python3"), "-c", SCRIPT.read_text()),
         *(address.removeprefix("unix:path="), str(count), str(WINDOW if sort.answered else 0)),

@@ -31,7 +31,7 @@ def connect(path: str) -> socket.socket:
     bus.sendall(b"\0AUTH EXTERNAL " + uid + b"\r\n")
     assert bus.recv(100).startswith(b"OK")
     bus.sendall(b"BEGIN\r\n" + HELLO)
-    bus.setblocking(False)
+    bus.settimeout(0)
     return bus
 
 

@@ -15,7 +15,7 @@ from tests.cores import Crash, flattened, kdump
 
 FIRST_CRASH = 1_795_000_000  # seconds since 1970
 FIRST_MINUTE = 202611230000  # as in the names of kdump-tools' folders
-PAUSE = 0.5  # seconds between two captures, on the average
+PAUSE = 1.0  # seconds between two captures, on the average
 GROWING = 0.3  # seconds at most that a slow one takes
 
 

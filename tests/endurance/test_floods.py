@@ -14,9 +14,9 @@ import pytest
 from tests.bus.daemon import READY, Kdumpd, Setup, started
 from tests.bus.machine import Machine
 from tests.endurance.conftest import Say
-from tests.endurance.flood import PROPERTIES, SORTS, WITHOUT_END, Flood, flooded
+from tests.endurance.flood import SORTS, Flood, flooded
 from tests.endurance.stream import Kind, Stream, streaming
-from tests.endurance.witness import PATIENCE, Witness
+from tests.endurance.witness import PATIENCE
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
 from tests.services.journal import Journal
 from tests.services.message_bus import Broker, Bus
