@@ -44,7 +44,7 @@ deb:
 # Many tests start a program of ours: compiled as when it is installed, it starts twice as fast.
 test: $(VENV)/test.stamp
 	$(BIN)/python -m compileall -q kdumpd
-	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'not vm and not container and not long' $(PYTEST)
+	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'not vm and not container and not endurance and not long' $(PYTEST)
 
 test-container: $(VENV)/container.stamp
 	$(BIN)/pytest -m container $(PYTEST)
