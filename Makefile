@@ -15,7 +15,7 @@ OF_THE_BUS := tests/test_bus.py $(patsubst %,tests/bus/test_%.py,authority captu
 # How many tests run at once.
 AT_ONCE ?= 2
 
-.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm test-panics picture manual lint clean
+.PHONY: help run deb test test-container test-hostile test-long test-mutations test-oldest test-vm test-panics picture manual lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -27,6 +27,7 @@ help:
 	@echo 'make test-container  the Debian package, installed in a container that boots systemd; as root'
 	@echo 'make test-vm      real kernel panics in virtual machines; for all of it, as root'
 	@echo 'make test-panics  the kernel dies in all forty ways that are known here'
+	@echo 'make test-long    what takes too long for every change: before a release'
 	@echo 'make picture      docs/pictures, of a notification on a real desktop and of a terminal'
 	@echo 'make manual       docs/man/org.kdumpd1.5, from the interfaces in dbus/'
 	@echo 'make lint         ruff and mypy'
@@ -54,6 +55,10 @@ test-hostile: $(VENV)/test.stamp
 
 test-mutations: $(VENV)/test.stamp
 	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)
+
+# Before a release, and when what it tests was changed: some hours.
+test-long: test-hostile test-mutations test-panics
+	$(BIN)/pytest -m 'vm and long' tests/vm/test_crash_test.py $(PYTEST)
 
 test-oldest: build/oldest/test.stamp
 	PYTHONHASHSEED=0 build/oldest/bin/pytest -n $(AT_ONCE) --dist worksteal $(OF_THE_BUS) $(PYTEST)
