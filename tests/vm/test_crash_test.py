@@ -97,9 +97,10 @@ exit 1
 """
 # Between the record of the test and the key: while journald and the disks are waited for.
 UNLOADED_BETWEEN = f"""
-head --bytes=50M /dev/urandom > /var/dirty
+sysctl --quiet vm.dirty_background_ratio=80 vm.dirty_ratio=90 vm.dirty_expire_centisecs=360000
+head --bytes=400M /dev/zero > /var/dirty
 (
-    until [ "$(state)" = 's "crashing"' ]; do sleep 0.1; done
+    busctl monitor org.kdumpd1.Trigger | grep --quiet '"crashing"'
     kexec -p -u
 ) &
 kdumpdctl test --yes=debian {OVERRIDDEN} --override=not-ready > /host/test-4 2>&1 || sleep 60
