@@ -83,8 +83,9 @@ class Service:
     async def show(self, state: State) -> None:
         """Take the state over, and announce what differs from the one before."""
         before, self._state = self._state, state
-        captures_before, self._captures = self._captures, exported_captures(state)
-        self._managed = None
+        captures_before = self._captures
+        if state.captures is not before.captures:
+            self._captures, self._managed = exported_captures(state), None
         self._shown.set()
         for signal in self._capture_changes(captures_before, self._captures):
             await self._connection.emit(signal)
@@ -122,6 +123,8 @@ class Service:
         self, before: Mapping[str, Capture], after: Mapping[str, Capture]
     ) -> Iterator[Signal]:
         signal = self._dispatcher.signal
+        if before is after:
+            return
         for id_ in before.keys() - after.keys():
             yield signal(
                 MANAGER_PATH,

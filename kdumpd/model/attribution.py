@@ -6,16 +6,17 @@ boot may have it too. So the kernel's release and its own seconds since its boot
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from kdumpd.model.capture import Capture, Layout
-from kdumpd.model.ended_boot import EndedBoot
+from kdumpd.model.ended_boot import LONG_AGO, EndedBoot
 from kdumpd.model.pstore_name import RecordTime, parse_record_time
 
 TOLERANCE = timedelta(minutes=5)  # journald writes to the disk every 5 minutes; and clocks differ
 EXACTLY = timedelta(0)
 RECENT = timedelta(hours=1)  # from a crash to the next boot, where nothing is known of the boot
 SLACK, DRIFT = 120.0, 0.001  # seconds, and a part of the uptime: printk's clock is not adjusted
+NEVER = datetime.max.replace(tzinfo=UTC)
 MICROSECONDS = 1_000_000
 LOGS = frozenset({Layout.PSTORE, Layout.APPORT})  # of these there never is a core
 
@@ -31,12 +32,15 @@ def attribute(
     The boots are the newest first; `taken` has what was found out before, in the same form.
     """
     found: dict[str, str] = {}
+    earliest = min(map(_earliest, boots), default=NEVER)
     for capture in captures:
         if not tells_of_us(capture, host):
             continue
         if capture.id in taken:
             found[capture.id] = taken[capture.id]
             continue
+        if capture.layout not in LOGS and (capture.crashed_at or LONG_AGO) < earliest:
+            continue  # as most are where there are many
         boot = _boot_of(capture, boots)
         if boot is not None:
             found[capture.id] = boot.id
@@ -46,6 +50,15 @@ def attribute(
 def tells_of_us(capture: Capture, host: str) -> bool:
     """Return whether a capture is to be believed, and is not of another host than this one."""
     return capture.trusted and not (capture.host and host and capture.host != host)
+
+
+def _earliest(boot: EndedBoot) -> datetime:
+    """Return a time before which no crash can have been that ended the boot."""
+    if boot.ended is not None:
+        return boot.ended - TOLERANCE
+    if boot.began is not None:
+        return boot.began
+    return NEVER if boot.next_began is None else boot.next_began - RECENT
 
 
 def _boot_of(capture: Capture, boots: Sequence[EndedBoot]) -> EndedBoot | None:

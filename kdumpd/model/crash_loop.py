@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from kdumpd.model.boot_record import CrashLoop
 
@@ -11,8 +12,7 @@ MANY, SOON = 3, timedelta(minutes=30)  # so many crashes within this time are a 
 MOST_LOOPS = 16  # that are remembered
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class CrashTime:
+class CrashTime(NamedTuple):
     """When a kernel crashed, and an id for the crash."""
 
     at: datetime

@@ -67,6 +67,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What all that is known of captures was made of, when nothing of it was waited for."""
+
+    folders: tuple[CrashFolder, ...]
+    retention: Retention
+    readings: Mapping[str, Reading]
+    captures: Mapping[str, Capture]  # that came of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """All that is known; every sink shows this one value."""
 
@@ -77,6 +87,7 @@ class State:
     readings: Mapping[str, Reading] = field(default_factory=dict)  # of cores, by their keys
     job: Job | None = None  # the core that is to be read now
     folders: tuple[bytes, ...] = ()
+    shown: Shown | None = None  # by the last look, where the next may show no more
     verdict: Verdict | None = None
     validated_boot: str = ""  # the boot id whose validation was told
     told: Readiness | None = None  # what was last told of readiness in that boot

@@ -21,7 +21,7 @@ from kdumpd.model.proof import with_tests
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
 from kdumpd.model.retention import removal_of, with_the_next
 from kdumpd.model.settling import is_same_log, settle
-from kdumpd.model.state import CrashFolder, Observation, Patience, State
+from kdumpd.model.state import CrashFolder, Observation, Patience, Shown, State
 from kdumpd.model.validation import with_verdict
 from kdumpd.model.verdict import Verdict, verdict_of
 from kdumpd.model.vocabulary import CaptureState
@@ -29,6 +29,34 @@ from kdumpd.model.vocabulary import CaptureState
 
 def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:
     """Return the state after one look at the machine, and the events it brings."""
+    verdict = judged(seen, state)
+    after = state if _shows_no_more(state, seen) else _with_captures(state, seen, patience)
+    after, verdicts = with_tests(replace(after, verdict=verdict), seen, patience)
+    if after.tests is not state.tests:
+        verdict = judged(seen, after)
+    after, told = with_verdict(after, verdict, seen, patience)
+    after, of_boots = with_boots(after, seen, patience)
+    return after, (*_capture_events(state, after, seen.at), *verdicts, *told, *of_boots)
+
+
+def _shows_no_more(state: State, seen: Observation) -> bool:
+    """Return whether all that this look shows of captures is in the state: that of most looks is.
+
+    What is unchanged is the same object, so that this takes no time where there are many.
+    """
+    shown = state.shown
+    return (
+        shown is not None
+        and not seen.answers
+        and shown.captures is state.captures
+        and shown.readings is state.readings
+        and shown.retention == seen.retention
+        and shown.folders == seen.folders
+    )
+
+
+def _with_captures(state: State, seen: Observation, patience: Patience) -> State:
+    """Return the state with what one look shows of captures."""
     before = replace(state, readings=with_answers(state.readings, seen.answers, seen.clock))
     parted = settle(before, seen, patience)
     captures = _list(_watched(state, seen), parted.settled, seen.at)
@@ -37,10 +65,8 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
     if all(folder.listed for folder in seen.folders):
         readings = sighted(readings, seen.sightings)
     job = next_job(readings, parted.to_read, seen.clock)
-    verdict = judged(seen, state)
     after = replace(
         state,
-        verdict=verdict,
         captures=MappingProxyType(with_occurrences(_with_removals(captures, parted.settled, seen))),
         settling=MappingProxyType(parted.settling),
         resting=MappingProxyType(parted.resting),
@@ -49,12 +75,17 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
         job=job or (state.job if _is_under_way(state.job, readings) else None),
         folders=tuple(folder.facts.path for folder in seen.folders),
     )
-    after, verdicts = with_tests(after, seen, patience)
-    if after.tests is not state.tests:
-        verdict = judged(seen, after)
-    after, told = with_verdict(after, verdict, seen, patience)
-    after, of_boots = with_boots(after, seen, patience)
-    return after, (*_capture_events(state, after, seen.at), *verdicts, *told, *of_boots)
+    waits = parted.settling or parted.to_read or missing or after.job
+    return replace(after, shown=None if waits else _shown(after, seen))
+
+
+def _shown(state: State, seen: Observation) -> Shown:
+    return Shown(
+        folders=seen.folders,
+        retention=seen.retention,
+        readings=state.readings,
+        captures=state.captures,
+    )
 
 
 def _watched(state: State, seen: Observation) -> dict[str, Capture]:

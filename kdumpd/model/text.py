@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Values as text that is safe to show: names and kernel text may hold anything a stranger chose."""
 
-FIRST_PRINTABLE, BEYOND_PRINTABLE, BACKSLASH = 0x20, 0x7F, 0x5C
+BACKSLASH = ord("\\")
+PRINTABLE = tuple(
+    chr(byte) if 0x20 <= byte < 0x7F and byte != BACKSLASH else f"\\x{byte:02x}"  # noqa: PLR2004
+    for byte in range(256)
+)
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 STEP = 1024
 MIB = 1 << 20
@@ -9,17 +13,18 @@ MIB = 1 << 20
 
 def printable(text: bytes) -> str:
     r"""Return the text with every byte that is not printable ASCII written as \xNN."""
-    return "".join(
-        chr(byte)
-        if FIRST_PRINTABLE <= byte < BEYOND_PRINTABLE and byte != BACKSLASH
-        else f"\\x{byte:02x}"
-        for byte in text
-    )
+    if text.isascii() and BACKSLASH not in text:
+        plain = text.decode("ascii")
+        if plain.isprintable():
+            return plain
+    return "".join(PRINTABLE[byte] for byte in text)
 
 
 def shown(name: bytes) -> str:
     """Return a name or path for a person: UTF-8 stays, what cannot be printed is escaped."""
     text = name.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text

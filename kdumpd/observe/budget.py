@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable
 
+from kdumpd.model.core import FileStamp
 from kdumpd.observe.folder import Folder, FolderError, VanishedError
 
 MOST_ENTRIES = 2_000_000  # looked at for folders among them
@@ -26,25 +27,26 @@ class Budget:
 
     def allowed(
         self, folder: Folder, names: Iterable[bytes], problems: dict[bytes, str]
-    ) -> list[bytes]:
-        """Return which of the names in a folder may be looked at, and what is wrong with others.
+    ) -> list[FileStamp]:
+        """Return what may be looked at of the names in a folder, and what is wrong with others.
 
         What belongs to strangers crowds out nothing of the owner's.
         """
-        groups: dict[bool, list[bytes]] = {True: [], False: []}
+        groups: dict[bool, list[FileStamp]] = {True: [], False: []}
         for name in names:
             try:
-                groups[folder.stamp(name).owner == folder.owner].append(name)
+                stamp = folder.stamp(name)
+                groups[stamp.owner == folder.owner].append(stamp)
             except VanishedError:
                 continue
             except FolderError as error:
                 problems[folder.path_of(name)] = str(error)
-        return [name for own, group in groups.items() for name in self._taken(group, own=own)]
+        return [stamp for own, group in groups.items() for stamp in self._taken(group, own=own)]
 
-    def _taken(self, names: list[bytes], *, own: bool) -> list[bytes]:
+    def _taken(self, stamps: list[FileStamp], *, own: bool) -> list[FileStamp]:
         left = self._left[own]
-        if len(names) > left:
+        if len(stamps) > left:
             self.all_seen = False
-        taken = sorted(names)[-left:] if left else []
+        taken = sorted(stamps, key=lambda one: one.name)[-left:] if left else []
         self._left[own] -= len(taken)
         return taken

@@ -2,11 +2,12 @@
 """Look at a crash folder: which captures lie in it, and what each proves about itself."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdumpd.model.capture import Sighting
+from kdumpd.model.core import FileStamp
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.layout import (
     BEGINNINGS_AT_THE_TOP,
@@ -27,14 +28,14 @@ from kdumpd.observe.folder import (
     open_crash_folder,
 )
 from kdumpd.observe.mount_table import is_hidden
-from kdumpd.observe.mounts import read_mount_points, read_mounted_names
+from kdumpd.observe.mounts import read_mount_points_below, read_mounted_names
 from kdumpd.observe.sighting import NoCaptureError, read_sighting
+from kdumpd.observe.visits import Visits
 
 ANOTHER = "is another file system, which is not looked into"
 DEEPEST = 2  # levels of folders below a crash folder that are looked into
 
 Known = Mapping[bytes, Sighting]  # by place
-OnForeign = Callable[[bytes], None]  # told the path of each folder that holds nothing of ours
 
 
 def read_crash_folder(
@@ -42,9 +43,11 @@ def read_crash_folder(
     path: bytes,
     known: Known,
     on_folder: OnFolder,
-    on_foreign: OnForeign = lambda _: None,
+    visits: Visits | None = None,
 ) -> CrashFolder:
     """Return what lies in the crash folder; a known sighting whose files are unchanged is kept.
+
+    Folders that are as they were at the last two visits are not opened.
 
     Nothing is raised for what lies there: what cannot be read is named, and the others go on.
     """
@@ -64,7 +67,13 @@ def read_crash_folder(
                 optional = path.rstrip(b"/") == PSTORE_ARCHIVE
                 facts = FolderFacts(path=path, present=False, optional=optional)
                 return CrashFolder(facts=facts, filesystem=filesystem)
-            look = _Look(known=known, on_folder=on_folder, on_foreign=on_foreign)
+            look = _Look(
+                known=known,
+                on_folder=on_folder,
+                points=read_mount_points_below(folder.fd),
+                visits=visits or Visits(),
+            )
+            look.visits.begin()
             sightings = sorted(look.at_the_top(folder), key=lambda one: one.place)
             return CrashFolder(
                 facts=FolderFacts(path=path, present=True, problem=look.summed_up(folder)),
@@ -89,8 +98,8 @@ class _Look:
 
     known: Known
     on_folder: OnFolder
-    on_foreign: OnForeign
-    points: frozenset[bytes] = field(default_factory=read_mount_points)
+    points: frozenset[bytes]
+    visits: Visits
     budget: Budget = field(default_factory=Budget)
     problems: dict[bytes, str] = field(default_factory=dict)  # by path
 
@@ -99,8 +108,8 @@ class _Look:
         listing = folder.listing(self.budget.entries, MOST_ENTRIES, BEGINNINGS_AT_THE_TOP)
         self.budget.list_entries(listing.entries)
         members = {one.member: one for one in recognise_at_the_top(listing.names, folder.name)}
-        for name in self.budget.allowed(folder, self._unmounted(folder, members), self.problems):
-            yield from self._captures(folder, (members[name],))
+        for stamp in self.budget.allowed(folder, self._unmounted(folder, members), self.problems):
+            yield from self._captures(folder, (members[stamp.name],))
         yield from self._below(folder, listing.folders, depth=1)
 
     def summed_up(self, folder: Folder) -> str:
@@ -111,15 +120,20 @@ class _Look:
         return first + (f" (and {len(others)} more like this)" if others else "")
 
     def _below(self, folder: Folder, names: Iterable[bytes], *, depth: int) -> Iterator[Sighting]:
-        for name in self.budget.allowed(folder, self._unmounted(folder, names), self.problems):
+        for stamp in self.budget.allowed(folder, self._unmounted(folder, names), self.problems):
+            visit = self.visits.unchanged(folder, stamp)
+            if visit is not None:
+                self.budget.list_entries(visit.entries)
+                yield from visit.sightings
+                continue
             try:
-                with folder.open_folder(name) as inside:
+                with folder.open_folder(stamp.name) as inside:
                     self.on_folder(inside.fd)
-                    yield from self._inside(inside, depth)
+                    yield from self._inside(folder, stamp, inside, depth)
             except VanishedError:
                 continue
             except (FolderError, OSError) as error:
-                path = folder.path_of(name)
+                path = folder.path_of(stamp.name)
                 self.problems[path] = _described(error, path)
 
     def _unmounted(self, folder: Folder, names: Iterable[bytes]) -> list[bytes]:
@@ -127,26 +141,31 @@ class _Look:
         mounted = read_mounted_names(folder.fd, self.points)
         inside = []
         for name in names:
-            path = folder.path_of(name)
             if name in mounted:
+                path = folder.path_of(name)
                 self.problems[path] = f"'{shown(path)}' {ANOTHER}: name it in CrashDirectories="
             else:
                 inside.append(name)
         return inside
 
-    def _inside(self, folder: Folder, depth: int) -> Iterator[Sighting]:
+    def _inside(
+        self, above: Folder, stamp: FileStamp, folder: Folder, depth: int
+    ) -> Iterator[Sighting]:
         listing = folder.listing(self.budget.entries)
         self.budget.list_entries(listing.entries)
-        members = recognise(listing.names, folder.name) if listing.names else ()
-        if members:
-            yield from self._captures(folder, members)
+        members = tuple(recognise(listing.names, folder.name)) if listing.names else ()
+        found = list(self._captures(folder, members)) if members else []
+        yield from found
         # A file's name on a folder makes no folder of captures of it.
         files = {name for one in members for name in one.names}
         below = [name for name in listing.folders if name not in files]
         if below and depth < DEEPEST:
             yield from self._below(folder, below, depth=depth + 1)
-        elif not members:
-            self.on_foreign(folder.path)
+            return
+        if not members:
+            self.visits.on_foreign(folder.path)
+        if len(found) == len(members) and self.budget.all_seen:
+            self.visits.remember(above, stamp, folder, listing.entries, found)
 
     def _captures(self, folder: Folder, members: Iterable[Members]) -> Iterator[Sighting]:
         mounted = read_mounted_names(folder.fd, self.points)

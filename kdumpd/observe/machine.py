@@ -17,12 +17,12 @@ from kdumpd.model.text import shown
 from kdumpd.observe.conditions import Conditions
 from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.files import Files
-from kdumpd.observe.folder import OnFolder
 from kdumpd.observe.foreign import ForeignFolders
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.retention import read_retention
 from kdumpd.observe.thread import PatientThread, StuckError
 from kdumpd.observe.units import ServiceManager
+from kdumpd.observe.visits import Visits
 from kdumpd.observe.watcher import Unwatched, Watcher
 
 LOOK_PATIENCE = 10.0  # seconds for one look at one crash folder
@@ -42,13 +42,13 @@ class FolderObserver:
     """Looks at one crash folder, remembering what was read so that only changes are read again."""
 
     def __init__(
-        self, root: Path, path: bytes, on_folder: OnFolder, on_late: Callable[[], object]
+        self, root: Path, path: bytes, watcher: Watcher, on_late: Callable[[], object]
     ) -> None:
         self._root = root
         self._path = path
-        self._on_folder = on_folder
+        self._watcher = watcher
+        self._visits = Visits(watcher.keep, ForeignFolders().say)
         self._known: Known = {}
-        self._foreign = ForeignFolders()
         self._thread = PatientThread[CrashFolder](LOOK_PATIENCE, on_late)
 
     async def look(self) -> CrashFolder:
@@ -69,7 +69,11 @@ class FolderObserver:
 
     def _read(self) -> CrashFolder:
         return read_crash_folder(
-            self._root, self._path, self._known, self._on_folder, self._foreign.say
+            self._root,
+            self._path,
+            self._known,
+            self._watcher.folder,
+            self._visits,
         )
 
 
@@ -110,7 +114,7 @@ class Machine:
         self._hints = hints
         self._looks = 0
         self._folders = [
-            FolderObserver(files.root, path, watchers.captures.folder, self.look_again)
+            FolderObserver(files.root, path, watchers.captures, self.look_again)
             for path in plan.folders
         ]
 

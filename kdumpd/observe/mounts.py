@@ -18,11 +18,17 @@ def read_mount_points() -> frozenset[bytes]:
         return frozenset()
 
 
+def read_mount_points_below(fd: int) -> frozenset[bytes]:
+    """Return the paths of the mounts that lie below an open folder."""
+    inside = _inside(fd)
+    return frozenset(point for point in read_mount_points() if point.startswith(inside))
+
+
 def read_mounted_names(fd: int, points: frozenset[bytes]) -> frozenset[bytes]:
     """Return the names in the open folder that are mount points; nothing is asked of them."""
     if not points:
         return frozenset()
-    inside = os.fsencode(Path(f"/proc/self/fd/{fd}").readlink()).rstrip(b"/") + b"/"
+    inside = _inside(fd)
     names = (point.removeprefix(inside) for point in points if point.startswith(inside))
     return frozenset(name for name in names if b"/" not in name)
 
@@ -30,3 +36,7 @@ def read_mounted_names(fd: int, points: frozenset[bytes]) -> frozenset[bytes]:
 def parse_mount_points(table: bytes) -> Iterator[bytes]:
     """Yield the path of each mount; blanks and the like are written there in octal."""
     return (mount.point for mount in parse_mountinfo(table))
+
+
+def _inside(fd: int) -> bytes:
+    return os.fsencode(Path(f"/proc/self/fd/{fd}").readlink()).rstrip(b"/") + b"/"

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 
 import pyinotify
 
+from kdumpd.observe.watcher import Identity
+
 log = logging.getLogger(__name__)
 
 # inotify(7): fixed part of struct inotify_event; a name of `len` bytes follows.
@@ -40,9 +42,9 @@ class Watch:
     def __init__(self, hint: Callable[[], None]) -> None:
         self._hint = hint
         self._manager = pyinotify.WatchManager()
-        self._watched: set[tuple[int, int]] = set()  # device and inode
-        self._identities: dict[int, tuple[int, int]] = {}  # by watch descriptor
-        self._seen: set[tuple[int, int]] = set()  # in the look that is under way
+        self._watched: set[Identity] = set()
+        self._identities: dict[int, Identity] = {}  # by watch descriptor
+        self._seen: set[Identity] = set()  # in the look that is under way
         self._exhausted = False
         self._open = True
 
@@ -66,6 +68,15 @@ class Watch:
             return
         self._identities.update(dict.fromkeys(added.values(), identity))
         self._watched.add(identity)
+
+    def keep(self, identity: Identity) -> bool:
+        """Go on to watch a folder that is not opened; return False where it has to be opened.
+
+        Where no more can be watched, there is no reason to open it.
+        """
+        self._seen.add(identity)
+        full = len(self._watched) >= MOST_WATCHES or self._exhausted
+        return identity in self._watched or full
 
     def forget_others(self) -> None:
         """End the watches on folders that the look which ends now has not seen."""

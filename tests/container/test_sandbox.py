@@ -105,7 +105,6 @@ def test_it_starts_on_a_full_disk(installed: Container) -> None:
 # All marks of a container are taken away, so that every check is made; systemd is the same inside.
 PARITY = """
 mv /run/systemd/container /run/container
-systemctl daemon-reload  # which runs the generator, as a boot does
 systemctl restart kdumpd
 kdumpdctl check --json=short >/tmp/inside || true
 : >/tmp/empty

@@ -659,6 +659,31 @@ def test_any_looks(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
 
 @given(looks=LOOKS)
 @settings(deadline=None, max_examples=50)
+def test_a_look_that_shows_no_more_changes_nothing(
+    looks: list[tuple[tuple[CrashFolder, ...], float]],
+) -> None:
+    """That its captures are not gone through again is not to be seen by what is known and told."""
+    quick, thorough = Watched(), Watched()
+    for seen, after in looks:
+        for again in (after, 0.0, SETTLE):
+            thorough.state = replace(thorough.state, shown=None)
+            assert quick.look_at(*seen, after=again) == thorough.look_at(*seen, after=again)
+            assert replace(quick.state, shown=None) == replace(thorough.state, shown=None)
+
+
+def test_captures_are_gone_through_once(watched: Watched) -> None:
+    sighting = capture()
+    watched.look(sighting)
+    before = watched.state.captures
+    watched.look(sighting)
+    assert watched.state.captures is before
+    watched.state = acknowledge(watched.state, {watched.only.id})
+    watched.look(sighting)
+    assert watched.only.acknowledged
+
+
+@given(looks=LOOKS)
+@settings(deadline=None, max_examples=50)
 def test_any_events(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
     """An id that is told again, of a capture that was away, is of the same happening."""
     watched = Watched()

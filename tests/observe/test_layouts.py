@@ -15,6 +15,7 @@ from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe import budget
 from kdumpd.observe.apport_report import UNPACKABLE
 from kdumpd.observe.crash_folder import read_crash_folder
+from kdumpd.observe.visits import Visits
 from tests.bus.machine import Machine, apport_report
 from tests.cores import Crash, elf, flattened, kdump, split
 from tests.observe.rights import SOMEBODY, as_root
@@ -438,7 +439,7 @@ def test_what_is_none_of_ours_is_told(machine: Machine) -> None:
         (machine.crash / name).mkdir(parents=True)
     (machine.crash / "notes" / "todo").touch()
     told: list[bytes] = []
-    read_crash_folder(machine.root, CRASH, {}, lambda _: None, told.append)
+    read_crash_folder(machine.root, CRASH, {}, lambda _: None, Visits(on_foreign=told.append))
     assert sorted(told) == [b"/var/crash/deep/er", b"/var/crash/empty", b"/var/crash/notes"]
 
 

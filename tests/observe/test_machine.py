@@ -12,7 +12,7 @@ from kdumpd.observe.machine import Machine as Observed
 from kdumpd.observe.machine import Plan, Watchers, clock
 from kdumpd.observe.units import NoServiceManager
 from kdumpd.observe.watch import Watch
-from kdumpd.observe.watcher import Unwatched
+from kdumpd.observe.watcher import Identity, Unwatched
 from kdumpd.observe.watcher import Watcher as Watching
 from tests.bus.machine import BOOT_ID, Machine
 from tests.cores import Crash, flattened
@@ -30,6 +30,9 @@ class Watcher:
 
     def folder(self, fd: int) -> None:
         self.told.append(fd)
+
+    def keep(self, _: Identity) -> bool:
+        return True
 
     def forget_others(self) -> None:
         self.forgot += 1
@@ -159,6 +162,9 @@ class HintOnce:
         assert fd
         if self._hints:
             self._loop.call_soon_threadsafe(self._hints.pop())
+
+    def keep(self, _: Identity) -> bool:
+        return True
 
     def forget_others(self) -> None:
         pass

@@ -137,6 +137,21 @@ async def test_once_for_each_folder(watched: Watched) -> None:
     assert watches() == before + 1
 
 
+async def test_kept_though_it_is_not_opened(watched: Watched) -> None:
+    watched.again()
+    watched.watch.forget_others()
+    before = watches()
+    status = watched.path.stat()
+    assert watched.watch.keep((status.st_dev, status.st_ino))
+    watched.watch.forget_others()
+    assert watches() == before
+
+
+async def test_what_is_not_watched_must_be_opened(watched: Watched) -> None:
+    status = (watched.path / "inside").stat()
+    assert not watched.watch.keep((status.st_dev, status.st_ino))
+
+
 async def test_a_folder_in_a_folder(watched: Watched) -> None:
     with opened(watched.path / "inside") as fd:
         watched.watch.folder(fd)
@@ -265,6 +280,7 @@ async def test_too_many_folders(watched: Watched) -> None:
             watched.watch.folder(fd)
             os.close(fd)
     assert watches() == MOST_WATCHES
+    assert watched.watch.keep((0, 0)), "to open it would be of no use"
 
 
 async def test_nothing_is_left(tmp_path: Path) -> None:
