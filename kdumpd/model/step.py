@@ -16,6 +16,7 @@ from kdumpd.model.event import (
     capture_event,
     exposure_event,
 )
+from kdumpd.model.forgetting import without_forgotten
 from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.proof import with_tests
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
@@ -49,6 +50,10 @@ def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tu
         folders=tuple(folder.facts.path for folder in seen.folders),
     )
     after, verdicts = with_tests(after, seen, patience)
+    wanted = {test.capture for test in after.tests}
+    remembered = without_forgotten(after.captures, wanted, seen.at)
+    if remembered is not after.captures:
+        after = replace(after, captures=MappingProxyType(dict(remembered)))
     if after.tests is not state.tests:
         verdict = judged(seen, after)
     after, told = with_verdict(after, verdict, seen, patience)
@@ -84,7 +89,7 @@ def _list(
         # The same value stays the same object: whoever keeps or shows it sees what has changed.
         after[id_] = before if before == capture else capture
         if other is not None:
-            after[other.id] = _gone(other)
+            after[other.id] = _gone(other, at)
             if outgrown or not other.was_read:
                 del after[other.id]
     return after
@@ -115,7 +120,7 @@ def _with_removals(
     return after
 
 
-def _gone(capture: Capture) -> Capture:
+def _gone(capture: Capture, at: datetime) -> Capture:
     return replace(
         capture,
         state=CaptureState.GONE,
@@ -124,6 +129,7 @@ def _gone(capture: Capture) -> Capture:
         log_awaited=False,
         removal_at=None,
         removal="",
+        gone_at=at,
     )
 
 
@@ -175,7 +181,7 @@ def _miss(
         if seen.clock < due:
             missing[id_] = due
         elif capture.was_read:
-            captures[id_] = _gone(capture)
+            captures[id_] = _gone(capture, seen.at)
         else:
             forgotten.add(id_)
     return {id_: one for id_, one in captures.items() if id_ not in forgotten}, missing
