@@ -20,7 +20,7 @@ __kdumpdctl_list() {
 _kdumpdctl() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local verbs='status check list info report dmesg path watch acknowledge test'
-    local states='complete incomplete dmesg-only unreadable gone'
+    local states='complete incomplete dmesg-only unreadable gone untrusted'
     local classes='sysrq null-dereference page-fault general-protection kernel-bug divide-error
         invalid-opcode double-fault stack-overflow stack-corruption soft-lockup hard-lockup hung-task
         rcu-stall nmi machine-check out-of-memory init-killed root-not-mounted panic-on-warn

@@ -2,7 +2,7 @@
 # fish completion for kdumpdctl(1).
 
 set -l verbs status check list info report dmesg path watch acknowledge test
-set -l states complete incomplete dmesg-only unreadable gone
+set -l states complete incomplete dmesg-only unreadable gone untrusted
 set -l classes sysrq null-dereference page-fault general-protection kernel-bug divide-error \
     invalid-opcode double-fault stack-overflow stack-corruption soft-lockup hard-lockup hung-task \
     rcu-stall nmi machine-check out-of-memory init-killed root-not-mounted panic-on-warn \

@@ -49,6 +49,11 @@ log = logging.getLogger("kdumpd")
 
 BUS_NAME = "org.kdumpd1"
 LEDGER = "ledger.sqlite"
+ELSEWHERE = (
+    "The service may write to /run/kdumpd. For another folder, which must exist and belong to the"
+    " user kdumpd, type: systemctl edit kdumpd, there the lines [Service] and BindPaths={folder},"
+    " and then: systemctl restart kdumpd"
+)
 WRITE_PATIENCE = 10.0  # seconds for a file that others read
 
 
@@ -146,15 +151,16 @@ def notices(
     # What a mounted image says about files is about its own.
     ours = options.root == Path("/") or options.config is not None
     if settings.metrics_file is not None and ours:
-        found.append(Metrics(text_file(settings.metrics_file)))
+        folder = settings.metrics_file.parent
+        found.append(Metrics(text_file(settings.metrics_file, ELSEWHERE.format(folder=folder))))
     if (path := motd_path(environment)) is not None:
         found.append(Motd(text_file(path)))
     return found
 
 
-def text_file(path: Path) -> TextFile:
+def text_file(path: Path, remedy: str = "") -> TextFile:
     """Return a file that is written in a thread of its own; one that hangs stalls nobody."""
-    return TextFile(path, PatientThread[Outcome](WRITE_PATIENCE, lambda: None))
+    return TextFile(path, PatientThread[Outcome](WRITE_PATIENCE, lambda: None), remedy)
 
 
 async def service_manager(root: Path, connection: Connection, hints: Hints) -> ServiceManager:

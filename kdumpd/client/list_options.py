@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kdumpd.client.moment import MomentError, parse_moment
+from kdumpd.client.summary import UNTRUSTED
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.vocabulary import CaptureState
 
@@ -29,7 +30,7 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
         "--state",
         dest="states",
         metavar="STATE,…",
-        type=lambda text: _words(text, [str(one) for one in CaptureState]),
+        type=lambda text: _words(text, [*map(str, CaptureState), UNTRUSTED]),
         default=[],
         help="captures in these states only",
     )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from kdumpd.client.proof import proof_line
 from kdumpd.client.screen import Screen, Style
 from kdumpd.client.selection import Properties
-from kdumpd.client.summary import cause
+from kdumpd.client.summary import UNTRUSTED, cause, state_word
 from kdumpd.client.text import armed_line, count_captures, reservation
 from kdumpd.document import readiness_report
 from kdumpd.model.finding import Severity
@@ -40,6 +40,7 @@ OF_STATE: Mapping[str, Style] = {
     CaptureState.INCOMPLETE: Style.DOUBTFUL,
     CaptureState.DMESG_ONLY: Style.DOUBTFUL,
     CaptureState.UNREADABLE: Style.BAD,
+    UNTRUSTED: Style.BAD,
     CaptureState.GONE: Style.DIM,
 }
 
@@ -119,7 +120,7 @@ def _capture(capture: Properties, screen: Screen) -> str:
     """Return a capture on one line: of a place that has no room, the class alone."""
     at = EPOCH + timedelta(microseconds=capture["CrashedAt"])
     when = f"{at.astimezone():%Y-%m-%d %H:%M}" if capture["CrashedAt"] else "at unknown time"
-    state = capture["State"]
+    state = state_word(capture)
     head = f"{when:<{WHEN}}  {capture['Id'][:SHORT_ID]}  "
     room = _width(screen) - LABEL - len(GAP) - len(head) - STATE - len(GAP)
     what = cause(capture) if len(cause(capture)) <= room else capture["Class"]

@@ -6,9 +6,16 @@ from datetime import datetime
 
 from kdumpd.client.proof import proof_line
 from kdumpd.client.selection import Properties
-from kdumpd.client.summary import cause, headline, joined, local_time, problem, summary_lines
+from kdumpd.client.summary import (
+    cause,
+    headline,
+    joined,
+    local_time,
+    problem,
+    summary_lines,
+    was_intended,
+)
 from kdumpd.document import readiness_report
-from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.report import status_lines
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Mechanism
@@ -56,6 +63,7 @@ def info_lines(capture: Properties) -> Iterator[str]:
         "Build id": capture["BuildId"],
         "Host": capture["Host"],
         "State": capture["State"],
+        "Trusted": "" if capture["Trusted"] else "no, so it is not read and counts as no crash",
         "Problem": problem(capture),
         "Core": was + shown(capture["CoreFile"]) if capture["CoreFile"] else "",
         "Size": human_size(capture["Size"]) if capture["CoreFile"] else "",
@@ -114,8 +122,9 @@ def _crashed(capture: Properties) -> str:
 def _acknowledged(capture: Properties) -> str:
     if capture["Acknowledged"]:
         return "yes"
-    intended = capture["IsTest"] or capture["Class"] == CrashClass.SYSRQ
-    return "no need to, it was on purpose" if intended else "no"
+    if not capture["Trusted"]:
+        return ""
+    return "no need to, it was on purpose" if was_intended(capture) else "no"
 
 
 def _left_out(capture: Properties) -> str:

@@ -21,6 +21,7 @@ CANCEL = "kdumpdctl test --cancel"
 MESSAGE_IDS = {
     EventKind.CAPTURE_COMPLETE: "6bc3f018b40343559c7bccda6fc737c6",
     EventKind.CAPTURE_INCOMPLETE: "a6a8bcf7df1243a49434241c1eae3353",
+    EventKind.CAPTURE_UNTRUSTED: "ef7e508863b94064b0b9c25659675777",
     EventKind.CAPTURE_GONE: "350cce47a8c34764a4b50ff56b153b7c",
     EventKind.CAPTURE_EXPOSED: "27657cf9d2e64ff0b27064bc5599a086",
     EventKind.BOOT_VALIDATED: "ad07e7dfd75f4edb97b23ba382e0cb93",
@@ -99,13 +100,6 @@ def _complete(facts: Mapping[str, str]) -> tuple[str, int]:
 
 
 def _incomplete(facts: Mapping[str, str]) -> tuple[str, int]:
-    if "suspect" in facts:
-        place = _name(facts["directory"])
-        why = facts.get("problem", "its contents were not read")
-        return (
-            f"What may be a capture is in {place}, but anybody could have put it there: {why}",
-            WARNING,
-        )
     match facts["state"]:
         case CaptureState.DMESG_ONLY:
             what = f"only the kernel log was saved, in {_name(facts['directory'])}"
@@ -117,6 +111,12 @@ def _incomplete(facts: Mapping[str, str]) -> tuple[str, int]:
         case _:
             what = f"the dump {_name(facts['core'])} is incomplete: it {facts.get('problem', '')}"
     return f"{_crash(facts)}: {what}", CRITICAL
+
+
+def _untrusted(facts: Mapping[str, str]) -> tuple[str, int]:
+    place, why = _name(facts["directory"]), facts.get("problem", "its contents were not read")
+    what = f"What may be a capture is in {place}, but anybody could have put it there"
+    return f"{what}: {why}", WARNING
 
 
 def _gone(facts: Mapping[str, str]) -> tuple[str, int]:
@@ -239,6 +239,7 @@ def _name(path: str) -> str:
 SENTENCE: Mapping[EventKind, Callable[[Mapping[str, str]], tuple[str, int]]] = {
     EventKind.CAPTURE_COMPLETE: _complete,
     EventKind.CAPTURE_INCOMPLETE: _incomplete,
+    EventKind.CAPTURE_UNTRUSTED: _untrusted,
     EventKind.CAPTURE_GONE: _gone,
     EventKind.CAPTURE_EXPOSED: _exposed,
     EventKind.BOOT_VALIDATED: _readiness,

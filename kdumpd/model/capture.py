@@ -119,6 +119,7 @@ class Capture:
     exposed_file: bytes = b""  # one that everybody may read, whole path; the core if it is one
     acknowledged: bool = False  # whether somebody has taken note of it
     written_at: datetime | None = None  # when the core was last written to
+    gone_at: datetime | None = None  # when it was found to be gone
 
     @property
     def is_exposed(self) -> bool:
@@ -129,6 +130,14 @@ class Capture:
     def was_intended(self) -> bool:
         """Whether somebody crashed the kernel on purpose: as a test, or by hand."""
         return self.is_test or self.crash.class_ is CrashClass.SYSRQ
+
+    @property
+    def waits(self) -> bool:
+        """Whether it tells of a crash of which nobody has taken note yet.
+
+        What a stranger put into a crash folder is no crash; a test, or one by hand, is no incident.
+        """
+        return self.trusted and not (self.acknowledged or self.was_intended)
 
     @property
     def was_armed(self) -> bool:

@@ -30,6 +30,7 @@ class EventKind(StrEnum):
 
     CAPTURE_COMPLETE = "capture-complete"
     CAPTURE_INCOMPLETE = "capture-incomplete"
+    CAPTURE_UNTRUSTED = "capture-untrusted"
     CAPTURE_GONE = "capture-gone"
     CAPTURE_EXPOSED = "capture-exposed"
     BOOT_VALIDATED = "boot-validated"
@@ -63,6 +64,8 @@ class Event:
 def capture_event(capture: Capture, at: datetime) -> Event:
     """Return the event that tells of a capture in the state it is now in."""
     kind = CAPTURE_EVENTS.get(capture.state, EventKind.CAPTURE_INCOMPLETE)
+    if not capture.trusted and kind is not EventKind.CAPTURE_GONE:
+        kind = EventKind.CAPTURE_UNTRUSTED
     # A capture can come and go again: each going is a happening of its own.
     occasion = at.isoformat() if kind is EventKind.CAPTURE_GONE else capture.state
     return Event(
@@ -242,7 +245,6 @@ def _capture_facts(capture: Capture) -> Mapping[str, str]:
         crashed_at=str(microseconds(capture.crashed_at)) if capture.crashed_at else "",
         size=str(capture.size),
         problem=capture.problem,
-        suspect="" if capture.trusted else "yes",
         **{"class": crash.class_},
         reason=crash.reason,
         function=crash.function,

@@ -16,6 +16,7 @@ from kdumpd.model.event import (
     capture_event,
     exposure_event,
 )
+from kdumpd.model.forgetting import without_forgotten
 from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.proof import with_tests
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
@@ -61,13 +62,15 @@ def _with_captures(state: State, seen: Observation, patience: Patience) -> State
     parted = settle(before, seen, patience)
     captures = _list(_watched(state, seen), parted.settled, seen.at)
     captures, missing = _miss(captures, parted.settled, state, seen, patience)
+    tested = {test.capture for test in state.tests}
+    known = without_forgotten(captures, tested, seen.at)
     readings = dict(before.readings)
     if all(folder.listed for folder in seen.folders):
         readings = sighted(readings, seen.sightings)
     job = next_job(readings, parted.to_read, seen.clock)
     after = replace(
         state,
-        captures=MappingProxyType(with_occurrences(_with_removals(captures, parted.settled, seen))),
+        captures=MappingProxyType(with_occurrences(_with_removals(known, parted.settled, seen))),
         settling=MappingProxyType(parted.settling),
         resting=MappingProxyType(parted.resting),
         missing=MappingProxyType(missing),
@@ -116,7 +119,7 @@ def _list(
         # The same value stays the same object: whoever keeps or shows it sees what has changed.
         after[id_] = before if before == capture else capture
         if other is not None:
-            after[other.id] = _gone(other)
+            after[other.id] = _gone(other, at)
             if outgrown or not other.was_read:
                 del after[other.id]
     return after
@@ -147,7 +150,7 @@ def _with_removals(
     return after
 
 
-def _gone(capture: Capture) -> Capture:
+def _gone(capture: Capture, at: datetime) -> Capture:
     return replace(
         capture,
         state=CaptureState.GONE,
@@ -156,6 +159,7 @@ def _gone(capture: Capture) -> Capture:
         log_awaited=False,
         removal_at=None,
         removal="",
+        gone_at=at,
     )
 
 
@@ -207,7 +211,7 @@ def _miss(
         if seen.clock < due:
             missing[id_] = due
         elif capture.was_read:
-            captures[id_] = _gone(capture)
+            captures[id_] = _gone(capture, seen.at)
         else:
             forgotten.add(id_)
     return {id_: one for id_, one in captures.items() if id_ not in forgotten}, missing

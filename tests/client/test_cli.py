@@ -74,7 +74,7 @@ async def test_status_is_the_default(address: str) -> None:
 async def test_list_has_the_newest_last(address: str) -> None:
     listed = await kdumpdctl("list", "--bus", address)
     head, first, last = listed.out.splitlines()
-    assert head.split() == ["TIME", "KERNEL", "CLASS", "STATE", "SIZE", "ID", "DIRECTORY"]
+    assert head.split() == ["TIME", "KERNEL", "CLASS", "STATE", "NEW", "SIZE", "ID", "DIRECTORY"]
     assert "2026-11-23 01:13:34 UTC" in first
     assert "complete" in first
     assert "2026-11-23 02:00:00 UTC" in last

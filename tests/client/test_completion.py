@@ -61,7 +61,7 @@ async def by_bash(line: str) -> list[str]:
         ("kdumpdctl --bus=unix:path=/tmp/bus che", ["check"]),
         ("kdumpdctl list --st", ["--state"]),
         ("kdumpdctl list --state in", ["incomplete"]),
-        ("kdumpdctl list --state=gone,un", ["gone,unreadable"]),
+        ("kdumpdctl list --state=gone,un", ["gone,unreadable", "gone,untrusted"]),
         ("kdumpdctl list --class soft", ["soft-lockup"]),
         ("kdumpdctl list --since y", ["yesterday"]),
         ("kdumpdctl list -U t", ["today"]),

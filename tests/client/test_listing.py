@@ -50,7 +50,7 @@ async def test_choices(bus: str) -> None:
 
 async def test_mistakes_name_what_would_be_none() -> None:
     for arguments, words in (
-        (("--state=whole",), f"'whole' is none of: {', '.join(CaptureState)}\n"),
+        (("--state=whole",), f"'whole' is none of: {', '.join(CaptureState)}, untrusted\n"),
         (("--class=sysrq,boom",), f"'boom' is none of: {', '.join(CrashClass)}\n"),
         (("--since=soon",), "'soon' is no time: write 2026-11-23, "),
         (("-n", "few"), "'few' is no number\n"),

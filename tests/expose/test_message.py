@@ -76,8 +76,8 @@ REHEARSED = (
             r"A kernel crashed: the dump /c\x1b[31m cannot be judged: it is none",
         ),
         (
-            EventKind.CAPTURE_INCOMPLETE,
-            {"directory": "/c", "state": "unreadable", "problem": "it's not", "suspect": "yes"},
+            EventKind.CAPTURE_UNTRUSTED,
+            {"directory": "/c", "state": "unreadable", "problem": "it's not"},
             4,
             "What may be a capture is in /c, but anybody could have put it there: it's not",
         ),
