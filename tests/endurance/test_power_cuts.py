@@ -13,7 +13,6 @@ from random import Random
 import pytest
 
 from tests.bus.daemon import READY, Kdumpd, Setup, started
-from tests.bus.machine import Machine
 from tests.endurance.conftest import Say
 from tests.endurance.disk import Disk, formatted, mounted
 from tests.endurance.stream import Stream, streaming
@@ -113,12 +112,12 @@ RUNS = (
 
 @pytest.fixture
 async def lives(
-    machine: Machine, setup: Setup, journal: Journal, random: Random, tmp_path: Path
+    setup: Setup, journal: Journal, stream: Stream, random: Random, tmp_path: Path
 ) -> AsyncIterator[Lives]:
     disk = Disk(await formatted(journal.prefix, tmp_path))
     setup = replace(setup, settle=0.1, prefix=journal.prefix)
     async with dbus_next_client(setup.bus) as client:
-        witness = Witness(client, journal, Stream(machine, random))
+        witness = Witness(client, journal, stream)
         yield Lives(setup, witness, random, tmp_path, disk)
 
 
