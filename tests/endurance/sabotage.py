@@ -36,7 +36,7 @@ KILLS = "tests/endurance/test_kills.py::test_killed_at_any_moment"
 FLOODS = "tests/endurance/test_floods.py::test_an_honest_client_is_answered"
 TROUBLE = "tests/endurance/test_state_folder.py::test_a_disk_in_trouble"
 LEDGER, FLOW = "kdumpd/ledger.py", "kdumpd/flow.py"
-HERALD = "kdumpd/expose/herald.py"
+HERALD, WATCH = "kdumpd/expose/herald.py", "kdumpd/observe/watch.py"
 
 SABOTAGES: Mapping[str, Sabotage] = MappingProxyType(
     {
@@ -83,6 +83,18 @@ SABOTAGES: Mapping[str, Sabotage] = MappingProxyType(
             old='self._turn(message.sender or "")',
             new="asyncio.Lock()",
             test=f"{FLOODS}[dbus-daemon-objects]",
+        ),
+        "a descriptor that is not closed": Sabotage(
+            file=WATCH,
+            old="            os.close(mounts)\n",
+            new="",
+            test="tests/endurance/test_cycles.py::test_nothing_grows",
+        ),
+        "a watch that must be had": Sabotage(
+            file=WATCH,
+            old="        except pyinotify.WatchManagerError as error:\n",
+            new="        except ZeroDivisionError as error:\n",
+            test="tests/endurance/test_watches.py::test_no_watches_left",
         ),
         "signals from everybody": Sabotage(
             file="dbus/org.kdumpd1.conf",
