@@ -15,7 +15,7 @@ OF_THE_BUS := tests/test_bus.py $(patsubst %,tests/bus/test_%.py,authority captu
 # How many tests run at once.
 AT_ONCE ?= 2
 
-.PHONY: help run deb test test-container test-hostile test-long test-mutations test-oldest test-vm test-panics picture manual lint clean
+.PHONY: help run deb test test-container test-endurance test-hostile test-long test-mutations test-oldest test-vm test-panics picture manual lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -23,6 +23,7 @@ help:
 	@echo 'make test         all tests that need no other machine'
 	@echo 'make test-hostile  what strangers may do to a crash folder, at length'
 	@echo 'make test-mutations  100,000 broken inputs through each parser'
+	@echo 'make test-endurance  kills, power cuts, floods, an hour of comings and goings; two minutes of it: SHORT=1'
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
 	@echo 'make test-container  the Debian package, installed in a container that boots systemd; as root'
 	@echo 'make test-vm      real kernel panics in virtual machines; for all of it, as root'
@@ -53,11 +54,16 @@ test-container: $(VENV)/container.stamp
 test-hostile: $(VENV)/test.stamp
 	$(BIN)/pytest tests/hostile -m long $(PYTEST)
 
+# Each says the seed by which it can be had again: ENDURANCE_SEED=NUMBER.
+test-endurance: $(VENV)/test.stamp
+	setup/packages endurance
+	$(BIN)/pytest -m 'endurance $(if $(SHORT),and not long)' tests $(PYTEST)
+
 test-mutations: $(VENV)/test.stamp
 	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)
 
 # Before a release, and when what it tests was changed: some hours.
-test-long: test-hostile test-mutations test-panics
+test-long: test-hostile test-mutations test-endurance test-panics
 	$(BIN)/pytest -m 'vm and long' tests/vm/test_crash_test.py $(PYTEST)
 
 test-oldest: build/oldest/test.stamp

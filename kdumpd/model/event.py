@@ -79,8 +79,10 @@ def capture_event(capture: Capture, at: datetime) -> Event:
 def exposure_event(capture: Capture, at: datetime) -> Event:
     """Return the event that tells of a capture which everybody may read."""
     exposed = capture.exposed_file.decode("utf-8", "surrogateescape")
+    # Each exposure is a happening of its own; the same one, seen again, is not.
+    occasion = (capture.exposed_at or at).isoformat()
     return Event(
-        id=_event_id(EventKind.CAPTURE_EXPOSED, capture.id, at.isoformat()),
+        id=_event_id(EventKind.CAPTURE_EXPOSED, capture.id, occasion),
         kind=EventKind.CAPTURE_EXPOSED,
         at=at,
         facts={**_capture_facts(capture), "exposed": exposed},

@@ -156,6 +156,7 @@ def _gone(capture: Capture, at: datetime) -> Capture:
         state=CaptureState.GONE,
         world_readable=False,
         exposed_file=b"",
+        exposed_at=None,
         log_awaited=False,
         removal_at=None,
         removal="",

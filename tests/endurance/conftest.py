@@ -5,7 +5,9 @@ from random import Random
 import pytest
 
 from tests.bus.conftest import broker, bus, journal, public, setup
+from tests.bus.machine import Machine
 from tests.endurance.seed import VARIABLE, chance, chosen_seed
+from tests.endurance.stream import Stream
 
 __all__ = ["broker", "bus", "journal", "public", "setup"]
 
@@ -29,3 +31,8 @@ def say(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> S
 def random(request: pytest.FixtureRequest, say: Say) -> Random:
     say(f"{VARIABLE}={SEED}")
     return chance(SEED, request.node.name)
+
+
+@pytest.fixture
+def stream(machine: Machine, random: Random) -> Stream:
+    return Stream(machine, random)

@@ -165,13 +165,15 @@ async def attached(disk: Disk, prefix: Sequence[str], folder: Path) -> AsyncIter
 
 
 @asynccontextmanager
-async def mounted(disk: Disk, prefix: Sequence[str], work: Path) -> AsyncIterator[Path]:
+async def mounted(
+    disk: Disk, prefix: Sequence[str], work: Path, *options: str
+) -> AsyncIterator[Path]:
     """Return the folder where the disk's ext4 is mounted, for commands with that prefix alone."""
     below, folder = work / "below", work / "disk"
     for path in (below, folder):
         path.mkdir(exist_ok=True)
     async with attached(disk, prefix, below) as device:
-        await output(*prefix, "mount", "-t", "ext4", device, str(folder))
+        await output(*prefix, "mount", "-t", "ext4", *options, device, str(folder))
         try:
             yield folder
         finally:

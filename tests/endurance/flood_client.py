@@ -58,7 +58,8 @@ class Flood:
 
     def begin(self) -> None:
         self.bus = connect(self.path)
-        self.came, self.going, self.waiting = bytearray(), b"", -1  # Hello is answered, too
+        self.came, self.going = bytearray(), b""
+        self.waiting, self.answers = 1, self.answers - 1  # Hello is answered, too
 
     def step(self, most: int) -> None:
         room = most - self.sent

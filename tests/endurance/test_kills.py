@@ -9,7 +9,6 @@ from random import Random
 import pytest
 
 from tests.bus.daemon import READY, Setup, started
-from tests.bus.machine import Machine
 from tests.endurance.conftest import Say
 from tests.endurance.stream import Stream, streaming
 from tests.endurance.witness import PATIENCE, Witness, remembered_captures
@@ -68,10 +67,10 @@ RUNS = (
 
 @pytest.fixture
 async def lives(
-    machine: Machine, setup: Setup, journal: Journal, random: Random
+    setup: Setup, journal: Journal, stream: Stream, random: Random
 ) -> AsyncIterator[Lives]:
     async with dbus_next_client(setup.bus) as client:
-        yield Lives(setup, Witness(client, journal, Stream(machine, random)), random)
+        yield Lives(setup, Witness(client, journal, stream), random)
 
 
 @pytest.mark.parametrize("kills", RUNS)

@@ -2,10 +2,9 @@
 """The power is cut at any moment while captures come: what was told is still known afterwards."""
 
 import asyncio
-import shutil
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -13,11 +12,10 @@ from random import Random
 import pytest
 
 from tests.bus.daemon import READY, Kdumpd, Setup, started
-from tests.bus.machine import Machine
 from tests.endurance.conftest import Say
 from tests.endurance.disk import Disk, formatted, mounted
 from tests.endurance.stream import Stream, streaming
-from tests.endurance.witness import PATIENCE, Witness, recorded_events, remembered_captures
+from tests.endurance.witness import PATIENCE, Witness, copied, recorded_events, remembered_captures
 from tests.services.dbus_next import dbus_next_client
 from tests.services.journal import Journal
 from tests.services.namespace import needs_root
@@ -25,7 +23,6 @@ from tests.services.namespace import needs_root
 pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
 
 CUTS = 6  # of one life, each looked at; the next life goes on from the last
-LEDGER = "ledger.sqlite"
 FEW, MANY, TIMES = 3, 10, 5  # lives of one ledger; 5 times 10 lives of 6 cuts is the full form
 READIED = 0.75  # of the lives are ready before the first cut
 MOMENT = 0.5  # seconds between two cuts at most
@@ -64,20 +61,9 @@ class Lives:
         for cut in cuts:
             self.disk = Disk(before.cut(cut.position, self.random))
             async with mounted(self.disk, prefix, self.work) as folder:
-                self.check(cut, self.copied(folder / "state"))
+                self.check(cut, copied(folder / "state", prefix, self.work))
         if self.random.random() < REMOVED:
             self.witness.remove_one()
-
-    def copied(self, state: Path) -> Path:
-        """Return a copy of the ledger in the daemon's folder, which only its namespace has."""
-        copy = self.work / "copy"
-        shutil.rmtree(copy, ignore_errors=True)
-        copy.mkdir()
-        inside = Path(f"/proc/{self.witness.journal.prefix[-1]}/root{state}")
-        for name in (LEDGER, f"{LEDGER}-wal"):
-            with suppress(FileNotFoundError):
-                shutil.copyfile(inside / name, copy / name)
-        return copy / LEDGER
 
     async def _cut(self, kdumpd: Kdumpd) -> Cut:
         await asyncio.sleep(self.random.uniform(0, MOMENT))
@@ -113,12 +99,12 @@ RUNS = (
 
 @pytest.fixture
 async def lives(
-    machine: Machine, setup: Setup, journal: Journal, random: Random, tmp_path: Path
+    setup: Setup, journal: Journal, stream: Stream, random: Random, tmp_path: Path
 ) -> AsyncIterator[Lives]:
     disk = Disk(await formatted(journal.prefix, tmp_path))
     setup = replace(setup, settle=0.1, prefix=journal.prefix)
     async with dbus_next_client(setup.bus) as client:
-        witness = Witness(client, journal, Stream(machine, random))
+        witness = Witness(client, journal, stream)
         yield Lives(setup, witness, random, tmp_path, disk)
 
 
@@ -132,7 +118,7 @@ async def test_power_cuts(number: int, lives: Lives, say: Say) -> None:
     assert told, "nothing was told, and so nothing could be forgotten"
     async with mounted(lives.disk, witness.journal.prefix, lives.work) as folder:
         setup = replace(lives.setup, state=folder / "state")
-        repeated = await witness.check(setup, lambda: lives.copied(setup.state))
+        repeated = await witness.check(setup, lambda: copied(setup.state, setup.prefix, lives.work))
     say(
         f"{number * CUTS} power cuts, {stream.count} captures, {told} told of before the last, "
         f"{len(stream.removed)} removed: 0 lost, 0 forgotten, {repeated} repeated by the same id"

@@ -2,10 +2,11 @@
 """What the daemon has said to others, held against what it knows in the end."""
 
 import asyncio
+import shutil
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.services.process import Message
 
 COMPLETE = "6bc3f018b40343559c7bccda6fc737c6"
 INCOMPLETE = "a6a8bcf7df1243a49434241c1eae3353"
+LEDGER = "ledger.sqlite"
 PATIENCE = 120.0  # seconds for what must happen at some time
 
 
@@ -94,6 +96,18 @@ class Witness:
         """Return what the journal has of captures."""
         entries = await self.journal.entries("SYSLOG_IDENTIFIER=kdumpd")
         return [entry for entry in entries if "KDUMPD_CAPTURE" in entry]
+
+
+def copied(state: Path, prefix: Sequence[str], work: Path) -> Path:
+    """Return a copy of the ledger in a folder that only commands with the prefix see."""
+    copy = work / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    inside = Path(f"/proc/{prefix[-1]}/root{state}")
+    for name in (LEDGER, f"{LEDGER}-wal"):
+        with suppress(FileNotFoundError):
+            shutil.copyfile(inside / name, copy / name)
+    return copy / LEDGER
 
 
 def remembered_captures(ledger: Path) -> set[str]:

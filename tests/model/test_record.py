@@ -57,6 +57,7 @@ CAPTURES = st.builds(
     is_test=st.booleans(),
     acknowledged=st.booleans(),
     written_at=st.none() | TIMES,
+    exposed_at=st.none() | TIMES,
 )
 TESTS = st.builds(
     CrashTest,
@@ -114,6 +115,7 @@ def test_a_value_of_a_wrong_kind(name: str) -> None:
             "removal_at",
             "written_at",
             "gone_at",
+            "exposed_at",
         }:
             assert getattr(from_record(Capture, {**RECORD, name: value}), name) is None
             continue
