@@ -188,7 +188,6 @@ async def test_a_cut_capture_has_failed_until_the_whole_one_is_found(
     core = flattened(Crash(crash_time=int(time.time())))
     path = machine.kdump_tools("202611230113", core[: len(core) // 2], SYSRQ)
     async with after_the_crash(machine, setup) as client:
-        assert (await verdict(client))["Verdict"] == "pending"  # it may still grow
         said = await until(client, "failed")
         assert "the dump is incomplete" in said["Reason"]
         path.write_bytes(core)

@@ -8,8 +8,9 @@ from tests.bus.conftest import broker, bus, journal, public, setup
 from tests.bus.machine import Machine
 from tests.endurance.seed import VARIABLE, chance, chosen_seed
 from tests.endurance.stream import Stream
+from tests.vm.conftest import cache, debian
 
-__all__ = ["broker", "bus", "journal", "public", "setup"]
+__all__ = ["broker", "bus", "cache", "debian", "journal", "public", "setup"]
 
 SEED = chosen_seed()
 

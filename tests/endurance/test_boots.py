@@ -13,7 +13,7 @@ from tests.endurance.witness import PATIENCE
 from tests.services.journal import Journal
 from tests.services.namespace import needs_root
 from tests.vm.boots import PANIC
-from tests.vm.debian import Turn
+from tests.vm.debian import DebianImage, Turn
 from tests.vm.test_crash_test import INSTALLED, Told, boots, told
 
 pytestmark = [pytest.mark.endurance, needs_root]
@@ -41,11 +41,11 @@ async def test_five_crashed_boots(machine: Machine, setup: Setup, journal: Journ
 
 @pytest.mark.vm
 @pytest.mark.long
-async def test_five_real_crashes(tmp_path: Path) -> None:
+async def test_five_real_crashes(debian: DebianImage, tmp_path: Path) -> None:
     """Of a whole Debian that panics as soon as it knows of the panic before."""
     middle = [Turn(script=told(number, PANIC), crashes=True) for number in range(2, CRASHES + 1)]
     first, last = Turn(script=INSTALLED + PANIC, crashes=True), Turn(script=told(CRASHES + 1))
-    await boots(tmp_path, first, *middle, last)
+    await boots(debian, tmp_path, first, *middle, last)
     later = [Told(tmp_path, number) for number in range(2, CRASHES + 2)]
     assert [boot.ended[0] for boot in later] == ["crash-captured"] * CRASHES
     assert [len(boot.captures) for boot in later] == list(range(1, CRASHES + 1))
