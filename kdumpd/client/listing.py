@@ -21,6 +21,8 @@ from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.finding import Severity
 from kdumpd.model.time import microseconds
 
+STATES = (*map(str, CaptureState), UNTRUSTED)
+
 
 async def list_captures(answers: Answers, options: argparse.Namespace) -> int:
     """Print captures, the newest crash last."""
@@ -85,9 +87,9 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
         "--state",
         dest="states",
         metavar="STATE,…",
-        type=lambda text: _words(text, [*map(str, CaptureState), UNTRUSTED]),
+        type=lambda text: _words(text, STATES),
         default=[],
-        help="captures in these states only",
+        help=f"captures in these states only: {', '.join(STATES)}",
     )
     command.add_argument(
         "--class",
