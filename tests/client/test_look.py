@@ -125,8 +125,8 @@ async def test_what_a_stranger_put_there_is_marked(machine: Machine) -> None:
     write_crashes(machine, 2)
     theirs = machine.crash / "202611230113"
     await asyncio.to_thread(os.chown, theirs, 65534, 65534)
-    head, first, _ = (await looked(machine, "list", "-r")).out.splitlines()
-    assert "untrusted" not in first
+    head, ours, _ = (await looked(machine, "list")).out.splitlines()
+    assert "untrusted" not in ours
     chosen = json.loads((await looked(machine, "list", "--state=untrusted", "--json")).out)
     (one,) = chosen
     assert one["trusted"] is False
