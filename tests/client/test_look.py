@@ -125,14 +125,13 @@ async def test_what_a_stranger_put_there_is_marked(machine: Machine) -> None:
     write_crashes(machine, 2)
     theirs = machine.crash / "202611230113"
     await asyncio.to_thread(os.chown, theirs, 65534, 65534)
-    head, ours, _ = (await looked(machine, "list")).out.splitlines()
+    _, ours, _ = (await looked(machine, "list")).out.splitlines()
     assert "untrusted" not in ours
     chosen = json.loads((await looked(machine, "list", "--state=untrusted", "--json")).out)
     (one,) = chosen
     assert one["trusted"] is False
-    listed = (await looked(machine, "list", "--state=untrusted")).out.splitlines()[1]
-    column = head.index("STATE")
-    assert listed[column:].split()[:2] == ["untrusted", "-"]
+    head, listed = (await looked(machine, "list", "--state=untrusted")).out.splitlines()
+    assert listed[head.index("STATE") :].split()[:2] == ["untrusted", "-"]
     told = (await looked(machine, "info", one["id"])).out
     assert "Trusted: no, so it is not read and counts as no crash\n" in told
     assert "Acknowledged: " not in told
