@@ -10,6 +10,8 @@ from kdumpd.client.summary import UNTRUSTED
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.vocabulary import CaptureState
 
+STATES = (*map(str, CaptureState), UNTRUSTED)
+
 
 def add_list_options(command: argparse.ArgumentParser) -> None:
     """Let the parser of `list` take what chooses captures."""
@@ -30,9 +32,9 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
         "--state",
         dest="states",
         metavar="STATE,…",
-        type=lambda text: _words(text, [*map(str, CaptureState), UNTRUSTED]),
+        type=lambda text: _words(text, STATES),
         default=[],
-        help="captures in these states only",
+        help=f"captures in these states only: {', '.join(STATES)}",
     )
     command.add_argument(
         "--class",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon answers, as lines for people."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -109,8 +110,8 @@ def count_captures(manager: Properties, captures: Sequence[Properties]) -> str:
     gone = sum(capture["State"] == CaptureState.GONE for capture in captures)
     return joined(
         str(len(captures)),
-        f"{gone} gone" if gone else "",
-        f"{settling} being written" if settling else "",
+        f"of which {gone} {'is' if gone == 1 else 'are'} gone" if gone else "",
+        f"and {settling} more being written" if settling else "",
     )
 
 
@@ -159,4 +160,8 @@ def _removal(capture: Properties) -> str:
 def _warning(capture: Properties) -> str:
     if not capture["WorldReadable"]:
         return ""
-    return "everybody may read it, and it holds the kernel's memory or log"
+    folder = shlex.quote(shown(capture["Directory"]))
+    return (
+        "everybody may read it, and it holds the kernel's memory or log. Take the right away:"
+        f" chmod -R go-rwx {folder}"
+    )

@@ -204,7 +204,7 @@ async def test_no_daemon(bus: Bus) -> None:
     assert (status.status, status.out) == (4, "")
     assert status.words == (
         f"kdumpd does not run on the bus '{bus.address}'.\n"
-        "Without it: kdumpd --check judges readiness once.\n"
+        "Without kdumpd running: kdumpd --check judges readiness once.\n"
     )
     listed = await kdumpdctl("list", "--bus", bus.address)
     assert listed.words == f"kdumpd does not run on the bus '{bus.address}'.\n"

@@ -56,6 +56,7 @@ async def test_mistakes_name_what_would_be_none() -> None:
         (("-n", "few"), "'few' is no number\n"),
         (("-n-1",), "'-1' is no number\n"),
         (("--root=/nowhere",), "'/nowhere' is no folder\n"),
+        (("extra",), "unrecognized arguments: extra\n"),
     ):
         wrong = await printed("list", *arguments)
         assert (wrong.status, wrong.out) == (64, "")
