@@ -14,8 +14,10 @@ OF_THE_BUS := tests/test_bus.py $(patsubst %,tests/bus/test_%.py,authority captu
 	tests/client/test_cli.py
 # How many tests run at once.
 AT_ONCE ?= 2
+# How long each parser is fuzzed.
+FUZZ_SECONDS ?= 10
 
-.PHONY: help run deb test test-container test-endurance test-hostile test-long test-mutations test-oldest test-vm test-panics picture manual lint clean
+.PHONY: help run deb test fuzz test-container test-endurance test-hostile test-long test-mutations test-oldest test-vm test-panics picture manual lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -24,6 +26,7 @@ help:
 	@echo 'make test-hostile  what strangers may do to a crash folder, at length'
 	@echo 'make test-mutations  100,000 broken inputs through each parser'
 	@echo 'make test-endurance  kills, power cuts, floods, an hour of comings and goings; two minutes of it: SHORT=1'
+	@echo 'make fuzz         each parser for FUZZ_SECONDS (10), guided by what the inputs make it run'
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
 	@echo 'make test-container  the Debian package, installed in a container that boots systemd; as root'
 	@echo 'make test-vm      real kernel panics in virtual machines; for all of it, as root'
@@ -56,11 +59,14 @@ test-hostile: $(VENV)/test.stamp
 
 # Each says the seed by which it can be had again: ENDURANCE_SEED=NUMBER.
 test-endurance: $(VENV)/test.stamp
-	setup/packages endurance
+	setup/packages endurance $(if $(SHORT),,deb vm)
 	$(BIN)/pytest -m 'endurance $(if $(SHORT),and not long)' tests $(PYTEST)
 
 test-mutations: $(VENV)/test.stamp
 	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)
+
+fuzz: $(VENV)/fuzz.stamp
+	$(BIN)/python -m tests.hostile.fuzz --seconds $(FUZZ_SECONDS)
 
 # Before a release, and when what it tests was changed: some hours.
 test-long: test-hostile test-mutations test-endurance test-panics
@@ -103,6 +109,11 @@ $(VENV)/test.stamp: $(VENV)/run.stamp setup/prometheus
 	setup/packages test
 	setup/prometheus build/prometheus
 	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[test]'
+	touch $@
+
+# There is no atheris for every Python; without it inputs are mutated blindly.
+$(VENV)/fuzz.stamp: $(VENV)/test.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: 'atheris>=2.3' || true
 	touch $@
 
 build/oldest/test.stamp: $(VENV)/test.stamp

@@ -14,6 +14,7 @@ from kdumpd.client.proof import ago, proof_line
 from kdumpd.client.selection import Properties
 from kdumpd.model.text import MIB
 from kdumpd.model.time import microseconds
+from kdumpd.seal import seal
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import RELEASE, Machine
 from tests.client.test_cli import kdumpdctl
@@ -170,6 +171,7 @@ async def test_status_tells_what_the_ledger_remembers(
         await record(bus)
     # What came of it, as if the machine had been crashed meanwhile.
     with sqlite3.connect(setup.ledger) as ledger:
+        seal(ledger, anew=False)
         came = "'$.verdict', 'passed', '$.seconds', 49, '$.size', 39845888, '$.capture', ?"
         ledger.execute(f"UPDATE test SET facts = json_set(facts, {came})", [ID])  # noqa: S608  # ours
     ledger.close()

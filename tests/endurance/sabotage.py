@@ -113,7 +113,7 @@ def is_noticed(sabotage: Sabotage) -> bool:
         shutil.copytree(PROJECT, copy, ignore=NOT_COPIED)
         path = copy / sabotage.file
         path.write_text(path.read_text().replace(sabotage.old, sabotage.new))
-        pytest = [sys.executable, "-m", "pytest", "-q", "-m", "not long", sabotage.test]
+        pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not long", sabotage.test]
         statuses = (
             subprocess.run(pytest, cwd=copy, check=False, capture_output=True).returncode  # noqa: S603  # ours
             for _ in range(TRIES)

@@ -29,8 +29,8 @@ pytestmark = [
 ]
 
 CAPTURES = 100  # there are before, so that GetManagedObjects is long
-SECONDS = 4.0  # for which each sort of flood lasts
-ASKED = 12  # times, by an honest client
+SECONDS = 3.0  # for which each sort of flood lasts
+ASKED = 10  # times, by an honest client
 FLOOR, FACTOR = 1.0, 25  # seconds, and times as long as without a flood: the longest answer
 WATCHDOG, WATCHDOG_USEC = "WATCHDOG=1", "1000000"
 SHORT = {"objects", "signals"}  # are tried in the short form

@@ -18,7 +18,7 @@ from tests.services.namespace import needs_root
 
 pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
 
-FEW, MANY, TIMES = 12, 50, 20  # kills with one ledger; 20 times 50 is the full form
+FEW, MANY, TIMES = 10, 50, 20  # kills with one ledger; 20 times 50 is the full form
 START, WORK = 1.5, 0.5  # seconds: killed at most so long after the start, or after READY
 HUNG = 0.2  # of the lives pass with a journald that reads nothing
 REMOVED = 0.3  # of the lives see a capture go that was announced
