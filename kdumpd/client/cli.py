@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_ABSENT
     except AbsentError as error:
         tell(f"{error} on the bus '{options.bus}'.")
-        if options.bus == SYSTEM and options.service is Trigger:
+        if options.bus == SYSTEM and options.verb == "test":
             tell(WHY_NOT)
         _advise(options)
         return EXIT_ABSENT
