@@ -15,7 +15,7 @@ OF_THE_BUS := tests/test_bus.py $(patsubst %,tests/bus/test_%.py,authority captu
 # How many tests run at once.
 AT_ONCE ?= 2
 
-.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm picture manual lint clean
+.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm bench picture manual lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -26,6 +26,7 @@ help:
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
 	@echo 'make test-container  the Debian package, installed in a container that boots systemd; as root'
 	@echo 'make test-vm      a real kernel panic in a small virtual machine'
+	@echo 'make bench        how fast and how small, by something bare; QUICK=1 in four minutes'
 	@echo 'make picture      docs/pictures, of a notification on a real desktop and of a terminal'
 	@echo 'make manual       docs/man/org.kdumpd1.5, from the interfaces in dbus/'
 	@echo 'make lint         ruff and mypy'
@@ -59,6 +60,11 @@ test-oldest: build/oldest/test.stamp
 
 test-vm: $(VENV)/vm.stamp
 	$(BIN)/pytest -m 'vm and not long' $(PYTEST)
+
+bench: $(VENV)/test.stamp
+	setup/packages bench
+	$(BIN)/python -m compileall -q bench kdumpd
+	$(BIN)/python -m bench --write $(if $(QUICK),--quick) $(BENCH)
 
 picture: $(VENV)/test.stamp
 	setup/packages picture
