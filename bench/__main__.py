@@ -13,6 +13,7 @@ from bench.figure import Figure
 from bench.scale import FULL, QUICK, Scale
 from bench.targets import TARGETS
 from tests.services.message_bus import Broker, private_bus
+from tests.services.process import ServiceError
 
 Measure = Callable[[Path, str, Scale], AsyncIterator[Figure]]
 PARTS: Mapping[str, Measure] = {
@@ -25,6 +26,7 @@ PARTS: Mapping[str, Measure] = {
     "kernel_log": kernel_log.measure,
     "command": command.measure,
 }
+FAILED = "failed"
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
@@ -36,7 +38,10 @@ async def measured(parts: Sequence[str], scale: Scale) -> list[Figure]:
         async with private_bus(work, Broker.DBUS_DAEMON) as bus:
             for part in parts:
                 sys.stderr.write(f"measuring: {part}\n")
-                figures += [one async for one in PARTS[part](work, bus.address, scale)]
+                try:
+                    figures += [one async for one in PARTS[part](work, bus.address, scale)]
+                except (OSError, ServiceError, TimeoutError) as error:
+                    figures.append(Figure(name=part, against="", missing=f"{FAILED}: {error!r}"))
     return figures
 
 
@@ -54,7 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write:
         document = RESULTS.read_text() if RESULTS.exists() else ""
         RESULTS.write_text(results.with_figures(document, [*began, "", *lines]))
-    missed = [one.name for one in figures if one.misses(TARGETS.get(one.name))]
+    missed = [
+        one.name
+        for one in figures
+        if one.misses(TARGETS.get(one.name)) or one.missing.startswith(FAILED)
+    ]
     if missed:
         sys.stderr.write(f"missed: {'; '.join(missed)}\n")
     return 1 if missed else 0

@@ -17,24 +17,22 @@ NAME = "org.bare.Watch"
 
 
 async def serve(address: str, folder: str) -> None:
-    """Send a signal whenever a file is renamed in the folder or in one inside, for ever."""
+    """Send a signal whenever a file gets a name in the folder, for ever."""
     bus = await MessageBus(bus_address=address).connect()
     manager = pyinotify.WatchManager()
-    mask = pyinotify.IN_MOVED_TO | pyinotify.IN_CREATE
-    manager.add_watch(folder, mask, rec=True, auto_add=True)
+    manager.add_watch(folder, pyinotify.IN_MOVED_TO)
 
     def told(event: pyinotify.Event) -> None:
-        if event.mask & pyinotify.IN_MOVED_TO:
-            _ = bus.send(
-                Message(
-                    message_type=MessageType.SIGNAL,
-                    path="/org/bare",
-                    interface=NAME,
-                    member="Noticed",
-                    signature="s",
-                    body=[os.fspath(event.pathname)],
-                )
+        _ = bus.send(
+            Message(
+                message_type=MessageType.SIGNAL,
+                path="/org/bare",
+                interface=NAME,
+                member="Noticed",
+                signature="s",
+                body=[os.fspath(event.pathname)],
             )
+        )
 
     pyinotify.AsyncioNotifier(manager, asyncio.get_running_loop(), default_proc_fun=told)
     await bus.request_name(NAME)

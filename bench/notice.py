@@ -39,7 +39,12 @@ async def measure(work: Path, bus: str, scale: Scale) -> AsyncIterator[Figure]:
         ours_told = await client.listen(OBJECTS, "InterfacesAdded")
         bare_told = await client.listen(BARE, "Noticed")
         for number in range(scale.notices):
-            ours.append(await _noticed(machine.crash, number, ours_told))
+            stamp = f"{crash_at(number):%Y%m%d%H%M}"
+            capture = machine.crash / stamp
+            capture.mkdir()
+            (capture / f"dmesg.{stamp}").write_bytes(b"[    0.0] died %d\n" % number)
+            ours.append(await _noticed(capture, number, ours_told))
+            # The bare one need not learn of a new folder first.
             bare.append(await _noticed(bare_folder, number, bare_told))
     for name, part in (("p50", 0.5), ("p99", 0.99)):
         yield Figure(
@@ -51,18 +56,14 @@ async def measure(work: Path, bus: str, scale: Scale) -> AsyncIterator[Figure]:
 
 
 async def _noticed(folder: Path, number: int, told: asyncio.Queue[Signal]) -> float:
-    """Return how many milliseconds it took until a client was told of a new capture."""
-    stamp = f"{crash_at(number):%Y%m%d%H%M}"
-    capture = folder / stamp
-    capture.mkdir()
-    (capture / f"dmesg.{stamp}").write_bytes(b"[    0.0] died %d\n" % number)
-    growing = capture / "dump-incomplete"
+    """Return how many milliseconds it took until a client was told of a new core in a folder."""
+    growing = folder / "dump-incomplete"
     growing.write_bytes(core_of(number))
     await asyncio.sleep(QUIET)
     while not told.empty():
         told.get_nowait()
     begun = time.perf_counter()
-    growing.rename(capture / f"dump.{stamp}")
+    growing.rename(folder / f"dump.{crash_at(number):%Y%m%d%H%M}")
     async with asyncio.timeout(LONGEST):
         await told.get()
     return (time.perf_counter() - begun) * MILLISECONDS
