@@ -17,7 +17,7 @@ AT_ONCE ?= 2
 # How long each parser is fuzzed.
 FUZZ_SECONDS ?= 10
 
-.PHONY: help run deb test fuzz test-container test-endurance test-hostile test-long test-mutations test-oldest test-vm test-panics picture manual lint clean
+.PHONY: help run deb test fuzz test-container test-endurance test-hostile test-long test-mutations test-oldest test-vm test-panics bench picture manual lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -32,6 +32,7 @@ help:
 	@echo 'make test-vm      real kernel panics in virtual machines; for all of it, as root'
 	@echo 'make test-panics  the kernel dies in all forty ways that are known here'
 	@echo 'make test-long    what takes too long for every change: before a release'
+	@echo 'make bench        how fast and how small, by something bare; QUICK=1 in four minutes'
 	@echo 'make picture      docs/pictures, of a notification on a real desktop and of a terminal'
 	@echo 'make manual       docs/man/org.kdumpd1.5, from the interfaces in dbus/'
 	@echo 'make lint         ruff and mypy'
@@ -80,6 +81,11 @@ test-vm: $(VENV)/vm.stamp
 
 test-panics: $(VENV)/vm.stamp
 	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m vm tests/vm/test_panics.py tests/vm/test_real_crashes.py $(PYTEST)
+
+bench: $(VENV)/test.stamp
+	setup/packages bench
+	$(BIN)/python -m compileall -q bench kdumpd
+	$(BIN)/python -m bench --write $(if $(QUICK),--quick) $(BENCH)
 
 picture: $(VENV)/test.stamp
 	setup/packages picture

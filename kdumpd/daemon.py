@@ -28,7 +28,8 @@ from kdumpd.expose.service import Service
 from kdumpd.expose.terminal import Terminal
 from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.flow import Flow, Parts, Sink
-from kdumpd.ledger import LedgerError, NewerLedgerError, opened_ledger
+from kdumpd.ledger import opened_ledger
+from kdumpd.ledger_file import LedgerError, NewerLedgerError
 from kdumpd.model.state import Patience
 from kdumpd.observe.evidence import Evidence
 from kdumpd.observe.files import Files

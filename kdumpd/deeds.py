@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from kdumpd.expose.methods import ActionError, BusyError, MissingError, Objections, UnreadyError
 from kdumpd.flow import Flow
-from kdumpd.ledger import LedgerError
+from kdumpd.ledger_file import LedgerError
 from kdumpd.model.capture import Capture, Layout, is_inside
 from kdumpd.model.crash_test import Intent
 from kdumpd.model.inspection import Inspected, InspectionError

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.terminal import Terminal
-from kdumpd.ledger import Ledger, LedgerError
+from kdumpd.ledger import Ledger
+from kdumpd.ledger_file import LedgerError
 from kdumpd.model.acknowledgement import acknowledge
 from kdumpd.model.boot_history import decided, with_stop
 from kdumpd.model.crash_test import MOST_TESTS, Intent, intended

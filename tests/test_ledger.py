@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdumpd.ledger import ForeignLedgerError, Ledger, LedgerError, opened_ledger
+from kdumpd.ledger import Ledger, opened_ledger
+from kdumpd.ledger_file import ForeignLedgerError, LedgerError
 from kdumpd.model.boot_record import BootRecord, CrashLoop
 from kdumpd.model.capture import Capture
 from kdumpd.model.event import Event, EventKind, capture_event

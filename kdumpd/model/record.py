@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields
 from datetime import datetime
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from kdumpd.model.boot_record import BootRecord, CrashLoop
 from kdumpd.model.capture import Capture
@@ -23,7 +23,35 @@ Kept = Capture | CoreFacts | Crash | CrashTest | LastReservation | BootRecord | 
 T = TypeVar("T", Capture, CoreFacts, Crash, CrashTest, LastReservation, BootRecord, CrashLoop)
 Plain = str | int | bool | dict[str, "Plain"] | None
 
-TYPES: dict[type[Kept], dict[str, Any]] = {kept: get_type_hints(kept) for kept in get_args(Kept)}
+
+class Kind(NamedTuple):
+    """What a record has under a name."""
+
+    name: str
+    declared: type
+    may_be_none: bool
+    required: bool
+
+
+def _kinds(kind: type[Kept]) -> tuple[Kind, ...]:
+    """Return what the records of these values have."""
+    types = get_type_hints(kind)
+    return tuple(
+        Kind(
+            name=field.name,
+            declared=_accepted(types[field.name])[0],
+            may_be_none=NoneType in _accepted(types[field.name]),
+            required=field.default is MISSING,
+        )
+        for field in fields(kind)
+    )
+
+
+def _accepted(declared: Any) -> tuple[Any, ...]:  # noqa: ANN401  # a type, or a union of them
+    return get_args(declared) if get_origin(declared) is UnionType else (declared,)
+
+
+KINDS: dict[type[Kept], tuple[Kind, ...]] = {kept: _kinds(kept) for kept in get_args(Kept)}
 
 
 class RecordError(ValueError):
@@ -38,11 +66,11 @@ def to_record(value: Kept) -> dict[str, Plain]:
 def from_record(kind: type[T], record: Mapping[str, object]) -> T:
     """Return the value; RecordError when something is missing or of the wrong kind."""
     known: dict[str, Any] = {}
-    for field in fields(kind):
-        if field.name in record:
-            known[field.name] = _value(kind, field.name, record[field.name])
-        elif field.default is MISSING:
-            raise RecordError(f"no {field.name} in the record of a {kind.__name__}")
+    for one in KINDS[kind]:
+        if one.name in record:
+            known[one.name] = _value(kind, one, record[one.name])
+        elif one.required:
+            raise RecordError(f"no {one.name} in the record of a {kind.__name__}")
     return kind(**known)
 
 
@@ -68,15 +96,13 @@ def _plain(value: object) -> Plain:
     raise TypeError(f"{value!r} is no part of a record")
 
 
-def _value(kind: type[Kept], name: str, value: object) -> object:
-    declared = TYPES[kind][name]
-    accepted = get_args(declared) if get_origin(declared) is UnionType else (declared,)
-    if value is None and NoneType in accepted:
+def _value(kind: type[Kept], one: Kind, value: object) -> object:
+    if value is None and one.may_be_none:
         return None
     try:
-        return _decoded(accepted[0], value)
+        return _decoded(one.declared, value)
     except ValueError as error:
-        raise RecordError(f"{name} is {value!r} in the record of a {kind.__name__}") from error
+        raise RecordError(f"{one.name} is {value!r} in the record of a {kind.__name__}") from error
 
 
 def _decoded(declared: type, value: object) -> object:

@@ -43,7 +43,14 @@ class Container:
         as_user = ("runuser", f"--user={user}", "--")
         done = subprocess.run(  # noqa: S603 - the script is a test's
             [
-                *(program("nsenter", "util-linux"), f"--target={self.leader}", "--all", "--"),
+                *(
+                    program("nsenter", "util-linux"),
+                    f"--target={self.leader}",
+                    "--all",
+                    "--root",
+                    "--wd",
+                    "--",
+                ),
                 *(as_user if user else ()),
                 *("sh", "-e", "-c", script),
             ],

@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from kdumpd.ledger import ForeignLedgerError, opened_ledger
+from kdumpd.ledger import opened_ledger
+from kdumpd.ledger_file import ForeignLedgerError
 from kdumpd.model.event import Event
 from kdumpd.model.state import State
 from tests.endurance.conftest import Say
