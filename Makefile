@@ -61,7 +61,7 @@ test-hostile: $(VENV)/test.stamp
 # Each says the seed by which it can be had again: ENDURANCE_SEED=NUMBER.
 test-endurance: $(VENV)/test.stamp
 	setup/packages endurance $(if $(SHORT),,deb vm)
-	$(BIN)/pytest -m 'endurance $(if $(SHORT),and not long)' tests $(PYTEST)
+	$(BIN)/pytest -m 'endurance $(if $(SHORT),and not long)' tests/endurance $(PYTEST)
 
 test-mutations: $(VENV)/test.stamp
 	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)

@@ -36,6 +36,7 @@ WATCHDOG, WATCHDOG_USEC = "WATCHDOG=1", "1000000"
 SHORT = {"objects", "signals"}  # are tried in the short form
 ANSWERED = [sort for name, sort in SORTS.items() if sort.answered and name != "large"]
 FEW, MANY = 1_000, 100_000  # calls
+PAUSE = 5.0  # seconds between two captures while there are many calls
 MEMORY = 64 << 20  # bytes that a flood may make it grow by
 
 
@@ -153,6 +154,7 @@ async def test_calls_of_all_sorts_while_captures_come(
     calls: int, setup: Setup, journal: Journal, stream: Stream, say: Say
 ) -> None:
     """Each is answered, and no capture is lost among them."""
+    stream.pause = PAUSE if calls == MANY else stream.pause
     each = calls // (2 * len(ANSWERED))
     async with dbus_next_client(setup.bus) as client:
         witness = Witness(client, journal, stream)

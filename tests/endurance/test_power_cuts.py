@@ -23,7 +23,7 @@ from tests.services.namespace import needs_root
 pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
 
 CUTS = 6  # of one life, each looked at; the next life goes on from the last
-FEW, MANY, TIMES = 3, 10, 5  # lives of one ledger; 5 times 10 lives of 6 cuts is the full form
+FEW, MANY, TIMES = 2, 10, 5  # lives of one ledger; 5 times 10 lives of 6 cuts is the full form
 READIED = 0.75  # of the lives are ready before the first cut
 MOMENT = 0.5  # seconds between two cuts at most
 REMOVED = 0.5  # of the lives see a capture go that was announced
