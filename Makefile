@@ -14,8 +14,10 @@ OF_THE_BUS := tests/test_bus.py $(patsubst %,tests/bus/test_%.py,authority captu
 	tests/client/test_cli.py
 # How many tests run at once.
 AT_ONCE ?= 2
+# How long each parser is fuzzed.
+FUZZ_SECONDS ?= 10
 
-.PHONY: help run deb test test-container test-hostile test-mutations test-oldest test-vm bench picture manual lint clean
+.PHONY: help run deb test fuzz test-container test-endurance test-hostile test-long test-mutations test-oldest test-vm test-panics bench picture manual lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -23,9 +25,13 @@ help:
 	@echo 'make test         all tests that need no other machine'
 	@echo 'make test-hostile  what strangers may do to a crash folder, at length'
 	@echo 'make test-mutations  100,000 broken inputs through each parser'
+	@echo 'make test-endurance  kills, power cuts, floods, an hour of comings and goings; two minutes of it: SHORT=1'
+	@echo 'make fuzz         each parser for FUZZ_SECONDS (10), guided by what the inputs make it run'
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
 	@echo 'make test-container  the Debian package, installed in a container that boots systemd; as root'
-	@echo 'make test-vm      a real kernel panic in a small virtual machine'
+	@echo 'make test-vm      real kernel panics in virtual machines; for all of it, as root'
+	@echo 'make test-panics  the kernel dies in all forty ways that are known here'
+	@echo 'make test-long    what takes too long for every change: before a release'
 	@echo 'make bench        how fast and how small, by something bare; QUICK=1 in four minutes'
 	@echo 'make picture      docs/pictures, of a notification on a real desktop and of a terminal'
 	@echo 'make manual       docs/man/org.kdumpd1.5, from the interfaces in dbus/'
@@ -44,7 +50,7 @@ deb:
 # Many tests start a program of ours: compiled as when it is installed, it starts twice as fast.
 test: $(VENV)/test.stamp
 	$(BIN)/python -m compileall -q kdumpd
-	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'not vm and not container and not long' $(PYTEST)
+	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'not vm and not container and not endurance and not long' $(PYTEST)
 
 test-container: $(VENV)/container.stamp
 	$(BIN)/pytest -m container $(PYTEST)
@@ -52,14 +58,29 @@ test-container: $(VENV)/container.stamp
 test-hostile: $(VENV)/test.stamp
 	$(BIN)/pytest tests/hostile -m long $(PYTEST)
 
+# Each says the seed by which it can be had again: ENDURANCE_SEED=NUMBER.
+test-endurance: $(VENV)/test.stamp
+	setup/packages endurance $(if $(SHORT),,deb vm)
+	$(BIN)/pytest -m 'endurance $(if $(SHORT),and not long)' tests $(PYTEST)
+
 test-mutations: $(VENV)/test.stamp
 	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)
+
+fuzz: $(VENV)/fuzz.stamp
+	$(BIN)/python -m tests.hostile.fuzz --seconds $(FUZZ_SECONDS)
+
+# Before a release, and when what it tests was changed: some hours.
+test-long: test-hostile test-mutations test-endurance test-panics
+	$(BIN)/pytest -m 'vm and long' tests/vm/test_crash_test.py $(PYTEST)
 
 test-oldest: build/oldest/test.stamp
 	PYTHONHASHSEED=0 build/oldest/bin/pytest -n $(AT_ONCE) --dist worksteal $(OF_THE_BUS) $(PYTEST)
 
 test-vm: $(VENV)/vm.stamp
-	$(BIN)/pytest -m 'vm and not long' $(PYTEST)
+	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'vm and not long' tests/vm $(PYTEST)
+
+test-panics: $(VENV)/vm.stamp
+	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m vm tests/vm/test_panics.py tests/vm/test_real_crashes.py $(PYTEST)
 
 bench: $(VENV)/test.stamp
 	setup/packages bench
@@ -94,6 +115,11 @@ $(VENV)/test.stamp: $(VENV)/run.stamp setup/prometheus
 	setup/packages test
 	setup/prometheus build/prometheus
 	$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --editable '.[test]'
+	touch $@
+
+# There is no atheris for every Python; without it inputs are mutated blindly.
+$(VENV)/fuzz.stamp: $(VENV)/test.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: 'atheris>=2.3' || true
 	touch $@
 
 build/oldest/test.stamp: $(VENV)/test.stamp

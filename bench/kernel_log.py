@@ -14,7 +14,7 @@ from bench.figure import Figure
 from bench.scale import Scale
 from bench.started import MILLISECONDS
 from tests import cores
-from tests.vm.image import default_cache
+from tests.vm.cache import default_cache
 
 P = ParamSpec("P")
 OPENING = "import sys, drgn; drgn.Program().set_core_dump(sys.argv[1])"

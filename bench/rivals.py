@@ -23,7 +23,7 @@ from kdumpd.call import Target
 from tests.bus.machine import Machine
 from tests.services.message_bus import Broker, private_bus
 from tests.services.process import BOUND, end
-from tests.vm.image import default_cache, settle
+from tests.vm.cache import default_cache, settle
 from tests.vm.packages import run
 
 SUITE = "bookworm"

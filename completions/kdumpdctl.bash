@@ -20,11 +20,14 @@ __kdumpdctl_list() {
 _kdumpdctl() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local verbs='status check list info report dmesg path watch acknowledge test'
-    local states='complete incomplete dmesg-only unreadable gone'
+    local states='complete incomplete dmesg-only unreadable gone untrusted'
     local classes='sysrq null-dereference page-fault general-protection kernel-bug divide-error
         invalid-opcode double-fault stack-overflow stack-corruption soft-lockup hard-lockup hung-task
         rcu-stall nmi machine-check out-of-memory init-killed root-not-mounted panic-on-warn
         list-corruption kasan ubsan kcsan user-request unknown'
+    local objections='not-ready not-judged-anew too-little-space capture-being-written test-recently
+        boot-loop machine-unread just-booted busy pressure dirty-pages md-rebuilding btrfs-busy
+        zfs-degraded packages-changing others-logged-in inhibited'
     local options='--bus --json --help' verb='' option='' word
     local -a __kdumpdctl_bus=() words
     COMPREPLY=()
@@ -76,7 +79,11 @@ _kdumpdctl() {
         mapfile -t COMPREPLY < <(compgen -W "$(uname -n)" -- "$current")
         return
         ;;
-    -n | --lines | --override)
+    --override)
+        mapfile -t COMPREPLY < <(compgen -W "$objections" -- "$current")
+        return
+        ;;
+    -n | --lines)
         return
         ;;
     esac
@@ -89,7 +96,7 @@ _kdumpdctl() {
     dmesg) options+=' --no-pager' ;;
     path) options+=' --directory' ;;
     acknowledge) options+=' --all' ;;
-    test) options+=' --dry-run --override --yes' ;;
+    test) options+=' --dry-run --cancel --override --yes' ;;
     esac
 
     if [[ $current == -* ]]; then

@@ -2,11 +2,14 @@
 # fish completion for kdumpdctl(1).
 
 set -l verbs status check list info report dmesg path watch acknowledge test
-set -l states complete incomplete dmesg-only unreadable gone
+set -l states complete incomplete dmesg-only unreadable gone untrusted
 set -l classes sysrq null-dereference page-fault general-protection kernel-bug divide-error \
     invalid-opcode double-fault stack-overflow stack-corruption soft-lockup hard-lockup hung-task \
     rcu-stall nmi machine-check out-of-memory init-killed root-not-mounted panic-on-warn \
     list-corruption kasan ubsan kcsan user-request unknown
+set -l objections not-ready not-judged-anew too-little-space capture-being-written test-recently \
+    boot-loop machine-unread just-booted busy pressure dirty-pages md-rebuilding btrfs-busy \
+    zfs-degraded packages-changing others-logged-in inhibited
 
 function __kdumpdctl_ids
     set -l bus (string match --regex -- '--bus[= ]\S+' (commandline --current-process) | string split ' ')
@@ -52,5 +55,6 @@ complete -c kdumpdctl -n '__fish_seen_subcommand_from dmesg' -l no-pager -d 'Pri
 complete -c kdumpdctl -n '__fish_seen_subcommand_from path' -l directory -d 'Print the folder'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from acknowledge' -l all -d 'All that are known'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from test' -l dry-run -d 'Only what speaks against it'
-complete -c kdumpdctl -n '__fish_seen_subcommand_from test' -l override -x -d 'In spite of this objection'
+complete -c kdumpdctl -n '__fish_seen_subcommand_from test' -l cancel -d 'Stop a test, whoever asked for it'
+complete -c kdumpdctl -n '__fish_seen_subcommand_from test' -l override -x -a "$objections" -d 'In spite of this objection'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from test' -l yes -x -a '(uname -n)' -d 'Do not ask'

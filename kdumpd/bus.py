@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 from dbus_fast import Message, MessageFlag, MessageType, Variant
 from dbus_fast.aio import MessageBus
@@ -78,6 +79,8 @@ class Connection:
         # is given a message only when the socket takes one. There is no public way to the socket.
         self._socket = os.dup(cast("int", bus._fd))  # noqa: SLF001
         self._sending = asyncio.Lock()
+        # Of each peer's answers, one at a time waits for the socket: who asks much waits longest.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sent: asyncio.Future[None] | None = None
         self._handler: Handler = _nothing
         self._served = asyncio.Event()
@@ -296,7 +299,14 @@ class Connection:
         if MessageFlag.NO_REPLY_EXPECTED in message.flags:
             _close(answer.unix_fds)
         else:
-            await self._send(answer)
+            async with self._turn(message.sender or ""):
+                await self._send(answer)
+
+    def _turn(self, peer: str) -> asyncio.Lock:
+        turn = self._turns.get(peer)
+        if turn is None:
+            turn = self._turns[peer] = asyncio.Lock()
+        return turn
 
     async def _send(self, message: Message) -> None:
         """Send the message, and close its descriptors once the socket has taken them."""

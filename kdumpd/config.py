@@ -30,6 +30,7 @@ BOOLEANS = {  # systemd.syntax(7)
     **dict.fromkeys(("1", "yes", "true", "on"), True),
     **dict.fromkeys(("0", "no", "false", "off"), False),
 }
+LONGEST_SETTLE = 600.0
 SHORTEST_COUNTDOWN, LONGEST_COUNTDOWN = 3.0, 60.0
 
 
@@ -155,6 +156,11 @@ def _settle_seconds(settings: Settings, value: str) -> Settings:
     seconds = _seconds(value)
     if not seconds:
         raise ConfigError(f"SettleSec={value}: no time span such as 30, 30s or 2min")
+    if seconds > LONGEST_SETTLE:
+        raise ConfigError(
+            f"SettleSec={value}: an incomplete capture would be told of too late; at most"
+            f" {LONGEST_SETTLE:g} s"
+        )
     return replace(settings, settle_seconds=seconds)
 
 

@@ -16,7 +16,7 @@ from kdumpd.arguments import EXIT_CONFIG, EXIT_FAILURE
 from kdumpd.bus import Connection, connect
 from kdumpd.call import BusError
 from kdumpd.capability import keep_to_oneself
-from kdumpd.config import Settings, read_configuration
+from kdumpd.config import Configuration, Settings, read_configuration
 from kdumpd.deeds import Deeds
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.interface import InterfaceError, read_interfaces
@@ -35,7 +35,7 @@ from kdumpd.observe.evidence import Evidence
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.inspector import inspect
-from kdumpd.observe.machine import Machine, Watchers
+from kdumpd.observe.machine import Machine, Plan, Watchers
 from kdumpd.observe.past_boots import BootsObserver
 from kdumpd.observe.reader import CoreReader
 from kdumpd.observe.reservation import IOMEM
@@ -50,6 +50,11 @@ log = logging.getLogger("kdumpd")
 
 BUS_NAME = "org.kdumpd1"
 LEDGER = "ledger.sqlite"
+ELSEWHERE = (
+    "The service may write to /run/kdumpd. For another folder, which must exist and belong to the"
+    " user kdumpd, type: systemctl edit kdumpd, there the lines [Service] and BindPaths={folder},"
+    " and then: systemctl restart kdumpd"
+)
 WRITE_PATIENCE = 10.0  # seconds for a file that others read
 
 
@@ -57,19 +62,22 @@ class StopError(Exception):
     """Somebody asked the daemon to end, or to begin anew."""
 
 
-async def serve(options: argparse.Namespace, settings: Settings) -> None:
+async def serve(options: argparse.Namespace, configuration: Configuration) -> None:
     """Run the daemon until a signal ends it, and anew with what is configured by then on SIGHUP."""
     signals = Signals()
     signals.attach(asyncio.get_running_loop())
-    await serve_once(options, settings, signals)
+    await serve_once(options, configuration, signals)
     while not signals.stop.is_set():
         signals.reload.clear()
-        await serve_once(options, await asyncio.to_thread(read_settings, options), signals)
+        configuration = await asyncio.to_thread(read_configured, options)
+        await serve_once(options, configuration, signals)
 
 
-async def serve_once(options: argparse.Namespace, settings: Settings, signals: Signals) -> None:
+async def serve_once(
+    options: argparse.Namespace, configuration: Configuration, signals: Signals
+) -> None:
     """Run the daemon until the bus or the ledger is lost, or a signal comes."""
-    loop = asyncio.get_running_loop()
+    loop, settings = asyncio.get_running_loop(), configuration.settings
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(connect(bus_address(options.bus, os.environ)))
         await connection.own(BUS_NAME)
@@ -85,7 +93,7 @@ async def serve_once(options: argparse.Namespace, settings: Settings, signals: S
         parts = Parts(
             machine=Machine(
                 Files(options.root, opened=opened_files(options)),
-                settings.folders,
+                Plan(folders=settings.folders, problems=configuration.problems),
                 hints,
                 Watchers(captures=captures, conditions=conditions),
                 services,
@@ -144,15 +152,16 @@ def notices(
     # What a mounted image says about files is about its own.
     ours = options.root == Path("/") or options.config is not None
     if settings.metrics_file is not None and ours:
-        found.append(Metrics(text_file(settings.metrics_file)))
+        folder = settings.metrics_file.parent
+        found.append(Metrics(text_file(settings.metrics_file, ELSEWHERE.format(folder=folder))))
     if (path := motd_path(environment)) is not None:
         found.append(Motd(text_file(path)))
     return found
 
 
-def text_file(path: Path) -> TextFile:
+def text_file(path: Path, remedy: str = "") -> TextFile:
     """Return a file that is written in a thread of its own; one that hangs stalls nobody."""
-    return TextFile(path, PatientThread[Outcome](WRITE_PATIENCE, lambda: None))
+    return TextFile(path, PatientThread[Outcome](WRITE_PATIENCE, lambda: None), remedy)
 
 
 async def service_manager(root: Path, connection: Connection, hints: Hints) -> ServiceManager:
@@ -181,34 +190,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Under systemd the events' own journal entries say what these lines say in a terminal.
     level = logging.WARNING if "JOURNAL_STREAM" in os.environ else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
-    settings = read_settings(options)
+    configuration = read_configured(options)
     if options.check or options.list:
-        return once(options, settings)
+        return once(options, configuration)
     keep_to_oneself()
-    return run(options, settings)
+    return run(options, configuration)
 
 
-def once(options: argparse.Namespace, settings: Settings) -> int:
+def once(options: argparse.Namespace, configuration: Configuration) -> int:
     """Answer what is asked for without a daemon, and return the exit status."""
     from kdumpd.once import check, list_captures  # noqa: PLC0415  # no part of the daemon
 
     files = Files(options.root, opened=opened_files(options))
-    return (check if options.check else list_captures)(files, settings, options.json)
+    return (check if options.check else list_captures)(files, configuration, options.json)
 
 
-def read_settings(options: argparse.Namespace) -> Settings:
+def read_configured(options: argparse.Namespace) -> Configuration:
     """Return what is configured, and say what is wrong with it."""
     configuration = read_configuration(options.root, options.config)
     for problem in configuration.problems:
         log.warning("%s (the default stands)", problem)
-    return configuration.settings
+    return configuration
 
 
-def run(options: argparse.Namespace, settings: Settings) -> int:
+def run(options: argparse.Namespace, configuration: Configuration) -> int:
     """Run the daemon, and return 0 when it was asked to end, another when it could not go on."""
     failures: list[Exception] = []
     try:
-        asyncio.run(serve(options, settings))
+        asyncio.run(serve(options, configuration))
     except* (BusError, LedgerError, InterfaceError) as group:
         failures.extend(group.exceptions)
     for failure in failures:

@@ -13,10 +13,12 @@ from pathlib import Path
 from kdumpd.model.state import State
 from kdumpd.model.text import shown
 from kdumpd.rows import load_state, make_tables, read_untold
+from kdumpd.seal import broken_seals, seal
 
 log = logging.getLogger("kdumpd.ledger")
 
-VERSION = 4  # 2: readings of cores; 3: what a boot came to; 4: crash tests, and how boots ended
+# 2: readings of cores; 3: what a boot came to; 4: crash tests, and how boots ended; 5: seals
+VERSION, SEALS = 5, 5
 IN_MEMORY = ":memory:"
 BUSY_SECONDS = 2.0
 # Disk, rights or memory are to blame, not the file's content.
@@ -132,28 +134,35 @@ def _open_database(database: str, path: Path) -> Opened:
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        _check_version(connection, path)
+        version = _checked_version(connection, path)
         make_tables(connection)
+        with connection:
+            connection.execute("BEGIN")
+            seal(connection, anew=version < SEALS)
+            if version != VERSION:
+                connection.execute(f"PRAGMA user_version = {VERSION}")
         state = _checked_content(connection)
         on_error.pop_all()
     return connection, state
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
+    version: int
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise NewerLedgerError(
             f"'{path}' is from a newer kdumpd (its version is {version}, not {VERSION}):"
             " install that one again, or move the file away, and what it remembers is lost"
         )
-    if version != VERSION:
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+    return version
 
 
 def _checked_content(connection: sqlite3.Connection) -> State:
-    (finding,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    (finding,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if finding != "ok":
         raise sqlite3.DatabaseError(finding)
+    if broken := broken_seals(connection):
+        raise sqlite3.DatabaseError(f"a row of {broken[0]} is not what was written")
     try:
         state = load_state(connection)
         read_untold(connection, 1 << 20)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 
 from kdumpd.arguments import EXIT_FAILURE, EXIT_IO
-from kdumpd.config import Settings
+from kdumpd.config import Configuration
 from kdumpd.document import plain_record, readiness_record, readiness_report, to_json
 from kdumpd.expose.objects import capture_properties, manager_properties
 from kdumpd.model.report import EXIT_STATUS, check_lines
@@ -17,7 +17,7 @@ from kdumpd.model.step import judged, step
 from kdumpd.model.verdict import Verdict
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
-from kdumpd.observe.machine import Machine, Watchers
+from kdumpd.observe.machine import Machine, Plan, Watchers
 from kdumpd.observe.units import NoServiceManager
 
 log = logging.getLogger(__name__)
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 NO_PATIENCE = Patience(settle=0.0)
 
 
-def check(files: Files, settings: Settings, form: str) -> int:
+def check(files: Files, configuration: Configuration, form: str) -> int:
     """Print readiness, and return the exit status that says it."""
-    verdict = asyncio.run(look_once(files, settings))
+    verdict = asyncio.run(look_once(files, configuration))
     manager = manager_properties(State(verdict=verdict))
     if form == "off":
         lines = list(check_lines(readiness_report(manager)))
@@ -37,13 +37,13 @@ def check(files: Files, settings: Settings, form: str) -> int:
     return EXIT_STATUS[verdict.readiness] if printed(lines) else EXIT_IO
 
 
-def list_captures(files: Files, settings: Settings, form: str) -> int:
+def list_captures(files: Files, configuration: Configuration, form: str) -> int:
     """Print the captures in the crash folders as JSON, and return 1 where there are none.
 
     No core is read through: whoever asks may be root, and the daemon, which does that, is not. So
     what can only be known in that way is missing, which the log then says.
     """
-    seen = asyncio.run(observe_once(files, settings))
+    seen = asyncio.run(observe_once(files, configuration))
     state, _ = step(State(), seen, NO_PATIENCE)
     if state.settling:
         log.warning(
@@ -58,14 +58,15 @@ def list_captures(files: Files, settings: Settings, form: str) -> int:
     return 0 if records else EXIT_FAILURE
 
 
-async def look_once(files: Files, settings: Settings) -> Verdict:
+async def look_once(files: Files, configuration: Configuration) -> Verdict:
     """Return readiness as one look at the machine tells it."""
-    return judged(await observe_once(files, settings), State())
+    return judged(await observe_once(files, configuration), State())
 
 
-async def observe_once(files: Files, settings: Settings) -> Observation:
+async def observe_once(files: Files, configuration: Configuration) -> Observation:
     """Return one look at the machine."""
-    machine = Machine(files, settings.folders, Hints(), Watchers(), NoServiceManager())
+    plan = Plan(folders=configuration.settings.folders, problems=configuration.problems)
+    machine = Machine(files, plan, Hints(), Watchers(), NoServiceManager())
     return await machine.look()
 
 

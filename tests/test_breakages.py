@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.config import Settings
+from kdumpd.config import read_configuration
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.finding import Finding, Severity
 from kdumpd.model.rulebook import RULES
@@ -22,9 +22,9 @@ from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
-from kdumpd.observe.machine import Machine, Watchers
+from kdumpd.observe.machine import Machine, Plan, Watchers
 from kdumpd.observe.units import NoServiceManager, ServiceManager
-from tests.breakages import kernel, memory, next_boot, policy, storage, tool
+from tests.breakages import experience, kernel, memory, next_boot, policy, storage, tool
 from tests.breakages.breakage import Breakage, Tree
 from tests.hostile.slow_mount import DEVICE, slow_mount
 from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
@@ -38,6 +38,7 @@ ALL = (
     *next_boot.BREAKAGES,
     *storage.BREAKAGES,
     *policy.BREAKAGES,
+    *experience.BREAKAGES,
 )
 
 
@@ -125,8 +126,9 @@ def said(root: Path, *prefix: str) -> Iterator[Finding]:
 
 
 async def look(root: Path, services: ServiceManager, state: State) -> Verdict:
-    folders = Settings().folders
-    return judged(await Machine(Files(root), folders, Hints(), Watchers(), services).look(), state)
+    configured = read_configuration(root, None)
+    plan = Plan(folders=configured.settings.folders, problems=configured.problems)
+    return judged(await Machine(Files(root), plan, Hints(), Watchers(), services).look(), state)
 
 
 async def look_at(root: Path, breakage: Breakage) -> tuple[Finding, ...]:
@@ -135,7 +137,9 @@ async def look_at(root: Path, breakage: Breakage) -> tuple[Finding, ...]:
         return await asyncio.to_thread(look_with_disk, root, breakage.disk)
     if breakage.dead:
         return await look_with_server(root, breakage.dead)
-    verdict = await look(root, Told(breakage.service), State(boots=breakage.boots))
+    verdict = await look(
+        root, Told(breakage.service), State(boots=breakage.boots, tests=breakage.tests)
+    )
     return verdict.checks
 
 

@@ -168,3 +168,16 @@ async def test_descriptor_that_is_not_open(machine: Machine, number: str) -> Non
     status, _, words = await check(machine.root, f"--iomem={number}")
     assert status == 64
     assert f"'{number}' is no open descriptor" in words
+
+
+async def test_a_line_of_the_configuration_that_cannot_be_used(machine: Machine) -> None:
+    machine.write(
+        "etc/kdumpd/kdumpd.conf", "[Manager]\nSettleSecs=30\n[CrashTest]\nEnabled=maybe\n"
+    )
+    status, out, words = await check(machine.root)
+    assert status == 0  # it keeps no dump from being saved
+    file = machine.root / "etc/kdumpd/kdumpd.conf"
+    said = f"{file}:2: unknown key 'SettleSecs' in section [Manager] (the default stands)"
+    assert f"info  {said} [configuration]\n" in out
+    assert f"{file}:4: Enabled=maybe: neither yes nor no" in out
+    assert said in words

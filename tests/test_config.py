@@ -57,7 +57,7 @@ def test_all_configured(tmp_path: Path) -> None:
         ("1.5 min", 90),
         ("500ms", 0.5),
         ("0.25", 0.25),
-        ("999999", 999999),
+        ("10min", 600),
     ],
 )
 def test_settle(tmp_path: Path, value: str, seconds: float) -> None:
@@ -142,6 +142,9 @@ def test_lines_end_where_an_editor_ends_them(tmp_path: Path) -> None:
         "SettleSec=nan",
         "SettleSec=5 # seconds",
         "SettleSec=1234567",
+        "SettleSec=601",
+        "SettleSec=11min",
+        "SettleSec=999999",
         "settlesec=5",
         "SettleSeconds=5",
         "CrashDirectories=crash",

@@ -27,6 +27,7 @@ from kdumpd.model.state import State
 from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 from kdumpd.rows import MOST_TOLD
+from kdumpd.seal import SEALED
 from tests.model.looks import (
     BOOT,
     CUT,
@@ -168,6 +169,20 @@ async def test_readiness_comes_back(path: Path) -> None:
     assert still.look(kernel=unloaded) == still.look(kernel=unloaded, after=60) == []
     back = Watched(state)
     assert len([*back.look(), *back.look(after=PATIENCE.steady)]) == 1
+
+
+async def test_a_ledger_from_before_rows_were_sealed(path: Path) -> None:
+    await keep(path, crash(1), crash(2))
+    with sqlite3.connect(path) as connection:
+        for table in SEALED:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN seal")
+        connection.execute("PRAGMA user_version = 4")
+    for _ in range(2):
+        async with opened_ledger(path) as ledger:
+            assert await ledger.load() == state_of(crash(1), crash(2))
+    change("UPDATE capture SET seal = seal + 1")(path)
+    async with opened_ledger(path) as ledger:
+        assert await ledger.load() == State()
 
 
 async def test_the_last_boot_counts(path: Path) -> None:
@@ -364,6 +379,10 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a wrong time": change(CAPTURE_ROW, record_with("found_at", "yesterday")),
     "a time in no zone": change(CAPTURE_ROW, record_with("found_at", "2026-11-23T01:13:34")),
     "a wrong size": change(CAPTURE_ROW, record_with("size", [])),
+    "a bit in a text that is as good": replaced(b"crashed.example", b"crasied.example"),
+    "a row that no one sealed": change("UPDATE capture SET seal = NULL"),
+    "a row of another id": change("UPDATE capture SET id = 'b' || id"),
+    "an event that seems told": change("UPDATE outbox SET journaled_at = at"),
     "an event of no JSON": change(EVENT_ROW, "{"),
     "an event of a list": change(EVENT_ROW, "[]"),
     "an event of nothing": change(EVENT_ROW, "null"),
@@ -467,9 +486,9 @@ async def test_a_flipped_bit(path: Path, at: float, bit: int, *, in_schema: bool
 async def test_a_newer_version(path: Path) -> None:
     """Nobody's data is thrown away because the daemon was downgraded."""
     await keep(path, crash(1))
-    change("PRAGMA user_version = 5")(path)
+    change("PRAGMA user_version = 6")(path)
     content = content_of(path)
-    with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is from a newer kdumpd .* 5"):
+    with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is from a newer kdumpd .* 6"):
         async with opened_ledger(path):
             pass
     assert content_of(path) == content

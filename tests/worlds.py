@@ -49,7 +49,7 @@ def verdict(sample: Path, root: Path) -> str:
     build(sample, root)
     out = io.StringIO()
     with redirect_stdout(out):
-        status = check(Files(root), read_configuration(root, None).settings, "off")
+        status = check(Files(root), read_configuration(root, None), "off")
     said = ROOM.sub("has ... for it", out.getvalue().replace(str(root), ""))
     return f"{story(sample)}\n\n$ kdumpd --check\n{said}(exit status {status})\n"
 

@@ -16,7 +16,7 @@ from kdumpd.call import BusError, CallError
 from kdumpd.client.absence import AbsentError
 from kdumpd.client.daemon import Daemon
 from kdumpd.client.look import Look, LookError
-from kdumpd.client.options import SYSTEM, WITHOUT_DAEMON, arguments_parser, spelled_out
+from kdumpd.client.options import SYSTEM, WITHOUT_DAEMON, parse_arguments
 from kdumpd.client.output import tell
 from kdumpd.client.selection import SelectionError
 from kdumpd.client.trigger import Trigger
@@ -25,14 +25,15 @@ from kdumpd.client.verbs import run_of
 EXIT_ABSENT = 4
 ROOT = 0  # the uid
 INSTEAD = "This is a look without kdumpd, which would know more: what is gone, or acknowledged."
-START = "To start it: systemctl start kdumpd. Why it does not run: journalctl -u kdumpd"
-AS_ROOT = "As root, this is answered without it."
+START = "To start kdumpd: systemctl start kdumpd. Why it does not run: journalctl -u kdumpd"
+WHY_NOT = "Why it does not start: journalctl -u kdumpd-trigger"
+AS_ROOT = "Root gets an answer to this without kdumpd too."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run kdumpdctl's command line and return its exit status."""
     words = sys.argv[1:] if arguments is None else arguments
-    options = arguments_parser().parse_args(spelled_out(words))
+    options = parse_arguments(words)
     try:
         return asyncio.run(_ask(options))
     except (CallError, SelectionError) as error:
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_ABSENT
     except AbsentError as error:
         tell(f"{error} on the bus '{options.bus}'.")
+        if options.bus == SYSTEM and options.verb == "test":
+            tell(WHY_NOT)
         _advise(options)
         return EXIT_ABSENT
     except OSError as error:
@@ -88,7 +91,7 @@ def _advise(options: argparse.Namespace) -> None:
         if options.verb in WITHOUT_DAEMON and os.geteuid() != ROOT:
             tell(AS_ROOT)
     if options.verb in {"status", "check"}:
-        tell("Without it: kdumpd --check judges readiness once.")
+        tell("Without kdumpd running: kdumpd --check judges readiness once.")
 
 
 def _discard_stdout() -> None:

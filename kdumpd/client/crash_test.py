@@ -36,6 +36,8 @@ class RefusedError(Exception):
 async def crash_test(trigger: Trigger, options: argparse.Namespace) -> int:
     """Crash this machine on purpose after a countdown, to prove that a dump is saved."""
     try:
+        if options.cancel:
+            return await cancel(trigger)
         if options.dry_run:
             return dry_run(await trigger.prepare(), options)
         tell(await _attempt(trigger, options))
@@ -47,6 +49,13 @@ async def crash_test(trigger: Trigger, options: argparse.Namespace) -> int:
     except CallError as error:
         tell(str(error))
     return EXIT_FAILURE
+
+
+async def cancel(trigger: Trigger) -> int:
+    """Stop the test that is prepared or counted down, whoever asked for it, and return 0."""
+    await trigger.cancel(interactive=os.isatty(STDIN))
+    tell("The test is cancelled: the kernel is not crashed.")
+    return 0
 
 
 def dry_run(preparation: Preparation, options: argparse.Namespace) -> int:

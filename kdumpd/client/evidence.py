@@ -7,7 +7,7 @@ import sys
 from kdumpd.client.daemon import Daemon
 from kdumpd.client.output import print_json, tell
 from kdumpd.client.selection import Properties, SelectionError, select, select_all
-from kdumpd.client.summary import headline
+from kdumpd.client.summary import headline, new_word
 from kdumpd.model.text import shown
 from kdumpd.model.vocabulary import CaptureState
 
@@ -30,13 +30,15 @@ async def acknowledge(daemon: Daemon, options: argparse.Namespace) -> int:
     captures = await daemon.captures()
     if options.all:
         done = captures
+        new = sum(new_word(capture) == "yes" for capture in captures)
         await daemon.acknowledge_all(interactive=interactive)
-        tell("All crashes are acknowledged.")
+        tell(f"All crashes are acknowledged; {new or 'none'} had not been before.")
     else:
         done = select_all(captures, options.ids)
         for capture in done:
             await daemon.acknowledge(capture["Id"], interactive=interactive)
-            tell(f"Acknowledged: {headline(capture)}")
+            before = "Was acknowledged before" if capture["Acknowledged"] else "Acknowledged"
+            tell(f"{before}: {headline(capture)}")
     if options.json != "off":
         print_json({"acknowledged": [capture["Id"] for capture in done]}, options.json)
     return 0

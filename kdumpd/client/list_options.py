@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kdumpd.client.moment import MomentError, parse_moment
+from kdumpd.client.summary import UNTRUSTED
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.vocabulary import CaptureState
+
+STATES = (*map(str, CaptureState), UNTRUSTED)
 
 
 def add_list_options(command: argparse.ArgumentParser) -> None:
@@ -29,9 +32,9 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
         "--state",
         dest="states",
         metavar="STATE,…",
-        type=lambda text: _words(text, [str(one) for one in CaptureState]),
+        type=lambda text: _words(text, STATES),
         default=[],
-        help="captures in these states only",
+        help=f"captures in these states only: {', '.join(STATES)}",
     )
     command.add_argument(
         "--class",

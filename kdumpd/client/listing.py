@@ -11,6 +11,7 @@ from kdumpd.client.answers import Answers
 from kdumpd.client.output import print_json, print_lines, tell
 from kdumpd.client.screen import read_screen
 from kdumpd.client.selection import Properties
+from kdumpd.client.summary import state_word
 from kdumpd.client.table import list_lines
 from kdumpd.document import plain_record
 from kdumpd.model.finding import Severity
@@ -44,7 +45,7 @@ def chosen_of(captures: Sequence[Properties], options: argparse.Namespace) -> li
         for capture in sorted(captures, key=_time)
         if _time(capture)[0] >= since
         and (options.until is None or _time(capture)[0] <= until)
-        and (not options.states or capture["State"] in options.states)
+        and (not options.states or {capture["State"], state_word(capture)} & {*options.states})
         and (not options.classes or capture["Class"] in options.classes)
     ]
     newest = chosen if options.lines is None else chosen[max(0, len(chosen) - options.lines) :]

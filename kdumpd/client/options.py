@@ -9,6 +9,7 @@ from kdumpd import __version__
 from kdumpd.arguments import JSON, Parser
 from kdumpd.client.list_options import add_list_options
 from kdumpd.client.verbs import VERBS
+from kdumpd.model.objection import unheard_of
 
 SYSTEM = "system"
 MODES = [[mode] for mode in JSON]
@@ -17,7 +18,9 @@ exit status of status and check: 0 ready, 1 degraded, 2 not ready, 3 unsupported
 the bus cannot be reached. Of the other commands: 0 when the question was answered, 1 when it could
 not be (no such capture or file, no right to it) or there is no capture to show, 4 as above. Of
 test: 1 when the kernel was not crashed; with --dry-run 0 when nothing speaks against it, 1 when
-something does. 64 for a wrong command line, 74 if it cannot be printed."""
+something does; with --cancel 0 when a test was stopped, 1 when not. Of all: 64 for a wrong command
+line, 74 if the answer cannot be printed."""
+ROOT = "look at the machine below this folder, without a daemon"
 ID = "the capture's id or its beginning (default: the newest crash)"
 WITHOUT_DAEMON = {"check", "list", "info"}
 OF_ONE_CAPTURE = {"report", "dmesg", "path"}
@@ -35,6 +38,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kdumpdctl {__version__}")
     parser.set_defaults(verb="status", bus=SYSTEM, json="off", root=None)
+    _add_root_option(parser, argparse.SUPPRESS)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for verb in VERBS:
         command = verbs.add_parser(
@@ -44,7 +48,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         if verb.name in OF_ONE_CAPTURE:
             command.add_argument("id", nargs="?", metavar="ID", help=ID)
         if verb.name in WITHOUT_DAEMON:
-            _add_root_option(command)
+            _add_root_option(command, ROOT)
     verbs.choices["info"].add_argument("ids", nargs="*", default=[], metavar="ID", help=ID)
     add_list_options(verbs.choices["list"])
     _add_report_options(verbs.choices["report"])
@@ -59,6 +63,15 @@ def arguments_parser() -> argparse.ArgumentParser:
     which.add_argument("--all", action="store_true", help="all crashes that are known now")
     _add_test_options(verbs.choices["test"])
     return parser
+
+
+def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Return the options; a wrong command line ends the program."""
+    parser = arguments_parser()
+    options = parser.parse_args(spelled_out(words))
+    if options.root is not None and options.verb not in WITHOUT_DAEMON:
+        parser.error("argument --root: it is for the commands check, list and info")
+    return options
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
@@ -78,12 +91,9 @@ def spelled_out(words: Sequence[str]) -> list[str]:
     return spelled
 
 
-def _add_root_option(command: argparse.ArgumentParser) -> None:
+def _add_root_option(command: argparse.ArgumentParser, words: str) -> None:
     command.add_argument(
-        "--root",
-        metavar="DIR",
-        type=_folder,
-        help="look at the machine below this folder, without a daemon",
+        "--root", metavar="DIR", type=_folder, default=argparse.SUPPRESS, help=words
     )
 
 
@@ -95,12 +105,19 @@ def _add_report_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_test_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
         "--dry-run", action="store_true", help="only print what speaks against a crash now"
+    )
+    which.add_argument(
+        "--cancel",
+        action="store_true",
+        help="stop the test that is prepared or counted down, whoever asked for it",
     )
     command.add_argument(
         "--override",
         action="append",
+        type=_code,
         default=[],
         metavar="CODE",
         help="crash in spite of this objection, if it is none that is fatal; can be repeated",
@@ -117,9 +134,18 @@ def _common_parser() -> Parser:
     common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--bus", metavar="BUS", help="system (the default), session, or an address")
     common.add_argument(
-        "--json", choices=JSON, metavar="MODE", help="print JSON: pretty, short, or off (default)"
+        "--json",
+        choices=JSON,
+        metavar="MODE",
+        help="print JSON: pretty (also meant without MODE), short, or off (default)",
     )
     return common
+
+
+def _code(text: str) -> str:
+    if problem := unheard_of([text]):
+        raise argparse.ArgumentTypeError(problem)
+    return text
 
 
 def _folder(text: str) -> Path:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from kdumpd.client.proof import proof_line
 from kdumpd.client.screen import Screen, Style
 from kdumpd.client.selection import Properties
-from kdumpd.client.summary import cause
+from kdumpd.client.summary import UNTRUSTED, cause, state_word
 from kdumpd.client.text import armed_line, count_captures, reservation
 from kdumpd.document import readiness_report
 from kdumpd.model.finding import Severity
@@ -40,6 +40,7 @@ OF_STATE: Mapping[str, Style] = {
     CaptureState.INCOMPLETE: Style.DOUBTFUL,
     CaptureState.DMESG_ONLY: Style.DOUBTFUL,
     CaptureState.UNREADABLE: Style.BAD,
+    UNTRUSTED: Style.BAD,
     CaptureState.GONE: Style.DIM,
 }
 
@@ -62,7 +63,7 @@ def screen_lines(
     previous, why = manager["PreviousBoot"], manager["PreviousBootReason"]
     told = "clean" if previous == BootEnd.CLEAN else f"{previous}: {why}".rstrip(": ")
     yield from _fact("Boot before", told, screen)
-    name, proof = proof_line(test, now).split(": ", 1)
+    name, proof = proof_line(manager, test, now).split(": ", 1)
     yield from _fact(name, proof, screen)
     yield from _fact("Captures", count_captures(manager, captures), screen)
     for capture in captures[: -NEWEST - 1 : -1]:
@@ -119,7 +120,7 @@ def _capture(capture: Properties, screen: Screen) -> str:
     """Return a capture on one line: of a place that has no room, the class alone."""
     at = EPOCH + timedelta(microseconds=capture["CrashedAt"])
     when = f"{at.astimezone():%Y-%m-%d %H:%M}" if capture["CrashedAt"] else "at unknown time"
-    state = capture["State"]
+    state = state_word(capture)
     head = f"{when:<{WHEN}}  {capture['Id'][:SHORT_ID]}  "
     room = _width(screen) - LABEL - len(GAP) - len(head) - STATE - len(GAP)
     what = cause(capture) if len(cause(capture)) <= room else capture["Class"]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from kdumpd.client.selection import Properties
 from kdumpd.model.text import human_size
 from kdumpd.model.time import EPOCH
-from kdumpd.model.vocabulary import Proof
+from kdumpd.model.vocabulary import Proof, Readiness
 
 UNITS = (
     ("week", timedelta(weeks=1)),
@@ -14,12 +14,20 @@ UNITS = (
     ("hour", timedelta(hours=1)),
     ("minute", timedelta(minutes=1)),
 )
+# Objections of kdumpd-trigger that are fatal, by the findings that are their cause.
+OBSTACLES = {
+    "container": "the kernel is that of the container's host",
+    "capture-kernel-running": "the crash kernel runs, and has a dump to save",
+    "live-system": "a live system forgets the dump at the reboot",
+}
 FEWEST = 2  # of a unit, or it would be too rough
 
 
-def proof_line(test: Properties, now: datetime) -> str:
-    """Return what the properties of org.kdumpd1.CrashTest say."""
+def proof_line(manager: Properties, test: Properties, now: datetime) -> str:
+    """Return what the properties of org.kdumpd1.CrashTest say, of the machine as it is."""
     match test["Verdict"]:
+        case Proof.NONE if obstacle := _obstacle(manager):
+            return f"Crash test: not possible here, as {obstacle}"
         case Proof.NONE:
             return "Never proven: kdumpdctl test crashes this machine to see (kdumpd-trigger(8))"
         case Proof.PASSED:
@@ -41,6 +49,15 @@ def ago(at: datetime, now: datetime) -> str:
             return f"{passed // unit} {name}s ago"
     seconds = passed // timedelta(seconds=1)
     return f"{seconds} second{'' if seconds == 1 else 's'} ago"
+
+
+def _obstacle(manager: Properties) -> str:
+    """Return why a test is refused whatever is done, empty where one can be made."""
+    codes = [code for code, *_ in manager["Findings"]]
+    why = next((why for code, why in OBSTACLES.items() if code in codes), "")
+    if not why and manager["Readiness"] == Readiness.UNSUPPORTED:
+        return "the kernel cannot capture its own crash"
+    return why
 
 
 def _occasion(test: Properties, now: datetime) -> str:

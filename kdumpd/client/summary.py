@@ -10,6 +10,8 @@ from kdumpd.model.text import human_size, shown
 from kdumpd.model.time import EPOCH
 from kdumpd.model.vocabulary import CaptureState
 
+UNTRUSTED = "untrusted"
+
 
 def summary_lines(capture: Properties) -> Iterator[str]:
     """Yield two sentences: what crashed, and what was saved of it."""
@@ -21,7 +23,7 @@ def headline(capture: Properties) -> str:
     """Return what tells a capture from others, on one line."""
     when = local_time(capture["CrashedAt"]) or "at an unknown time"
     kernel = f"kernel {capture['KernelRelease'] or 'unknown'}"
-    return joined(kernel, when, cause(capture), capture["State"], shown(capture["Directory"]))
+    return joined(kernel, when, cause(capture), state_word(capture), shown(capture["Directory"]))
 
 
 def cause(capture: Properties) -> str:
@@ -39,6 +41,24 @@ def problem(capture: Properties) -> str:
     if capture["Problem"] and capture["CoreFile"] and capture["Trusted"]:
         return f"the core {capture['Problem']}"
     return str(capture["Problem"])
+
+
+def state_word(capture: Properties) -> str:
+    """Return the state; of what a stranger put there, which is not read, that it is that."""
+    there = capture["State"] != CaptureState.GONE
+    return UNTRUSTED if there and not capture["Trusted"] else str(capture["State"])
+
+
+def new_word(capture: Properties) -> str:
+    """Return no if somebody has acknowledged the crash, else yes; empty where nobody needs to."""
+    if capture["Acknowledged"]:
+        return "no"
+    return "" if was_intended(capture) or not capture["Trusted"] else "yes"
+
+
+def was_intended(capture: Properties) -> bool:
+    """Return whether the kernel was crashed on purpose, so that nobody needs to acknowledge it."""
+    return bool(capture["IsTest"]) or capture["Class"] == CrashClass.SYSRQ
 
 
 def local_time(microseconds: int) -> str:

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from kdumpd.client.overview import OF_STATE
 from kdumpd.client.screen import PIPE, Screen, Style
 from kdumpd.client.selection import Properties
-from kdumpd.client.summary import local_time
+from kdumpd.client.summary import local_time, new_word, state_word
 from kdumpd.model.text import human_size, shown
 
 UNKNOWN = "-"
 GAP = 2
-TIME, KERNEL, CLASS, STATE, SIZE, ID, DIRECTORY = (
+TIME, KERNEL, CLASS, STATE, NEW, SIZE, ID, DIRECTORY = (
     "TIME",
     "KERNEL",
     "CLASS",
     "STATE",
+    "NEW",
     "SIZE",
     "ID",
     "DIRECTORY",
@@ -24,13 +25,14 @@ COLUMNS: Mapping[str, Callable[[Properties], str]] = {
     TIME: lambda capture: local_time(capture["CrashedAt"]) or UNKNOWN,
     KERNEL: lambda capture: capture["KernelRelease"] or UNKNOWN,
     CLASS: lambda capture: str(capture["Class"]),
-    STATE: lambda capture: str(capture["State"]),
+    STATE: state_word,
+    NEW: lambda capture: new_word(capture) or UNKNOWN,
     SIZE: lambda capture: human_size(capture["Size"]) if capture["CoreFile"] else UNKNOWN,
     ID: lambda capture: str(capture["Id"]),
     DIRECTORY: lambda capture: shown(capture["Directory"]),
 }
 # What a narrow terminal does without, one after the other.
-EXPENDABLE = (DIRECTORY, KERNEL, SIZE)
+EXPENDABLE = (DIRECTORY, KERNEL, SIZE, NEW)
 
 Table = Mapping[str, Sequence[str]]  # the cells by their columns
 

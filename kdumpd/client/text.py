@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon answers, as lines for people."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from kdumpd.client.proof import proof_line
 from kdumpd.client.selection import Properties
-from kdumpd.client.summary import cause, headline, joined, local_time, problem, summary_lines
+from kdumpd.client.summary import (
+    cause,
+    headline,
+    joined,
+    local_time,
+    problem,
+    summary_lines,
+    was_intended,
+)
 from kdumpd.document import readiness_report
-from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.report import status_lines
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Mechanism
@@ -25,7 +33,7 @@ def overview_lines(
     yield ""
     yield f"Reservation: {reservation(manager)}"
     yield armed_line(manager)
-    yield proof_line(test, now)
+    yield proof_line(manager, test, now)
     if manager["PreviousBoot"] != BootEnd.CLEAN:
         yield f"Boot before: {manager['PreviousBoot']}  ({manager['PreviousBootReason']})"
     yield f"Captures: {count_captures(manager, captures)}"
@@ -56,6 +64,7 @@ def info_lines(capture: Properties) -> Iterator[str]:
         "Build id": capture["BuildId"],
         "Host": capture["Host"],
         "State": capture["State"],
+        "Trusted": "" if capture["Trusted"] else "no, so it is not read and counts as no crash",
         "Problem": problem(capture),
         "Core": was + shown(capture["CoreFile"]) if capture["CoreFile"] else "",
         "Size": human_size(capture["Size"]) if capture["CoreFile"] else "",
@@ -101,8 +110,8 @@ def count_captures(manager: Properties, captures: Sequence[Properties]) -> str:
     gone = sum(capture["State"] == CaptureState.GONE for capture in captures)
     return joined(
         str(len(captures)),
-        f"{gone} gone" if gone else "",
-        f"{settling} being written" if settling else "",
+        f"of which {gone} {'is' if gone == 1 else 'are'} gone" if gone else "",
+        f"and {settling} more being written" if settling else "",
     )
 
 
@@ -114,8 +123,9 @@ def _crashed(capture: Properties) -> str:
 def _acknowledged(capture: Properties) -> str:
     if capture["Acknowledged"]:
         return "yes"
-    intended = capture["IsTest"] or capture["Class"] == CrashClass.SYSRQ
-    return "no need to, it was on purpose" if intended else "no"
+    if not capture["Trusted"]:
+        return ""
+    return "no need to, it was on purpose" if was_intended(capture) else "no"
 
 
 def _left_out(capture: Properties) -> str:
@@ -150,4 +160,8 @@ def _removal(capture: Properties) -> str:
 def _warning(capture: Properties) -> str:
     if not capture["WorldReadable"]:
         return ""
-    return "everybody may read it, and it holds the kernel's memory or log"
+    folder = shlex.quote(shown(capture["Directory"]))
+    return (
+        "everybody may read it, and it holds the kernel's memory or log. Take the right away:"
+        f" chmod -R go-rwx {folder}"
+    )

@@ -23,6 +23,7 @@ TRIGGER = Target(NAME, PATH, NAME)
 CRASHING_SECONDS = 600.0
 # The bus starts the service, which looks at the machine; a busy one takes longer than 25 seconds.
 STARTING = Manner(seconds=90.0)
+ASKING = Manner(seconds=90.0, interactive=True)
 BRISK = Manner(seconds=5.0)  # while the clock counts down
 
 
@@ -90,9 +91,9 @@ class Trigger:
         manner = Manner(seconds=CRASHING_SECONDS, interactive=interactive)
         await self._ask(TRIGGER, "Trigger", "sas", token, list(overridden), manner=manner)
 
-    async def cancel(self) -> None:
-        """End the countdown; CallError where nothing is counted down."""
-        await self._ask(TRIGGER, "Cancel", manner=BRISK)
+    async def cancel(self, *, interactive: bool = False) -> None:
+        """End what is counted down or prepared; CallError where nothing is, or it is too late."""
+        await self._ask(TRIGGER, "Cancel", manner=ASKING if interactive else BRISK)
 
     async def progress(self) -> Progress:
         """Return how far it is."""

@@ -159,7 +159,9 @@ def _test(state: State) -> Iterator[Metric]:
     yield Metric(
         name="test_stale",
         help="Whether something has changed since that the last crash test says nothing about.",
-        samples=_one(bool(staleness(last, state.verdict)) if last and state.verdict else None),
+        samples=_one(
+            bool(staleness(last, state.verdict.machine)) if last and state.verdict else None
+        ),
     )
     yield Metric(
         name="test_duration_seconds",

@@ -15,12 +15,13 @@ from kdumpd.model.vocabulary import CaptureState, Proof, Readiness
 
 EMERGENCY, CRITICAL, WARNING, NOTICE, INFO = 0, 2, 4, 5, 6  # syslog(3)
 
-CANCEL = "busctl call org.kdumpd1.Trigger /org/kdumpd1/trigger org.kdumpd1.Trigger Cancel"
+CANCEL = "kdumpdctl test --cancel"
 
 # systemd/kdumpd.catalog says what to do about each.
 MESSAGE_IDS = {
     EventKind.CAPTURE_COMPLETE: "6bc3f018b40343559c7bccda6fc737c6",
     EventKind.CAPTURE_INCOMPLETE: "a6a8bcf7df1243a49434241c1eae3353",
+    EventKind.CAPTURE_UNTRUSTED: "ef7e508863b94064b0b9c25659675777",
     EventKind.CAPTURE_GONE: "350cce47a8c34764a4b50ff56b153b7c",
     EventKind.CAPTURE_EXPOSED: "27657cf9d2e64ff0b27064bc5599a086",
     EventKind.BOOT_VALIDATED: "ad07e7dfd75f4edb97b23ba382e0cb93",
@@ -99,13 +100,6 @@ def _complete(facts: Mapping[str, str]) -> tuple[str, int]:
 
 
 def _incomplete(facts: Mapping[str, str]) -> tuple[str, int]:
-    if "suspect" in facts:
-        place = _name(facts["directory"])
-        why = facts.get("problem", "its contents were not read")
-        return (
-            f"What may be a capture is in {place}, but anybody could have put it there: {why}",
-            WARNING,
-        )
     match facts["state"]:
         case CaptureState.DMESG_ONLY:
             what = f"only the kernel log was saved, in {_name(facts['directory'])}"
@@ -117,6 +111,12 @@ def _incomplete(facts: Mapping[str, str]) -> tuple[str, int]:
         case _:
             what = f"the dump {_name(facts['core'])} is incomplete: it {facts.get('problem', '')}"
     return f"{_crash(facts)}: {what}", CRITICAL
+
+
+def _untrusted(facts: Mapping[str, str]) -> tuple[str, int]:
+    place, why = _name(facts["directory"]), facts.get("problem", "its contents were not read")
+    what = f"What may be a capture is in {place}, but anybody could have put it there"
+    return f"{what}: {why}", WARNING
 
 
 def _gone(facts: Mapping[str, str]) -> tuple[str, int]:
@@ -142,22 +142,39 @@ def _readiness(facts: Mapping[str, str]) -> tuple[str, int]:
 
 
 def _test_refused(facts: Mapping[str, str]) -> tuple[str, int]:
-    return f"The user with uid {facts['uid']} was refused a crash test: {facts['because']}", WARNING
+    return f"The {_user(facts)} was refused a crash test: {facts['because']}", WARNING
 
 
 def _test_announced(facts: Mapping[str, str]) -> tuple[str, int]:
     # What is an emergency, journald writes to the terminals of all who are logged in
     # (journald.conf(5): ForwardToWall=yes, MaxLevelWall=emerg), and to the disk at once.
-    return (
-        f"The kernel of this machine will be crashed on purpose in {facts['seconds']} s, as a test"
-        f" for the user with uid {facts['uid']}{_overridden(facts)}. To stop it: {CANCEL}"
-    ), EMERGENCY
+    machine, seconds = facts.get("host", "this machine"), facts["seconds"]
+    for_whom = f"for the {_user(facts)}{_overridden(facts)}"
+    if "rehearsal" in facts:
+        what = (
+            f"This is a rehearsal of a crash test of {machine}, {for_whom}: in {seconds} s the"
+            " kernel is asked for its help, and nothing is crashed"
+        )
+    else:
+        what = (
+            f"The kernel of {machine} will be crashed on purpose in {seconds} s, as a test"
+            f" {for_whom}"
+        )
+    return f"{what}. To stop it: {CANCEL}", EMERGENCY
 
 
 def _test_cancelled(facts: Mapping[str, str]) -> tuple[str, int]:
-    who = f"the user with uid {facts['uid']}"
+    what = "rehearsal of a crash test" if "rehearsal" in facts else "crash test"
+    where = f" of {facts['host']}" if "host" in facts else ""
     # To the terminals again, which were told that the crash comes.
-    return f"The crash test of {who} is over without a crash: {facts['because']}", EMERGENCY
+    over = f"The {what}{where}, for the {_user(facts)}, is over without a crash"
+    return f"{over}: {facts['because']}", EMERGENCY
+
+
+def _user(facts: Mapping[str, str]) -> str:
+    if "user" in facts:
+        return f"user {facts['user']} (uid {facts['uid']})"
+    return f"user with uid {facts['uid']}"
 
 
 def _overridden(facts: Mapping[str, str]) -> str:
@@ -165,7 +182,7 @@ def _overridden(facts: Mapping[str, str]) -> str:
 
 
 def _test_triggered(facts: Mapping[str, str]) -> tuple[str, int]:
-    who = f"the user with uid {facts['uid']}" if "uid" in facts else "somebody"
+    who = f"the {_user(facts)}" if "uid" in facts else "somebody"
     # journald writes to the disk at once what is critical (journald.conf(5), SyncIntervalSec=).
     how = "now on purpose, as a test"
     return f"The kernel is crashed {how}, for {who}{_overridden(facts)}", CRITICAL
@@ -222,6 +239,7 @@ def _name(path: str) -> str:
 SENTENCE: Mapping[EventKind, Callable[[Mapping[str, str]], tuple[str, int]]] = {
     EventKind.CAPTURE_COMPLETE: _complete,
     EventKind.CAPTURE_INCOMPLETE: _incomplete,
+    EventKind.CAPTURE_UNTRUSTED: _untrusted,
     EventKind.CAPTURE_GONE: _gone,
     EventKind.CAPTURE_EXPOSED: _exposed,
     EventKind.BOOT_VALIDATED: _readiness,

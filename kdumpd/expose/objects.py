@@ -8,6 +8,7 @@ from typing import Any
 from kdumpd import __version__
 from kdumpd.expose.dispatch import Properties
 from kdumpd.model.acknowledgement import unacknowledged
+from kdumpd.model.boot_record import uncaptured
 from kdumpd.model.capture import Capture
 from kdumpd.model.crash_test import CrashTest, staleness
 from kdumpd.model.finding import Finding
@@ -70,6 +71,7 @@ MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
     "PanicTriggers": _of(_triggers, {}),
     "PreviousBoot": lambda state: str(state.previous.end if state.previous else BootEnd.UNKNOWN),
     "PreviousBootReason": lambda state: state.previous.reason if state.previous else "",
+    "UncapturedCrashes": lambda state: [microseconds(one) for one in uncaptured(state.history)],
     "Unacknowledged": lambda state: len(unacknowledged(state)),
     "Settling": lambda state: len(state.settling),
     "CrashDirectories": lambda state: list(state.folders),
@@ -83,7 +85,7 @@ def _last_test(value: Callable[[CrashTest], Any]) -> Callable[[State], Any]:
 
 
 def _staleness(state: State) -> str:
-    return staleness(state.tests[0], state.verdict) if state.tests and state.verdict else ""
+    return staleness(state.tests[0], state.verdict.machine) if state.tests and state.verdict else ""
 
 
 CRASH_TEST_PROPERTIES: Mapping[str, Callable[[State], Any]] = {

@@ -9,6 +9,7 @@ machine the file is written anew before anybody asks.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 
 READABLE = 0o644  # whatever the umask: those who read are other users
 RETRY_SECONDS = 60.0
+# What a sandbox says of a folder that it hides or keeps from being written, and a foreign folder.
+REFUSED = {errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,10 @@ class Worker(Protocol):
 class TextFile:
     """One file that says the latest text; an empty text is no file."""
 
-    def __init__(self, path: Path, worker: Worker) -> None:
+    def __init__(self, path: Path, worker: Worker, remedy: str = "") -> None:
         self._path = path
         self._worker = worker
+        self._remedy = remedy  # a sentence for where it may not be written
         self._text: str | None = None  # what it is to say; None as long as nobody has said
         self._news = asyncio.Event()
         self._failing = False
@@ -76,7 +80,9 @@ class TextFile:
 
     def _mind(self, problem: OSError | None) -> None:
         if problem is not None and not self._failing:
-            words = problem.strerror or problem
+            words = f"{problem.strerror or problem}"
+            if self._remedy and problem.errno in REFUSED:
+                words = f"{words}. {self._remedy}"
             log.warning("'%s' cannot be written, and is tried again: %s", self._path, words)
         elif problem is None and self._failing:
             log.warning("'%s' can be written again", self._path)

@@ -5,7 +5,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from types import MappingProxyType
 
-from kdumpd.model.capture import Capture
 from kdumpd.model.state import State
 
 
@@ -25,9 +24,4 @@ def acknowledge(state: State, ids: Collection[str]) -> State:
 
 def unacknowledged(state: State) -> frozenset[str]:
     """Return the ids of the crashes of which nobody has taken note yet."""
-    return frozenset(id_ for id_, capture in state.captures.items() if _waits(capture))
-
-
-def _waits(capture: Capture) -> bool:
-    # What a stranger put into a crash folder is no crash; a test, or one by hand, is no incident.
-    return capture.trusted and not (capture.acknowledged or capture.was_intended)
+    return frozenset(id_ for id_, capture in state.captures.items() if capture.waits)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the ledger keeps of a boot: that it was, what was armed in it, and how it ended."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,3 +45,12 @@ class CrashLoop:
     id: str  # of the first crash
     first: datetime
     last: datetime
+
+
+def uncaptured(records: Iterable[BootRecord]) -> tuple[datetime, ...]:
+    """Return when boots crashed of which nothing was captured, in the order of the records."""
+    return tuple(
+        one.crashed_at
+        for one in records
+        if one.end is BootEnd.CRASH_NOT_CAPTURED and not one.capture and one.crashed_at
+    )

@@ -117,8 +117,10 @@ class Capture:
     identified: bool = False  # whether a core said which crash it is, so that no other can be it
     log_id: str = ""  # of the end of its kernel log
     exposed_file: bytes = b""  # one that everybody may read, whole path; the core if it is one
+    exposed_at: datetime | None = None  # when its mode, or something else of it, changed last
     acknowledged: bool = False  # whether somebody has taken note of it
     written_at: datetime | None = None  # when the core was last written to
+    gone_at: datetime | None = None  # when it was found to be gone
 
     @property
     def is_exposed(self) -> bool:
@@ -129,6 +131,14 @@ class Capture:
     def was_intended(self) -> bool:
         """Whether somebody crashed the kernel on purpose: as a test, or by hand."""
         return self.is_test or self.crash.class_ is CrashClass.SYSRQ
+
+    @property
+    def waits(self) -> bool:
+        """Whether it tells of a crash of which nobody has taken note yet.
+
+        What a stranger put into a crash folder is no crash; a test, or one by hand, is no incident.
+        """
+        return self.trusted and not (self.acknowledged or self.was_intended)
 
     @property
     def was_armed(self) -> bool:
@@ -212,6 +222,7 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         identified=bool(facts.identity) or (before is not None and before.identified),
         log_id=sighting.log_id or (before.log_id if before else ""),
         exposed_file=_inside(sighting.directory, exposed),
+        exposed_at=time_of_file(exposed.changed_ns) if exposed else None,
         acknowledged=before is not None and before.acknowledged,
         written_at=_written_at(sighting),
     )

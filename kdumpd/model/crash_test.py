@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A crash test: the intent that was recorded before the crash, and what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from kdumpd.model.crashkernel.parameter import as_written
 from kdumpd.model.dump_target import DumpSettings
 from kdumpd.model.facts.capture_kernel import BootFile
+from kdumpd.model.facts.last_test import LastTest
+from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import Proof
 
@@ -60,11 +62,14 @@ class Intent:
     uid: int
     overridden: Sequence[str]
     at: datetime
+    user: str = ""  # the name of who asks, where it is known
+    host: str = ""  # the machine's name
+    rehearsal: bool = False  # whether the kernel is only asked for its help
 
 
 def intended(intent: Intent, verdict: Verdict | None) -> CrashTest:
     """Return the test that is about to be made on the machine as it was last judged."""
-    basis = Basis() if verdict is None else _basis(verdict)
+    basis = Basis() if verdict is None else _basis(verdict.machine)
     return CrashTest(
         id=intent.id,
         at=intent.at,
@@ -79,9 +84,9 @@ def intended(intent: Intent, verdict: Verdict | None) -> CrashTest:
     )
 
 
-def staleness(test: CrashTest, verdict: Verdict) -> str:
+def staleness(test: CrashTest, machine: MachineFacts) -> str:
     """Return in a sentence what has changed that the test says nothing about; empty for nothing."""
-    now = _basis(verdict)
+    now = _basis(machine)
     if test.verdict not in {Proof.PASSED, Proof.FAILED}:
         return ""
     if _differs(test.kernel, now.kernel):
@@ -89,28 +94,39 @@ def staleness(test: CrashTest, verdict: Verdict) -> str:
     if _differs(test.crashkernel, now.crashkernel):
         then = as_written(test.crashkernel)
         return f"The command line has {as_written(now.crashkernel)} now; the test was with {then}."
-    if _differs(test.initrd, now.initrd) or _is_newer(verdict, test):
+    if _differs(test.initrd, now.initrd) or _is_newer(machine, test):
         return "The initrd of the crash kernel was made anew since the test."
     if _differs(test.target, now.target):
         return "Dumps go elsewhere now than when it was tested."
     return ""
 
 
+def last_test(tests: Iterable[CrashTest], machine: MachineFacts) -> LastTest | None:
+    """Return what the newest of the tests, which come newest first, says of the machine now.
+
+    A test of another set-up says nothing, nor does one that is pending or crashed nothing.
+    """
+    decided = (one for one in tests if one.verdict is not Proof.PENDING and not one.crashed_nothing)
+    test = next(decided, None)
+    if test is None or staleness(test, machine):
+        return None
+    return LastTest(at=test.at, passed=test.verdict is Proof.PASSED, reason=test.reason)
+
+
 def _differs(then: str, now: str) -> bool:
     return bool(then and now) and then != now
 
 
-def _is_newer(verdict: Verdict, test: CrashTest) -> bool:
+def _is_newer(machine: MachineFacts, test: CrashTest) -> bool:
     """Return whether the initrd was made after a test that did not say which one it had."""
-    initrd = verdict.machine.capture_kernel.initrd
+    initrd = machine.capture_kernel.initrd
     if test.initrd or not isinstance(initrd, BootFile):
         return False
     return initrd.modified > test.at.timestamp()
 
 
-def _basis(verdict: Verdict) -> Basis:
+def _basis(machine: MachineFacts) -> Basis:
     """Return what a test of this machine proves something about."""
-    machine = verdict.machine
     initrd, settings = machine.capture_kernel.initrd, machine.storage.settings
     targets = settings.targets if isinstance(settings, DumpSettings) else ()
     return Basis(

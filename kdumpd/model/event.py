@@ -30,6 +30,7 @@ class EventKind(StrEnum):
 
     CAPTURE_COMPLETE = "capture-complete"
     CAPTURE_INCOMPLETE = "capture-incomplete"
+    CAPTURE_UNTRUSTED = "capture-untrusted"
     CAPTURE_GONE = "capture-gone"
     CAPTURE_EXPOSED = "capture-exposed"
     BOOT_VALIDATED = "boot-validated"
@@ -63,6 +64,8 @@ class Event:
 def capture_event(capture: Capture, at: datetime) -> Event:
     """Return the event that tells of a capture in the state it is now in."""
     kind = CAPTURE_EVENTS.get(capture.state, EventKind.CAPTURE_INCOMPLETE)
+    if not capture.trusted and kind is not EventKind.CAPTURE_GONE:
+        kind = EventKind.CAPTURE_UNTRUSTED
     # A capture can come and go again: each going is a happening of its own.
     occasion = at.isoformat() if kind is EventKind.CAPTURE_GONE else capture.state
     return Event(
@@ -76,8 +79,10 @@ def capture_event(capture: Capture, at: datetime) -> Event:
 def exposure_event(capture: Capture, at: datetime) -> Event:
     """Return the event that tells of a capture which everybody may read."""
     exposed = capture.exposed_file.decode("utf-8", "surrogateescape")
+    # Each exposure is a happening of its own; the same one, seen again, is not.
+    occasion = (capture.exposed_at or at).isoformat()
     return Event(
-        id=_event_id(EventKind.CAPTURE_EXPOSED, capture.id, at.isoformat()),
+        id=_event_id(EventKind.CAPTURE_EXPOSED, capture.id, occasion),
         kind=EventKind.CAPTURE_EXPOSED,
         at=at,
         facts={**_capture_facts(capture), "exposed": exposed},
@@ -156,7 +161,14 @@ def cancellation_event(intent: Intent, because: str, at: datetime) -> Event:
 
 
 def _intent_facts(intent: Intent) -> Mapping[str, str]:
-    return _known(test=intent.id, uid=str(intent.uid), overridden=" ".join(intent.overridden))
+    return _known(
+        test=intent.id,
+        uid=str(intent.uid),
+        user=intent.user,
+        host=intent.host,
+        overridden=" ".join(intent.overridden),
+        rehearsal="yes" if intent.rehearsal else "",
+    )
 
 
 def not_captured_event(record: BootRecord, capture: Capture | None) -> Event:
@@ -235,7 +247,6 @@ def _capture_facts(capture: Capture) -> Mapping[str, str]:
         crashed_at=str(microseconds(capture.crashed_at)) if capture.crashed_at else "",
         size=str(capture.size),
         problem=capture.problem,
-        suspect="" if capture.trusted else "yes",
         **{"class": crash.class_},
         reason=crash.reason,
         function=crash.function,

@@ -11,8 +11,10 @@ from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.finding import Finding, Severity
 from kdumpd.model.rules import (
     capture_kernel,
+    configuration,
     crashkernel,
     dump_folder,
+    experience,
     folder,
     kernel,
     last_reservation,
@@ -26,7 +28,7 @@ from kdumpd.model.rules import (
 from kdumpd.model.vocabulary import Readiness
 
 # What a container has of its own; its kernel, its /boot and its boot loader are nobody's.
-OF_A_CONTAINER = {"container", "crash-folder-unreadable", "facts-unreadable"}
+OF_A_CONTAINER = {"configuration", "container", "crash-folder-unreadable", "facts-unreadable"}
 
 Rule = Callable[[MachineFacts], Iterable[Finding]]
 
@@ -94,6 +96,8 @@ RULES: tuple[Rule, ...] = (
     dump_folder.dump_folder_unwatched,
     storage.storage_too_small,
     storage.storage_no_inodes,
+    experience.crash_test_failed,
+    configuration.configuration,
     policy.panic_on_oops_off,
     policy.panic_policy,
     policy.panic_timeout,

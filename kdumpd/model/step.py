@@ -10,11 +10,13 @@ from types import MappingProxyType
 from kdumpd.model.boot_history import with_boots
 from kdumpd.model.capture import Capture, Sighting, capture_from, is_inside
 from kdumpd.model.copies import without_copies
+from kdumpd.model.crash_test import last_test
 from kdumpd.model.event import (
     Event,
     capture_event,
     exposure_event,
 )
+from kdumpd.model.forgetting import without_forgotten
 from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.proof import with_tests
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
@@ -28,9 +30,12 @@ from kdumpd.model.vocabulary import CaptureState
 
 def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:
     """Return the state after one look at the machine, and the events it brings."""
+    verdict = judged(seen, state)
     after = state if _shows_no_more(state, seen) else _with_captures(state, seen, patience)
-    after, told = with_verdict(after, judged(seen, state), seen, patience)
-    after, verdicts = with_tests(after, seen, patience)
+    after, verdicts = with_tests(replace(after, verdict=verdict), seen, patience)
+    if after.tests is not state.tests:
+        verdict = judged(seen, after)
+    after, told = with_verdict(after, verdict, seen, patience)
     after, of_boots = with_boots(after, seen, patience)
     return after, (*_capture_events(state, after, seen.at), *verdicts, *told, *of_boots)
 
@@ -57,13 +62,15 @@ def _with_captures(state: State, seen: Observation, patience: Patience) -> State
     parted = settle(before, seen, patience)
     captures = _list(_watched(state, seen), parted.settled, seen.at)
     captures, missing = _miss(captures, parted.settled, state, seen, patience)
+    tested = {test.capture for test in state.tests}
+    known = without_forgotten(captures, tested, seen.at)
     readings = dict(before.readings)
     if all(folder.listed for folder in seen.folders):
         readings = sighted(readings, seen.sightings)
     job = next_job(readings, parted.to_read, seen.clock)
     after = replace(
         state,
-        captures=MappingProxyType(with_occurrences(_with_removals(captures, parted.settled, seen))),
+        captures=MappingProxyType(with_occurrences(_with_removals(known, parted.settled, seen))),
         settling=MappingProxyType(parted.settling),
         resting=MappingProxyType(parted.resting),
         missing=MappingProxyType(missing),
@@ -112,7 +119,7 @@ def _list(
         # The same value stays the same object: whoever keeps or shows it sees what has changed.
         after[id_] = before if before == capture else capture
         if other is not None:
-            after[other.id] = _gone(other)
+            after[other.id] = _gone(other, at)
             if outgrown or not other.was_read:
                 del after[other.id]
     return after
@@ -143,15 +150,17 @@ def _with_removals(
     return after
 
 
-def _gone(capture: Capture) -> Capture:
+def _gone(capture: Capture, at: datetime) -> Capture:
     return replace(
         capture,
         state=CaptureState.GONE,
         world_readable=False,
         exposed_file=b"",
+        exposed_at=None,
         log_awaited=False,
         removal_at=None,
         removal="",
+        gone_at=at,
     )
 
 
@@ -203,7 +212,7 @@ def _miss(
         if seen.clock < due:
             missing[id_] = due
         elif capture.was_read:
-            captures[id_] = _gone(capture)
+            captures[id_] = _gone(capture, seen.at)
         else:
             forgotten.add(id_)
     return {id_: one for id_, one in captures.items() if id_ not in forgotten}, missing
@@ -239,6 +248,7 @@ def judged(seen: Observation, state: State) -> Verdict:
         machine,
         reservation=replace(machine.reservation, last=last),
         was_armed=any(one.armed for one in state.boots if one.boot_id == boot),
+        last_test=last_test(state.tests, machine),
     )
     return verdict_of(machine, seen.at)
 

@@ -85,13 +85,21 @@ class Watchers:
     conditions: Watcher = field(default_factory=Unwatched)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the configuration says to look at, and what is wrong with it."""
+
+    folders: tuple[bytes, ...]  # of crashes
+    problems: tuple[str, ...] = ()
+
+
 class Machine:
     """The machine below one root, looked at once, or whenever there is a hint."""
 
     def __init__(
         self,
         files: Files,
-        folders: tuple[bytes, ...],
+        plan: Plan,
         hints: Hints,
         watchers: Watchers,
         services: ServiceManager,
@@ -99,13 +107,15 @@ class Machine:
         self._root = files.root
         self._watcher = watchers.captures
         self._services = services
+        self._problems = plan.problems
         self._conditions = Conditions(files, watchers.conditions, self.look_again)
         self._facts: MachineFacts | None = None  # as they were when all was asked last
         self._jobs = PatientThread[Retention](LOOK_PATIENCE, self.look_again)
         self._hints = hints
         self._looks = 0
         self._folders = [
-            FolderObserver(files.root, path, watchers.captures, self.look_again) for path in folders
+            FolderObserver(files.root, path, watchers.captures, self.look_again)
+            for path in plan.folders
         ]
 
     def look_again(self) -> int:
@@ -138,7 +148,7 @@ class Machine:
     async def _ask(self, *, everything: bool) -> MachineFacts:
         if everything or self._facts is None:
             facts, service = await asyncio.gather(self._conditions.ask(), self._services.read())
-            self._facts = replace(facts, service=service)
+            self._facts = replace(facts, service=service, configuration=self._problems)
         return self._facts
 
     async def _look_at_jobs(self) -> Retention:

@@ -39,6 +39,9 @@ SETTINGS: tuple[tuple[str, Callable[[bytes], DumpSettings], bool], ...] = (
 )
 MEMINFO = "proc/meminfo"
 SHOWN = 60  # characters of a line that is not understood
+# ext4 keeps clusters that not even root gets, each a block but with bigalloc: the lesser of 2 % and
+# 4096. f_bfree counts them (admin-guide/ext4.rst; ext4_has_free_clusters, fs/ext4/balloc.c).
+RESERVED = "sys/fs/ext4/{device}/reserved_clusters"
 # Asking these how much room they have may take for ever, or mount something.
 NOT_ASKED = ("nfs", "cifs", "smb", "ceph", "glusterfs", "fuse", "autofs", "9p", "lustre", "afs")
 
@@ -106,7 +109,7 @@ def _read_folder(files: Files, table: MountTable, path: bytes) -> DumpFolder:
     mount = find_mount(table.mounts, path)
     hidden = is_hidden(files, path)
     asked = not (hidden or (mount and mount.type.startswith(NOT_ASKED)))
-    room = _room(files, path) if asked else (None, None)
+    room = _room(files, path, _reserved(files, mount)) if asked else (None, None)
     return DumpFolder(
         path=path,
         present=Unknown("it is hidden from kdumpd") if hidden else _is_folder(files, path),
@@ -130,7 +133,16 @@ def _is_folder(files: Files, path: bytes) -> Fact[bool]:
     return stat.S_ISDIR(status.st_mode) if isinstance(status, os.stat_result) else status
 
 
-def _room(files: Files, path: bytes) -> tuple[Fact[int], Fact[int]]:
+def _reserved(files: Files, mount: Mount | None) -> int:
+    """Return how many free blocks nobody can have."""
+    if mount is None or not mount.source.startswith(b"/dev/"):
+        return 0
+    device = files.resolve(os.fsdecode(mount.source)).name
+    clusters = files.number(RESERVED.format(device=device))
+    return max(0, clusters) if isinstance(clusters, int) else 0
+
+
+def _room(files: Files, path: bytes, reserved: int) -> tuple[Fact[int], Fact[int]]:
     """Return the free bytes and files where the folder is, or where it would be made."""
     for folder in _upwards(path):
         try:
@@ -143,7 +155,7 @@ def _room(files: Files, path: bytes) -> tuple[Fact[int], Fact[int]]:
         except ValueError:  # a zero byte
             return Unknown("the dump folder has a name that no folder can have"), None
         return (
-            status.f_bfree * status.f_frsize if status.f_blocks else None,
+            max(0, status.f_bfree - reserved) * status.f_frsize if status.f_blocks else None,
             status.f_ffree if status.f_files else None,
         )
     return None, None

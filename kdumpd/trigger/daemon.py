@@ -74,7 +74,7 @@ def facts_of(manager: object, test: object, objects: object) -> KdumpdFacts:
         loaded=_typed(properties, "CrashKernelLoaded", bool),
         settling=_typed(properties, "Settling", int),
         tested_at=_time(tested.get("TestedAt")),
-        crashes=_crashes(objects),
+        crashes=_crashes(objects, properties.get("UncapturedCrashes")),
     )
 
 
@@ -91,8 +91,11 @@ def _findings(rows: object) -> tuple[Told, ...] | None:
     return tuple(told)
 
 
-def _crashes(objects: object) -> tuple[datetime, ...] | None:
-    """Return when the kernels died whose captures only root could have written, tests left out."""
+def _crashes(objects: object, uncaptured: object) -> tuple[datetime, ...] | None:
+    """Return when the kernels died, by captures that only root could have written, and without.
+
+    Tests are left out.
+    """
     if not isinstance(objects, dict):
         return None
     captures = [_table(_table(one).get(CAPTURE)) for one in objects.values()]
@@ -101,6 +104,8 @@ def _crashes(objects: object) -> tuple[datetime, ...] | None:
         for capture in captures
         if capture.get("Trusted") is True and capture.get("IsTest") is not True
     ]
+    if isinstance(uncaptured, list):
+        times += [_time(one) for one in uncaptured]
     return tuple(time for time in times if time is not None)
 
 

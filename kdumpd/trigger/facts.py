@@ -28,7 +28,8 @@ class KdumpdFacts:
     loaded: Fact[bool] = None  # CrashKernelLoaded
     settling: Fact[int] = None  # captures that are being written
     tested_at: Fact[datetime] = None  # None also where there was no test
-    crashes: Fact[tuple[datetime, ...]] = None  # of the captures that are trusted and no tests
+    # When the kernel died: by the captures that are trusted and no tests, and without a capture.
+    crashes: Fact[tuple[datetime, ...]] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

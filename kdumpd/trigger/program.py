@@ -20,10 +20,12 @@ from kdumpd.expose.authority import Authority
 from kdumpd.expose.interface import TRIGGER, InterfaceError, read_interfaces
 from kdumpd.expose.journal import Journal
 from kdumpd.expose.notify import ServiceManager
+from kdumpd.trigger.admission import Admission
 from kdumpd.trigger.chronicle import IDENTIFIER, Chronicle
 from kdumpd.trigger.daemon import Kdumpd
 from kdumpd.trigger.descriptor import DescriptorError, SysrqTrigger, passed_descriptor
 from kdumpd.trigger.logind import Logind
+from kdumpd.trigger.names import user_name
 from kdumpd.trigger.options import arguments_parser
 from kdumpd.trigger.peers import Peers
 from kdumpd.trigger.service import Parts, Service
@@ -107,10 +109,12 @@ def parts_of(options: argparse.Namespace, connection: Connection, sysrq: SysrqTr
     return Parts(
         authority=Authority(connection),
         peers=peers,
-        tokens=Tokens(time.monotonic),
+        admission=Admission(Tokens(time.monotonic), peers),
         chronicle=chronicle,
         means=means,
         settings=configuration.settings,
+        user_name=user_name,
+        host=os.uname().nodename,
     )
 
 

@@ -16,12 +16,14 @@ from kdumpd.expose.interface import Interface
 from kdumpd.expose.introspection import INTROSPECTABLE, PEER, PROPERTIES
 from kdumpd.expose.turns import BUSY, Turns
 from kdumpd.model.finding import Finding
+from kdumpd.model.objection import unheard_of
 from kdumpd.model.time import microseconds
+from kdumpd.trigger.admission import Admission
 from kdumpd.trigger.chronicle import Chronicle
-from kdumpd.trigger.errors import BAD_TOKEN, DISABLED, FAILED, OBJECTIONS
+from kdumpd.trigger.errors import BAD_TOKEN, DISABLED, FAILED, INVALID_ARGS, OBJECTIONS
 from kdumpd.trigger.objections import objections, sentence, standing
 from kdumpd.trigger.peers import Peers
-from kdumpd.trigger.tokens import LIFETIME, ROOT, CrowdedError, Token, TokenError, Tokens
+from kdumpd.trigger.tokens import LIFETIME, ROOT, Token, TokenError
 from kdumpd.trigger.trial import Means, Request, Stage, Trial
 
 TRIGGER = "org.kdumpd1.Trigger"
@@ -42,10 +44,12 @@ class Parts:
 
     authority: Authority
     peers: Peers
-    tokens: Tokens
+    admission: Admission
     chronicle: Chronicle
     means: Means
     settings: Callable[[], Awaitable[Settings]]  # reads them anew
+    user_name: Callable[[int], Awaitable[str]]  # by the uid
+    host: str  # the machine's name
 
 
 class Service:
@@ -86,7 +90,7 @@ class Service:
         """Drop the tokens of whoever left; return when nothing is asked for so many seconds."""
         while not self._is_idle(idle):
             await asyncio.sleep(TENDING_SECONDS)
-            await self._drop_tokens()
+            await self._parts.admission.drop()
             await self._show()
 
     def end(self, because: str) -> None:
@@ -117,7 +121,7 @@ class Service:
         self._check_open()
         with self._turns.turn(uid, MOST_LOOKS):
             facts = await self._parts.means.survey.look(uid)
-        token = await self._issue(call.sender, uid)
+        token = await self._parts.admission.issue(call.sender, uid)
         await self._show()
         rows = [[one.code, str(one.severity), one.message, one.remedy] for one in objections(facts)]
         expires = microseconds(datetime.now(UTC) + timedelta(seconds=LIFETIME))
@@ -125,21 +129,31 @@ class Service:
 
     async def _trigger(self, call: Call) -> Reply:
         text, codes = call.body
+        if problem := unheard_of(codes):
+            raise CallError(INVALID_ARGS, problem)
         overridden, settings = frozenset(codes), self._settings  # as they are now
         token = await self._admit(call.sender, text)
-        await self._show()
-        await self._parts.authority.demand(call, CRASH)
-        self._check_open()
-        if self._trial is not None:
-            raise CallError(BUSY, "Another test is under way. Only one can be at a time.")
-        request = Request(
-            id=secrets.token_hex(16),
-            sender=call.sender,
-            uid=token.uid,
-            overridden=overridden,
-            countdown=settings.countdown_seconds,
-        )
-        self._trial = trial = Trial(self._parts.means, request, self._show)
+        try:
+            await self._show()
+            user = await self._parts.user_name(token.uid)
+            await self._parts.authority.demand(call, CRASH)
+            self._check_open()
+            if not self._parts.admission.admits(token):
+                raise CallError(FAILED, "The test was cancelled.")
+            if self._trial is not None:
+                raise CallError(BUSY, "Another test is under way. Only one can be at a time.")
+            request = Request(
+                id=secrets.token_hex(16),
+                sender=call.sender,
+                uid=token.uid,
+                user=user,
+                host=self._parts.host,
+                overridden=overridden,
+                countdown=settings.countdown_seconds,
+            )
+            self._trial = trial = Trial(self._parts.means, request, self._show)
+        finally:
+            self._parts.admission.release(token)
         try:
             await trial.run(await self._overridden(request))
         finally:
@@ -148,12 +162,27 @@ class Service:
                 await self._show()
 
     async def _cancel(self, call: Call) -> Reply:
-        trial = self._counted_down()
-        uid = await self._parts.peers.uid(call.sender)
+        uid, trial = await self._parts.peers.uid(call.sender), self._trial
+        if trial is None:
+            return await self._call_off(call, uid)
         if uid not in {trial.request.uid, ROOT}:
             await self._parts.authority.demand(call, CRASH)
         if self._trial is not trial or not trial.stop(f"by the user with uid {uid}"):
             raise CallError(FAILED, "It is too late: the test is over, or the kernel is crashing.")
+        return Reply()
+
+    async def _call_off(self, call: Call, uid: int) -> Reply:
+        """Take back what is only prepared: one's own, and with the right to it everybody's."""
+        admission, why = self._parts.admission, f"The user with uid {uid} has cancelled this test."
+        await admission.drop()
+        prepared = admission.uids()
+        if not prepared:
+            raise CallError(FAILED, "No test is prepared or counted down that could be cancelled.")
+        admission.call_off({uid}, why)
+        if uid != ROOT and prepared - {uid}:
+            await self._parts.authority.demand(call, CRASH)
+        admission.call_off(prepared, why)
+        await self._show()
         return Reply()
 
     async def _admit(self, sender: str, text: str) -> Token:
@@ -161,7 +190,7 @@ class Service:
         uid = await self._parts.peers.uid(sender)
         try:
             self._check_enabled()
-            return self._parts.tokens.redeem(sender, text)
+            return self._parts.admission.admit(sender, text)
         except TokenError as error:
             self._parts.chronicle.refuse_anybody(uid, str(error).rstrip("."))
             raise CallError(BAD_TOKEN, str(error)) from error
@@ -179,23 +208,6 @@ class Service:
             raise CallError(OBJECTIONS, f"This speaks against a crash now: {told}.")
         return [one for one in found if one.code in request.overridden]
 
-    async def _issue(self, sender: str, uid: int) -> Token:
-        try:
-            return self._parts.tokens.issue(sender, uid)
-        except CrowdedError:
-            await self._drop_tokens()
-        try:
-            return self._parts.tokens.issue(sender, uid)
-        except CrowdedError as error:
-            raise CallError(BUSY, str(error)) from error
-
-    async def _drop_tokens(self) -> None:
-        """Drop the tokens that are too old, and those of whoever has left the bus."""
-        self._parts.tokens.expire()
-        for holder in self._parts.tokens.holders:
-            if not await self._parts.peers.is_there(holder):
-                self._parts.tokens.forget(holder)
-
     def _check_enabled(self) -> None:
         if not self._settings.crash_test:
             raise CallError(
@@ -208,19 +220,14 @@ class Service:
         if self._ending:
             raise CallError(BUSY, f"No test can begin now: {self._ending}. Try again.")
 
-    def _counted_down(self) -> Trial:
-        if self._trial is None or self._trial.stage not in STATES:
-            raise CallError(FAILED, "Nothing is counted down that could be cancelled.")
-        return self._trial
-
     def _is_idle(self, seconds: float) -> bool:
-        if self._calls or self._trial is not None or self._parts.tokens.holders:
+        if self._calls or self._trial is not None or self._parts.admission.uids():
             return False
         return asyncio.get_running_loop().time() >= self._last_call + seconds
 
     def _properties(self) -> Properties:
         trial = self._trial
-        waiting = "prepared" if self._parts.tokens.holders else "idle"
+        waiting = "prepared" if self._parts.admission.uids() else "idle"
         return {
             "Enabled": self._settings.crash_test,
             "State": STATES.get(trial.stage, waiting) if trial else waiting,

@@ -88,10 +88,14 @@ class Tokens:
         """Drop what a connection held that is gone."""
         self._held.pop(sender, None)
 
+    def take_back(self, sender: str, why: str) -> None:
+        """Spend what a connection holds; the sentence is what it hears when it presents that."""
+        self._spend(sender, why)
+
     @property
-    def holders(self) -> tuple[str, ...]:
-        """The connections that hold a token."""
-        return tuple(self._held)
+    def held(self) -> tuple[Token, ...]:
+        """The tokens that are good."""
+        return tuple(self._held.values())
 
     def _spend(self, sender: str, why: str) -> None:
         token = self._held.pop(sender, None)

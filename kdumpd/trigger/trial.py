@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One crash test: announced, counted down, recorded on disk, and then the key is pressed.
 
+A rehearsal is the same with another key, and without the record.
+
 Until then it ends at once when somebody stops it, or when whoever asked for it leaves the bus.
 """
 
@@ -89,6 +91,8 @@ class Request:
     id: str
     sender: str
     uid: int
+    user: str = ""  # his name, where it is known
+    host: str = ""  # the machine's name
     overridden: frozenset[str]  # codes
     countdown: float  # seconds
 
@@ -102,7 +106,15 @@ class Trial:
         self.request = request
         self._means = means
         self._show = show
-        self._intent = Intent(id=request.id, uid=request.uid, overridden=(), at=datetime.now(UTC))
+        self._intent = Intent(
+            id=request.id,
+            uid=request.uid,
+            user=request.user,
+            host=request.host,
+            overridden=(),
+            at=datetime.now(UTC),
+            rehearsal=means.key.rehearses,
+        )
         self._stopped: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._pressed = False
 
@@ -143,7 +155,9 @@ class Trial:
     async def _steps(self, overridden: Sequence[Finding]) -> NoReturn:
         await self._count_down()
         await self._check_again()
-        await self._record(overridden)
+        # A rehearsal proves nothing: a record of it would be looked for after the next boot.
+        if not self._intent.rehearsal:
+            await self._record(overridden)
         self.stage = Stage.CRASHING
         await self._show()
         await asyncio.sleep(self._means.patience.journal)
@@ -195,7 +209,7 @@ class Trial:
             raise CallError(FAILED, sentence_) from error
 
     async def _survive(self) -> NoReturn:
-        if self._means.key.rehearses:
+        if self._intent.rehearsal:
             raise CallError(FAILED, "This was a rehearsal: the kernel was asked for its help only.")
         await asyncio.sleep(self._means.patience.crash)
         raise CallError(

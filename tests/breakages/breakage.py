@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.finding import Severity
@@ -99,6 +100,7 @@ class Breakage:
     disk: str = ""  # options of the file system in memory that /var/crash is on
     dead: str = ""  # a folder that is on a server which does not answer
     boots: tuple[LastReservation, ...] = ()
+    tests: tuple[CrashTest, ...] = ()
 
 
 def codes(words: str) -> frozenset[str]:

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.bus
 
 COMPLETE = "MESSAGE_ID=6bc3f018b40343559c7bccda6fc737c6"
 INCOMPLETE = "MESSAGE_ID=a6a8bcf7df1243a49434241c1eae3353"
+UNTRUSTED = "MESSAGE_ID=ef7e508863b94064b0b9c25659675777"
 GONE = "MESSAGE_ID=350cce47a8c34764a4b50ff56b153b7c"
 FOREVER = 600.0  # seconds to settle, for what must not happen by waiting
 MANY = 300
@@ -287,8 +288,9 @@ async def test_stranger_raises_no_alarm_and_is_forgotten(
         (folder / "dump.202611230113").write_bytes(b"")
         await asyncio.to_thread(os.chown, folder, 65534, 65534)
         await client.wait_for(1, "InterfacesAdded")
-        (entry,) = await journal.wait_for(1, INCOMPLETE)
+        (entry,) = await journal.wait_for(1, UNTRUSTED)
         assert entry["PRIORITY"] == "4"
+        assert await journal.entries(INCOMPLETE) == []
         assert "anybody could have put it there" in entry["MESSAGE"]
         shutil.rmtree(folder)
         await client.wait_for(1, "InterfacesRemoved")

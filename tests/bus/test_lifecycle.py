@@ -252,3 +252,19 @@ async def test_ledger_of_a_newer_kdumpd_is_left_alone(setup: Setup) -> None:
         assert f"'{setup.ledger}' is from a newer kdumpd" in kdumpd.log
         assert "Traceback" not in kdumpd.log
     assert setup.ledger.read_bytes() == before
+
+
+async def test_what_is_wrong_with_the_configuration_is_a_finding(
+    setup: Setup, tmp_path: Path
+) -> None:
+    nowhere = tmp_path / "hidden/kdumpd.prom"
+    more = f"CrashDirectory=/srv\n[Metrics]\nTextFile={nowhere}\n"
+    async with running(replace(setup, more=more)) as kdumpd, dbus_next_client(setup.bus) as client:
+        manager = await client.manager()
+        (finding,) = (one for one in manager["Findings"] if one[0] == "configuration")
+        _, severity, message, remedy = finding
+        assert severity == "info"
+        assert "kdumpd.conf:3: unknown key 'CrashDirectory' in section [Manager]" in message
+        assert "systemctl reload kdumpd" in remedy
+        await kdumpd.wait_until_logged(f"'{nowhere}' cannot be written")
+        assert f"the lines [Service] and BindPaths={nowhere.parent}, and then:" in kdumpd.log

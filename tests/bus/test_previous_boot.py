@@ -149,6 +149,9 @@ async def test_crash_not_captured_by_the_capture_kernel_in_the_journal(
     async with running(setup), dbus_next_client(setup.bus) as client:
         word, reason = await answer(client)
         assert (word, "loaded and started" in reason) == ("crash-not-captured", True)
+        manager = await client.manager()
+        (at,) = manager["UncapturedCrashes"]  # by which the trigger knows a loop of crashes
+        assert DIED - 60 <= at / 1e6 <= BEGAN
 
 
 async def test_test_captured(machine: Machine, setup: Setup) -> None:

@@ -5,6 +5,7 @@ A pipe stands for /proc/sysrq-trigger: the bytes that come out of it are what th
 """
 
 import asyncio
+import os
 import pwd
 import signal
 import sqlite3
@@ -30,12 +31,12 @@ pytestmark = [pytest.mark.bus, needs_polkit]
 
 PERMITTED_UID = pwd.getpwnam(PERMITTED).pw_uid
 FORGED = arguments("0" * 32)
-# A method without a row here fails the test: whoever adds one says who may call it. Each is called
-# with no token, and with nothing counted down.
+# A method without a row here fails the test: whoever adds one says who may call it. Trigger has a
+# forged token, and Cancel takes back one's own.
 METHODS = {
     "Prepare": {"root": "", PERMITTED: "", NOBODY: ""},
     "Trigger": {"root": "BadToken", PERMITTED: "BadToken", NOBODY: "BadToken"},
-    "Cancel": {"root": "Failed", PERMITTED: "Failed", NOBODY: "Failed"},
+    "Cancel": {"root": "", PERMITTED: "", NOBODY: ""},
 }
 
 
@@ -109,7 +110,12 @@ async def test_a_rehearsal_presses_h(machine: Machine, tmp_path: Path, public: P
         async with stage.somebody("root") as who:
             await who.trigger()
             assert "a rehearsal" in (await who.caller.answer())["message"]
+            assert await who.objections() == {}  # there was no test
         assert stage.trigger.pressed == b"h"
+        assert recorded(stage.ledger) == []
+        whose = f"of {os.uname().nodename}, for the user root (uid 0)"
+        assert f"This is a rehearsal of a crash test {whose}" in stage.trigger.log
+        assert f"The rehearsal of a crash test {whose}, is over" in stage.trigger.log
 
 
 # What the configuration says
@@ -299,7 +305,12 @@ async def test_a_warning_holds_back_until_its_code_is_named(stage: Scene) -> Non
     stage.machine.write("proc/loadavg", "9.31 0.42 0.36 1/212 4711\n")
     async with stage.somebody("root") as who, stage.somebody(NOBODY) as other:
         assert await who.objections() == {"just-booted": "warning", "busy": "warning"}
-        answer = await who.call("Trigger", arguments(await who.prepare(), "busy", "unheard-of"))
+        token = await who.prepare()
+        answer = await who.call("Trigger", arguments(token, "busy", "unheard-of"))
+        assert answer["error"] == "org.freedesktop.DBus.Error.InvalidArgs"
+        assert "No objection has the code 'unheard-of'. The codes are: " in answer["message"]
+        assert "just-booted, busy" in answer["message"]
+        answer = await who.call("Trigger", arguments(token, "busy"))
         assert answer["error"] == "org.kdumpd1.Error.Objections"
         assert "just-booted (warning): the machine was booted 61 s ago" in answer["message"]
         assert "busy" not in answer["message"]
@@ -407,6 +418,47 @@ async def test_cancel_by_the_same_user_and_by_no_stranger(stage: Scene) -> None:
     assert recorded(stage.ledger) == []
 
 
+async def test_what_is_only_prepared_is_taken_back(stage: Scene) -> None:
+    async with (
+        stage.somebody(PERMITTED) as who,
+        stage.somebody(NOBODY) as stranger,
+        stage.somebody("root") as root,
+    ):
+        assert await root.error("Cancel") == "Failed"
+        token = await who.prepare()
+        assert await stranger.error("Cancel") == "NotAuthorized"
+        assert await stranger.state() == "prepared"
+        assert await root.error("Cancel") == ""
+        assert await stranger.state() == "idle"
+        answer = await who.call("Trigger", arguments(token))
+        assert answer["error"] == "org.kdumpd1.Error.BadToken"
+        assert "The user with uid 0 has cancelled this test" in answer["message"]
+        # One's own needs no right, whatever is left of others.
+        mine, theirs = await stranger.prepare(), await who.prepare()
+        assert await stranger.error("Cancel") == "NotAuthorized"
+        assert await stranger.error("Trigger", arguments(mine)) == "BadToken"
+        assert await who.error("Trigger", arguments(theirs, "unheard-of")) != "BadToken"
+        assert await who.error("Cancel") == ""
+    assert stage.trigger.pressed == b""
+
+
+async def test_a_test_is_cancelled_while_polkit_asks_for_a_password(stage: Scene) -> None:
+    await stage.polkit.stop()
+    async with (
+        yielding_polkit(stage.bus.address) as polkit,
+        stage.somebody("root") as root,
+        stage.somebody(PERMITTED) as who,
+    ):
+        await who.trigger()
+        await polkit.wait()
+        assert await root.state() == "prepared"
+        assert await root.error("Cancel") == ""
+        await polkit.answer()
+        assert "The test was cancelled" in (await who.caller.answer())["message"]
+    assert "will be crashed" not in stage.trigger.log
+    assert stage.trigger.pressed == b""
+
+
 async def test_root_cancels_also_without_polkit(stage: Scene) -> None:
     monitoring = Busctl(stage.bus.address).monitor(f"type='signal',path='{TRIGGER_PATH}'")
     async with (
@@ -472,7 +524,9 @@ async def test_10000_calls_of_a_stranger_crash_nothing(stage: Scene) -> None:
         assert await who.error("Trigger", given) == "BadToken"
         await flooding
         errors = await draining
-        assert errors == {"", "org.kdumpd1.Error.BadToken", "org.kdumpd1.Error.Failed"}
+        refusals = {"BadToken", "Failed", "NotAuthorized"}  # by Cancel, of what another prepared
+        assert errors - {""} <= {f"org.kdumpd1.Error.{one}" for one in refusals}
+        assert "org.kdumpd1.Error.BadToken" in errors
         assert stage.trigger.pressed == b""
         await who.trigger()
         assert await stage.trigger.wait_until_pressed() == b"c"

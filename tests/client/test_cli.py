@@ -74,7 +74,7 @@ async def test_status_is_the_default(address: str) -> None:
 async def test_list_has_the_newest_last(address: str) -> None:
     listed = await kdumpdctl("list", "--bus", address)
     head, first, last = listed.out.splitlines()
-    assert head.split() == ["TIME", "KERNEL", "CLASS", "STATE", "SIZE", "ID", "DIRECTORY"]
+    assert head.split() == ["TIME", "KERNEL", "CLASS", "STATE", "NEW", "SIZE", "ID", "DIRECTORY"]
     assert "2026-11-23 01:13:34 UTC" in first
     assert "complete" in first
     assert "2026-11-23 02:00:00 UTC" in last
@@ -204,7 +204,7 @@ async def test_no_daemon(bus: Bus) -> None:
     assert (status.status, status.out) == (4, "")
     assert status.words == (
         f"kdumpd does not run on the bus '{bus.address}'.\n"
-        "Without it: kdumpd --check judges readiness once.\n"
+        "Without kdumpd running: kdumpd --check judges readiness once.\n"
     )
     listed = await kdumpdctl("list", "--bus", bus.address)
     assert listed.words == f"kdumpd does not run on the bus '{bus.address}'.\n"

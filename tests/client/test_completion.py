@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,13 +62,15 @@ async def by_bash(line: str) -> list[str]:
         ("kdumpdctl --bus=unix:path=/tmp/bus che", ["check"]),
         ("kdumpdctl list --st", ["--state"]),
         ("kdumpdctl list --state in", ["incomplete"]),
-        ("kdumpdctl list --state=gone,un", ["gone,unreadable"]),
+        ("kdumpdctl list --state=gone,un", ["gone,unreadable", "gone,untrusted"]),
         ("kdumpdctl list --class soft", ["soft-lockup"]),
         ("kdumpdctl list --since y", ["yesterday"]),
         ("kdumpdctl list -U t", ["today"]),
         ("kdumpdctl report --a", ["--addresses"]),
         ("kdumpdctl dmesg --no", ["--no-pager"]),
         ("kdumpdctl test --d", ["--dry-run"]),
+        ("kdumpdctl test --c", ["--cancel"]),
+        ("kdumpdctl test --override=just", ["just-booted"]),
         ("kdumpdctl status --d", []),
         ("kdumpdctl watch ", []),
         ("kdumpdctl --bus=unix:path=/nowhere info ", []),
@@ -126,18 +129,19 @@ async def test_zsh_reads_it() -> None:
 
 async def by_fish(line: str) -> list[str]:
     """Return what fish completes at the end of the line, without what it says of it."""
-    process = await asyncio.create_subprocess_exec(
-        *(program("fish", "fish"), "--no-config", "-c"),
-        f"source {FISH}; complete -C '{line}'",
-        stdout=asyncio.subprocess.PIPE,
-        env={
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HOME": "/nonexistent",
-            "TZ": "UTC",
-        },
-    )
-    async with asyncio.timeout(60):
-        out, _ = await process.communicate()
+    with tempfile.TemporaryDirectory() as home:  # in which fish makes folders
+        process = await asyncio.create_subprocess_exec(
+            *(program("fish", "fish"), "--no-config", "-c"),
+            f"source {FISH}; complete -C '{line}'",
+            stdout=asyncio.subprocess.PIPE,
+            env={
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "HOME": home,
+                "TZ": "UTC",
+            },
+        )
+        async with asyncio.timeout(60):
+            out, _ = await process.communicate()
     return [line.partition("\t")[0] for line in out.decode().splitlines()]
 
 

@@ -24,8 +24,8 @@ from tests.services.trigger_service import ERROR, TOKEN, TriggerService, may_ask
 pytestmark = pytest.mark.bus
 
 HOST = os.uname().nodename
-WARNING = ("memory-short", "warning", "little memory is reserved", "reserve more")
-USERS = ("people-logged-in", "warning", "2 people are logged in", "ask them")
+WARNING = ("not-ready", "warning", "little memory is reserved", "reserve more")
+USERS = ("others-logged-in", "warning", "2 people are logged in", "ask them")
 FATAL = ("crash-kernel-unloaded", "fatal", "no crash kernel is loaded", "kdump-config load")
 PROMPT = "Type the name of this machine to crash it; anything else is a no: "
 COUNTS = "any key cancels."
@@ -96,9 +96,9 @@ async def test_dry_run_shows_what_speaks_against_it(bus: Bus, trigger: TriggerSe
     assert (shown.status, shown.words) == (1, "")
     assert shown.out == (
         "The kernel can be crashed, but something speaks against it.\n\n"
-        "  warning: little memory is reserved [memory-short]\n  what to do: reserve more\n"
+        "  warning: little memory is reserved [not-ready]\n  what to do: reserve more\n"
     )
-    argv = ("test", "--dry-run", "--override=memory-short", "--bus", bus.address)
+    argv = ("test", "--dry-run", "--override=not-ready", "--bus", bus.address)
     assert await kdumpdctl(*argv) == Outcome(0, shown.out, "")
     trigger.objections = [WARNING, FATAL]
     shown = await kdumpdctl(*argv, "--override=crash-kernel-unloaded")
@@ -106,6 +106,13 @@ async def test_dry_run_shows_what_speaks_against_it(bus: Bus, trigger: TriggerSe
     assert shown.out.startswith("The kernel cannot be crashed now.\n")
     assert "  fatal: no crash kernel is loaded [crash-kernel-unloaded]\n" in shown.out
     assert set(trigger.members()) == {"Prepare"}
+
+
+async def test_an_objection_that_there_is_not_is_refused(bus: Bus, trigger: TriggerService) -> None:
+    refused = await kdumpdctl("test", "--dry-run", "--override=no-such", "--bus", bus.address)
+    assert (refused.status, refused.out) == (64, "")
+    assert "No objection has the code 'no-such'. The codes are: " in refused.words
+    assert trigger.members() == []
 
 
 async def test_dry_run_as_json_tells_no_token(bus: Bus, trigger: TriggerService) -> None:
@@ -126,7 +133,7 @@ async def test_nobody_is_asked_without_a_terminal(bus: Bus, trigger: TriggerServ
     refused = await kdumpdctl("test", "--bus", bus.address)
     assert (refused.status, refused.out) == (1, "")
     assert refused.words.endswith(
-        f"To crash {HOST}, add: --yes={HOST} --override=memory-short --override=people-logged-in\n"
+        f"To crash {HOST}, add: --yes={HOST} --override=not-ready --override=others-logged-in\n"
     )
     assert trigger.members() == ["Prepare"]
 
@@ -141,12 +148,12 @@ async def test_another_machine_is_not_crashed(bus: Bus, trigger: TriggerService)
 async def test_each_objection_is_to_be_named(bus: Bus, trigger: TriggerService) -> None:
     trigger.objections = [WARNING, USERS]
     refused = await kdumpdctl(
-        *("test", f"--yes={HOST}", "--override=memory-short", "--bus", bus.address)
+        *("test", f"--yes={HOST}", "--override=not-ready", "--bus", bus.address)
     )
     assert (refused.status, refused.out) == (1, "")
-    assert "  warning: 2 people are logged in [people-logged-in]\n" in refused.words
+    assert "  warning: 2 people are logged in [others-logged-in]\n" in refused.words
     assert refused.words.endswith(
-        "\nNothing was crashed. To crash it in spite of that, add: --override=people-logged-in\n"
+        "\nNothing was crashed. To crash it in spite of that, add: --override=others-logged-in\n"
     )
     assert trigger.members() == ["Prepare"]
 
@@ -174,7 +181,7 @@ async def test_with_yes_nobody_is_asked(bus: Bus, trigger: TriggerService) -> No
     codes = (f"--override={WARNING[0]}", f"--override={USERS[0]}")
     async with without_a_terminal("test", f"--yes={HOST}", *codes, "--bus", bus.address) as words:
         call = await trigger.wait_for("Trigger")
-        assert call.body == [TOKEN, ["memory-short", "people-logged-in"]]
+        assert call.body == [TOKEN, ["not-ready", "others-logged-in"]]
         assert call.sender == trigger.asked[0].sender  # the token is for this connection alone
         assert not may_ask(call)
         await trigger.count_down()
@@ -193,12 +200,12 @@ async def test_with_yes_nobody_is_asked(bus: Bus, trigger: TriggerService) -> No
 
 async def test_person_is_told_and_asked(person: Person, trigger: TriggerService) -> None:
     assert f"This crashes the kernel of {HOST}, the machine that you are on." in person.seen
-    assert "  warning: little memory is reserved [memory-short]\n" in person.seen
+    assert "  warning: little memory is reserved [not-ready]\n" in person.seen
     assert "With the name you also say yes to what speaks against it.\n" in person.seen
     assert trigger.members() == ["Prepare"]
     person.type(f"{HOST}\n")
     call = await trigger.wait_for("Trigger")
-    assert call.body == [TOKEN, ["memory-short"]]
+    assert call.body == [TOKEN, ["not-ready"]]
     assert may_ask(call)
     await trigger.fail("NotAuthorized", "You may not crash this machine.")
     assert await person.status() == 1

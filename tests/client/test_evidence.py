@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import pty
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -157,6 +158,22 @@ async def test_path_that_leads_nowhere_is_not_printed(
     assert log == Outcome(1, "", f"The files of capture {first} are gone.\n")
 
 
+async def test_what_is_gone_is_not_meant_without_an_id(
+    machine: Machine, kdumpd: Kdumpd, bus: str
+) -> None:
+    _, last = await ids(bus)
+    for folder, left in ((LAST, 1), (FIRST, 0)):
+        shutil.rmtree(machine.crash / folder)
+        await kdumpd.wait_until_logged(f"is gone from /var/crash/{folder}")
+        shown = await kdumpdctl("path", "--bus", bus)
+        if left:
+            assert shown == Outcome(0, f"/var/crash/{FIRST}/dump.{FIRST}\n", "")
+    words = "All captures are gone. To see what is known of one, name its id: kdumpdctl list\n"
+    for verb in ("info", "dmesg", "report", "path", "acknowledge"):
+        assert await kdumpdctl(verb, "--bus", bus) == Outcome(1, "", words)
+    assert f"Capture: {last}\n" in (await kdumpdctl("info", last, "--bus", bus)).out
+
+
 @pytest.mark.usefixtures("kdumpd")
 async def test_newest_is_acknowledged(bus: str) -> None:
     status = await kdumpdctl("--bus", bus)
@@ -165,6 +182,9 @@ async def test_newest_is_acknowledged(bus: str) -> None:
     assert (done.status, done.out) == (0, "")
     assert done.words.startswith("Acknowledged: kernel 6.1.0-56-amd64, Mon 2026-11-23 02:00:00")
     assert await acknowledged(bus) == [False, True]
+    listed = (await kdumpdctl("list", "--bus", bus)).out.splitlines()
+    column = listed[0].index("NEW")
+    assert [line[column : column + 3].strip() for line in listed[1:]] == ["yes", "no"]
     assert "\nNot acknowledged: 1  " in (await kdumpdctl("--bus", bus)).out
     assert "Acknowledged: yes\n" in (await kdumpdctl("info", "--bus", bus)).out
 
@@ -183,7 +203,7 @@ async def test_some_are_acknowledged_or_none(bus: str) -> None:
 @pytest.mark.usefixtures("kdumpd")
 async def test_all_are_acknowledged(bus: str) -> None:
     done = await kdumpdctl("acknowledge", "--all", "--bus", bus)
-    assert done == Outcome(0, "", "All crashes are acknowledged.\n")
+    assert done == Outcome(0, "", "All crashes are acknowledged; 2 had not been before.\n")
     assert await acknowledged(bus) == [True, True]
     assert "Not acknowledged" not in (await kdumpdctl("--bus", bus)).out
 

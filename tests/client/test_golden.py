@@ -9,6 +9,7 @@ from tests.bus.machine import Machine
 from tests.client.crashes import daemon_of, write_crashes
 from tests.client.golden import assert_golden
 from tests.client.terminal import printed, shown
+from tests.client.test_schema import validate
 from tests.services.message_bus import Broker, private_bus
 
 pytestmark = pytest.mark.bus
@@ -63,3 +64,5 @@ async def test_of_very_many(machine: Machine, tmp_path: Path) -> None:
         assert_golden("list-of-many", (await shown("list", "-n5", "--bus", bus, width=200)).out)
         whole = await printed("list", "--no-legend", "--bus", bus)
         assert len(whole.out.splitlines()) == MANY
+        for verb in ("status", "list", "check"):
+            validate(verb, (await printed(verb, "--json=short", "--bus", bus)).out)

@@ -50,12 +50,13 @@ async def test_choices(bus: str) -> None:
 
 async def test_mistakes_name_what_would_be_none() -> None:
     for arguments, words in (
-        (("--state=whole",), f"'whole' is none of: {', '.join(CaptureState)}\n"),
+        (("--state=whole",), f"'whole' is none of: {', '.join(CaptureState)}, untrusted\n"),
         (("--class=sysrq,boom",), f"'boom' is none of: {', '.join(CrashClass)}\n"),
         (("--since=soon",), "'soon' is no time: write 2026-11-23, "),
         (("-n", "few"), "'few' is no number\n"),
         (("-n-1",), "'-1' is no number\n"),
         (("--root=/nowhere",), "'/nowhere' is no folder\n"),
+        (("extra",), "unrecognized arguments: extra\n"),
     ):
         wrong = await printed("list", *arguments)
         assert (wrong.status, wrong.out) == (64, "")

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """kdumpdctl without a daemon: the machine is looked at once."""
 
+import asyncio
 import gzip
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +108,30 @@ def test_the_child_imports_nothing_from_where_it_is_started(
     )
     assert b"taken over" not in done.stdout + done.stderr
     assert b"/var/crash/202611230113" in done.stdout
+
+
+async def test_the_folder_may_be_named_before_the_command(machine: Machine) -> None:
+    write_crashes(machine, 1)
+    root = ("--root", str(machine.root))
+    assert await printed(*root, "list") == await printed("list", *root)
+    for verb in ((), ("status",), ("dmesg",)):
+        refused = await printed(*root, *verb)
+        assert (refused.status, refused.out) == (64, "")
+        assert "it is for the commands check, list and info" in refused.words
+
+
+@as_root
+async def test_what_a_stranger_put_there_is_marked(machine: Machine) -> None:
+    write_crashes(machine, 2)
+    theirs = machine.crash / "202611230113"
+    await asyncio.to_thread(os.chown, theirs, 65534, 65534)
+    _, ours, _ = (await looked(machine, "list")).out.splitlines()
+    assert "untrusted" not in ours
+    chosen = json.loads((await looked(machine, "list", "--state=untrusted", "--json")).out)
+    (one,) = chosen
+    assert one["trusted"] is False
+    head, listed = (await looked(machine, "list", "--state=untrusted")).out.splitlines()
+    assert listed[head.index("STATE") :].split()[:2] == ["untrusted", "-"]
+    told = (await looked(machine, "info", one["id"])).out
+    assert "Trusted: no, so it is not read and counts as no crash\n" in told
+    assert "Acknowledged: " not in told

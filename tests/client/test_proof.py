@@ -14,6 +14,7 @@ from kdumpd.client.proof import ago, proof_line
 from kdumpd.client.selection import Properties
 from kdumpd.model.text import MIB
 from kdumpd.model.time import microseconds
+from kdumpd.seal import seal
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import RELEASE, Machine
 from tests.client.test_cli import kdumpdctl
@@ -41,6 +42,7 @@ FAILED = {
     "Seconds": 0,
     "Capture": "/",
 }
+READY: Properties = {"Readiness": "ready", "Findings": []}
 STALE = {"Stale": True, "StaleReason": "The kernel is 6.1.0-57-amd64 now."}
 
 
@@ -94,9 +96,26 @@ def test_how_long_ago(passed: timedelta, words: str) -> None:
     ],
 )
 def test_the_line(test: Properties, line: str) -> None:
-    said = proof_line(test, NOW)
+    said = proof_line(READY, test, NOW)
     assert said.startswith("Last ")
     assert said.endswith(line)
+
+
+@pytest.mark.parametrize(
+    ("readiness", "code", "words"),
+    [
+        ("unsupported", "container", "not possible here, as the kernel is that of the container's"),
+        ("unsupported", "kexec-unsupported", "as the kernel cannot capture its own crash"),
+        ("degraded", "live-system", "as a live system forgets the dump at the reboot"),
+        ("not-ready", "capture-kernel-running", "as the crash kernel runs"),
+    ],
+)
+def test_where_no_test_can_be(readiness: str, code: str, words: str) -> None:
+    manager = {"Readiness": readiness, "Findings": [[code, "fatal", "it is so", "do that"]]}
+    said = proof_line(manager, {"Verdict": "none"}, NOW)
+    assert said.startswith("Crash test: ")
+    assert words in said
+    assert proof_line(manager, PASSED, NOW) == proof_line(READY, PASSED, NOW)
 
 
 @pytest.fixture
@@ -152,6 +171,7 @@ async def test_status_tells_what_the_ledger_remembers(
         await record(bus)
     # What came of it, as if the machine had been crashed meanwhile.
     with sqlite3.connect(setup.ledger) as ledger:
+        seal(ledger, anew=False)
         came = "'$.verdict', 'passed', '$.seconds', 49, '$.size', 39845888, '$.capture', ?"
         ledger.execute(f"UPDATE test SET facts = json_set(facts, {came})", [ID])  # noqa: S608  # ours
     ledger.close()

@@ -14,6 +14,7 @@ MANAGER: Properties = {
     "PreviousBootReason": "The boot before ended in order.",
     "Readiness": "ready",
     "Summary": "ready: The next kernel panic would leave a dump.",
+    "Findings": [],
     "Checks": [],
     "Mechanism": "kdump",
     "Crashkernel": "256M",

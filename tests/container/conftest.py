@@ -8,7 +8,7 @@ from tests.container.container import Container, booted
 from tests.container.deb import build_package
 from tests.container.root import BOOKWORM, TRIXIE, build_root
 from tests.services.leftovers import check, descendants
-from tests.vm.image import default_cache
+from tests.vm.cache import default_cache
 
 
 @pytest.fixture(autouse=True)

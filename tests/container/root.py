@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.vm.image import default_cache, settle
+from tests.vm.cache import default_cache, settle
 from tests.vm.packages import run
 
 BOOKWORM, TRIXIE = "bookworm", "trixie"

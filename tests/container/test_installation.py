@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kdumpd.ledger_file import VERSION
 from tests.container.captures import write_capture
 from tests.container.container import Container, booted
 from tests.container.deb import TREE, change_version
@@ -66,7 +67,7 @@ def _go_back(container: Container, previous: Path, package: Path) -> None:
     assert f"'{LEDGER}' is from a newer kdumpd" in said
     assert "install that one again" in said
     assert "Traceback" not in said
-    back = f"import sqlite3; sqlite3.connect('{LEDGER}').execute('PRAGMA user_version = 4')"
+    back = f"import sqlite3; sqlite3.connect('{LEDGER}').execute('PRAGMA user_version = {VERSION}')"
     container.run(f'python3 -c "{back}"')
     container.install(package)
     container.wait_for(WAIT)

@@ -39,6 +39,7 @@ done
 touch /boot/vmlinuz-0 /var/lib/kdump/initrd.img-0
 cp /host/probe.py /usr/local/lib/probe.py
 """
+DEVICES = {"null", "zero", "full", "random", "urandom", "disk", "mapper", "mqueue"}
 # nspawn keeps these from root as well, or they harm a container.
 NOT_TRIED = {"crash the machine", "read the kernel's log", "change a sysctl"}
 
@@ -79,6 +80,26 @@ def test_root_outside_can_do_what_is_forbidden(prepared: Container) -> None:
 def test_the_child_that_reads_cores_has_no_capability(prepared: Container) -> None:
     kept = prepared.run("grep -h ^CapAmb: /proc/$(systemctl show -P MainPID kdumpd)/status")
     assert int(kept.split()[1], 16) == 0
+
+
+# As on a full disk, no folder can be made: there is room for the file system's own, and no other.
+FULL = """
+for folder in /tmp /var/tmp; do mount -t tmpfs -o nr_inodes=1 full $folder; done
+for folder in /tmp /var/tmp; do if mkdir $folder/new; then exit 1; fi; done
+systemctl daemon-reload  # which runs the generator, as a boot does
+systemctl restart kdumpd
+"""
+EMPTIED = "umount --lazy /tmp /var/tmp; systemctl daemon-reload; systemctl restart kdumpd"
+
+
+def test_it_starts_on_a_full_disk(installed: Container) -> None:
+    try:
+        installed.run(FULL)
+        assert "Watching: /var/crash" in installed.attempt("kdumpdctl status").output
+        devices = installed.run("ls /proc/$(systemctl show -P MainPID kdumpd)/root/dev")
+        assert set(devices.split()) == DEVICES
+    finally:
+        installed.run(EMPTIED)
 
 
 # All marks of a container are taken away, so that every check is made; systemd is the same inside.

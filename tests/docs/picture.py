@@ -7,6 +7,7 @@ usage: python -m tests.docs.picture FOLDER
 import asyncio
 import os
 import random
+import re
 import shlex
 import sys
 import tempfile
@@ -23,6 +24,8 @@ from tests.services.process import BOUND, end, output, program
 from tests.vm.tree import TREES
 from tests.worlds import build
 
+WIDEST = 140  # columns
+COLOUR = re.compile(r"\x1b\[[0-9;?]*[a-z]")
 MEMORY = 1  # a seed
 SIZE = "1700x1200"  # of the screen, in pixels
 # What is asked, of which machine. What is in order names files below the machine's folder.
@@ -49,9 +52,9 @@ SHOW = 'printf "\\033[?25l$ %s\\n" "$0"; eval "$0"; exec sleep 60'
 async def show(typed: str, address: str, file: Path) -> None:
     """Run kdumpdctl in a terminal as large as what it says, and take its picture."""
     function = f'kdumpdctl() {{ {ours(address)} "$@"; }}'
-    said = await output("sh", "-c", f"{function}; {typed} || true")
-    lines = said.decode().splitlines()
-    geometry = f"{max(len(line) for line in lines) + 1}x{len(lines) + 2}+0+0"
+    width = longest(await said(function, typed, WIDEST)) + 1
+    lines = await said(function, typed, width)  # in less room, text takes more lines
+    geometry = f"{width}x{len(lines) + 2}+0+0"
     async with screen(SIZE) as display:
         terminal = await asyncio.create_subprocess_exec(
             *BOUND,
@@ -69,6 +72,18 @@ async def show(typed: str, address: str, file: Path) -> None:
             )
         finally:
             await end(terminal)
+
+
+async def said(function: str, typed: str, width: int) -> list[str]:
+    """Return the lines that are said on a terminal of so many columns, without their colours."""
+    command = f"stty cols {width} rows 50; {function}; {typed} || true"
+    shown = await output(program("script", "bsdutils"), "-qec", command, os.devnull, seconds=60)
+    return COLOUR.sub("", shown.decode()).splitlines()
+
+
+def longest(lines: list[str]) -> int:
+    """Return the length of the longest line."""
+    return max(len(line) for line in lines)
 
 
 def ours(address: str) -> str:

@@ -28,9 +28,17 @@ CHANGED = (
     "Because: it is so; and so."
 )
 ANNOUNCED = (
-    "The kernel of this machine will be crashed on purpose in 10 s, as a test for the user with "
-    "uid 0, in spite of: not-ready just-booted. To stop it: busctl call org.kdumpd1.Trigger "
-    "/org/kdumpd1/trigger org.kdumpd1.Trigger Cancel"
+    "The kernel of wing will be crashed on purpose in 10 s, as a test for the user root (uid 0), "
+    "in spite of: not-ready just-booted. To stop it: kdumpdctl test --cancel"
+)
+WHOSE = {"uid": "0", "user": "root", "host": "wing", "test": "f" * 32}
+OVER = (
+    "The crash test of wing, for the user root (uid 0), is over without a crash: uid 5 has "
+    "cancelled it"
+)
+REHEARSED = (
+    "This is a rehearsal of a crash test of wing, for the user root (uid 0): in 3 s the kernel is "
+    "asked for its help, and nothing is crashed. To stop it: kdumpdctl test --cancel"
 )
 
 
@@ -68,8 +76,8 @@ ANNOUNCED = (
             r"A kernel crashed: the dump /c\x1b[31m cannot be judged: it is none",
         ),
         (
-            EventKind.CAPTURE_INCOMPLETE,
-            {"directory": "/c", "state": "unreadable", "problem": "it's not", "suspect": "yes"},
+            EventKind.CAPTURE_UNTRUSTED,
+            {"directory": "/c", "state": "unreadable", "problem": "it's not"},
             4,
             "What may be a capture is in /c, but anybody could have put it there: it's not",
         ),
@@ -94,15 +102,22 @@ ANNOUNCED = (
         ),
         (
             EventKind.TEST_ANNOUNCED,
-            {"uid": "0", "test": "f" * 32, "seconds": "10", "overridden": "not-ready just-booted"},
+            {**WHOSE, "seconds": "10", "overridden": "not-ready just-booted"},
             0,
             ANNOUNCED,
         ),
         (
             EventKind.TEST_CANCELLED,
-            {"uid": "0", "test": "f" * 32, "because": "uid 5 has cancelled it"},
+            {**WHOSE, "because": "uid 5 has cancelled it"},
             0,
-            "The crash test of the user with uid 0 is over without a crash: uid 5 has cancelled it",
+            OVER,
+        ),
+        (EventKind.TEST_ANNOUNCED, {**WHOSE, "seconds": "3", "rehearsal": "yes"}, 0, REHEARSED),
+        (
+            EventKind.TEST_CANCELLED,
+            {"uid": "5", "test": "f" * 32, "because": "so", "rehearsal": "yes"},
+            0,
+            "The rehearsal of a crash test, for the user with uid 5, is over without a crash: so",
         ),
     ],
 )

@@ -16,7 +16,7 @@ from tests.services.process import BOUND
 LOOK = """
 import asyncio, json, os, sys
 from pathlib import Path
-from kdumpd.config import Settings
+from kdumpd.config import Configuration, Settings
 from kdumpd.observe.files import Files
 from kdumpd.once import look_once
 root, names, events = sys.argv[1], set(), {"open", "os.scandir", "os.listdir"}
@@ -24,7 +24,7 @@ def heed(event, arguments):
     if event in events and isinstance(arguments[0], (str, bytes, os.PathLike)):
         names.add(os.fsdecode(arguments[0]))
 sys.addaudithook(heed)
-asyncio.run(look_once(Files(Path(root)), Settings()))
+asyncio.run(look_once(Files(Path(root)), Configuration(Settings(), ())))
 print(json.dumps(sorted(os.path.relpath(n, root) for n in names if n.startswith(root + "/"))))
 """
 OUTSIDE = "outside"

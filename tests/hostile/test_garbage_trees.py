@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.config import Settings
+from kdumpd.config import Configuration, Settings
 from kdumpd.model.finding import Severity
 from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import Readiness
@@ -91,7 +91,7 @@ def watch(tree: Path) -> Iterator[Canaries]:
 
 async def look(root: Path) -> Verdict:
     with without_rights():
-        return await look_once(Files(root), Settings())
+        return await look_once(Files(root), Configuration(Settings(), ()))
 
 
 def fine(verdict: Verdict) -> set[str]:

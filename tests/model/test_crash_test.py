@@ -6,9 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kdumpd.model.crash_test import CrashTest, Intent, intended, staleness
+from kdumpd.model.crash_test import (
+    RUNS_ON,
+    CrashTest,
+    Intent,
+    intended,
+    last_test,
+    staleness,
+)
 from kdumpd.model.dump_target import parse_kdump_tools
 from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
+from kdumpd.model.facts.last_test import LastTest
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.storage import StorageFacts
 from kdumpd.model.finding import Unknown
@@ -70,9 +78,9 @@ def test_an_intent_before_the_first_look_is_kept_all_the_same() -> None:
     ids=["kernel", "crashkernel", "size", "time", "path", "target"],
 )
 def test_a_proof_is_stale_as_soon_as_its_basis_changes(machine: MachineFacts, words: str) -> None:
-    assert words in staleness(passed(), judged(machine))
+    assert words in staleness(passed(), machine)
     failed = replace(passed(), verdict=Proof.FAILED)
-    assert words in staleness(failed, judged(machine))
+    assert words in staleness(failed, machine)
 
 
 @pytest.mark.parametrize(
@@ -86,18 +94,41 @@ def test_a_proof_is_stale_as_soon_as_its_basis_changes(machine: MachineFacts, wo
     ids=["the same", "no initrd known", "unreadable", "no target known"],
 )
 def test_what_is_not_known_makes_nothing_stale(machine: MachineFacts) -> None:
-    assert staleness(passed(), judged(machine)) == ""
+    assert staleness(passed(), machine) == ""
 
 
 def test_a_pending_test_is_not_stale() -> None:
     pending = intended(INTENT, judged())
     other = replace(MACHINE, kernel=replace(KERNEL, release="6.1.0-57-amd64"))
-    assert staleness(pending, judged(other)) == ""
+    assert staleness(pending, other) == ""
 
 
 def test_of_another_tools_test_the_time_of_the_initrd_tells() -> None:
     theirs = CrashTest(id="a", at=AT, kernel=KERNEL.release, verdict=Proof.PASSED)
     before = replace(INITRD, modified=int((AT - timedelta(days=1)).timestamp()))
     after = replace(INITRD, modified=int((AT + timedelta(days=1)).timestamp()))
-    assert staleness(theirs, judged(with_initrd(before))) == ""
-    assert "initrd" in staleness(theirs, judged(with_initrd(after)))
+    assert staleness(theirs, with_initrd(before)) == ""
+    assert "initrd" in staleness(theirs, with_initrd(after))
+
+
+RUNS_ON_TEST = CrashTest(id="b", at=AT, verdict=Proof.FAILED, reason=RUNS_ON)
+SAID = CrashTest(id="c", at=AT, verdict=Proof.FAILED, reason="It did not.")
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        ((), None),
+        ((SAID,), LastTest(at=AT, passed=False, reason="It did not.")),
+        ((intended(INTENT, judged()),), None),
+        ((RUNS_ON_TEST,), None),
+        (
+            (intended(INTENT, judged()), RUNS_ON_TEST, SAID),
+            LastTest(at=AT, passed=False, reason="It did not."),
+        ),
+        ((replace(SAID, kernel="5.10"), SAID), None),
+        ((passed(), SAID), LastTest(at=AT, passed=True)),
+    ],
+)
+def test_what_the_last_test_says(tests: tuple[CrashTest, ...], said: LastTest | None) -> None:
+    assert last_test(tests, MACHINE) == said

@@ -61,9 +61,11 @@ def test_facts_of_a_capture() -> None:
     }
 
 
-def test_a_capture_that_is_not_trusted_is_suspect() -> None:
-    assert capture_event(as_listed(distrusted(capture())), START).facts["suspect"] == "yes"
-    assert "suspect" not in capture_event(CAPTURE, START).facts
+def test_a_capture_that_is_not_trusted_is_an_event_of_its_own() -> None:
+    theirs = as_listed(distrusted(capture()))
+    assert capture_event(theirs, START).kind is EventKind.CAPTURE_UNTRUSTED
+    gone = replace(theirs, state=CaptureState.GONE)
+    assert capture_event(gone, START).kind is EventKind.CAPTURE_GONE
 
 
 def test_what_is_unknown_is_left_out() -> None:

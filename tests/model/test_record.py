@@ -57,6 +57,7 @@ CAPTURES = st.builds(
     is_test=st.booleans(),
     acknowledged=st.booleans(),
     written_at=st.none() | TIMES,
+    exposed_at=st.none() | TIMES,
 )
 TESTS = st.builds(
     CrashTest,
@@ -108,7 +109,14 @@ def test_a_value_that_is_missing(name: str) -> None:
 def test_a_value_of_a_wrong_kind(name: str) -> None:
     values: tuple[object, ...] = ([], 1.5, None)
     for value in values:
-        if value is None and name in {"crashed_at", "dump_level", "removal_at", "written_at"}:
+        if value is None and name in {
+            "crashed_at",
+            "dump_level",
+            "removal_at",
+            "written_at",
+            "gone_at",
+            "exposed_at",
+        }:
             assert getattr(from_record(Capture, {**RECORD, name: value}), name) is None
             continue
         with pytest.raises(RecordError, match=f"{name} is"):

@@ -15,6 +15,7 @@ from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.due import next_look
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.forgetting import KEPT
 from kdumpd.model.state import CrashFolder, State
 from kdumpd.model.vocabulary import CaptureState
 from tests.model.looks import (
@@ -93,7 +94,9 @@ def test_all_else_is_listed_when_it_has_settled(
     assert watched.only.state is state
     assert watched.only.problem == (sighting.problem or sighting.facts.problem)
     assert watched.state.settling == {}
-    assert kinds(events) == [EventKind.CAPTURE_INCOMPLETE]
+    theirs = not sighting.trusted
+    kind = EventKind.CAPTURE_UNTRUSTED if theirs else EventKind.CAPTURE_INCOMPLETE
+    assert kinds(events) == [kind]
     assert watched.look(sighting, after=SETTLE) == []
 
 
@@ -316,7 +319,8 @@ def test_a_complete_one_that_is_damaged(watched: Watched, damaged: Sighting) -> 
         watched.look(damaged, after=SETTLE)
     assert watched.only.id == capture().id
     assert watched.only.state is damaged.state
-    assert kinds(watched.told) == [EventKind.CAPTURE_COMPLETE, EventKind.CAPTURE_INCOMPLETE]
+    kind = EventKind.CAPTURE_INCOMPLETE if damaged.trusted else EventKind.CAPTURE_UNTRUSTED
+    assert kinds(watched.told) == [EventKind.CAPTURE_COMPLETE, kind]
 
 
 def test_damaged_where_a_nameless_one_was(watched: Watched) -> None:
@@ -345,9 +349,22 @@ def test_gone_after_patience(watched: Watched) -> None:
     assert set(watched.state.missing) == {capture().id}
     events = watched.look(after=1)
     assert kinds(events) == [EventKind.CAPTURE_GONE]
-    assert watched.only == replace(as_listed(capture()), state=CaptureState.GONE)
+    gone_at = START + timedelta(seconds=SETTLE + 1)
+    assert watched.only == replace(as_listed(capture()), state=CaptureState.GONE, gone_at=gone_at)
     assert watched.state.missing == {}
     assert watched.look(after=SETTLE) == []
+
+
+def test_gone_and_forgotten(watched: Watched) -> None:
+    """Once somebody has taken note of it, and what was told stays told."""
+    watched.look(capture())
+    for _ in range(2):
+        watched.look(after=SETTLE)
+    watched.look(after=KEPT.total_seconds())
+    assert watched.only.state is CaptureState.GONE
+    watched.state = acknowledge(watched.state, {watched.only.id})
+    assert watched.look(after=1) == []
+    assert watched.listed == ()
 
 
 def test_back_before_it_is_gone(watched: Watched) -> None:

@@ -130,9 +130,9 @@ time.sleep(60)
             await asyncio.sleep(0.05)
 
 
-async def test_a_reader_that_cannot_be_started(core: int) -> None:
+async def test_a_reader_that_cannot_be_started(core: int, tmp_path: Path) -> None:
     with pytest.raises(InspectionError, match="cannot be started: No such file"):
-        await inspect(core, PATIENT, ("/nonexistent",))
+        await inspect(core, PATIENT, (str(tmp_path / "none"),))
 
 
 async def test_cancelled(core: int) -> None:

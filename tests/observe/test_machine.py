@@ -9,7 +9,7 @@ from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.machine import Machine as Observed
-from kdumpd.observe.machine import Watchers, clock
+from kdumpd.observe.machine import Plan, Watchers, clock
 from kdumpd.observe.units import NoServiceManager
 from kdumpd.observe.watch import Watch
 from kdumpd.observe.watcher import Identity, Unwatched
@@ -47,7 +47,7 @@ def observer(
     root: Path, folders: tuple[bytes, ...], hints: Hints, captures: Watching | None = None
 ) -> Observed:
     watchers = Watchers(captures=captures or Unwatched())
-    return Observed(Files(root), folders, hints, watchers, NoServiceManager())
+    return Observed(Files(root), Plan(folders=folders), hints, watchers, NoServiceManager())
 
 
 @pytest.fixture
@@ -200,7 +200,9 @@ async def test_a_kernel_that_is_installed_is_a_hint(machine: Machine, hints: Hin
     (machine.root / "boot/grub").mkdir(parents=True)
     watch = Watch(hints.everything)
     watchers = Watchers(conditions=watch)
-    observed = Observed(Files(machine.root), (CRASH,), hints, watchers, NoServiceManager())
+    observed = Observed(
+        Files(machine.root), Plan(folders=(CRASH,)), hints, watchers, NoServiceManager()
+    )
     with watch.attached(asyncio.get_running_loop()):
         observations = observed.observations(lambda: None)
         async with asyncio.timeout(LONG):

@@ -54,6 +54,20 @@ def test_a_debian(tmp_path: Path) -> None:
     assert 0 < folder.free <= room.f_blocks * room.f_frsize
 
 
+def test_what_ext4_keeps_for_itself_is_no_room(tmp_path: Path) -> None:
+    files = machine(tmp_path, **{DEBIAN: b"USE_KDUMP=1\n"})
+    (tmp_path / "dev/mapper").mkdir(parents=True)
+    (tmp_path / "dev/mapper/vg-var").symlink_to("../dm-1")
+    reserved = tmp_path / "sys/fs/ext4/dm-1/reserved_clusters"
+    put(reserved, b"%d\n" % os.statvfs(tmp_path).f_blocks)
+    assert folder_of(files).free == 0
+    for nonsense in (b"-1\n", b"all\n"):
+        put(reserved, nonsense)
+        free = folder_of(files).free
+        assert isinstance(free, int)
+        assert free > 0
+
+
 def test_a_tree_without_mounts(tmp_path: Path) -> None:
     put(tmp_path / DEBIAN, b"USE_KDUMP=1\n")
     facts = read_storage(Files(tmp_path))

@@ -105,6 +105,7 @@ class Polkit:
         """End polkitd, paused or not, if it runs."""
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
+            process.send_signal(number)  # before a paused one can go on and answer
             process.send_signal(signal.SIGCONT)
             await end(process, number)
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import IO, Any
 
@@ -48,10 +48,17 @@ async def end(process: Process, number: signal.Signals = signal.SIGTERM) -> int:
     raise ServiceError(f"process {process.pid} outlives SIGKILL")
 
 
-async def output(*argv: str, seconds: float = 10) -> bytes:
-    """Return what a command prints; its words on stderr are the error when it fails."""
+async def output(*argv: str, seconds: float = 10, descriptors: Sequence[int] = ()) -> bytes:
+    """Return what a command prints; its words on stderr are the error when it fails.
+
+    It is given these descriptors, by their numbers.
+    """
     process = await asyncio.create_subprocess_exec(
-        *argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        pass_fds=descriptors,
     )
     try:
         async with asyncio.timeout(seconds):

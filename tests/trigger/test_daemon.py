@@ -42,6 +42,15 @@ def test_all_that_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("uncaptured", "crashes"),
+    [([], (AT,)), ([microseconds(AT), 0, "x"], (AT, AT)), (None, (AT,)), ("x", (AT,))],
+)
+def test_crashes_without_a_capture_count(uncaptured: object, crashes: tuple[datetime]) -> None:
+    told = {**MANAGER, "UncapturedCrashes": uncaptured}
+    assert facts_of(told, {}, captures({})).crashes == crashes
+
+
 def test_no_test_and_no_crash() -> None:
     facts = facts_of(MANAGER, {"TestedAt": 0}, {})
     assert facts.tested_at is None

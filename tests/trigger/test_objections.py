@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from kdumpd.model.finding import Severity, Unknown
+from kdumpd.model.objection import CODES
 from kdumpd.trigger.facts import (
     Facts,
     Inhibitor,
@@ -88,6 +89,23 @@ OBJECTIONS: list[tuple[Facts, str, Severity, str, tuple[str, ...]]] = [
         WARNING,
         "9 minutes ago",
         (),
+    ),
+    *(
+        (
+            changed("kdumpd", tested_at=AT - timedelta(seconds=seconds)),
+            "test-recently",
+            WARNING,
+            f"the last test was {words}",
+            (),
+        )
+        for seconds, words in [
+            (-2, "in the future"),
+            (0, "less than a minute ago"),
+            (59, "less than a minute ago"),
+            (60, "a minute ago"),
+            (119, "a minute ago"),
+            (599, "9 minutes ago"),
+        ]
     ),
     (changed("kdumpd", crashes=LOOP), "boot-loop", WARNING, "crashed 2 times", ()),
     (changed("kdumpd", crashes=None), "boot-loop", WARNING, "does not say", ()),
@@ -225,6 +243,10 @@ def test_a_code_is_the_name_of_its_rule() -> None:
         for facts, *_ in OBJECTIONS:
             for objection in rule(facts):
                 assert objection.code == rule.__name__.replace("_", "-")
+
+
+def test_the_codes_that_there_are() -> None:
+    assert [rule.__name__.replace("_", "-") for rule in RULES] == list(CODES)
 
 
 def test_what_is_fatal_cannot_be_overridden() -> None:

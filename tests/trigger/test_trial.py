@@ -132,6 +132,8 @@ async def test_a_rehearsal_says_so() -> None:
     world = World(rehearses=True)
     assert "a rehearsal" in str(await outcome(made(world).run(())))
     assert world.done.count("press") == 1
+    assert not any(one.startswith("record") for one in world.done)
+    assert [event.facts["rehearsal"] for event in world.events] == ["yes", "yes"]
 
 
 @pytest.mark.parametrize(

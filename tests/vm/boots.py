@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
+from tests.vm.cache import Cache, default_cache
 from tests.vm.debian import Series, Turn, build_debian, run_series
-from tests.vm.image import default_cache
 from tests.vm.journal_export import parse_export
 
 SAMPLES = Path(__file__).parents[1] / "samples/boots"
@@ -63,11 +63,11 @@ def shorten(export: bytes) -> bytes:
     return b"".join(entry.raw for entry in (*of_kernel[:FIRST], *entries[-LAST:]))
 
 
-async def take(cache: Path, samples: Path = SAMPLES) -> None:
+async def take(cache: Cache, samples: Path = SAMPLES) -> None:
     """Run all of BOOTS and write what they left into a folder, where README.md stays as it is."""
     image = await build_debian(cache)
     turns = [turn for turn in BOOTS.values() if turn]
-    with TemporaryDirectory(dir=cache, prefix="rebooting-") as work:
+    with TemporaryDirectory(dir=cache.folder, prefix="rebooting-") as work:
         host = Path(work)
         await run_series(image, Series(turns=turns, records=True), host)
         _write(host, samples)
@@ -92,5 +92,5 @@ def _write(host: Path, samples: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(take(default_cache()))
+    asyncio.run(take(Cache(default_cache())))
     sys.stdout.write(f"{SAMPLES}\n")

@@ -1,9 +1,38 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+import asyncio
+
 import pytest
 
-from tests.vm.image import GuestImage, build_image, default_cache
+from tests.vm.cache import Cache, default_cache
+from tests.vm.corpus import Corpus, real_cores
+from tests.vm.debian import DebianImage, build_debian
+from tests.vm.image import GuestImage, build_image
+from tests.vm.panics import Bench, build_bench
 
 
 @pytest.fixture(scope="session")
-def image() -> GuestImage:
-    return build_image(default_cache())
+def cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Cache:
+    """The one cache, which knows what has already failed in any process of these tests."""
+    mine = tmp_path_factory.getbasetemp()  # one of several below the session's, but for "master"
+    session = mine if worker_id == "master" else mine.parent
+    return Cache(default_cache(), failures=session / "not-made")
+
+
+@pytest.fixture(scope="session")
+def image(cache: Cache) -> GuestImage:
+    return asyncio.run(build_image(cache))
+
+
+@pytest.fixture(scope="session")
+def bench(cache: Cache) -> Bench:
+    return asyncio.run(build_bench(cache))
+
+
+@pytest.fixture(scope="session")
+def corpus(cache: Cache) -> Corpus:
+    return asyncio.run(real_cores(cache))
+
+
+@pytest.fixture(scope="session")
+def debian(cache: Cache) -> DebianImage:
+    return asyncio.run(build_debian(cache))

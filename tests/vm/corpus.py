@@ -10,10 +10,10 @@ import sys
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.vm.guest import GuestError, Scenario, run_guest
-from tests.vm.image import GuestImage, build_image, default_cache, settle
+from tests.vm.cache import Cache, default_cache
+from tests.vm.guest import GuestError, Scenario, given, run_guest
+from tests.vm.image import GuestImage, build_image
 
 SCENARIO = Scenario(
     capture="""
@@ -51,28 +51,27 @@ class Corpus:
     console: Path  # what both kernels said on the serial line
 
 
-async def real_cores(cache: Path) -> Corpus:
+async def real_cores(cache: Cache) -> Corpus:
     """Return real cores from `cache`; the first call crashes a guest, which takes a minute."""
-    image = await asyncio.to_thread(build_image, cache)
-    folder = cache / f"cores-{_key(image)}"
-    if not folder.exists():
-        with TemporaryDirectory(dir=cache, prefix="crashing-") as work:
-            host = Path(work)
-            outcome = await run_guest(image, SCENARIO, host, seconds=300)
-            if outcome.capture_status != 0:
-                raise GuestError(f"no cores were captured:\n{outcome.tail}")
-            (host / "guest/console").rename(host / "cores/console")
-            settle(host / "cores", folder)
+    image = await build_image(cache)
+    folder = await cache.make(f"cores-{_key(image)}", lambda work: _crash(image, work))
     return Corpus(**{field.name: folder / field.name for field in fields(Corpus)})
 
 
+async def _crash(image: GuestImage, host: Path) -> Path:
+    outcome = await run_guest(image, SCENARIO, host)
+    if outcome.capture_status != 0:
+        raise GuestError(f"no cores were captured:\n{outcome.tail}")
+    (host / "guest/console").rename(host / "cores/console")
+    return host / "cores"
+
+
 def _key(image: GuestImage) -> str:
-    machine = Path(__file__).with_name("guest.py").read_text()
-    return sha256(repr((image.folder.name, SCENARIO, machine)).encode()).hexdigest()[:16]
+    return sha256(repr((image.folder.name, given(SCENARIO))).encode()).hexdigest()[:16]
 
 
 if __name__ == "__main__":
-    made = asyncio.run(real_cores(default_cache())).dmesg.parent
+    made = asyncio.run(real_cores(Cache(default_cache()))).dmesg.parent
     for target in sys.argv[1:]:
         shutil.copytree(made, target)
     sys.stdout.write(f"{made}\n")

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tests.vm import installation
+from tests.vm.cache import Cache, default_cache
 from tests.vm.guest import GuestError
-from tests.vm.image import default_cache, settle
 from tests.vm.installation import UUID
 from tests.vm.packages import run, tool
 
@@ -99,19 +98,11 @@ class Outcome:
     console: str  # of all kernels since the machine was switched on
 
 
-async def build_debian(cache: Path, suite: str = BOOKWORM) -> DebianImage:
+async def build_debian(cache: Cache, suite: str = BOOKWORM) -> DebianImage:
     """Return a Debian from `cache`, where it is built first (some minutes) if need be."""
     recipe = (suite, installation.RECIPE, MACHINE)
-    folder = cache / f"debian-{suite}-{sha256(repr(recipe).encode()).hexdigest()[:16]}"
-    if not folder.exists():
-        with TemporaryDirectory(dir=_made(cache), prefix="building-") as work:
-            settle(await _build(Path(work), suite), folder)
-    return DebianImage(folder=folder)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    name = f"debian-{suite}-{sha256(repr(recipe).encode()).hexdigest()[:16]}"
+    return DebianImage(folder=await cache.make(name, lambda work: _build(work, suite)))
 
 
 async def boot_debian(image: DebianImage, boot: Boot, host: Path) -> Outcome:
@@ -246,5 +237,5 @@ async def _change(image: DebianImage, boot: Boot, work: Path) -> None:
 
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or [BOOKWORM]:
-        built = asyncio.run(build_debian(default_cache(), chosen))
+        built = asyncio.run(build_debian(Cache(default_cache()), chosen))
         sys.stdout.write(f"{built.folder}\n")

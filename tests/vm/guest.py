@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.vm import capture
+from tests.vm.cache import NotMadeError
 from tests.vm.image import GuestImage
 from tests.vm.packages import tool
 
@@ -24,9 +25,10 @@ ARM = (
     f' --append="{CAPTURE_CMDLINE}" || reboot -f\n'
 )
 PAUSE = 2.0  # seconds
+CUE = "init.sh: what is left to do comes from outside"
 
 
-class GuestError(Exception):
+class GuestError(NotMadeError):
     """The guest never ended, or QEMU would not run it; the message ends with the console's tail."""
 
 
@@ -40,9 +42,10 @@ class Scenario:
     cmdline: str = ""  # after our own: a second crashkernel= wins
     ram: int = 768  # MiB
     armed: bool = True  # kexec -p before the panic; if that fails, the guest ends without one
-    # Commands for QEMU's monitor, "nmi" or "mce ...", each PAUSE after what was before it: `panic`
-    # has run, or has made /host/guest/alive by itself, or the command before.
+    # Commands for QEMU's monitor, "nmi" or "mce ...", each PAUSE after what was before it: the
+    # command before, or for the first that the cue stands on the console.
     monitor: tuple[str, ...] = ()
+    cue: str = CUE  # which init.sh says when `panic` has run, and the kernel still lives
     cpus: int = 1
     initramfs: bool = True  # without it nothing of the above happens: there is no root to mount
 
@@ -71,7 +74,7 @@ class Outcome:
 
 
 async def run_guest(
-    image: GuestImage, scenario: Scenario, host: Path, *, seconds: float = 180
+    image: GuestImage, scenario: Scenario, host: Path, *, seconds: float = 600
 ) -> Outcome:
     """Run a scenario with `host` as the guest's /host; the guest is gone when this returns.
 
@@ -84,7 +87,7 @@ async def run_guest(
     )
     try:
         async with asyncio.timeout(seconds):
-            said = await _attend(process, scenario, guest / "alive")
+            said = await _attend(process, scenario, guest)
             status = await process.wait()
     except TimeoutError as error:
         raise GuestError(f"no end within {seconds} s\n{_outcome(guest).tail}") from error
@@ -97,14 +100,14 @@ async def run_guest(
     return _outcome(guest)
 
 
-async def _attend(process: Process, scenario: Scenario, alive: Path) -> str:
+async def _attend(process: Process, scenario: Scenario, guest: Path) -> str:
     """Say the monitor's lines when their time has come, and listen to QEMU until it ends."""
     assert process.stdin is not None
     assert process.stdout is not None
     if scenario.monitor:
-        # Polled: the one who makes it is a process of another kernel, which has no Event of ours.
-        while process.returncode is None and not alive.exists():  # noqa: ASYNC110, ASYNC240
-            await asyncio.sleep(0.1)
+        # Polled: the one who says it is another kernel, which has no Event of ours.
+        while process.returncode is None and scenario.cue not in _console(guest):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
         for command in scenario.monitor:
             await asyncio.sleep(PAUSE)
             process.stdin.write(f"{command}\n".encode())
@@ -112,14 +115,28 @@ async def _attend(process: Process, scenario: Scenario, alive: Path) -> str:
     return said.decode(errors="replace")
 
 
+def given(scenario: Scenario) -> object:
+    """Return all that a guest is given beside its image; what it leaves depends on nothing else."""
+    image = GuestImage(kernel=Path("vmlinuz"), initramfs=Path("initramfs.gz"))
+    command = _command(image, scenario, Path("/host"))
+    return command, _scripts(scenario), scenario.cue, scenario.monitor
+
+
 def _prepare(scenario: Scenario, host: Path) -> Path:
     guest = host / "guest"
     guest.mkdir(parents=True, exist_ok=True)
-    for name in ("alive", "capture-status", "console"):  # of an earlier run in the same folder
+    for name in ("capture-status", "console"):  # of an earlier run in the same folder
         (guest / name).unlink(missing_ok=True)
-    (guest / "first.sh").write_text(f"{ARM if scenario.armed else ''}{scenario.panic}\n")
-    (guest / "capture.sh").write_text(f"{scenario.capture}\n")
+    for name, script in _scripts(scenario).items():
+        (guest / name).write_text(script)
     return guest
+
+
+def _scripts(scenario: Scenario) -> dict[str, str]:
+    return {
+        "first.sh": f"{ARM if scenario.armed else ''}{scenario.panic}\n",
+        "capture.sh": f"{scenario.capture}\n",
+    }
 
 
 def _command(image: GuestImage, scenario: Scenario, host: Path) -> list[str]:

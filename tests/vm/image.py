@@ -4,14 +4,15 @@
 The result is cached by what went into it.
 """
 
+import asyncio
 import gzip
-import os
 import shutil
 from dataclasses import dataclass
 from hashlib import sha256
+from inspect import getsource
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from tests.vm.cache import Cache
 from tests.vm.packages import ImageError, choose_packages, find, run, tool, unpack
 
 INIT = Path(__file__).with_name("init.sh")
@@ -36,36 +37,25 @@ class GuestImage:
         return self.kernel.parent
 
 
-def default_cache() -> Path:
-    """Return the folder for what is slow to make, outside the checkout."""
-    if chosen := os.environ.get("KDUMPD_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kdumpd"
-
-
-def build_image(cache: Path) -> GuestImage:
+async def build_image(cache: Cache) -> GuestImage:
     """Return the guest's image from `cache`, where it is built first (some seconds) if need be."""
-    # Of the libraries only Xen's are fetched, which kexec links to and few machines have.
-    packages = choose_packages(*FETCHED, named=("kexec-tools", "linux-image-", "libxen"))
-    parts = [*map(tool, ("makedumpfile", "busybox")), *_libraries(tool("makedumpfile"))]
-    key = sha256(repr(packages).encode())
-    for part in (Path(__file__), INIT, *parts):  # this module has the modules' list and the recipe
-        key.update(sha256(part.read_bytes()).digest())
-    folder = cache / f"image-{key.hexdigest()[:16]}"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=cache, prefix="building-") as work:
-            settle(_build(Path(work), packages), folder)
+    packages = await asyncio.to_thread(_packages)
+    name = f"image-{await asyncio.to_thread(_key, packages)}"
+    folder = await cache.make(name, lambda work: asyncio.to_thread(_build, work, packages))
     return GuestImage(kernel=folder / "vmlinuz", initramfs=folder / "initramfs.gz")
 
 
-def settle(made: Path, folder: Path) -> None:
-    """Rename what was made to its cached name; the first of two concurrent makers wins."""
-    try:
-        made.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
+def _packages() -> list[tuple[str, str]]:
+    # Of the libraries only Xen's are fetched, which kexec links to and few machines have.
+    return choose_packages(*FETCHED, named=("kexec-tools", "linux-image-", "libxen"))
+
+
+def _key(packages: list[tuple[str, str]]) -> str:
+    parts = [*map(tool, ("makedumpfile", "busybox")), *_libraries(tool("makedumpfile"))]
+    key = sha256(repr((packages, MODULES, getsource(_build))).encode())
+    for part in (INIT, *parts):
+        key.update(sha256(part.read_bytes()).digest())
+    return key.hexdigest()[:16]
 
 
 def _build(work: Path, packages: list[tuple[str, str]]) -> Path:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The module that kills the guest, built from crasher/ for the kernel that the image has."""
 
+import asyncio
 import shutil
 from hashlib import sha256
+from inspect import getsource
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.vm.image import settle
+from tests.vm.cache import Cache
 from tests.vm.packages import choose_packages, find, run, unpack
 
 SOURCE = Path(__file__).with_name("crasher")
@@ -14,21 +15,26 @@ SOURCE = Path(__file__).with_name("crasher")
 FETCHED = ("linux-headers-", "linux-kbuild-", "libelf1")
 
 
-def build_crasher(cache: Path) -> Path:
+async def build_crasher(cache: Cache) -> Path:
     """Return crasher.ko from `cache`, where it is built first if need be.
 
     Its folder's name changes with its content.
     """
-    packages = choose_packages("linux-headers-amd64", named=FETCHED)
-    key = sha256(repr(packages).encode())
-    for part in (Path(__file__), *sorted(SOURCE.iterdir())):
-        key.update(sha256(part.read_bytes()).digest())
-    folder = cache / f"crasher-{key.hexdigest()[:16]}"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=cache, prefix="building-") as work:
-            settle(_build(Path(work), packages), folder)
+    packages = await asyncio.to_thread(_packages)
+    name = f"crasher-{_key(packages)}"
+    folder = await cache.make(name, lambda work: asyncio.to_thread(_build, work, packages))
     return folder / "crasher.ko"
+
+
+def _packages() -> list[tuple[str, str]]:
+    return choose_packages("linux-headers-amd64", named=FETCHED)
+
+
+def _key(packages: list[tuple[str, str]]) -> str:
+    key = sha256(repr((packages, getsource(_build))).encode())
+    for part in sorted(SOURCE.iterdir()):
+        key.update(sha256(part.read_bytes()).digest())
+    return key.hexdigest()[:16]
 
 
 def _build(work: Path, packages: list[tuple[str, str]]) -> Path:

@@ -9,6 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.vm.cache import NotMadeError
+
 TOOLS = {
     "apt-get": "apt",
     "busybox": "busybox-static",
@@ -26,7 +28,7 @@ TOOLS = {
 METAPACKAGES = ("linux-headers-amd64", "linux-image-amd64")  # they only name today's kernel
 
 
-class ImageError(Exception):
+class ImageError(NotMadeError):
     """The guest cannot be built here; the message says what is missing."""
 
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from tests.vm.cache import Cache, default_cache
 from tests.vm.deaths import CRASHER, DEATHS, Death
-from tests.vm.guest import GuestError, run_guest
-from tests.vm.image import GuestImage, build_image, default_cache, settle
+from tests.vm.guest import GuestError, given, run_guest
+from tests.vm.image import GuestImage, build_image
 from tests.vm.kernel_module import build_crasher
 
 AT_ONCE = 2  # guests; each keeps a processor of the host busy
@@ -40,30 +40,30 @@ class Remains:
 class Bench:
     """What the deaths have in common."""
 
-    cache: Path
+    cache: Cache
     image: GuestImage
     module: Path
 
 
-def build_bench(cache: Path) -> Bench:
+async def build_bench(cache: Cache) -> Bench:
     """Return what is needed for every death, from `cache` where it has been built."""
-    return Bench(cache=cache, image=build_image(cache), module=build_crasher(cache))
+    image, module = await build_image(cache), await build_crasher(cache)
+    return Bench(cache=cache, image=image, module=module)
 
 
 async def real_panic(bench: Bench, name: str) -> Remains:
     """Return what one of DEATHS left, from the cache; the first call takes half a minute."""
     death = DEATHS[name]
-    folder = bench.cache / f"panic-{name}-{_key(bench, death)}"
-    if not folder.exists():
-        with TemporaryDirectory(dir=bench.cache, prefix="crashing-") as work:
-            settle(await _die(bench, death, Path(work)), folder)
+    folder = await bench.cache.make(
+        f"panic-{name}-{_key(bench, death)}", lambda work: _die(bench, death, work)
+    )
     dmesg, core = (folder / "dmesg", folder / "core") if death.captured else (None, None)
     return Remains(console=folder / "console", dmesg=dmesg, core=core)
 
 
-async def real_panics(cache: Path) -> Mapping[str, Remains]:
+async def real_panics(cache: Cache) -> Mapping[str, Remains]:
     """Return what each of DEATHS left; to make them all takes about ten minutes."""
-    bench = await asyncio.to_thread(build_bench, cache)
+    bench = await build_bench(cache)
     places = asyncio.Semaphore(AT_ONCE)
 
     async def die(name: str) -> Remains:
@@ -90,14 +90,13 @@ async def _die(bench: Bench, death: Death, host: Path) -> Path:
 
 
 def _key(bench: Bench, death: Death) -> str:
-    machine = Path(__file__).with_name("guest.py").read_text()
     built = bench.module.parent.name if death.by_crasher else ""
-    parts = (bench.image.folder.name, built, death.scenario, machine)
+    parts = (bench.image.folder.name, built, given(death.scenario))
     return sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 if __name__ == "__main__":
-    for made, remains in asyncio.run(real_panics(default_cache())).items():
+    for made, remains in asyncio.run(real_panics(Cache(default_cache()))).items():
         for target in sys.argv[1:]:
             shutil.copytree(remains.console.parent, Path(target) / made)
         sys.stdout.write(f"{remains.console.parent}\n")

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.vm.cache import Cache, default_cache
 from tests.vm.guest import Scenario, run_guest
-from tests.vm.image import GuestImage, build_image, default_cache
+from tests.vm.image import GuestImage, build_image
 
 TABLE = Path(__file__).parent.parent / "samples/crashkernel-on-linux-6.1.tsv"
 ABOVE = 1 << 32  # where "high" begins on x86-64
@@ -255,10 +256,14 @@ async def boot_all(image: GuestImage, wanted: Iterable[tuple[int, str]]) -> list
     return await asyncio.gather(*(one(*each) for each in wanted))
 
 
+async def _boot_all(wanted: Iterable[tuple[int, str]]) -> list[Reserved]:
+    return await boot_all(await build_image(Cache(default_cache())), wanted)
+
+
 def main() -> None:
     rows = {(row.guest_ram, row.cmdline): row for row in read_table()} if TABLE.exists() else {}
     missing = [wanted for wanted in COMMAND_LINES if wanted not in rows]
-    for row in asyncio.run(boot_all(build_image(default_cache()), missing)):
+    for row in asyncio.run(_boot_all(missing)):
         rows[row.guest_ram, row.cmdline] = row
     TABLE.write_text(HEADER + "".join(f"{_to_fields(rows[each])}\n" for each in COMMAND_LINES))
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
+from tests.vm.cache import Cache, default_cache
 from tests.vm.debian import BOOKWORM, CRASHKERNEL, TRIXIE, Boot, boot_debian, build_debian
 from tests.vm.guest import GuestError
-from tests.vm.image import default_cache
 from tests.vm.tree import TREES, gather
 
 CAPTURE = Path(__file__).with_name("tree_capture.py")
@@ -111,7 +111,7 @@ SCENES: Mapping[str, Scene] = MappingProxyType(
 )
 
 
-async def take(name: str, cache: Path, trees: Path = TREES) -> None:
+async def take(name: str, cache: Cache, trees: Path = TREES) -> None:
     """Boot the machine of that name and write its tree into a folder of `trees`."""
     scene = SCENES[name]
     image = await build_debian(cache, scene.suite)
@@ -120,7 +120,7 @@ async def take(name: str, cache: Path, trees: Path = TREES) -> None:
         cmdline=image.cmdline.replace(CRASHKERNEL, scene.crashkernel).strip(),
         fresh=scene.fresh,
     )
-    with TemporaryDirectory(dir=cache, prefix="capturing-") as work:
+    with TemporaryDirectory(dir=cache.folder, prefix="capturing-") as work:
         host = Path(work)
         shutil.copy(CAPTURE, host)
         outcome = await boot_debian(image, boot, host)
@@ -135,7 +135,7 @@ async def take(name: str, cache: Path, trees: Path = TREES) -> None:
 async def take_all(names: Iterable[str]) -> None:
     """Take the trees of these names, one after another."""
     for name in names:
-        await take(name, default_cache())
+        await take(name, Cache(default_cache()))
         sys.stdout.write(f"{TREES / name}\n")
 
 

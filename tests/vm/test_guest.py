@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from tests.vm.capture import LZO, debian, kdump_utils
-from tests.vm.corpus import real_cores
+from tests.vm.corpus import Corpus
 from tests.vm.guest import GuestError, Scenario, run_guest
-from tests.vm.image import GuestImage, default_cache
+from tests.vm.image import GuestImage
 
 pytestmark = pytest.mark.vm
 
@@ -41,17 +41,16 @@ async def test_a_guest_that_never_ends_is_killed(image: GuestImage, tmp_path: Pa
         await run_guest(image, Scenario(panic="sleep 1000"), tmp_path, seconds=1)
 
 
-async def test_corpus() -> None:
-    cores = await real_cores(default_cache())
+def test_corpus(corpus: Corpus) -> None:
     for path, magic in {
-        cores.flattened: b"makedumpfile\0\0\0\0",
-        cores.flattened_raw: b"makedumpfile\0\0\0\0",
-        cores.flattened_elf: b"makedumpfile\0\0\0\0",
-        cores.zlib: b"KDUMP   ",
-        cores.lzo: b"KDUMP   ",
-        cores.elf: b"\x7fELF",
-        cores.split / "vmcore.1": b"KDUMP   ",
-        cores.split / "vmcore.2": b"KDUMP   ",
+        corpus.flattened: b"makedumpfile\0\0\0\0",
+        corpus.flattened_raw: b"makedumpfile\0\0\0\0",
+        corpus.flattened_elf: b"makedumpfile\0\0\0\0",
+        corpus.zlib: b"KDUMP   ",
+        corpus.lzo: b"KDUMP   ",
+        corpus.elf: b"\x7fELF",
+        corpus.split / "vmcore.1": b"KDUMP   ",
+        corpus.split / "vmcore.2": b"KDUMP   ",
     }.items():
         with path.open("rb") as core:
             assert core.read(len(magic)) == magic

@@ -3,25 +3,28 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from kdumpd.model.core import CoreFacts, Format
 from kdumpd.observe.core import read_core
-from tests.vm.deaths import DEATHS
-from tests.vm.image import default_cache
-from tests.vm.panics import Remains, real_panics
+from tests.vm.deaths import DEATHS, IN_EVERY_RUN
+from tests.vm.panics import Bench, Remains, real_panic
 
 pytestmark = pytest.mark.vm
 
 CAPTURED = [name for name, death in DEATHS.items() if death.captured]
 
 
-@pytest.fixture
-async def panics() -> Mapping[str, Remains]:
-    return await real_panics(default_cache())
+def each(names: Iterable[str]) -> pytest.MarkDecorator:
+    """Return the mark that runs a test once for each name, most of them only at length."""
+    often = set(IN_EVERY_RUN)
+    return pytest.mark.parametrize(
+        "name",
+        [pytest.param(name, marks=() if name in often else pytest.mark.long) for name in names],
+    )
 
 
 def read(path: Path | None) -> CoreFacts:
@@ -48,23 +51,21 @@ def placed_at(remains: Remains) -> tuple[int, int]:
     return int(offset[1], 16), int(base[1])
 
 
-@pytest.mark.parametrize("name", DEATHS)
-def test_the_kernel_died_as_the_table_says(panics: Mapping[str, Remains], name: str) -> None:
-    remains = panics[name]
+@each(DEATHS)
+async def test_the_kernel_died_as_the_table_says(bench: Bench, name: str) -> None:
+    remains = await real_panic(bench, name)
     assert DEATHS[name].reason in remains.log.read_bytes().decode(errors="replace")
 
 
-@pytest.mark.parametrize("name", CAPTURED)
-def test_its_core_is_complete(panics: Mapping[str, Remains], name: str) -> None:
-    facts = read(panics[name].core)
+@each(CAPTURED)
+async def test_its_core_is_complete(bench: Bench, name: str) -> None:
+    facts = read((await real_panic(bench, name)).core)
     assert (facts.complete, facts.problem) == (True, "")
     assert (facts.format, facts.compression) == (Format.KDUMP_COMPRESSED, "zlib")
 
 
-def test_one_bug_in_two_boots_has_two_addresses_and_two_identities(
-    panics: Mapping[str, Remains],
-) -> None:
-    first, again = panics["null"], panics["null-again"]
+async def test_one_bug_in_two_boots_has_two_addresses_and_two_identities(bench: Bench) -> None:
+    first, again = await real_panic(bench, "null"), await real_panic(bench, "null-again")
     assert placed_at(first) != placed_at(again)
     assert all(offset for offset, _ in (placed_at(first), placed_at(again)))
     one, other = read(first.core), read(again.core)

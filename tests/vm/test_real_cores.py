@@ -12,8 +12,7 @@ import pytest
 
 from kdumpd.model.core import CoreFacts, Format
 from kdumpd.observe.core import read_core
-from tests.vm.corpus import Corpus, real_cores
-from tests.vm.image import default_cache
+from tests.vm.corpus import Corpus
 
 pytestmark = pytest.mark.vm
 
@@ -35,11 +34,6 @@ def opened(path: Path) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
-
-
-@pytest.fixture
-async def corpus() -> Corpus:
-    return await real_cores(default_cache())
 
 
 def read(path: Path) -> CoreFacts:

@@ -17,8 +17,7 @@ from kdumpd.model.inspection import Inspected
 from kdumpd.observe.core import read_core
 from kdumpd.observe.inspector import PROGRAM, inspect
 from tests.services.process import program
-from tests.vm.corpus import Corpus, real_cores
-from tests.vm.image import default_cache
+from tests.vm.corpus import Corpus
 
 pytestmark = pytest.mark.vm
 
@@ -33,11 +32,6 @@ WRAPPED = [
 # Without what is installed beside the standard library.
 WITHOUT_DRGN = (PROGRAM[0], "-S", *PROGRAM[1:])
 wrappers = pytest.mark.parametrize("wrapper", WRAPPERS)
-
-
-@pytest.fixture
-async def corpus() -> Corpus:
-    return await real_cores(default_cache())
 
 
 async def inspected(path: Path, command: Sequence[str] = PROGRAM) -> Inspected:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.config import Settings
+from kdumpd.config import Configuration, Settings
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
 from kdumpd.once import look_once
@@ -45,5 +45,5 @@ async def test_only_a_machine_whose_crash_kernel_is_loaded_is_called_ready(
     materialise(TREES / name, tmp_path)
     loaded = (tmp_path / "sys/kernel/kexec_crash_loaded").read_text() == "1\n"
     assert loaded == SCENES[name].loaded
-    verdict = await look_once(Files(tmp_path), Settings())
+    verdict = await look_once(Files(tmp_path), Configuration(Settings(), ()))
     assert (verdict.readiness == Readiness.NOT_READY) != loaded

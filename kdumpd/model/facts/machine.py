@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
+from kdumpd.model.facts.last_test import LastTest
 from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.facts.policy import PolicyFacts
 from kdumpd.model.facts.reservation import ReservationFacts
@@ -29,6 +30,8 @@ class MachineFacts:
     surroundings: SurroundingsFacts = field(default_factory=SurroundingsFacts)
     service: ServiceFacts = field(default_factory=ServiceFacts)
     was_armed: bool = False  # earlier in this boot
+    last_test: LastTest | None = None  # None also where that was of another set-up
+    configuration: tuple[str, ...] = ()  # what is wrong with kdumpd's own, with file and line
 
     @property
     def armed(self) -> bool | None:

@@ -8,8 +8,9 @@ from kdumpd.model.finding import Finding, Severity, Unknown, fatal, unknown, war
 from kdumpd.trigger.facts import Facts
 
 ROOM = {"storage-too-small", "storage-no-inodes"}  # codes of kdumpd's findings
-RECENT = timedelta(minutes=10)
-LOOP_SPAN, LOOP_CRASHES = timedelta(minutes=30), 2
+MINUTE = timedelta(minutes=1)
+RECENT = 10 * MINUTE
+LOOP_SPAN, LOOP_CRASHES = 30 * MINUTE, 2
 CHECK = "run kdumpdctl check, and do what it says"
 ASK_AGAIN = "run kdumpdctl status, and see whether kdumpd answers: systemctl status kdumpd"
 
@@ -164,7 +165,7 @@ def test_recently(facts: Facts) -> Iterator[Finding]:
     elif tested_at is not None and abs(facts.at - tested_at) < RECENT:
         yield warning(
             code,
-            f"the last test was {_minutes(facts.at - tested_at)} ago",
+            f"the last test was {_ago(facts.at - tested_at)}",
             "see what it has proven: kdumpdctl status",
         )
 
@@ -184,7 +185,7 @@ def boot_loop(facts: Facts) -> Iterator[Finding]:
             code,
             f"the machine has crashed {len(recent)} times in the last"
             f" {_minutes(LOOP_SPAN)} without a test",
-            "find out why before you crash it once more: kdumpdctl list",
+            "find out why before you crash it once more: kdumpdctl list, and journalctl -t kdumpd",
         )
 
 
@@ -201,6 +202,12 @@ def _codes(facts: Facts) -> str:
     return f" ({', '.join(codes)})" if codes else ""
 
 
+def _ago(span: timedelta) -> str:
+    if span < timedelta():
+        return "in the future, by this machine's clock"
+    return f"{_minutes(span)} ago" if span >= MINUTE else "less than a minute ago"
+
+
 def _minutes(span: timedelta) -> str:
-    minutes = max(0, round(span / timedelta(minutes=1)))
+    minutes = span // MINUTE
     return "a minute" if minutes == 1 else f"{minutes} minutes"

@@ -5,6 +5,8 @@ from typing import Any
 
 from kdumpd.client.selection import Properties
 
+HOSTILE = "<b>died</b> &amp; <a href='x'> \u202eof x\u2066\u200f" + "A" * 10_000
+HOSTILE_LOG = f"[    3.775396] Kernel panic - not syncing: {HOSTILE}\n".encode()
 BOOT = "0f8e1a3c-5b7d-4e2f-9a6c-d4b8f0e2c1a5"
 
 

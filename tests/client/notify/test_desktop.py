@@ -9,6 +9,7 @@ import pytest
 
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
+from tests.client.notify.captures import HOSTILE_LOG
 from tests.client.notify.login import Login, logged_in, remembered
 from tests.client.notify.test_program import PANIC, core
 from tests.services.dbus_next import dbus_next_client
@@ -49,6 +50,28 @@ async def test_crash_from_before_login_is_on_the_screen_once_and_its_buttons_wor
             async with asyncio.timeout(20):
                 while (await client.manager())["Unacknowledged"] == 2:  # noqa: ASYNC110  # asked
                     await asyncio.sleep(0.1)
-        said = [one["body"] for one in await desktop.history()]
+        said = [str(one["body"]) for one in await desktop.history()]
         assert ["/var/crash/202611230114/dump" in body for body in said] == [True, False, False]
         assert all("kdumpdctl info " in body for body in said)
+
+
+async def test_hostile_text_is_shown_as_text_and_a_picture_is_taken_of_it(
+    machine: Machine, setup: Setup, login: Login, session: Bus, tmp_path: Path
+) -> None:
+    machine.kdump_tools("202611230113", core(), HOSTILE_LOG)
+    picture = tmp_path / "notification.png"
+    async with running(setup), desktop_on(session.address, tmp_path) as desktop:
+        empty = tmp_path / "empty.png"
+        await desktop.take_picture(empty)
+        async with logged_in(login):
+            await desktop.wait_until_displayed(1)
+            await asyncio.sleep(1)  # until it is drawn
+            await desktop.take_picture(picture)
+        await desktop.clear()
+        (said,) = await desktop.history()
+    # dunst was given markup that it could read: of one with a mistake it shows the source.
+    body = str(said["body"])
+    assert "&lt;b&gt;died&lt;/b&gt;" in body
+    assert body.count("<") == 2
+    assert picture.read_bytes().startswith(b"\x89PNG\r\n")
+    assert picture.stat().st_size > empty.stat().st_size

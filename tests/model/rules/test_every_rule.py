@@ -9,6 +9,7 @@ from kdumpd.model.vocabulary import Readiness
 from tests.model.machines import HEALTHY
 from tests.model.rules import (
     test_capture_kernel,
+    test_experience,
     test_folder,
     test_kernel,
     test_next_boot,
@@ -28,6 +29,7 @@ ALL: list[Breakage] = [
     *test_storage.BREAKAGES,
     *test_folder.BREAKAGES,
     *test_policy.BREAKAGES,
+    *test_experience.BREAKAGES,
     *test_surroundings.BREAKAGES,
     *test_service.BREAKAGES,
 ]

@@ -20,6 +20,12 @@
 /* Canonical and of the kernel's half, in a hole of its memory map (mm.rst: "guard hole"). */
 #define UNMAPPED 0xffff800000abc000UL
 
+/* Of kernel/rcu/rcu.h, exported for rcutorture. RCU_SEQ_STATE_MASK: not 0 while a grace period is
+ * under way.
+ */
+unsigned long rcu_get_gp_seq(void);
+#define CRASHER_GP_STATE 3UL
+
 static char *how = "";
 module_param(how, charp, 0);
 MODULE_PARM_DESC(how, "the way to die, see the table at the end of crasher.c");
@@ -161,7 +167,10 @@ static noinline void crasher_rcu_stall(void)
 {
 	static struct rcu_head head;
 
-	call_rcu(&head, crasher_after_grace_period); /* a grace period must be wanted to be late */
+	/* A grace period must have begun to be late, and alone we keep everybody from beginning one. */
+	call_rcu(&head, crasher_after_grace_period);
+	while (!(rcu_get_gp_seq() & CRASHER_GP_STATE))
+		schedule_timeout_uninterruptible(1);
 	rcu_read_lock();
 	preempt_disable();
 	for (;;)
@@ -189,7 +198,9 @@ static noinline void crasher_hard_lockup(void)
 		return;
 	crasher_overflow = (crasher_overflow_fn *)watchdog.addr;
 	unregister_kprobe(&watchdog);
-	register_nmi_handler(NMI_LOCAL, crasher_on_nmi, 0, "crasher");
+	if (register_nmi_handler(NMI_LOCAL, crasher_on_nmi, 0, "crasher"))
+		return;
+	pr_emerg("crasher: nothing but an NMI is heard from here on\n"); /* the monitor's cue */
 	local_irq_disable();
 	for (;;)
 		cpu_relax();

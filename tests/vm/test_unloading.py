@@ -9,8 +9,7 @@ import pytest
 
 import kdumpd
 from tests.services.namespace import needs_root
-from tests.vm.debian import Boot, boot_debian, build_debian
-from tests.vm.image import default_cache
+from tests.vm.debian import Boot, DebianImage, boot_debian
 
 pytestmark = [pytest.mark.vm, needs_root]
 
@@ -64,11 +63,12 @@ systemctl show --value --property=Result kdumpd > /host/result
 """
 
 
-async def test_an_unloaded_crash_kernel_is_journaled_and_so_is_its_return(tmp_path: Path) -> None:
-    image = await build_debian(default_cache())
+async def test_an_unloaded_crash_kernel_is_journaled_and_so_is_its_return(
+    debian: DebianImage, tmp_path: Path
+) -> None:
     shutil.copytree(PACKAGE, tmp_path / "kdumpd", ignore=shutil.ignore_patterns("__pycache__"))
     boot = Boot(script=STARTED + UNLOADED_AND_LOADED, seconds=420)
-    outcome = await boot_debian(image, boot, tmp_path)
+    outcome = await boot_debian(debian, boot, tmp_path)
     assert outcome.status == 0, outcome.output
 
     told = [json.loads(line) for line in (tmp_path / "journal").read_text().splitlines()]
