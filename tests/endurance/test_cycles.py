@@ -5,6 +5,7 @@ import asyncio
 import shutil
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,8 +49,10 @@ class Holdings:
 def holdings(kdumpd: Kdumpd) -> Holdings:
     """Return what the daemon holds now."""
     process = Path(f"/proc/{kdumpd.process.pid}")
-    fds = list((process / "fdinfo").iterdir())
-    watches = sum(path.read_text().count("inotify wd:") for path in fds)
+    watches, fds = 0, list((process / "fdinfo").iterdir())
+    for path in fds:
+        with suppress(FileNotFoundError):  # closed meanwhile: it does not rest yet
+            watches += path.read_text().count("inotify wd:")
     rollup = (process / "smaps_rollup").read_text().splitlines()
     return Holdings(
         descriptors=len(fds),
