@@ -35,7 +35,7 @@ CUTS = "tests/endurance/test_power_cuts.py::test_power_cuts"
 KILLS = "tests/endurance/test_kills.py::test_killed_at_any_moment"
 FLOODS = "tests/endurance/test_floods.py::test_an_honest_client_is_answered"
 TROUBLE = "tests/endurance/test_state_folder.py::test_a_disk_in_trouble"
-LEDGER, FLOW = "kdumpd/ledger.py", "kdumpd/flow.py"
+LEDGER, FLOW = "kdumpd/ledger_file.py", "kdumpd/flow.py"
 HERALD, WATCH = "kdumpd/expose/herald.py", "kdumpd/observe/watch.py"
 
 SABOTAGES: Mapping[str, Sabotage] = MappingProxyType(
@@ -74,8 +74,8 @@ SABOTAGES: Mapping[str, Sabotage] = MappingProxyType(
         ),
         "no check of the ledger at all": Sabotage(
             file=LEDGER,
-            old="        _check_content(connection)\n",
-            new="",
+            old="        state = _checked_content(connection)\n",
+            new="        state = load_state(connection)\n",
             test="tests/endurance/test_damage.py::test_no_damage_goes_unnoticed",
         ),
         "answers first come, first served": Sabotage(

@@ -174,7 +174,10 @@ async def test_the_configuration_of_the_page_is_understood(
     machine.kdump_tools("202611230113", flattened(Crash()))
     async with run(*remote) as words, running(setup):
         await wait_for_port(collector.port)
-        assert "Certificate checking disabled" in words()  # as the page says of Debian's
+        async with asyncio.timeout(20):
+            # As the page says of Debian's; said when the port is open already.
+            while "Certificate checking disabled" not in words():  # noqa: ASYNC110  # a file
+                await asyncio.sleep(0.05)
         async with run(*journal.prefix, *upload):
             (entry,) = await collector.wait_for(1, f"{every} {COMPLETE}")
         assert entry["KDUMPD_STATE"] == "complete"
