@@ -122,10 +122,12 @@ def _command(name: str, root: Path, work: Path, groups: list[Path]) -> list[str]
 
 def _leader(process: "subprocess.Popen[bytes]", console: Path) -> int:
     """Return the first process of the container, once there is one."""
+    nspawn = Path(f"/proc/{process.pid}/exe")  # before that, a shell and what it calls
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     end = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < end and process.poll() is None:
-        for pid in children.read_text().split():
+        pids = children.read_text().split() if "nspawn" in nspawn.readlink().name else []
+        for pid in pids:
             if "nspawn" not in Path(f"/proc/{pid}/exe").readlink().name:
                 return int(pid)
         time.sleep(0.1)
