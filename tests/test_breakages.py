@@ -26,7 +26,8 @@ from kdumpd.observe.machine import Machine, Plan, Watchers
 from kdumpd.observe.units import NoServiceManager, ServiceManager
 from tests.breakages import experience, kernel, memory, next_boot, policy, storage, tool
 from tests.breakages.breakage import Breakage, Tree
-from tests.hostile.slow_mount import DEVICE, slow_mount
+from tests.hostile.slow_mount import slow_mount
+from tests.services.fuse import DEVICE
 from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.services.process import output
 from tests.worlds import build, machines

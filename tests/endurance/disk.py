@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A disk with a volatile cache whose power can be cut: what was written, and when it was flushed.
 
-It is one file of a FUSE file system (include/uapi/linux/fuse.h, version 7.31), under a loop device
-with direct I/O: below every cache of the kernel. Each write and each flush is noted, so that what a
-cut at any of these moments leaves can be told later: all that a flush has made safe, and of the
-rest any sectors. It needs root.
+It is one file of a FUSE file system, under a loop device with direct I/O: below every cache of the
+kernel. Each write and each flush is noted, so that what a cut at any of these moments leaves can be
+told later: all that a flush has made safe, and of the rest any sectors. It needs root.
 """
 
 import asyncio
@@ -13,14 +12,16 @@ import os
 import stat
 import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
-from struct import Struct
 
-from tests.hostile.slow_mount import (
+from tests.services.fuse import (
     ATTR,
+    BIG_WRITES,
     DEVICE,
+    FLUSH,
+    FSYNC,
     GETATTR,
     IN_HEADER,
     INIT,
@@ -29,12 +30,15 @@ from tests.hostile.slow_mount import (
     MAJOR,
     MINOR,
     OPEN,
-    OUT_HEADER,
     READ,
     READ_IN,
     RELEASE,
     ROOT_NODE,
     UNANSWERED,
+    WRITE,
+    WRITE_IN,
+    read_request,
+    reply,
 )
 from tests.services.process import output
 
@@ -42,11 +46,7 @@ SIZE = 16 << 20  # bytes
 SECTOR = 512  # bytes that a disk writes whole or not at all
 NAME = b"disk"
 NODE = 2
-WRITE, FSYNC, FLUSH = 16, 20, 25
-WRITE_IN = Struct("=QQIIQII")  # fuse_write_in
-BIG_WRITES = 1 << 5  # FUSE_BIG_WRITES: more than a page at once
 MOST_WRITTEN = 1 << 17
-MOST_BYTES = MOST_WRITTEN + 4096  # of a request
 
 Write = tuple[int, bytes]  # where, and what; no bytes for a flush
 
@@ -81,21 +81,13 @@ class Disk:
 
     def serve(self, fd: int) -> None:
         """Answer the kernel until the file system is unmounted."""
-        while True:
-            try:
-                request = os.read(fd, MOST_BYTES)
-            except OSError as error:
-                if error.errno == errno.ENODEV:
-                    return
-                if error.errno in {errno.EINTR, errno.ENOENT}:
-                    continue
-                raise
+        while (request := read_request(fd)) is not None:
+            if not request:
+                continue
             _, opcode, unique, node, *_ = IN_HEADER.unpack_from(request)
             if opcode not in UNANSWERED:
-                error_number, content = self._answer(opcode, node, request[IN_HEADER.size :])
-                header = OUT_HEADER.pack(OUT_HEADER.size + len(content), -error_number, unique)
-                with suppress(FileNotFoundError):  # whoever asked was interrupted meanwhile
-                    os.write(fd, header + content)
+                error, content = self._answer(opcode, node, request[IN_HEADER.size :])
+                reply(fd, unique, -error, content)
 
     def _answer(self, opcode: int, node: int, content: bytes) -> tuple[int, bytes]:
         """Return an error number, or 0 and the answer."""

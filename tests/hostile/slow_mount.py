@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A file system that stops answering, as that of a dead server does, and answers again.
 
-`python -m tests.hostile.slow_mount SOURCE TARGET` shows a folder read-only at another place, by the
-protocol of include/uapi/linux/fuse.h, version 7.31. It hangs whenever this process is stopped.
+`python -m tests.hostile.slow_mount SOURCE TARGET` shows a folder read-only at another place, by
+FUSE. It hangs whenever this process is stopped.
 """
 
 import asyncio
@@ -12,35 +12,45 @@ import os
 import select
 import signal
 import stat
-import struct
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.services.fuse import (
+    ATTR,
+    DEVICE,
+    DIRENT,
+    GETATTR,
+    IN_HEADER,
+    INIT,
+    INIT_OUT,
+    LOOKUP,
+    MAJOR,
+    MINOR,
+    MOST_BYTES,
+    OPEN,
+    OPENDIR,
+    READ,
+    READ_IN,
+    READDIR,
+    READLINK,
+    RELEASE,
+    RELEASEDIR,
+    ROOT_NODE,
+    STATFS,
+    STATFS_OUT,
+    UNANSWERED,
+    read_request,
+    reply,
+)
 from tests.services.namespace import ENTER, MOUNTS_AS_ROOT
 from tests.services.process import BOUND, end
 
 MOUNTED = b"mounted\n"
-DEVICE = "/dev/fuse"
-MAJOR, MINOR = 7, 31
-MOST_BYTES = 1 << 18  # of a request
 MOST_WRITTEN = 4096
-ROOT_NODE = 1
 MS_RDONLY, MS_NOSUID, MS_NODEV = 1, 2, 4
-
-IN_HEADER = struct.Struct("=IIQQIIIHH")
-OUT_HEADER = struct.Struct("=IiQ")
-INIT_OUT = struct.Struct("=IIIIHHIIHHI28x")
-ATTR = struct.Struct("=QQQQQQIIIIIIIIII")
-READ_IN = struct.Struct("=QQI")
-DIRENT = struct.Struct("=QQII")
-STATFS_OUT = struct.Struct("=QQQQQIIII24x")
-
-LOOKUP, FORGET, GETATTR, READLINK, OPEN, READ, STATFS, RELEASE = 1, 2, 3, 5, 14, 15, 17, 18
-INIT, OPENDIR, READDIR, RELEASEDIR, INTERRUPT, BATCH_FORGET = 26, 27, 28, 29, 36, 42
-UNANSWERED = {FORGET, INTERRUPT, BATCH_FORGET}
 
 
 class Server:
@@ -79,17 +89,14 @@ class Server:
                 os.read(wake, MOST_BYTES)
                 os.kill(os.getpid(), signal.SIGSTOP)
                 continue
-            try:
-                request = os.read(fd, MOST_BYTES)
-            except OSError as error:
-                if error.errno == errno.ENODEV:
-                    return
-                if error.errno in {errno.EINTR, errno.ENOENT}:
-                    continue
-                raise
+            request = read_request(fd)
+            if request is None:
+                return
+            if not request:
+                continue
             _, opcode, unique, node, *_ = IN_HEADER.unpack_from(request)
             if opcode not in UNANSWERED:
-                self._reply(fd, unique, *self._answer(opcode, node, request[IN_HEADER.size :]))
+                reply(fd, unique, *self._answer(opcode, node, request[IN_HEADER.size :]))
 
     def _answer(self, opcode: int, node: int, content: bytes) -> tuple[int, bytes]:
         answer = self._answers.get(opcode)
@@ -99,12 +106,6 @@ class Server:
             return 0, answer(self._paths.get(node, b""), content)
         except OSError as error:
             return -(error.errno or errno.EIO), b""
-
-    def _reply(self, fd: int, unique: int, error: int, content: bytes) -> None:
-        try:
-            os.write(fd, OUT_HEADER.pack(OUT_HEADER.size + len(content), error, unique) + content)
-        except FileNotFoundError:
-            return  # whoever asked was interrupted meanwhile
 
     def _look_up(self, path: bytes, content: bytes) -> bytes:
         found = path + b"/" + content.rstrip(b"\0")

@@ -12,10 +12,11 @@ import pytest
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.cores import Crash, elf, flattened
-from tests.hostile.slow_mount import DEVICE, SlowMount, slow_mount
+from tests.hostile.slow_mount import SlowMount, slow_mount
 from tests.hostile.vigil import HONEST_RELEASE, PATIENCE, Vigil, be_honest, vigil
 from tests.observe.journal_file import Boot, opening, orderly, write_boots
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
+from tests.services.fuse import DEVICE
 from tests.services.namespace import needs_root
 from tests.services.process import ServiceError, output
 
