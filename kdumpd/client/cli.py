@@ -59,24 +59,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _ask(options: argparse.Namespace) -> int:
+    run = run_of(options.verb)
     if options.verb == "watch":  # it outlives a connection
-        return await run_of(options.verb)(None, options)
+        return await run(None, options)
     if options.root is not None:
-        return await _run(options, Look(options.root))
+        return await run(Look(options.root), options)
     try:
         async with connect(bus_address(options.bus, os.environ)) as connection:
             service = Trigger if options.verb == "test" else Daemon
-            return await _run(options, service(connection))
+            return await run(service(connection), options)
     except (AbsentError, BusError) as error:
         if not _may_look(options):
             raise
         bus = f" on the bus '{options.bus}'" if isinstance(error, AbsentError) else ""
         tell(f"{str(error).rstrip('.')}{bus}. {START}\n{INSTEAD}\n")
-    return await _run(options, Look(Path("/")))
-
-
-async def _run(options: argparse.Namespace, answers: Daemon | Trigger | Look) -> int:
-    return await run_of(options.verb)(answers, options)
+    return await run(Look(Path("/")), options)
 
 
 def _may_look(options: argparse.Namespace) -> bool:

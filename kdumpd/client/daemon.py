@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from kdumpd.bus import Connection
+from kdumpd.bus import USUAL, Connection
 from kdumpd.call import Manner, Target
 from kdumpd.client.absence import absence
 from kdumpd.client.selection import Properties, age
@@ -37,13 +37,12 @@ class Daemon:
 
     async def revalidate(self) -> None:
         """Have readiness judged now."""
-        await self._ask(Target(NAME, PATH, MANAGER), "Revalidate", "")
+        await self._ask(Target(NAME, PATH, MANAGER), "Revalidate")
 
     async def captures(self) -> list[Properties]:
         """Return the properties of every capture, the newest crash last, strangers' files first."""
         target = Target(NAME, PATH, "org.freedesktop.DBus.ObjectManager")
-        with absence(ABSENT):
-            (objects,) = await self._connection.call(target, "GetManagedObjects", manner=LISTING)
+        (objects,) = await self._ask(target, "GetManagedObjects", manner=LISTING)
         found = [interfaces[CAPTURE] for interfaces in objects.values() if CAPTURE in interfaces]
         return sorted(found, key=age)
 
@@ -67,13 +66,18 @@ class Daemon:
         return dict(properties)
 
     async def _order(self, target: Target, member: str, *, interactive: bool) -> None:
-        manner = ASKING if interactive else UNASKED
-        with absence(ABSENT):
-            await self._connection.call(target, member, manner=manner)
+        await self._ask(target, member, manner=ASKING if interactive else UNASKED)
 
-    async def _ask(self, target: Target, member: str, signature: str, *body: object) -> list[Any]:
+    async def _ask(
+        self,
+        target: Target,
+        member: str,
+        signature: str = "",
+        *body: object,
+        manner: Manner = USUAL,
+    ) -> list[Any]:
         with absence(ABSENT):
-            return await self._connection.call(target, member, signature, list(body))
+            return await self._connection.call(target, member, signature, list(body), manner)
 
 
 def _capture(id_: str) -> Target:
