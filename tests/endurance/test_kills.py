@@ -11,7 +11,7 @@ import pytest
 from tests.bus.daemon import READY, Setup, started
 from tests.endurance.conftest import Say
 from tests.endurance.stream import Stream, streaming
-from tests.endurance.witness import PATIENCE, Witness, remembered_captures
+from tests.endurance.witness import PATIENCE, Witness, outcome, remembered_captures
 from tests.services.dbus_next import dbus_next_client
 from tests.services.journal import Journal
 from tests.services.namespace import needs_root
@@ -81,7 +81,4 @@ async def test_killed_at_any_moment(kills: int, lives: Lives, say: Say) -> None:
             await lives.live_and_die()
     told = len(witness.told)
     repeated = await witness.check(lives.setup, lambda: lives.setup.ledger)
-    say(
-        f"{kills} kills, {stream.count} captures, {told} told of before the last, "
-        f"{len(stream.removed)} removed: 0 lost, 0 forgotten, {repeated} repeated by the same id"
-    )
+    say(f"{kills} kills, {outcome(stream, told, repeated)}")

@@ -15,7 +15,14 @@ from tests.bus.daemon import READY, Kdumpd, Setup, started
 from tests.endurance.conftest import Say
 from tests.endurance.disk import Disk, formatted, mounted
 from tests.endurance.stream import Stream, streaming
-from tests.endurance.witness import PATIENCE, Witness, copied, recorded_events, remembered_captures
+from tests.endurance.witness import (
+    PATIENCE,
+    Witness,
+    copied,
+    outcome,
+    recorded_events,
+    remembered_captures,
+)
 from tests.services.dbus_next import dbus_next_client
 from tests.services.journal import Journal
 from tests.services.namespace import needs_root
@@ -119,7 +126,4 @@ async def test_power_cuts(number: int, lives: Lives, say: Say) -> None:
     async with mounted(lives.disk, witness.journal.prefix, lives.work) as folder:
         setup = replace(lives.setup, state=folder / "state")
         repeated = await witness.check(setup, lambda: copied(setup.state, setup.prefix, lives.work))
-    say(
-        f"{number * CUTS} power cuts, {stream.count} captures, {told} told of before the last, "
-        f"{len(stream.removed)} removed: 0 lost, 0 forgotten, {repeated} repeated by the same id"
-    )
+    say(f"{number * CUTS} power cuts, {outcome(stream, told, repeated)}")

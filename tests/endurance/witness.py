@@ -98,6 +98,14 @@ class Witness:
         return [entry for entry in entries if "KDUMPD_CAPTURE" in entry]
 
 
+def outcome(stream: Stream, told: int, repeated: int) -> str:
+    """Return the words for an ordeal that the witness found nothing wrong with."""
+    return (
+        f"{stream.count} captures, {told} told of before the last, "
+        f"{len(stream.removed)} removed: 0 lost, 0 forgotten, {repeated} repeated by the same id"
+    )
+
+
 def copied(state: Path, prefix: Sequence[str], work: Path) -> Path:
     """Return a copy of the ledger in a folder that only commands with the prefix see."""
     copy = work / "copy"

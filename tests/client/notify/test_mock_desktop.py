@@ -12,8 +12,8 @@ from tests.bus.machine import Machine
 from tests.bus.test_previous_boot import archive, boot, remake
 from tests.client.notify.captures import HOSTILE_LOG
 from tests.client.notify.login import Login, logged_in, remembered
-from tests.client.notify.test_program import PANIC, core
-from tests.services.dbus_next import DbusNextClient, dbus_next_client
+from tests.client.notify.test_program import PANIC, acknowledged, core
+from tests.services.dbus_next import dbus_next_client
 from tests.services.message_bus import Bus
 from tests.services.mock_desktop import mock_desktop_on
 
@@ -22,12 +22,6 @@ pytestmark = pytest.mark.bus
 TITLE, BODY, ACTIONS = 3, 4, 5  # arguments of Notify
 REPLACES = 1
 LOST = "A crash left no dump"
-
-
-async def until_acknowledged(client: DbusNextClient) -> None:
-    async with asyncio.timeout(20):
-        while (await client.manager())["Unacknowledged"]:  # noqa: ASYNC110  # asked of the daemon
-            await asyncio.sleep(0.1)
 
 
 async def test_crash_from_before_login_is_told_once_over_three_logins(
@@ -65,7 +59,7 @@ async def test_both_buttons_do_what_they_say(
         assert fuller[ACTIONS] == ["acknowledge", "Acknowledge"]
         assert (await client.manager())["Unacknowledged"] == 1
         await desktop.press(fuller[REPLACES] or 2, "acknowledge")
-        await until_acknowledged(client)
+        await acknowledged(client)
 
 
 async def test_hostile_text_stays_text(
