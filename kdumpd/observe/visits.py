@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kdumpd.model.capture import Sighting
 from kdumpd.model.core import FileStamp
-from kdumpd.observe.folder import Folder
+from kdumpd.observe.folder import Folder, bears
 from kdumpd.observe.watcher import Identity
 
 # A change in the tick of the clock in which a folder was listed leaves its times as they are. The
@@ -16,8 +16,6 @@ from kdumpd.observe.watcher import Identity
 LONGEST_TICK = 2.0
 
 Keep = Callable[[Identity], bool]  # whether a folder need not be opened to be watched on
-
-
 OnForeign = Callable[[bytes], None]  # told the path of each folder that holds nothing of ours
 
 
@@ -111,12 +109,4 @@ def _is_unchanged(fd: int, path: bytes, known: FileStamp) -> bool:
         now = os.stat(path, dir_fd=fd, follow_symlinks=False)
     except OSError:
         return False
-    return (
-        now.st_ctime_ns == known.changed_ns
-        and now.st_size == known.size
-        and now.st_mtime_ns == known.modified_ns
-        and now.st_ino == known.inode
-        and now.st_mode == known.mode
-        and now.st_nlink == known.links
-        and now.st_uid == known.owner
-    )
+    return bears(known, now)
