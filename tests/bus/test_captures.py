@@ -15,7 +15,7 @@ from tests.bus.machine import Machine
 from tests.cores import Crash, elf, flattened, kdump, split
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
 from tests.services.journal import Journal
-from tests.services.namespace import needs_root
+from tests.services.namespace import needs_root, unmount
 from tests.services.process import output
 
 pytestmark = pytest.mark.bus
@@ -311,7 +311,7 @@ async def test_crash_folder_on_a_file_system_that_is_not_mounted(
             await asyncio.sleep(setup.settle)
             await client.call("org.kdumpd1.Manager", "Rescan")
         assert (await only(client))["State"] == "complete"
-        await output(*journal.prefix, "umount", str(machine.crash))
+        await unmount(journal.prefix, str(machine.crash))
     assert not await journal.entries(GONE)
 
 

@@ -251,7 +251,7 @@ def test_a_folder_elsewhere_is_said_to_be_hidden_until_a_drop_in_shows_it(
         core = flattened(Crash(crash_time=1_795_420_060))
         mounted = write_capture(installed, "202611230401", core, folder="/srv/crash")
         wait_for_capture(installed, mounted)
-        installed.run("umount /srv/crash")
+        installed.wait_for("umount /srv/crash")  # busy while kdumpd looks into it
         wait_for_capture(installed, folder)
     finally:
         installed.run(
@@ -285,7 +285,7 @@ def test_a_crash_folder_that_goes_comes_back(installed: Container, change: str) 
         installed.run(f"rm -r {folder}")
     else:
         installed.run("kdumpdctl check >/dev/null || true")
-    installed.run(back)
+    installed.wait_for(back)  # a mount is busy while kdumpd looks into it
     for one in before:
         if before[one]["state"] != "gone":
             wait_for_capture(installed, one, before[one]["state"])

@@ -40,6 +40,7 @@ from tests.services.fuse import (
     read_request,
     reply,
 )
+from tests.services.namespace import unmount
 from tests.services.process import output
 
 SIZE = 16 << 20  # bytes
@@ -150,7 +151,7 @@ async def attached(disk: Disk, prefix: Sequence[str], folder: Path) -> AsyncIter
             finally:
                 await output(*prefix, "losetup", "--detach", device)
         finally:
-            await output(*prefix, "umount", str(folder))
+            await unmount(prefix, str(folder))
             await asyncio.to_thread(server.join)
     finally:
         os.close(fd)
@@ -169,7 +170,7 @@ async def mounted(
         try:
             yield folder
         finally:
-            await output(*prefix, "umount", str(folder))
+            await unmount(prefix, str(folder))
 
 
 async def formatted(prefix: Sequence[str], work: Path) -> bytes:

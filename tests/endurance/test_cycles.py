@@ -19,7 +19,7 @@ from tests.endurance.witness import PATIENCE
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
 from tests.services.journal import Journal
 from tests.services.message_bus import Bus
-from tests.services.namespace import needs_root
+from tests.services.namespace import needs_root, unmount
 from tests.services.process import output
 
 pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
@@ -95,7 +95,7 @@ class Hour:
             crash = str(self.machine.crash)
             await output(*self.journal.prefix, "mount", "-t", "tmpfs", "tmpfs", crash)
             await client.call("org.kdumpd1.Manager", "Rescan")
-            await output(*self.journal.prefix, "umount", crash)
+            await unmount(self.journal.prefix, crash)
             await until(client, {"complete": AT_ONCE})
             for folder in folders:
                 shutil.rmtree(folder)

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Mount namespaces: where a service may have the paths of the system's own to itself."""
 
+import asyncio
 import os
 import subprocess
+from collections.abc import Sequence
 
 import pytest
+
+from tests.services.process import ServiceError, output
 
 ROOT = os.geteuid() == 0
 
@@ -40,3 +44,20 @@ needs_root = pytest.mark.skipif(
     not can_mount(),
     reason="cannot mount: needs root (with CAP_SYS_ADMIN) or unprivileged user namespaces",
 )
+
+
+async def unmount(prefix: Sequence[str], path: str, seconds: float = 30) -> None:
+    """Unmount it, behind that prefix; who looks into it keeps it busy for a moment.
+
+    ServiceError where it cannot be, TimeoutError where it stays busy.
+    """
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                await output(*prefix, "umount", path)
+            except ServiceError as error:
+                if "busy" not in str(error):
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return

@@ -86,7 +86,7 @@ class Series(Run):
     """
 
     turns: Sequence[Turn]
-    seconds: float = 2400  # for all of them; a boot takes 60, or 300 where others keep us waiting
+    seconds: float = 1200  # for each; a boot takes 60, or 300 where others keep us waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,8 @@ async def run_series(image: DebianImage, series: Series, host: Path) -> list[Out
     should, or the other way round; no turn follows then.
     """
     cmdline = image.cmdline if series.cmdline is None else series.cmdline
-    with_reset = replace(series, cmdline=f"{cmdline} {RESET}")
+    seconds = series.seconds * len(series.turns)
+    with_reset = replace(series, cmdline=f"{cmdline} {RESET}", seconds=seconds)
     outcomes = await _run(image, with_reset, series.turns, host)
     for number, (turn, outcome) in enumerate(zip(series.turns, outcomes, strict=True), start=1):
         expected = None if turn.crashes else 0
