@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Ask for all that readiness is judged from; each group of facts in a thread of its own."""
+"""Ask for all that readiness is judged from; a group of facts that hangs holds up no other."""
 
 import asyncio
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
@@ -21,10 +22,10 @@ from kdumpd.observe.policy import read_policy
 from kdumpd.observe.reservation import ReservationReader
 from kdumpd.observe.storage import read_storage
 from kdumpd.observe.surroundings import read_surroundings
-from kdumpd.observe.thread import PatientThread, StuckError
+from kdumpd.observe.thread import PatientThread, Start, StuckError
 from kdumpd.observe.watcher import Watcher
 
-PATIENCE = 5.0  # seconds; folders are watched first, and a caller waits for both and for captures
+PATIENCE = 5.0  # seconds; a caller waits for these and for captures
 WATCHED = (
     "boot",
     "boot/grub",
@@ -53,15 +54,21 @@ def watch_folders(files: Files, watcher: Watcher) -> None:
     watcher.forget_others()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How questions are asked, and who is told on the loop when an answer comes too late."""
+
+    start: Start
+    on_late: Callable[[], object]
+
+
 class Question(Generic[T]):
     """One group of facts: how it is read, and what stands for it when nothing answers in time."""
 
-    def __init__(
-        self, read: Callable[[], T], unread: Unread[T], on_late: Callable[[], object]
-    ) -> None:
+    def __init__(self, read: Callable[[], T], unread: Unread[T], asking: Asking) -> None:
         self._read = read
         self._unread = unread
-        self._thread = PatientThread[T](PATIENCE, on_late)
+        self._thread = PatientThread[T](PATIENCE, asking.on_late, asking.start)
 
     async def ask(self) -> T:
         """Return the facts."""
@@ -74,26 +81,26 @@ class Question(Generic[T]):
 class Conditions:
     """All groups of facts of the machine below one root."""
 
-    def __init__(self, files: Files, watcher: Watcher, on_late: Callable[[], object]) -> None:
-        self._watching = Question(lambda: watch_folders(files, watcher), lambda _: None, on_late)
-        self._kernel = Question(lambda: read_kernel_facts(files.root), unread_kernel, on_late)
+    def __init__(self, files: Files, watcher: Watcher, asking: Asking) -> None:
+        self._watching = Question(lambda: watch_folders(files, watcher), lambda _: None, asking)
+        self._kernel = Question(lambda: read_kernel_facts(files.root), unread_kernel, asking)
         self._reservation = Question(
-            ReservationReader(files).read, lambda why: ReservationFacts(problem=why), on_late
+            ReservationReader(files).read, lambda why: ReservationFacts(problem=why), asking
         )
         self._capture_kernel = Question(
-            lambda: read_capture_kernel(files), lambda why: CaptureKernelFacts(problem=why), on_late
+            lambda: read_capture_kernel(files), lambda why: CaptureKernelFacts(problem=why), asking
         )
         self._next_boot = Question(
-            lambda: read_next_boot(files), lambda why: NextBootFacts(problem=why), on_late
+            lambda: read_next_boot(files), lambda why: NextBootFacts(problem=why), asking
         )
         self._storage = Question(
-            lambda: read_storage(files), lambda why: StorageFacts(problem=why), on_late
+            lambda: read_storage(files), lambda why: StorageFacts(problem=why), asking
         )
         self._policy = Question(
-            lambda: read_policy(files), lambda why: PolicyFacts(problem=why), on_late
+            lambda: read_policy(files), lambda why: PolicyFacts(problem=why), asking
         )
         self._surroundings = Question(
-            lambda: read_surroundings(files), lambda why: SurroundingsFacts(problem=why), on_late
+            lambda: read_surroundings(files), lambda why: SurroundingsFacts(problem=why), asking
         )
 
     async def ask(self) -> MachineFacts:
@@ -101,8 +108,9 @@ class Conditions:
 
         What does not answer says so.
         """
-        await self._watching.ask()  # first: a change during the look brings another one
         async with asyncio.TaskGroup() as group:
+            # First: a change during the look brings another one.
+            group.create_task(self._watching.ask())
             kernel = group.create_task(self._kernel.ask())
             reservation = group.create_task(self._reservation.ask())
             capture_kernel = group.create_task(self._capture_kernel.ask())

@@ -14,7 +14,7 @@ from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.retention import Retention
 from kdumpd.model.state import CrashFolder, Observation
 from kdumpd.model.text import shown
-from kdumpd.observe.conditions import Conditions
+from kdumpd.observe.conditions import Asking, Conditions
 from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.files import Files
 from kdumpd.observe.foreign import ForeignFolders
@@ -24,6 +24,7 @@ from kdumpd.observe.thread import PatientThread, StuckError
 from kdumpd.observe.units import ServiceManager
 from kdumpd.observe.visits import Visits
 from kdumpd.observe.watcher import Unwatched, Watcher
+from kdumpd.observe.worker import Worker
 
 LOOK_PATIENCE = 10.0  # seconds for one look at one crash folder
 PAUSE_RATIO, LONGEST_PAUSE = 2.0, 2.0  # a look is followed by a pause of twice its time
@@ -41,15 +42,13 @@ Known = Mapping[bytes, Sighting]
 class FolderObserver:
     """Looks at one crash folder, remembering what was read so that only changes are read again."""
 
-    def __init__(
-        self, root: Path, path: bytes, watcher: Watcher, on_late: Callable[[], object]
-    ) -> None:
+    def __init__(self, root: Path, path: bytes, watcher: Watcher, asking: Asking) -> None:
         self._root = root
         self._path = path
         self._watcher = watcher
         self._visits = Visits(watcher.keep, ForeignFolders().say)
         self._known: Known = {}
-        self._thread = PatientThread[CrashFolder](LOOK_PATIENCE, on_late)
+        self._thread = PatientThread[CrashFolder](LOOK_PATIENCE, asking.on_late, asking.start)
 
     async def look(self) -> CrashFolder:
         """Return what lies in the folder; one that does not answer says so as its problem."""
@@ -108,14 +107,14 @@ class Machine:
         self._watcher = watchers.captures
         self._services = services
         self._problems = plan.problems
-        self._conditions = Conditions(files, watchers.conditions, self.look_again)
+        asking = Asking(start=Worker().start, on_late=self.look_again)
+        self._conditions = Conditions(files, watchers.conditions, asking)
         self._facts: MachineFacts | None = None  # as they were when all was asked last
-        self._jobs = PatientThread[Retention](LOOK_PATIENCE, self.look_again)
+        self._jobs = PatientThread[Retention](LOOK_PATIENCE, asking.on_late, asking.start)
         self._hints = hints
         self._looks = 0
         self._folders = [
-            FolderObserver(files.root, path, watchers.captures, self.look_again)
-            for path in plan.folders
+            FolderObserver(files.root, path, watchers.captures, asking) for path in plan.folders
         ]
 
     def look_again(self) -> int:
@@ -127,8 +126,8 @@ class Machine:
         """Return one look at every crash folder; at the rest if `everything` may have changed."""
         self._looks += 1
         number = self._looks
-        folders, facts = await asyncio.gather(
-            self._look_at_folders(), self._ask(everything=everything)
+        folders, facts, retention = await asyncio.gather(
+            self._look_at_folders(), self._ask(everything=everything), self._look_at_jobs()
         )
         return Observation(
             number=number,
@@ -136,7 +135,7 @@ class Machine:
             clock=clock(),
             machine=replace(facts, folders=tuple(folder.facts for folder in folders)),
             folders=folders,
-            retention=await self._look_at_jobs(),
+            retention=retention,
         )
 
     async def _look_at_folders(self) -> tuple[CrashFolder, ...]:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -22,18 +22,55 @@ class ThreadError(Exception):
     """The work raised; Python has printed the traceback from its thread."""
 
 
+class Start(Protocol):
+    """A way to have work done off the loop."""
+
+    def __call__(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Return what the work will return; ThreadError if it raises."""
+
+
+def start(work: Callable[[], T]) -> asyncio.Future[T]:
+    """Return what the work, begun in a thread of its own, will return; ThreadError if it raises."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def body() -> None:
+        results: list[T] = []
+        try:
+            results.append(work())
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, future, results)
+
+    threading.Thread(target=body, daemon=True, name="kdumpd-reader").start()
+    return future
+
+
+def settle(future: asyncio.Future[T], results: list[T]) -> None:
+    """Have the future tell the one result; none where the work raised."""
+    if future.done():
+        return
+    if results:
+        future.set_result(results[0])
+    else:
+        future.set_exception(ThreadError("the work in a thread failed, see the traceback"))
+
+
 class PatientThread(Generic[T]):
     """Runs one piece of work at a time; what ends late is the answer to the next question."""
 
-    def __init__(self, patience: float, on_late: Callable[[], object]) -> None:
+    def __init__(
+        self, patience: float, on_late: Callable[[], object], start: Start = start
+    ) -> None:
         self._patience = patience
         self._on_late = on_late  # told on the loop when work ends that nobody waits for any more
+        self._start = start
         self._under_way: asyncio.Future[T] | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what the work returns; StuckError after `patience` seconds."""
         if self._under_way is None:
-            self._under_way = start(work)
+            self._under_way = self._start(work)
         future = self._under_way
         done, _ = await asyncio.wait([future], timeout=self._patience)
         if not done:
@@ -49,31 +86,3 @@ class PatientThread(Generic[T]):
 
     def _late(self, _: asyncio.Future[T]) -> None:
         self._on_late()
-
-
-def start(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Return what the work, begun in a thread of its own, will return; ThreadError if it raises."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(results: list[T]) -> None:
-        if future.done():
-            return
-        if results:
-            future.set_result(results[0])
-        else:
-            future.set_exception(ThreadError("the work in a thread failed, see the traceback"))
-
-    def finish(results: list[T]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, results)
-
-    def body() -> None:
-        results: list[T] = []
-        try:
-            results.append(work())
-        finally:
-            finish(results)
-
-    threading.Thread(target=body, daemon=True, name="kdumpd-reader").start()
-    return future
