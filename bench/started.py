@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.services.process import BOUND, end
+from tests.services.unit import DAEMON, environment_of
 
 READY = b"READY=1"
 LONGEST = 300.0  # seconds
@@ -42,7 +43,10 @@ class Activity:
 async def started(
     *command: str, environment: dict[str, str] | None = None
 ) -> AsyncIterator[Started]:
-    """Run a service until the context ends; it has said READY when this begins."""
+    """Run a service until the context ends; it has said READY when this begins.
+
+    It has the environment of kdumpd's unit, whichever it is.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         name = f"kdumpd-bench-{uuid.uuid4()}"
         manager.settimeout(0)
@@ -54,7 +58,12 @@ async def started(
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=DEVNULL,
-            env={**os.environ, "NOTIFY_SOCKET": f"@{name}", **(environment or {})},
+            env={
+                **os.environ,
+                **environment_of(DAEMON),
+                "NOTIFY_SOCKET": f"@{name}",
+                **(environment or {}),
+            },
         )
         try:
             async with asyncio.timeout(LONGEST):

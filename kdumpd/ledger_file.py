@@ -21,6 +21,9 @@ log = logging.getLogger("kdumpd.ledger")
 VERSION, SEALS = 5, 5
 IN_MEMORY = ":memory:"
 BUSY_SECONDS = 2.0
+# SQLite would keep up to 2,000 KiB of pages (sqlite.org/pragma.html#pragma_cache_size). All that is
+# known is in the state: a page is wanted again by what is written next, not by what is asked.
+CACHE_KIB = 256
 # Disk, rights or memory are to blame, not the file's content.
 OF_THE_MACHINE = {
     sqlite3.SQLITE_BUSY,
@@ -134,6 +137,7 @@ def _open_database(database: str, path: Path) -> Opened:
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         version = _checked_version(connection, path)
         make_tables(connection)
         with connection:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.services.process import BOUND, ServiceError, end
+from tests.services.unit import DAEMON, environment_of
 
 READY = "READY=1"
 
@@ -139,7 +140,12 @@ async def started(setup: Setup) -> AsyncIterator[Kdumpd]:
                 stdin=DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
-                env={**os.environ, "NOTIFY_SOCKET": f"@{name}", **setup.environment},
+                env={
+                    **os.environ,
+                    **environment_of(DAEMON),
+                    "NOTIFY_SOCKET": f"@{name}",
+                    **setup.environment,
+                },
             )
         kdumpd = Kdumpd(process, log)
         listener = asyncio.create_task(kdumpd.listen(manager))
