@@ -12,11 +12,10 @@ from kdumpd.ledger_file import LedgerError
 from kdumpd.model.capture import Capture, Layout, is_inside
 from kdumpd.model.crash_test import Intent
 from kdumpd.model.inspection import Inspected, InspectionError
-from kdumpd.observe.apport_report import ReportError, parse_report
+from kdumpd.observe.apport_report import MOST_REPORT, ReportError, parse_report
 from kdumpd.observe.evidence import Evidence, EvidenceError, NoEvidenceError
 from kdumpd.observe.memory_file import sealed
 from kdumpd.observe.reader import Inspect
-from kdumpd.observe.sighting import MOST_REPORT
 
 READING_SECONDS = 24.0  # a caller waits for 25 (libdbus, sd-bus)
 

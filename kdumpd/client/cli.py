@@ -19,7 +19,6 @@ from kdumpd.client.look import Look, LookError
 from kdumpd.client.options import SYSTEM, WITHOUT_DAEMON, parse_arguments
 from kdumpd.client.output import tell
 from kdumpd.client.selection import SelectionError
-from kdumpd.client.trigger import Trigger
 from kdumpd.client.verbs import run_of
 
 EXIT_ABSENT = 4
@@ -66,8 +65,11 @@ async def _ask(options: argparse.Namespace) -> int:
         return await run(Look(options.root), options)
     try:
         async with connect(bus_address(options.bus, os.environ)) as connection:
-            service = Trigger if options.verb == "test" else Daemon
-            return await run(service(connection), options)
+            if options.verb == "test":
+                from kdumpd.client.trigger import Trigger  # noqa: PLC0415  # of this command alone
+
+                return await run(Trigger(connection), options)
+            return await run(Daemon(connection), options)
     except (AbsentError, BusError) as error:
         if not _may_look(options):
             raise

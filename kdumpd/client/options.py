@@ -33,17 +33,16 @@ def arguments_parser() -> argparse.ArgumentParser:
         prog="kdumpdctl",
         description="Ask kdumpd what crashed, and whether the next crash would leave a dump.",
         epilog=EPILOG,
-        parents=[_common_parser()],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_common_options(parser)
     parser.add_argument("--version", action="version", version=f"kdumpdctl {__version__}")
     parser.set_defaults(verb="status", bus=SYSTEM, json="off", root=None)
     _add_root_option(parser, argparse.SUPPRESS)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for verb in VERBS:
-        command = verbs.add_parser(
-            verb.name, help=verb.help, description=verb.description, parents=[_common_parser()]
-        )
+        command = verbs.add_parser(verb.name, help=verb.help, description=verb.description)
+        _add_common_options(command)
         command.set_defaults(verb=verb.name)
         if verb.name in OF_ONE_CAPTURE:
             command.add_argument("id", nargs="?", metavar="ID", help=ID)
@@ -129,17 +128,21 @@ def _add_test_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _common_parser() -> Parser:
-    # One for each command: options may stand before or after it, and only the first has defaults.
-    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--bus", metavar="BUS", help="system (the default), session, or an address")
-    common.add_argument(
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Let the parser take what may stand before a command or after it; it sets no defaults."""
+    parser.add_argument(
+        "--bus",
+        metavar="BUS",
+        default=argparse.SUPPRESS,
+        help="system (the default), session, or an address",
+    )
+    parser.add_argument(
         "--json",
         choices=JSON,
         metavar="MODE",
+        default=argparse.SUPPRESS,
         help="print JSON: pretty (also meant without MODE), short, or off (default)",
     )
-    return common
 
 
 def _code(text: str) -> str:

@@ -14,6 +14,7 @@ from kdumpd.model.pattern import Pattern
 
 KIND = Pattern(rb"^ProblemType:[ \t]*KernelCrash[ \t]*$", re.MULTILINE)
 REPORT_HEAD = 4096  # bytes; the kind is the first thing that apport writes
+MOST_REPORT = 1 << 23  # bytes of a report that are read; a log of 256 KiB makes 50 KiB
 LOG = b"VmCoreDmesg"
 MOST_LOG = 1 << 24  # bytes of a log, unpacked
 UNPACKED_AT_ONCE = 1 << 20  # bytes

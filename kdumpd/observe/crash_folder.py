@@ -29,7 +29,6 @@ from kdumpd.observe.folder import (
 )
 from kdumpd.observe.mount_table import is_hidden
 from kdumpd.observe.mounts import read_mount_points_below, read_mounted_names
-from kdumpd.observe.sighting import NoCaptureError, read_sighting
 from kdumpd.observe.visits import Visits
 
 ANOTHER = "is another file system, which is not looked into"
@@ -168,6 +167,9 @@ class _Look:
             self.visits.remember(above, stamp, folder, listing.entries, found)
 
     def _captures(self, folder: Folder, members: Iterable[Members]) -> Iterator[Sighting]:
+        # Most machines have never crashed: what reads captures is not loaded before there is one.
+        from kdumpd.observe.sighting import NoCaptureError, read_sighting  # noqa: PLC0415  # as above
+
         mounted = read_mounted_names(folder.fd, self.points)
         for one in members:
             try:

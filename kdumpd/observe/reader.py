@@ -9,7 +9,7 @@ from functools import cached_property
 
 from kdumpd.model.capture import is_inside, place_of
 from kdumpd.model.core import FileStamp
-from kdumpd.model.crash import Crash, parse_kernel_log
+from kdumpd.model.crash import Crash
 from kdumpd.model.inspection import Inspected, InspectionError, NotBegunError
 from kdumpd.model.log.sentence import plain_sentence
 from kdumpd.model.reading import Answer, Job
@@ -82,4 +82,6 @@ def _is_the_same(fd: int, core: FileStamp) -> bool:
 
 
 def _crash(inspected: Inspected) -> Crash | None:
+    from kdumpd.model.crash_log import parse_kernel_log  # noqa: PLC0415  # most machines never crash
+
     return parse_kernel_log(inspected.log) if inspected.log else None

@@ -8,20 +8,26 @@ from datetime import datetime
 
 from kdumpd.model.capture import Layout, Sighting, capture_id, place_of
 from kdumpd.model.core import CoreFacts, FileStamp
-from kdumpd.model.crash import Crash, parse_kernel_log
+from kdumpd.model.crash import Crash
+from kdumpd.model.crash_log import parse_kernel_log
 from kdumpd.model.layout import README, Members
 from kdumpd.model.split_core import joined
 from kdumpd.model.suse_readme import LONGEST, parse_readme, with_readme
 from kdumpd.model.text import shown
 from kdumpd.model.time import time_of_file
-from kdumpd.observe.apport_report import REPORT_HEAD, ReportError, is_kernel_crash, parse_report
+from kdumpd.observe.apport_report import (
+    MOST_REPORT,
+    REPORT_HEAD,
+    ReportError,
+    is_kernel_crash,
+    parse_report,
+)
 from kdumpd.observe.core import read_core
 from kdumpd.observe.folder import Folder, untrusted_reason
 
 LOG_END = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
 STRANGE = b"not trusted\0"
 LONGEST_LOG = 1 << 20  # bytes of a kernel log, from its end, in which the crash is looked for
-MOST_REPORT = 1 << 23  # bytes of an apport report that are read; a log of 256 KiB makes 50 KiB
 
 
 class NoCaptureError(Exception):

@@ -18,7 +18,7 @@ from kdumpd.inspect.unpacking import unwrap
 from kdumpd.model.capture import Capture
 from kdumpd.model.core import CoreFacts, Format, Part
 from kdumpd.model.crash import Crash as Died
-from kdumpd.model.crash import parse_kernel_log
+from kdumpd.model.crash_log import parse_kernel_log
 from kdumpd.model.crashkernel.expectation import expect
 from kdumpd.model.crashkernel.parameter import crashkernel_parameter
 from kdumpd.model.inspection import LONGEST_LOG, parse_inspected, to_answer

@@ -2,8 +2,10 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from kdumpd.model.finding import Unknown
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import MOST_LINKS, Files
 
 
 def test_what_somebody_opened_is_read_from_there_again_and_again(tmp_path: Path) -> None:
@@ -29,3 +31,58 @@ def test_a_descriptor_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         assert "Bad file descriptor" in said.problem
     finally:
         os.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("name", "leads_to"),
+    [
+        ("boot/vmlinuz", "boot/vmlinuz"),
+        ("/boot//./vmlinuz", "boot/vmlinuz"),
+        ("", ""),
+        ("../../boot/vmlinuz", "boot/vmlinuz"),
+        ("relative", "boot/vmlinuz"),
+        ("absolute/file", "boot/file"),
+        ("boot/up/boot/vmlinuz", "boot/vmlinuz"),
+        ("boot/far-up", "boot/vmlinuz"),
+        ("chain/vmlinuz", "boot/vmlinuz"),
+        ("slashes/vmlinuz", "boot/vmlinuz"),
+        ("dangling/../boot", "nothing/boot"),
+    ],
+)
+def test_a_name_leads_where_it_would_if_the_root_were_slash(
+    tmp_path: Path, name: str, leads_to: str
+) -> None:
+    links = {
+        "relative": "boot/vmlinuz",
+        "absolute": "/boot",
+        "boot/up": "..",
+        "boot/far-up": "../../../../boot/vmlinuz",
+        "chain": "absolute/up/./absolute",
+        "slashes": "//boot//",
+        "dangling": "/nothing/there",
+    }
+    (tmp_path / "boot").mkdir()
+    for link, target in links.items():
+        (tmp_path / link).symlink_to(target)
+    assert Files(tmp_path).resolve(name) == tmp_path / leads_to
+
+
+def test_no_number_of_links_leads_out_of_the_root(tmp_path: Path) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    root.mkdir()
+    (outside / "folder").mkdir(parents=True)
+    (outside / "file").write_text("secret")
+    for number in range(MOST_LINKS + 1):
+        (root / f"{number}").symlink_to(f"{number - 1}" if number else outside)
+    files = Files(root)
+    for name in map(str, range(MOST_LINKS + 1)):
+        assert not isinstance(files.content(f"{name}/file"), bytes)
+        assert not isinstance(files.names(name), tuple)
+        assert not isinstance(files.status(f"{name}/folder"), os.stat_result)
+
+
+def test_links_that_lead_to_each_other_end(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("/one")
+    assert not isinstance(Files(tmp_path).content("one"), bytes)
+    assert Files(tmp_path).resolve("one").is_relative_to(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.crash import parse_kernel_log
+from kdumpd.model.crash_log import parse_kernel_log
 from kdumpd.model.inspection import Inspected, InspectionError
 from kdumpd.model.reading import Answer, Job
 from kdumpd.observe.crash_folder import read_crash_folder

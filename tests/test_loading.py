@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a program loads before it is told what to do: nothing that only some runs need."""
+
+import subprocess
+import sys
+
+import pytest
+
+LOADED = """\
+import sys
+__import__(sys.argv[1])
+print(*sys.modules)
+"""
+OF_CAPTURES = {"kdumpd.model.crash_log", "kdumpd.observe.core", "kdumpd.observe.sighting"}
+
+
+def loaded_by(module: str) -> set[str]:
+    command = [sys.executable, "-W", "ignore", "-c", LOADED, module]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)  # noqa: S603  # ours
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("program", "needed", "later"),
+    [
+        ("kdumpd.daemon", "kdumpd.flow", {"kdumpd.once", *OF_CAPTURES}),
+        ("kdumpd.client.cli", "kdumpd.client.daemon", {"kdumpd.client.trigger", *OF_CAPTURES}),
+    ],
+)
+def test_what_only_some_runs_need_is_loaded_by_them(
+    program: str, needed: str, later: set[str]
+) -> None:
+    loaded = loaded_by(program)
+    assert needed in loaded
+    assert not loaded & later
+    assert not {name for name in loaded if name.startswith(("kdumpd.inspect", "kdumpd.trigger"))}
+
+
+@pytest.mark.parametrize("module", sorted(OF_CAPTURES))
+def test_there_is_such_a_module(module: str) -> None:
+    assert module in loaded_by(module)
