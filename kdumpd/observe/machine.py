@@ -36,6 +36,7 @@ def clock() -> float:
 
 
 Known = Mapping[bytes, Sighting]
+Rest = tuple[MachineFacts, Retention]  # what is to be seen besides the crash folders
 
 
 class FolderObserver:
@@ -109,7 +110,7 @@ class Machine:
         self._services = services
         self._problems = plan.problems
         self._conditions = Conditions(files, watchers.conditions, self.look_again)
-        self._facts: MachineFacts | None = None  # as they were when all was asked last
+        self._rest: Rest | None = None  # as it was when all was asked last
         self._jobs = PatientThread[Retention](LOOK_PATIENCE, self.look_again)
         self._hints = hints
         self._looks = 0
@@ -124,19 +125,23 @@ class Machine:
         return self._looks + 1
 
     async def look(self, *, everything: bool = True) -> Observation:
-        """Return one look at every crash folder; at the rest if `everything` may have changed."""
+        """Return one look at every crash folder; at the rest if `everything` may have changed.
+
+        The rest, what the machine's own jobs remove among it, is as it was when all was asked last.
+        """
         self._looks += 1
         number = self._looks
-        folders, facts = await asyncio.gather(
+        folders, rest = await asyncio.gather(
             self._look_at_folders(), self._ask(everything=everything)
         )
+        facts, retention = rest
         return Observation(
             number=number,
             at=datetime.now(UTC),
             clock=clock(),
             machine=replace(facts, folders=tuple(folder.facts for folder in folders)),
             folders=folders,
-            retention=await self._look_at_jobs(),
+            retention=retention,
         )
 
     async def _look_at_folders(self) -> tuple[CrashFolder, ...]:
@@ -145,11 +150,14 @@ class Machine:
             self._watcher.forget_others()
         return tuple(folders)
 
-    async def _ask(self, *, everything: bool) -> MachineFacts:
-        if everything or self._facts is None:
-            facts, service = await asyncio.gather(self._conditions.ask(), self._services.read())
-            self._facts = replace(facts, service=service, configuration=self._problems)
-        return self._facts
+    async def _ask(self, *, everything: bool) -> Rest:
+        if everything or self._rest is None:
+            facts, service, retention = await asyncio.gather(
+                self._conditions.ask(), self._services.read(), self._look_at_jobs()
+            )
+            machine = replace(facts, service=service, configuration=self._problems)
+            self._rest = machine, retention
+        return self._rest
 
     async def _look_at_jobs(self) -> Retention:
         try:
