@@ -102,7 +102,7 @@ class Flow:
             # Unlike what is seen, an intent that cannot be kept is not told either: nobody crashes.
             events = (*self._unrecorded, test_event(test))
             await self._parts.ledger.record(self._recorded, state, events)
-            self._keep(state)
+            self._keep(state, events)
             await self._show()
 
     async def note_stop(self) -> None:
@@ -159,12 +159,13 @@ class Flow:
             self._parts.herald.tell(self._unrecorded)
             self._mind(error)
             return
-        self._keep(self._state)
+        self._keep(self._state, self._unrecorded)
 
-    def _keep(self, state: State) -> None:
+    def _keep(self, state: State, events: tuple[Event, ...]) -> None:
         self._state = self._recorded = state
         self._unrecorded = ()
-        self._parts.herald.wake()
+        if events:
+            self._parts.herald.wake()
         self._mind(None)
 
     def _mind(self, problem: LedgerError | None) -> None:
