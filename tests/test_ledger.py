@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdumpd.ledger import Ledger, opened_ledger
+from kdumpd.ledger import IN_HASTE, WITHOUT_HASTE, Ledger, opened_ledger
 from kdumpd.ledger_file import ForeignLedgerError, LedgerError
 from kdumpd.model.boot_record import BootRecord, CrashLoop
 from kdumpd.model.capture import Capture
@@ -44,6 +44,7 @@ from tests.observe.rights import WITHOUT_RIGHTS
 from tests.services.process import BOUND, end
 
 ALL = 1 << 20
+PAGE = 24 + 4096  # of the write-ahead log, with its header (sqlite.org/fileformat2.html#walformat)
 
 
 @pytest.fixture
@@ -248,7 +249,7 @@ async def test_nothing_new_is_not_written(path: Path) -> None:
     state = state_of(crash(1))
     async with opened_ledger(path) as ledger:
         await ledger.record(State(), state, ())
-        log = path.with_name(f"{path.name}-wal")
+        log = log_of(path)
         before = log.stat().st_mtime_ns, log.stat().st_size
         await ledger.record(state, replace(state, settling={}), ())
         assert (log.stat().st_mtime_ns, log.stat().st_size) == before
@@ -690,6 +691,48 @@ async def test_what_it_promises(path: Path) -> None:
     async with opened_ledger(path) as ledger:
         assert await pragma(ledger, "journal_mode") == "wal"
         assert await pragma(ledger, "synchronous") == 2  # FULL
+
+
+async def test_nobody_waits_while_the_log_is_copied(path: Path) -> None:
+    """Whoever is told of a crash waits for what is recorded, and not for what is told before."""
+    async with opened_ledger(path) as ledger:
+        written = written_at(path)
+        state = State()
+        while size_of_log(path) <= WITHOUT_HASTE * PAGE:
+            state = await with_a_hundred_more(ledger, state)
+        assert written_at(path) == written
+        await ledger.mark_told(await ledger.untold(1))
+        assert written_at(path) != written
+
+
+async def test_the_log_does_not_grow_for_ever(path: Path) -> None:
+    """Also where journald takes nothing."""
+    async with opened_ledger(path) as ledger:
+        written = written_at(path)
+        state = State()
+        while written_at(path) == written:
+            assert size_of_log(path) <= IN_HASTE * PAGE
+            state = await with_a_hundred_more(ledger, state)
+
+
+async def with_a_hundred_more(ledger: Ledger, state: State) -> State:
+    known = len(state.captures)
+    new = [crash(number) for number in range(known, known + 100)]
+    after = state_of(*state.captures.values(), *new)
+    await ledger.record(state, after, events_of(*new))
+    return after
+
+
+def written_at(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+def size_of_log(path: Path) -> int:
+    return log_of(path).stat().st_size
+
+
+def log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 async def pragma(ledger: Ledger, name: str) -> object:

@@ -13,6 +13,9 @@ from kdumpd.model.event import Event
 log = logging.getLogger(__name__)
 
 BATCH = 100
+# Seconds from what is new until it is told: who hears the bus waits, and the journal's readers
+# do not, and what comes in a storm is marked in one transaction.
+GATHERING = 0.05
 FIRST_RETRY, LAST_RETRY = 0.02, 2.0  # seconds; journald that is only slow has room again soon
 
 
@@ -67,6 +70,7 @@ class Herald:
                 continue
             if idle:
                 await self._news.wait()
+                await asyncio.sleep(GATHERING)
 
     async def _empty_outbox(self) -> bool:
         """Return whether nothing waits; OSError while the outbox cannot be used."""

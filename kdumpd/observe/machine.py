@@ -37,6 +37,7 @@ def clock() -> float:
 
 
 Known = Mapping[bytes, Sighting]
+Rest = tuple[MachineFacts, Retention]  # what is to be seen besides the crash folders
 
 
 class FolderObserver:
@@ -109,7 +110,7 @@ class Machine:
         self._problems = plan.problems
         asking = Asking(start=Worker().start, on_late=self.look_again)
         self._conditions = Conditions(files, watchers.conditions, asking)
-        self._facts: MachineFacts | None = None  # as they were when all was asked last
+        self._rest: Rest | None = None  # as it was when all was asked last
         self._jobs = PatientThread[Retention](LOOK_PATIENCE, asking.on_late, asking.start)
         self._hints = hints
         self._looks = 0
@@ -123,12 +124,16 @@ class Machine:
         return self._looks + 1
 
     async def look(self, *, everything: bool = True) -> Observation:
-        """Return one look at every crash folder; at the rest if `everything` may have changed."""
+        """Return one look at every crash folder; at the rest if `everything` may have changed.
+
+        The rest, what the machine's own jobs remove among it, is as it was when all was asked last.
+        """
         self._looks += 1
         number = self._looks
-        folders, facts, retention = await asyncio.gather(
-            self._look_at_folders(), self._ask(everything=everything), self._look_at_jobs()
+        folders, rest = await asyncio.gather(
+            self._look_at_folders(), self._ask(everything=everything)
         )
+        facts, retention = rest
         return Observation(
             number=number,
             at=datetime.now(UTC),
@@ -144,11 +149,14 @@ class Machine:
             self._watcher.forget_others()
         return tuple(folders)
 
-    async def _ask(self, *, everything: bool) -> MachineFacts:
-        if everything or self._facts is None:
-            facts, service = await asyncio.gather(self._conditions.ask(), self._services.read())
-            self._facts = replace(facts, service=service, configuration=self._problems)
-        return self._facts
+    async def _ask(self, *, everything: bool) -> Rest:
+        if everything or self._rest is None:
+            facts, service, retention = await asyncio.gather(
+                self._conditions.ask(), self._services.read(), self._look_at_jobs()
+            )
+            machine = replace(facts, service=service, configuration=self._problems)
+            self._rest = machine, retention
+        return self._rest
 
     async def _look_at_jobs(self) -> Retention:
         try:

@@ -177,13 +177,18 @@ async def test_captures_are_no_reason_to_ask_all(
     observations = observed.observations(lambda: None)
     loaded = "sys/kernel/kexec_crash_loaded"
     async with asyncio.timeout(LONG):
-        await anext(observations)
+        assert (await anext(observations)).retention.most_dumps is None
         machine.write(loaded, "0\n")
+        machine.write("etc/default/kdump-tools", "KDUMP_NUM_DUMPS=3\n")
         hints.folders()
-        assert (await anext(observations)).machine.kernel.crash_loaded is True
+        seen = await anext(observations)
+        assert seen.machine.kernel.crash_loaded is True
+        assert seen.retention.most_dumps is None
         hints.everything()
         hints.folders()
-        assert (await anext(observations)).machine.kernel.crash_loaded is False
+        seen = await anext(observations)
+        assert seen.machine.kernel.crash_loaded is False
+        assert seen.retention.most_dumps == 3
     await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
 
 
