@@ -70,7 +70,7 @@ async def serve(options: argparse.Namespace, configuration: Configuration) -> No
     await serve_once(options, configuration, signals)
     while not signals.stop.is_set():
         signals.reload.clear()
-        gc.collect()  # what the life before was made of, in circles: a thing of half a MiB
+        gc.collect()  # Python's collector comes to what is garbage in circles after dozens of lives
         configuration = await asyncio.to_thread(read_configured, options)
         await serve_once(options, configuration, signals)
 

@@ -24,11 +24,13 @@ from tests.services.process import output
 
 pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
 
-# An hour, of which each minute is a cycle: so many lives of the bus, and cycles in each.
-SHORT, HOUR = (1, 4), (3, 20)
-WARM = 3  # cycles, after which all that is cached is there
+# So many lives of the bus, and cycles in each: an hour has as many as it has minutes.
+SHORT, HOUR, LONG_LIFE = (1, 4), (3, 20), (1, 200)
+WARM = 8  # cycles, after which all that is cached is there, but for SQLite's pages
 AT_ONCE = 10  # captures
-GROWTH = 4 << 20  # bytes of memory that are no leak
+# Bytes that are no leak, however many the cycles: SQLite's cache fills its 256 KiB meanwhile, and
+# free memory below 128 KiB is not given back.
+GROWTH = 512 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Holdings:
     descriptors: int
     threads: int
     watches: int
-    memory: int
+    memory: int  # bytes that nobody else has: not what was read of files
 
     @property
     def counted(self) -> tuple[int, int, int]:
@@ -58,7 +60,9 @@ def holdings(kdumpd: Kdumpd) -> Holdings:
         descriptors=len(fds),
         threads=len(list((process / "task").iterdir())),
         watches=watches,
-        memory=next(int(line.split()[1]) << 10 for line in rollup if line.startswith("Rss:")),
+        memory=next(
+            int(line.split()[1]) << 10 for line in rollup if line.startswith("Private_Dirty:")
+        ),
     )
 
 
@@ -116,7 +120,11 @@ async def until(client: DbusNextClient, states: Mapping[str, int]) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("extent", [SHORT, pytest.param(HOUR, marks=pytest.mark.long)], ids=str)
+@pytest.mark.parametrize(
+    "extent",
+    [SHORT, *(pytest.param(extent, marks=pytest.mark.long) for extent in (HOUR, LONG_LIFE))],
+    ids=str,
+)
 async def test_nothing_grows(  # noqa: PLR0913, PLR0917  # what pytest gives
     extent: tuple[int, int],
     machine: Machine,
