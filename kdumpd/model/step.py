@@ -241,6 +241,10 @@ def judged(seen: Observation, state: State) -> Verdict:
         was_armed=any(one.armed for one in state.boots if one.boot_id == boot),
         last_test=last_test(state.tests, machine),
     )
+    known = state.verdict
+    # Of the same facts every rule says the same.
+    if known is not None and known.machine == machine:
+        return replace(known, at=seen.at)
     return verdict_of(machine, seen.at)
 
 

@@ -760,6 +760,21 @@ def test_what_is_unchanged_is_not_made_again(watched: Watched) -> None:
     assert watched.state.made[watched.listed[0].id] is before[watched.listed[0].id]
 
 
+def test_of_the_same_facts_a_verdict_stands(watched: Watched) -> None:
+    watched.look()
+    first = watched.state.verdict
+    watched.look(after=1.0)
+    second = watched.state.verdict
+    assert first is not None
+    assert second is not None
+    assert second.at > first.at
+    assert second.checks is first.checks
+    watched.look(kernel=replace(KERNEL, crash_loaded=False))
+    third = watched.state.verdict
+    assert third is not None
+    assert third.readiness is not second.readiness
+
+
 def test_captures_are_gone_through_once(watched: Watched) -> None:
     sighting = capture()
     watched.look(sighting)
