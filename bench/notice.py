@@ -5,12 +5,14 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.figure import Figure
 from bench.folder import core_of, crash_at
 from bench.scale import Scale
 from bench.started import MILLISECONDS, kdumpd, started
+from bench.transaction import bare_ledger
 from kdumpd.bus import connect
 from kdumpd.call import Signal, Target
 from tests.bus.machine import Machine
@@ -22,13 +24,39 @@ LONGEST = 60.0  # seconds
 QUIET = 0.3  # seconds after one and before the next, so that each is noticed by itself
 
 
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Milliseconds of each turn."""
+
+    ours: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+    written: list[float] = field(default_factory=list)  # until a row was on the disk
+
+
 async def measure(work: Path, bus: str, scale: Scale) -> AsyncIterator[Figure]:
     """Yield how long it takes until a client knows of a capture."""
-    machine = Machine(work / "notice")
+    samples = await _samples(work, bus, scale)
+    for name, part in (("p50", 0.5), ("p99", 0.99)):
+        ours = [_quantile(samples.ours, part)]
+        yield Figure(
+            name=f"notice, {name}",
+            against="bare inotify to signal",
+            ours=ours,
+            theirs=[_quantile(samples.bare, part)],
+        )
+        # What is told is on the disk first, and cannot come sooner than that.
+        yield Figure(
+            name=f"notice, {name}, by a transaction",
+            against="SQLite alone",
+            ours=ours,
+            theirs=[_quantile(samples.written, part)],
+        )
+
+
+async def _samples(work: Path, bus: str, scale: Scale) -> Samples:
+    machine, samples = Machine(work / "notice"), Samples()
     bare_folder = work / "bare"
     bare_folder.mkdir()
-    ours: list[float] = []
-    bare: list[float] = []
     (work / "notice-journal").mkdir()
     async with (
         private_journal(work / "notice-journal") as journal,
@@ -38,21 +66,17 @@ async def measure(work: Path, bus: str, scale: Scale) -> AsyncIterator[Figure]:
     ):
         ours_told = await client.listen(OBJECTS, "InterfacesAdded")
         bare_told = await client.listen(BARE, "Noticed")
-        for number in range(scale.notices):
-            stamp = f"{crash_at(number):%Y%m%d%H%M}"
-            capture = machine.crash / stamp
-            capture.mkdir()
-            (capture / f"dmesg.{stamp}").write_bytes(b"[    0.0] died %d\n" % number)
-            ours.append(await _noticed(capture, number, ours_told))
-            # The bare one need not learn of a new folder first.
-            bare.append(await _noticed(bare_folder, number, bare_told))
-    for name, part in (("p50", 0.5), ("p99", 0.99)):
-        yield Figure(
-            name=f"notice, {name}",
-            against="bare inotify to signal",
-            ours=[_quantile(ours, part)],
-            theirs=[_quantile(bare, part)],
-        )
+        with bare_ledger(work / "bare.sqlite") as ledger:
+            for number in range(scale.notices):
+                stamp = f"{crash_at(number):%Y%m%d%H%M}"
+                capture = machine.crash / stamp
+                capture.mkdir()
+                (capture / f"dmesg.{stamp}").write_bytes(b"[    0.0] died %d\n" % number)
+                samples.ours.append(await _noticed(capture, number, ours_told))
+                # The bare one need not learn of a new folder first.
+                samples.bare.append(await _noticed(bare_folder, number, bare_told))
+                samples.written.append(ledger.write(stamp))
+    return samples
 
 
 async def _noticed(folder: Path, number: int, told: asyncio.Queue[Signal]) -> float:

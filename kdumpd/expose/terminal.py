@@ -21,6 +21,8 @@ class Terminal:
 
     def tell(self, events: tuple[Event, ...]) -> None:
         """Say what happened, a line each."""
+        if not log.isEnabledFor(logging.INFO):
+            return  # nobody's terminal: those who wait for a signal need not wait for the words
         for event in events:
             if event.kind is EventKind.BOOT_VALIDATED:
                 continue  # what is said at the start says the same

@@ -64,6 +64,14 @@ def parse_mountinfo(table: bytes, *, of_machine: bool = False) -> Iterator[Mount
         )
 
 
+def parse_mount_points(table: bytes) -> Iterator[bytes]:
+    """Yield where each mount is, of a table of which nothing else is wanted: each look reads it."""
+    for line in table.split(b"\n"):
+        fields = line.split(b" ", MOUNT_OPTIONS)
+        if len(fields) > MOUNT_OPTIONS:
+            yield _unescaped(fields[MOUNT_POINT])
+
+
 def parse_fstab(table: bytes) -> Iterator[FstabEntry]:
     """Yield each file system that has a mount point."""
     for line in table.split(b"\n"):
@@ -122,4 +130,6 @@ def _options(text: bytes) -> tuple[str, ...]:
 
 
 def _unescaped(text: bytes) -> bytes:
+    if b"\\" not in text:
+        return text
     return ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), text)

@@ -13,6 +13,7 @@ from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.past_boots import PastBoots
 from kdumpd.model.facts.reservation import LastReservation
+from kdumpd.model.made import Made
 from kdumpd.model.reading import Answer, Job, Reading
 from kdumpd.model.retention import NOTHING_REMOVED, Retention
 from kdumpd.model.verdict import Verdict
@@ -83,6 +84,7 @@ class State:
     captures: Mapping[str, Capture] = field(default_factory=dict)
     settling: Mapping[bytes, Growth] = field(default_factory=dict)
     resting: Mapping[bytes, Growth] = field(default_factory=dict)  # settled, though not complete
+    made: Mapping[str, Made] = field(default_factory=dict)  # of what, the captures seen last
     missing: Mapping[str, float] = field(default_factory=dict)  # captures not seen; gone when
     readings: Mapping[str, Reading] = field(default_factory=dict)  # of cores, by their keys
     job: Job | None = None  # the core that is to be read now

@@ -17,10 +17,11 @@ from kdumpd.model.event import (
     exposure_event,
 )
 from kdumpd.model.forgetting import without_forgotten
+from kdumpd.model.made import Makings, made_of
 from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.proof import with_tests
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
-from kdumpd.model.retention import removal_of, with_the_next
+from kdumpd.model.removal import with_removals
 from kdumpd.model.settling import is_same_log, settle
 from kdumpd.model.state import CrashFolder, Observation, Patience, Shown, State
 from kdumpd.model.validation import with_verdict
@@ -60,7 +61,7 @@ def _with_captures(state: State, seen: Observation, patience: Patience) -> State
     """Return the state with what one look shows of captures."""
     before = replace(state, readings=with_answers(state.readings, seen.answers, seen.clock))
     parted = settle(before, seen, patience)
-    captures = _list(_watched(state, seen), parted.settled, seen.at)
+    captures = _list(_watched(state, seen), parted.settled, seen.at, state.made)
     captures, missing = _miss(captures, parted.settled, state, seen, patience)
     tested = {test.capture for test in state.tests}
     known = without_forgotten(captures, tested, seen.at)
@@ -68,9 +69,12 @@ def _with_captures(state: State, seen: Observation, patience: Patience) -> State
     if all(folder.listed for folder in seen.folders):
         readings = sighted(readings, seen.sightings)
     job = next_job(readings, parted.to_read, seen.clock)
+    removed = with_removals(known, parted.settled, seen, state.made)
+    captures = with_occurrences(removed)
     after = replace(
         state,
-        captures=MappingProxyType(with_occurrences(_with_removals(known, parted.settled, seen))),
+        captures=MappingProxyType(captures),
+        made=MappingProxyType(made_of(captures, parted.settled, seen.retention, state.made)),
         settling=MappingProxyType(parted.settling),
         resting=MappingProxyType(parted.resting),
         missing=MappingProxyType(missing),
@@ -102,7 +106,7 @@ def _watched(state: State, seen: Observation) -> dict[str, Capture]:
 
 
 def _list(
-    captures: Mapping[str, Capture], settled: Iterable[Sighting], at: datetime
+    captures: Mapping[str, Capture], settled: Iterable[Sighting], at: datetime, makings: Makings
 ) -> dict[str, Capture]:
     """List every settled capture, the best sighting of each, in place of what it outgrew."""
     after = dict(captures)
@@ -112,7 +116,9 @@ def _list(
         best.setdefault(sighting.id, sighting)
     replaced = _replaced(captures, best)
     for id_, sighting in best.items():
-        other = replaced.get(sighting.place)
+        other, made = replaced.get(sighting.place), makings.get(id_)
+        if other is None and made is not None and made.shows(sighting, captures.get(id_)):
+            continue
         outgrown = other is not None and _is_outgrown(other, sighting)
         before = captures.get(id_) or (other if outgrown else None)
         capture = capture_from(sighting, before.found_at if before else at, before)
@@ -133,21 +139,6 @@ def _is_outgrown(other: Capture, sighting: Sighting) -> bool:
     if other.state is CaptureState.COMPLETE or other.identified:
         return False
     return is_same_log(sighting, other)
-
-
-def _with_removals(
-    captures: Mapping[str, Capture], settled: Iterable[Sighting], seen: Observation
-) -> dict[str, Capture]:
-    """Return the captures, each with what the machine's own jobs are going to do with it."""
-    directories = [sighting.directory for sighting in seen.sightings]
-    next_ = with_the_next(seen.retention, directories)
-    after = dict(captures)
-    for sighting in settled:
-        known = after.get(sighting.id)
-        removal = removal_of(sighting, seen.retention, next_)
-        if known and known.place == sighting.place and removal != (known.removal_at, known.removal):
-            after[known.id] = replace(known, removal_at=removal[0], removal=removal[1])
-    return after
 
 
 def _gone(capture: Capture, at: datetime) -> Capture:
@@ -250,6 +241,10 @@ def judged(seen: Observation, state: State) -> Verdict:
         was_armed=any(one.armed for one in state.boots if one.boot_id == boot),
         last_test=last_test(state.tests, machine),
     )
+    known = state.verdict
+    # Of the same facts every rule says the same.
+    if known is not None and known.machine == machine:
+        return replace(known, at=seen.at)
     return verdict_of(machine, seen.at)
 
 

@@ -19,6 +19,7 @@ from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.files import Files
 from kdumpd.observe.foreign import ForeignFolders
 from kdumpd.observe.hints import Hints
+from kdumpd.observe.pace import Pace
 from kdumpd.observe.retention import read_retention
 from kdumpd.observe.thread import PatientThread, StuckError
 from kdumpd.observe.units import ServiceManager
@@ -27,7 +28,6 @@ from kdumpd.observe.watcher import Unwatched, Watcher
 from kdumpd.observe.worker import Worker
 
 LOOK_PATIENCE = 10.0  # seconds for one look at one crash folder
-PAUSE_RATIO, LONGEST_PAUSE = 2.0, 2.0  # a look is followed by a pause of twice its time
 POLL = 60.0  # seconds; sysfs does not tell when a crash kernel is loaded or unloaded
 
 
@@ -166,15 +166,14 @@ class Machine:
 
     async def observations(self, due: Callable[[], float | None]) -> AsyncIterator[Observation]:
         """Yield a look now, at each hint, in `due()` seconds where it says so, and each minute."""
-        everything = True
+        everything, pace = True, Pace()
         while True:
             everything = self._hints.take() or everything
             began = clock()
             seen = await self.look(everything=everything)
             ended = clock()
             yield seen
-            # Whoever makes and removes files in a loop gets a part of one processor, no more.
-            await asyncio.sleep(min(LONGEST_PAUSE, PAUSE_RATIO * (ended - began)))
+            await asyncio.sleep(pace.pause(began, ended))
             wait = due()
             everything = False
             try:

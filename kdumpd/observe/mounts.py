@@ -2,10 +2,9 @@
 """Which names in a folder are other file systems: whoever mounted them can make every look hang."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from kdumpd.model.mount_table import parse_mountinfo
+from kdumpd.model.mount_table import parse_mount_points
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 
@@ -31,11 +30,6 @@ def read_mounted_names(fd: int, points: frozenset[bytes]) -> frozenset[bytes]:
     inside = _inside(fd)
     names = (point.removeprefix(inside) for point in points if point.startswith(inside))
     return frozenset(name for name in names if b"/" not in name)
-
-
-def parse_mount_points(table: bytes) -> Iterator[bytes]:
-    """Yield the path of each mount; blanks and the like are written there in octal."""
-    return (mount.point for mount in parse_mountinfo(table))
 
 
 def _inside(fd: int) -> bytes:

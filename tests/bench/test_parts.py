@@ -42,7 +42,9 @@ async def test_idle(tmp_path: Path) -> None:
 @needs_root
 async def test_notice(tmp_path: Path) -> None:
     found = await figures(notice.measure, tmp_path)
-    assert {*found} == {"notice, p50", "notice, p99"}
+    assert {*found} == {
+        f"notice, {part}{by}" for part in ("p50", "p99") for by in ("", ", by a transaction")
+    }
     assert all(one.ratio for one in found.values())
 
 

@@ -23,6 +23,7 @@ from kdumpd.model.crashkernel.expectation import expect
 from kdumpd.model.crashkernel.parameter import crashkernel_parameter
 from kdumpd.model.inspection import LONGEST_LOG, parse_inspected, to_answer
 from kdumpd.model.layout import recognise, recognise_at_the_top
+from kdumpd.model.mount_table import parse_mount_points
 from kdumpd.model.record import from_record, to_record
 from kdumpd.model.shell_assignments import parse_assignment
 from kdumpd.model.split_core import joined
@@ -31,7 +32,6 @@ from kdumpd.model.vmcoreinfo import parse_vmcoreinfo
 from kdumpd.observe.apport_report import is_kernel_crash, parse_report
 from kdumpd.observe.core import parse_magic, read_core
 from kdumpd.observe.flattened import Record, find_pages, parse_tail
-from kdumpd.observe.mounts import parse_mount_points
 from kdumpd.observe.retention import parse_ages, parse_apport_job, parse_number
 from tests.hostile.inputs import RECORD, SAID, SAID_FACTS, TRIPLE
 from tests.hostile.secrecy import is_telling

@@ -15,6 +15,7 @@ from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.past_boots import PastBoots
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.reading import Answer
+from kdumpd.model.retention import NOTHING_REMOVED
 from kdumpd.model.state import CrashFolder, Observation, Patience, State
 from kdumpd.model.step import step
 from kdumpd.model.text import MIB
@@ -122,6 +123,7 @@ class Watched:
         self.clock = 1000.0
         self.told: list[Event] = []
         self.past = PastBoots()
+        self.retention = NOTHING_REMOVED
         self._looks = 0
 
     def look(
@@ -162,6 +164,7 @@ class Watched:
                 service=service,
             ),
             folders=folders,
+            retention=self.retention,
             answers=tuple(answers),
             past=self.past,
         )

@@ -16,6 +16,7 @@ from kdumpd.model.due import next_look
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.forgetting import KEPT
+from kdumpd.model.retention import NOTHING_REMOVED, Retention
 from kdumpd.model.state import CrashFolder, State
 from kdumpd.model.vocabulary import CaptureState
 from tests.model.looks import (
@@ -686,6 +687,92 @@ def test_a_look_that_shows_no_more_changes_nothing(
             thorough.state = replace(thorough.state, shown=None)
             assert quick.look_at(*seen, after=again) == thorough.look_at(*seen, after=again)
             assert replace(quick.state, shown=None) == replace(thorough.state, shown=None)
+
+
+RETENTIONS = (
+    NOTHING_REMOVED,
+    Retention(apport_days=7, ages=((CRASH + b"/1", timedelta(days=9)),)),
+    Retention(most_dumps=1),
+    Retention(suse_keeps=0, ages=((b"/srv", timedelta(days=1)),)),
+)
+
+
+@st.composite
+def recurring(draw: st.DrawFn) -> list[tuple[list[CrashFolder], Retention]]:
+    """Looks that show the same sightings again and again, as those of a machine do."""
+    all_ = {one: draw(st.lists(sightings(one), min_size=1, max_size=2)) for one in DIRECTORIES}
+    return [
+        (
+            [
+                CrashFolder(
+                    facts=FolderFacts(path=path, present=True),
+                    sightings=tuple(
+                        draw(st.sampled_from(seen))
+                        for directory, seen in all_.items()
+                        if directory.startswith(path) and draw(st.sampled_from([True, True, False]))
+                    ),
+                )
+                for path in (CRASH, b"/srv/crash")
+            ],
+            draw(st.sampled_from(RETENTIONS)),
+        )
+        for _ in range(draw(st.integers(1, 6)))
+    ]
+
+
+@given(looks=recurring(), noted=st.data())
+@settings(deadline=None, max_examples=50)
+def test_what_was_made_already_would_be_made_the_same(
+    looks: list[tuple[list[CrashFolder], Retention]], noted: st.DataObject
+) -> None:
+    quick, thorough = Watched(), Watched()
+    for seen, retention in looks:
+        quick.retention = thorough.retention = retention
+        for after in (0.0, SETTLE):
+            quick.state = replace(quick.state, shown=None)
+            thorough.state = replace(thorough.state, shown=None, made={})
+            assert quick.look_at(*seen, after=after) == thorough.look_at(*seen, after=after)
+            assert replace(quick.state, made={}) == replace(thorough.state, made={})
+        ids = noted.draw(st.sets(st.sampled_from(sorted(quick.state.captures) or [""])))
+        quick.state, thorough.state = (acknowledge(one.state, ids) for one in (quick, thorough))
+
+
+def test_what_goes_with_the_next_depends_on_the_others(watched: Watched) -> None:
+    """Though it is as it was itself."""
+    old, new = capture(), capture(directory=CRASH + b"/202611240113", dmesg=b"new", facts=None)
+    watched.retention = Retention(most_dumps=2)
+    for seen, goes in (([old], False), ([old, new], True), ([old], False)):
+        for _ in range(2):
+            watched.look(*seen, after=SETTLE)
+            assert bool(watched.state.captures[old.id].removal) is goes
+    watched.retention = Retention(ages=((CRASH, timedelta(days=1)),))
+    watched.look(old)
+    assert watched.state.captures[old.id].removal_at is not None
+
+
+def test_what_is_unchanged_is_not_made_again(watched: Watched) -> None:
+    first = capture()
+    watched.look(first)
+    before = watched.state.made
+    assert {one.sighting for one in before.values()} == {first}
+    watched.look(first, capture(directory=CRASH + b"/202611230114", dmesg=b"another", facts=None))
+    watched.look(first)
+    assert watched.state.made[watched.listed[0].id] is before[watched.listed[0].id]
+
+
+def test_of_the_same_facts_a_verdict_stands(watched: Watched) -> None:
+    watched.look()
+    first = watched.state.verdict
+    watched.look(after=1.0)
+    second = watched.state.verdict
+    assert first is not None
+    assert second is not None
+    assert second.at > first.at
+    assert second.checks is first.checks
+    watched.look(kernel=replace(KERNEL, crash_loaded=False))
+    third = watched.state.verdict
+    assert third is not None
+    assert third.readiness is not second.readiness
 
 
 def test_captures_are_gone_through_once(watched: Watched) -> None:
