@@ -86,7 +86,7 @@ class Series(Run):
     """
 
     turns: Sequence[Turn]
-    seconds: float = 1200  # for each; a boot takes 60, or 300 where others keep us waiting
+    seconds: float = 1200  # for each turn; a boot takes 60, or 300 where others keep us waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
