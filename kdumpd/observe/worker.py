@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Do short pieces of work one after the other in one thread, for as long as none of them hangs.
+"""Do short pieces of work one after the other in one thread, for as long as they are short.
 
 Threads that run Python code at once wake one another up all the time, for the interpreter's lock.
 """
@@ -9,26 +9,28 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from kdumpd.observe.thread import settle
 
 T = TypeVar("T")
-STALL = 0.5  # seconds without an end of anything, after which what waits is done by another thread
+P = ParamSpec("P")
+HURRY = 0.5  # seconds after which all that still waits is done at once, each in its own thread
+
+Piece = Callable[[], None]
 
 
 class Worker:
-    """Does what it is given, in order; what hangs is left to its thread, and holds up nothing."""
+    """Does what it is given, in order; what hangs or is slow holds up the rest for a moment."""
 
-    def __init__(self, stall: float = STALL) -> None:
-        self._stall = stall
+    def __init__(self, hurry: float = HURRY) -> None:
+        self._hurry = hurry
         self._lock = threading.Lock()
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._ended: deque[Callable[[], None]] = deque()  # what is to be done for each on the loop
+        self._waiting: deque[Piece] = deque()
+        self._ended: deque[Piece] = deque()  # what is to be done for each on the loop
         self._working = False
         self._thread = 0  # the number of the thread that takes what waits
-        self._settled = 0
-        self._check: asyncio.TimerHandle | None = None
+        self._patience: asyncio.TimerHandle | None = None
 
     def start(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Return what the work will return; ThreadError if it raises."""
@@ -54,44 +56,52 @@ class Worker:
                 return
             self._working = True
             self._thread += 1
-        threading.Thread(
-            target=self._work, args=(loop, self._thread), daemon=True, name="kdumpd-reader"
-        ).start()
-        self._check = loop.call_later(self._stall, self._look_after, loop, self._settled)
+        _begin(self._take, self._thread, loop)
+        self._patience = loop.call_later(self._hurry, self._divide, loop)
 
-    def _work(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
+    def _take(self, thread: int, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            while (do := self._next(thread)) is not None:
-                do()
+            while (piece := self._next(thread)) is not None:
+                piece()
         finally:  # also where a piece raised, of which Python prints the traceback
             with self._lock:
                 if thread == self._thread:
                     self._working = False
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(self._settle, loop)
+            self._tell(loop)
 
-    def _next(self, thread: int) -> Callable[[], None] | None:
+    def _next(self, thread: int) -> Piece | None:
         with self._lock:
             return self._waiting.popleft() if thread == self._thread and self._waiting else None
+
+    def _take_one(self, piece: Piece, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            piece()
+        finally:
+            self._tell(loop)
+
+    def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(self._settle, loop)
 
     def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._ended:
             self._ended.popleft()()
-            self._settled += 1
-        if not self._working and self._check is not None:
-            self._check.cancel()
+        if not self._working and self._patience is not None:
+            self._patience.cancel()
         self._go_on(loop)
 
-    def _look_after(self, loop: asyncio.AbstractEventLoop, settled: int) -> None:
-        """Take what waits away from a thread that came to no end since it was looked after last."""
-        self._settle(loop)
+    def _divide(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave the thread to the piece that it is at, and do each that waits in another one."""
         with self._lock:
-            if not self._working:
-                return
-            if self._settled == settled:
-                self._thread += 1
-                self._working = False
-        if self._working:
-            self._check = loop.call_later(self._stall, self._look_after, loop, self._settled)
-        else:
-            self._go_on(loop)
+            pieces, self._waiting = self._waiting, deque()
+            self._thread += 1
+            self._working = False
+        for piece in pieces:
+            _begin(self._take_one, piece, loop)
+        self._settle(loop)
+
+
+def _begin(target: Callable[P, None], *args: P.args, **options: P.kwargs) -> None:
+    threading.Thread(
+        target=target, args=args, kwargs=options, daemon=True, name="kdumpd-reader"
+    ).start()

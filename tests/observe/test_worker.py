@@ -68,13 +68,23 @@ async def test_what_hangs_holds_up_nothing(gate: Gate) -> None:
     others = [worker.start(partial(int, number)) for number in range(5)]
     async with asyncio.timeout(LONG):
         assert [await other for other in others] == [0, 1, 2, 3, 4]
-        # Also what comes later; nor is a third thread made for what is left to the first.
+        # Also what comes later.
         assert await worker.start(threading.current_thread) is not None
     assert not hanging.done()
     gate.open()
     async with asyncio.timeout(LONG):
         first = await hanging
         assert await worker.start(threading.current_thread) is not first
+
+
+async def test_what_is_slow_is_done_side_by_side() -> None:
+    """Whoever waits does so from when it is given: what came before must not use that up."""
+    worker = Worker(SHORT)
+    together = threading.Barrier(6)  # they end only when all are under way
+
+    async with asyncio.timeout(LONG):
+        waiting = [worker.start(lambda: together.wait(LONG)) for _ in range(6)]
+        assert sorted([await one for one in waiting]) == [0, 1, 2, 3, 4, 5]
 
 
 async def test_several_hang() -> None:
