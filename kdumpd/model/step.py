@@ -83,7 +83,13 @@ def _with_captures(state: State, seen: Observation, patience: Patience) -> State
         folders=tuple(folder.facts.path for folder in seen.folders),
     )
     waits = parted.settling or parted.to_read or missing or after.job
-    return replace(after, shown=None if waits else _shown(after, seen))
+    # What was listed only now may make room for another one: the next look is to try that again.
+    stands = not waits and _are_the_same(state.captures, captures)
+    return replace(after, shown=_shown(after, seen) if stands else None)
+
+
+def _are_the_same(before: Mapping[str, Capture], after: Mapping[str, Capture]) -> bool:
+    return before.keys() == after.keys() and all(before[id_] is after[id_] for id_ in after)
 
 
 def _shown(state: State, seen: Observation) -> Shown:

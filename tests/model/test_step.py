@@ -778,6 +778,8 @@ def test_of_the_same_facts_a_verdict_stands(watched: Watched) -> None:
 def test_captures_are_gone_through_once(watched: Watched) -> None:
     sighting = capture()
     watched.look(sighting)
+    assert watched.state.shown is None  # what was listed only now may change what is listed next
+    watched.look(sighting)
     before = watched.state.captures
     watched.look(sighting)
     assert watched.state.captures is before
