@@ -103,8 +103,8 @@ UNLOADED_BETWEEN = f"""
 {TRIGGER_STARTED}
 sysctl --quiet vm.dirty_background_ratio=80 vm.dirty_ratio=90 vm.dirty_expire_centisecs=360000
 head --bytes=400M /dev/zero > /var/dirty
-(
-    busctl monitor org.kdumpd1.Trigger | grep --quiet '"crashing"'
+stdbuf --output=L busctl monitor org.kdumpd1.Trigger | (
+    grep --quiet '"crashing"'
     kexec -p -u
 ) &
 kdumpdctl test --yes=debian {OVERRIDDEN} --override=not-ready > /host/test-4 2>&1 || sleep 60
