@@ -213,6 +213,8 @@ def test_a_file_that_is_replaced_is_seen_as_it_is_now(installed: Container) -> N
     seen = f"nsenter --target=$({MAIN_PID}) --mount cat /etc/fstab"
     installed.run("echo '# new' >/etc/fstab.new; mv /etc/fstab.new /etc/fstab")
     installed.wait_for(f"{seen} | grep -q '# new'")
+    # The path unit does not look for the next change before its service has ended.
+    installed.wait_for("systemctl show -P ActiveState kdumpd-refresh.service | grep -qx inactive")
     installed.run(
         "rm -rf /etc/kdump; mkdir /etc/kdump; echo kernel.panic=10 >/etc/kdump/sysctl.conf"
     )
