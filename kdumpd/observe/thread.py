@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+Piece = Callable[[], None]
 
 
 class StuckError(TimeoutError):
@@ -32,21 +34,42 @@ class Start(Protocol):
 def start(work: Callable[[], T]) -> asyncio.Future[T]:
     """Return what the work, begun in a thread of its own, will return; ThreadError if it raises."""
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def body() -> None:
-        results: list[T] = []
-        try:
-            results.append(work())
-        finally:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, future, results)
-
-    threading.Thread(target=body, daemon=True, name="kdumpd-reader").start()
+    piece, future = piece_of(work, partial(tell, loop))
+    begin(piece)
     return future
 
 
-def settle(future: asyncio.Future[T], results: list[T]) -> None:
+def piece_of(
+    work: Callable[[], T], on_end: Callable[[Piece], object]
+) -> tuple[Piece, asyncio.Future[T]]:
+    """Return what is to be run in a thread, and the future that tells what comes of it.
+
+    At its end `on_end` is called in the thread, with what is then to be called on the loop.
+    """
+    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+    def piece() -> None:
+        results: list[T] = []
+        try:
+            results.append(work())
+        finally:  # also where the work raised, of which Python prints the traceback
+            on_end(lambda: _settle(future, results))
+
+    return piece, future
+
+
+def begin(piece: Piece) -> None:
+    """Run it in a thread that does not hold up the end of the process."""
+    threading.Thread(target=piece, daemon=True, name="kdumpd-reader").start()
+
+
+def tell(loop: asyncio.AbstractEventLoop, ended: Piece) -> None:
+    """Have the loop call this, from a thread; once it is closed nobody waits any more."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(ended)
+
+
+def _settle(future: asyncio.Future[T], results: list[T]) -> None:
     """Have the future tell the one result; none where the work raised."""
     if future.done():
         return

@@ -5,19 +5,16 @@ Threads that run Python code at once wake one another up all the time, for the i
 """
 
 import asyncio
-import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from functools import partial
+from typing import TypeVar
 
-from kdumpd.observe.thread import settle
+from kdumpd.observe.thread import Piece, begin, piece_of, tell
 
 T = TypeVar("T")
-P = ParamSpec("P")
 HURRY = 0.5  # seconds after which all that still waits is done at once, each in its own thread
-
-Piece = Callable[[], None]
 
 
 class Worker:
@@ -34,19 +31,10 @@ class Worker:
 
     def start(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Return what the work will return; ThreadError if it raises."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def do() -> None:
-            results: list[T] = []
-            try:
-                results.append(work())
-            finally:
-                self._ended.append(lambda: settle(future, results))
-
+        piece, future = piece_of(work, self._ended.append)
         with self._lock:
-            self._waiting.append(do)
-        self._go_on(loop)
+            self._waiting.append(piece)
+        self._go_on(asyncio.get_running_loop())
         return future
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -56,18 +44,20 @@ class Worker:
                 return
             self._working = True
             self._thread += 1
-        _begin(self._take, self._thread, loop)
+        begin(partial(self._take, self._thread, loop))
+        if self._patience is not None:
+            self._patience.cancel()  # of a thread that has ended, and has not been settled yet
         self._patience = loop.call_later(self._hurry, self._divide, loop)
 
     def _take(self, thread: int, loop: asyncio.AbstractEventLoop) -> None:
         try:
             while (piece := self._next(thread)) is not None:
                 piece()
-        finally:  # also where a piece raised, of which Python prints the traceback
+        finally:  # also where a piece raised
             with self._lock:
                 if thread == self._thread:
                     self._working = False
-            self._tell(loop)
+            tell(loop, partial(self._settle, loop))
 
     def _next(self, thread: int) -> Piece | None:
         with self._lock:
@@ -77,11 +67,7 @@ class Worker:
         try:
             piece()
         finally:
-            self._tell(loop)
-
-    def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(self._settle, loop)
+            tell(loop, partial(self._settle, loop))
 
     def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._ended:
@@ -97,11 +83,5 @@ class Worker:
             self._thread += 1
             self._working = False
         for piece in pieces:
-            _begin(self._take_one, piece, loop)
+            begin(partial(self._take_one, piece, loop))
         self._settle(loop)
-
-
-def _begin(target: Callable[P, None], *args: P.args, **options: P.kwargs) -> None:
-    threading.Thread(
-        target=target, args=args, kwargs=options, daemon=True, name="kdumpd-reader"
-    ).start()
