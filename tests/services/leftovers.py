@@ -23,30 +23,42 @@ def descendants(pid: int | None = None, *, spared: int | None = None) -> frozens
 
     Those below the one that is spared are left out.
     """
-    children: dict[int, list[Child]] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and (stat := _read_stat(folder)) is not None:
-            above, child = stat
-            children.setdefault(above, []).append(child)
-    found: list[Child] = []
+    found: set[Child] = set()
     todo = [os.getpid() if pid is None else pid]
     while todo:
         parent = todo.pop()
-        below = [] if parent == spared else children.get(parent, [])
-        found += below
+        below = [] if parent == spared else _children(parent)
+        found.update(below)
         todo += [child.pid for child in below]
     return frozenset(found)
 
 
-def _read_stat(folder: Path) -> tuple[int, Child] | None:
+def _children(pid: int) -> list[Child]:
+    """Return those of a process, each of which one of its threads has started."""
+    pids = [child for thread in _threads(pid) for child in _read(thread / "children").split()]
+    stats = [_read(Path("/proc", child, "stat")) for child in pids]
+    return [_child(stat) for stat in stats if stat]
+
+
+def _threads(pid: int) -> list[Path]:
     try:
-        stat = (folder / "stat").read_text(errors="replace")
+        return list(Path(f"/proc/{pid}/task").iterdir())
     except (FileNotFoundError, ProcessLookupError):
-        return None  # it has ended meanwhile
+        return []  # it has ended meanwhile
+
+
+def _child(stat: str) -> Child:
     # the name may hold blanks and parentheses: the last ")" closes it
-    name, _, rest = stat.partition(" (")[2].rpartition(") ")
-    fields = rest.split()
-    return int(fields[1]), Child(int(folder.name), int(fields[19]), name)
+    pid, _, rest = stat.partition(" (")
+    name, _, fields = rest.rpartition(") ")
+    return Child(int(pid), int(fields.split()[19]), name)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""  # it has ended meanwhile
 
 
 def check(before: frozenset[Child], *, spared: int | None = None) -> None:

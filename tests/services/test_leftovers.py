@@ -53,6 +53,18 @@ async def test_process_of_a_process() -> None:
     check(before)
 
 
+async def test_process_of_another_thread() -> None:
+    before = descendants()
+    pid = await asyncio.to_thread(os.posix_spawn, "/bin/sleep", ["sleep", "60"], {})
+    try:
+        with pytest.raises(AssertionError, match=rf"\({pid}\)"):
+            check(before)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(os.waitpid, pid, 0)
+    check(before)
+
+
 async def test_process_not_reaped() -> None:
     before = descendants()
     with ended() as pid, pytest.raises(AssertionError, match=rf"true \({pid}\)"):
