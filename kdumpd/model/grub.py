@@ -68,8 +68,7 @@ class _MenuReader:
 
     def __init__(self) -> None:
         self._top = Item("", "")
-        # None stands for a block that is no part of the menu, such as a function.
-        self._blocks: list[Item | None] = [self._top]
+        self._blocks = [self._top]
         self._settings: dict[str, str] = {}
         self._default = "0"
         self._reads_entries = False
@@ -81,12 +80,13 @@ class _MenuReader:
 
     def read(self, line: str) -> None:
         """Take the next line; what lies too deep is not looked at."""
-        if len(self._blocks) > DEEPEST:
+        if len(self._blocks) > DEEPEST or line.startswith("#"):
             return
         if entry := ENTRY.match(line):
             self._open(Item(_one_of(entry.groups()[1:]), _identity(line)), line)
         elif line.endswith("{"):
-            self._blocks.append(None)
+            # Such as a function: what is in it is no part of the menu.
+            self._blocks.append(Item("", ""))
         elif line == "}":
             self._close()
         elif linux := LINUX.match(line):
@@ -98,7 +98,7 @@ class _MenuReader:
 
     @property
     def _item(self) -> Item:
-        return next(block for block in reversed(self._blocks) if block)
+        return self._blocks[-1]
 
     def _open(self, item: Item, line: str) -> None:
         self._item.items.append(item)
@@ -112,7 +112,8 @@ class _MenuReader:
     def _set(self, name: str, value: str) -> None:
         if name != "default":
             self._settings[name] = value
-        elif value and ONE_SHOT not in value:
+        # GRUB runs an entry once it is chosen, a submenu with variables of its own.
+        elif self._item is self._top and value and ONE_SHOT not in value:
             self._default = value
 
 

@@ -69,6 +69,63 @@ def test_the_kernel_of_an_entry() -> None:
     assert entry.release == "6.1.0-57-amd64"
 
 
+SECOND = "menuentry 'second' {\nlinux /vmlinuz-2 crashkernel=512M\n}"
+FUNCTION = """
+function boot {
+  linux /vmlinuz-1 crashkernel=1M
+  set default="of a function"
+  menuentry 'of a function' {
+    linux /vmlinuz-1 crashkernel=2M
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("inside", "size"),
+    [
+        (FUNCTION, "256M"),
+        ("function boot\n{\nlinux /vmlinuz-1 crashkernel=1M\n}", "256M"),
+        (FUNCTION.replace("boot {", "boot {\nfunction deeper {\ntrue\n}"), "256M"),
+        ("if true; then\nset default=9\nelif true; then\ntrue\nelse\ntrue\nfi", "256M"),
+        ("while false; do\ntrue\ndone", "256M"),
+        ("until true; do\ntrue\ndone", "256M"),
+        ("for one in a b; do\nset default=$one\ndone", "256M"),
+        (f"submenu 'within' {{\nset default=9\n{SECOND}\n}}", "512M"),
+        ("hiddenentry 'secret' {\nlinux /vmlinuz-1 crashkernel=1M\n}", "256M"),
+        ("#menuentry 'no more' {\n#linux /vmlinuz-1 crashkernel=1M\n#}", "256M"),
+        ("# the last of these {", "256M"),
+        ("function boot { true; }", "256M"),
+        (f"if true; then\n{SECOND}\nfi", "512M"),
+        (f"if true; then\ntrue\nelif true; then\n{SECOND}\nelse\ntrue\nfi", "512M"),
+        (f"while true; do\n{SECOND}\ndone", "512M"),
+        (f"for one in a b; do\n{SECOND}\ndone", "512M"),
+    ],
+)
+@pytest.mark.parametrize("name", ["more>0", "1>0", "more"])
+def test_what_stands_in_a_submenu_before_its_first_entry(inside: str, size: str, name: str) -> None:
+    text = f"""
+menuentry 'usual' {{
+linux /vmlinuz-1 crashkernel=128M
+}}
+submenu 'more' {{
+{inside}
+menuentry 'first' {{
+linux /vmlinuz-2 crashkernel=256M
+}}
+}}
+menuentry 'last' {{
+linux /vmlinuz-3 crashkernel=384M
+}}
+"""
+    menu = parse_grub_menu(text)
+    assert [item.title for item in menu.items] == ["usual", "more", "last"]
+    assert menu.default == "0"
+    entry = chosen_entry(menu, {"next_entry": name})
+    assert entry is not None
+    assert entry.options == f"crashkernel={size}"
+
+
 def test_what_starts_no_kernel_is_not_known() -> None:
     assert chosen_entry(MENU, {"saved_entry": "uefi-firmware"}) is None
     assert chosen_entry(parse_grub_menu(""), {}) is None
