@@ -14,6 +14,7 @@ import pytest
 
 from tests.bus.machine import Machine
 from tests.services.namespace import needs_root
+from tests.worlds import build, machines
 
 NOBODY = 65534
 
@@ -72,6 +73,25 @@ async def test_exit_status_and_words(
     assert ("what to do: " in out) == bool(code)
     assert any(line.startswith("  ok ") for line in checks) == (status != 3)
     assert words == ""
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["force_no_rebuild\t1", 'path "/var/crash"\nforce_no_rebuild 1', 'path\t"/var/crash" # here'],
+)
+async def test_kdump_conf_with_tabs_and_quotes(tmp_path: Path, lines: str) -> None:
+    root = tmp_path / "root"
+    build(machines()["centos-stream-10-ready"], root)
+    config = root / "etc/kdump.conf"
+    made = config.stat().st_mtime
+    with config.open("a") as file:
+        file.write(lines)
+    # With force_no_rebuild the initrd may be older than its configuration.
+    if "force_no_rebuild" not in lines:
+        os.utime(config, (made, made))
+    status, out, words = await check(root)
+    assert (status, words) == (0, "")
+    assert out.startswith("ready: ")
 
 
 def nobody_has_python() -> bool:

@@ -84,8 +84,8 @@ def parse_kdump_tools(script: bytes) -> DumpSettings:
 
 def parse_kdump_conf(text: bytes) -> DumpSettings:
     """Return what /etc/kdump.conf says; of several targets the last counts."""
-    options = dict(_options(text))
-    collector = options.get(b"core_collector", FEDORA_COLLECTOR)
+    options = kdump_conf_options(text)
+    collector = options.get(b"core_collector") or FEDORA_COLLECTOR
     makedumpfile = b"makedumpfile" in collector
     return DumpSettings(
         tool=Tool.KDUMP_UTILS,
@@ -93,6 +93,29 @@ def parse_kdump_conf(text: bytes) -> DumpSettings:
         level=parse_level(collector) if makedumpfile else 0,
         compressed=makedumpfile and _compresses(collector),
     )
+
+
+def kdump_conf_options(text: bytes) -> dict[bytes, bytes]:
+    """Return each option of /etc/kdump.conf, in the order in which they were said last.
+
+    As kdump_read_conf of kdump-utils 1.0.60 and those who read what it prints: the shell's `read`
+    parts the words at blanks and tabs alone and loses zero bytes, a comment ends the value wherever
+    it begins, and one pair of quotes goes after that. Every value is read twice.
+    """
+    options: dict[bytes, bytes] = {}
+    for line in text.replace(b"\0", b"").split(b"\n"):
+        if not line.strip() or line.lstrip().startswith(b"#"):
+            continue
+        option, value = _words(line)
+        value, comment, _ = value.partition(b"#")
+        if comment:
+            value = value.rstrip()
+        if len(value) > 1 and value.startswith(b'"') and value.endswith(b'"'):
+            value = value[1:-1]
+        option, value = _words(option + b" " + value)
+        options.pop(option, None)
+        options[option] = value
+    return options
 
 
 def parse_suse(script: bytes) -> DumpSettings:
@@ -133,18 +156,16 @@ def _debian_targets(values: Mapping[bytes, bytes | None]) -> Iterator[DumpTarget
         yield DumpTarget(kind=Kind.FOLDER, place=clean_path(folder or DEFAULT_FOLDER))
 
 
-def _options(text: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for line in text.split(b"\n"):
-        # As kdump_read_conf of kdump-utils: what follows a # is no part of it, wherever it stands.
-        key, _, value = line.partition(b"#")[0].strip().replace(b"\t", b" ").partition(b" ")
-        if key:
-            yield key, value.strip()
+def _words(line: bytes) -> tuple[bytes, bytes]:
+    """Return the first word and the rest, as `read -r` of a shell parts them."""
+    first, rest, *_ = (*re.split(rb"[ \t]+", line.strip(b" \t"), maxsplit=1), b"")
+    return first, rest
 
 
 def _fedora_targets(options: dict[bytes, bytes]) -> Iterator[DumpTarget]:
     if b"--mount" in options.get(b"dracut_args", b""):
         return
-    path = clean_path(options.get(b"path", DEFAULT_FOLDER))
+    path = clean_path(options.get(b"path") or DEFAULT_FOLDER)
     chosen = [key for key in options if key in FILE_SYSTEMS | REMOTES | {b"raw"}]
     if not chosen:
         yield DumpTarget(kind=Kind.FOLDER, place=path)

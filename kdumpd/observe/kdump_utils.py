@@ -4,6 +4,7 @@
 import os
 from collections.abc import Iterator, Mapping
 
+from kdumpd.model.dump_target import kdump_conf_options
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.kernel_release import release_in
@@ -68,12 +69,8 @@ def has_initrd(files: Files, release: str) -> Fact[bool]:
 
 
 def _options(config: bytes) -> dict[str, str]:
-    found = {}
-    for line in os.fsdecode(config.replace(b"\0", b"")).splitlines():
-        key, _, value = line.partition("#")[0].strip().partition(" ")
-        if key:
-            found[key] = value.strip()
-    return found
+    said = kdump_conf_options(config)
+    return {os.fsdecode(option): os.fsdecode(value) for option, value in said.items()}
 
 
 def _setting(settings: Mapping[bytes, bytes | None], name: bytes) -> str:

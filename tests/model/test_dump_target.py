@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from kdumpd.model.dump_target import (
     DumpTarget,
     Kind,
+    kdump_conf_options,
     parse_kdump_conf,
     parse_kdump_tools,
     parse_level,
@@ -65,6 +66,47 @@ def on(device: bytes, path: bytes = b"/var/crash") -> DumpTarget:
     return DumpTarget(kind=Kind.FILE_SYSTEM, place=device, below=path)
 
 
+# What kdumpctl has of each after `while read -r option value` over what kdump_read_conf prints.
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (b"", {}),
+        (b"\n \n\t\n\r\n# path /x\n \t#path /x\n", {}),
+        (b"path /x\n", {b"path": b"/x"}),
+        (b"path /x", {b"path": b"/x"}),
+        (b"path\t/x\n", {b"path": b"/x"}),
+        (b" \tpath \t /x \t\n", {b"path": b"/x"}),
+        (b"path\n", {b"path": b""}),
+        (b"path  \n", {b"path": b""}),
+        (b"a b  c\td\n", {b"a": b"b  c\td"}),
+        (b"path /x # why\n", {b"path": b"/x"}),
+        (b"path /x#why # so\n", {b"path": b"/x"}),
+        (b"path # why\n", {b"path": b""}),
+        (b"path# /x\n", {b"path#": b"/x"}),
+        (b'path "/x"\n', {b"path": b"/x"}),
+        (b'path "/x" # why\n', {b"path": b"/x"}),
+        (b'path "/x # why"\n', {b"path": b'"/x'}),
+        (b'path ""/x""\n', {b"path": b'"/x"'}),
+        (b'path " /x "\n', {b"path": b"/x"}),
+        (b'path ""\n', {b"path": b""}),
+        (b'path "\n', {b"path": b'"'}),
+        (b"path '/x'\n", {b"path": b"'/x'"}),
+        (b'"path" /x\n', {b'"path"': b"/x"}),
+        (b'a "b" "c"\n', {b"a": b'b" "c'}),
+        (b'a b "c"\n', {b"a": b'b "c"'}),
+        (b"path /x\\\n/y\n", {b"path": b"/x\\", b"/y": b""}),
+        (b"path /x\r\n", {b"path": b"/x\r"}),
+        (b"path /x\r#why\r\n", {b"path": b"/x"}),
+        (b"path\x0b/x\n", {b"path\x0b/x": b""}),
+        (b"pa\0th /x\n", {b"path": b"/x"}),
+        (b"path /x\nraw /y\npath /z\n", {b"raw": b"/y", b"path": b"/z"}),
+        (b"path /x\npath\n", {b"path": b""}),
+    ],
+)
+def test_kdump_conf_is_read_as_kdump_utils_do(text: bytes, options: dict[bytes, bytes]) -> None:
+    assert list(kdump_conf_options(text).items()) == list(options.items())
+
+
 @pytest.mark.parametrize(
     ("text", "targets"),
     [
@@ -77,6 +119,11 @@ def on(device: bytes, path: bytes = b"/var/crash") -> DumpTarget:
         (b"raw /dev/vg/dump\n", (DumpTarget(kind=Kind.RAW, place=b"/dev/vg/dump"),)),
         (b"#raw /dev/vg/dump\n", (CRASH,)),
         (b'dracut_args --mount "/dev/sda /mnt ext4"\n', ()),
+        (b'dracut_args "--mount /dev/sda /mnt ext4"\n', ()),
+        (b'path "/srv/dumps"\n', (DumpTarget(kind=Kind.FOLDER, place=b"/srv/dumps"),)),
+        (b'path\t"/srv/dumps"\t# here', (DumpTarget(kind=Kind.FOLDER, place=b"/srv/dumps"),)),
+        (b'path ""\npath\n', (CRASH,)),
+        (b"xfs /dev/a\next4 /dev/b\nxfs /dev/c\n", (on(b"/dev/c"),)),
     ],
 )
 def test_kdump_conf(text: bytes, targets: tuple[DumpTarget, ...]) -> None:
@@ -91,6 +138,8 @@ def test_kdump_conf(text: bytes, targets: tuple[DumpTarget, ...]) -> None:
         (b"core_collector makedumpfile --message-level 1 -d31\n", 31, False),
         (b"core_collector cp\n", 0, False),
         (b"core_collector scp\n", 0, False),
+        (b'core_collector\t"makedumpfile -l -d 17" # less\n', 17, True),
+        (b"core_collector # makedumpfile -d 17\n", 31, True),
     ],
 )
 def test_how_much_kdump_utils_write(text: bytes, level: int, *, compressed: bool) -> None:

@@ -269,8 +269,13 @@ def test_what_fedora_copies_into_the_initrd(machine: Machine) -> None:
     put(machine, "usr/local/bin/after", time=MADE + 1)
     put(machine, "etc/kdump.conf", "kdump_post /usr/local/bin/after # why\n")
     assert read(machine).changed == (on(machine, "usr/local/bin/after"),)
-    put(machine, "etc/kdump.conf", "kdump_post /usr/local/bin/after\nforce_no_rebuild 1\n")
-    assert read(machine).changed == ()
+    put(machine, "etc/kdump.conf", 'extra_bins\t"/bin/true /usr/local/bin/after"')
+    assert read(machine).changed == (on(machine, "usr/local/bin/after"),)
+    for blank in " \t":
+        text = f"kdump_post /usr/local/bin/after\nforce_no_rebuild{blank}1\n"
+        put(machine, "etc/kdump.conf", text)
+        assert read(machine).changed == ()
+        assert not read(machine).makes_initrd
 
 
 def test_suse_that_dumps_to_another_machine(machine: Machine) -> None:
