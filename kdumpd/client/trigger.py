@@ -28,10 +28,8 @@ BRISK = Manner(seconds=5.0)  # while the clock counts down
 
 
 class TriggerState(StrEnum):
-    """What the service is about to do."""
+    """What the service is about to do once a crash was asked for."""
 
-    IDLE = auto()
-    PREPARED = auto()  # somebody holds a token
     COUNTING_DOWN = "counting-down"
     CRASHING = auto()
 

@@ -52,7 +52,7 @@ class Dispatcher:
         method = self._methods.get((interface.name, call.member))
         if method is None:
             raise CallError(ERROR + "UnknownMethod", f"no method {call.member} in {interface.name}")
-        takes = interface.methods[call.member].takes
+        takes = interface.methods[call.member]
         if call.signature != takes:
             raise CallError(
                 ERROR + "InvalidArgs",

@@ -21,19 +21,11 @@ class Property:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """A method's signatures."""
-
-    takes: str
-    returns: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
     """One interface, and the XML that is its documentation and introspection."""
 
     name: str
-    methods: Mapping[str, Method]
+    methods: Mapping[str, str]  # what each takes, as a signature
     signals: Mapping[str, str]
     properties: Mapping[str, Property]
     xml: str
@@ -57,13 +49,11 @@ def parse_interfaces(document: str) -> Mapping[str, Interface]:
 
 
 def _interface(element: ET.Element) -> Interface:
-    methods = {
-        _name(method): Method(takes=_arguments(method, "in"), returns=_arguments(method, "out"))
-        for method in element.iter("method")
-    }
     return Interface(
         name=_name(element),
-        methods=MappingProxyType(methods),
+        methods=MappingProxyType(
+            {_name(method): _arguments(method, "in") for method in element.iter("method")}
+        ),
         signals=MappingProxyType(
             {_name(signal): _arguments(signal, None) for signal in element.iter("signal")}
         ),

@@ -10,9 +10,6 @@ from kdumpd.model.vocabulary import BootEnd
 MOST_RECORDS = 32  # boots that are remembered
 
 
-CRASHES = frozenset({BootEnd.CRASH_CAPTURED, BootEnd.CRASH_INCOMPLETE, BootEnd.CRASH_NOT_CAPTURED})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootRecord:
     """One boot. Of the one that runs it is not known yet how it ends: its word is unknown."""

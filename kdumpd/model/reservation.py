@@ -78,19 +78,6 @@ class Reservation:
         return min(self.reserved, self.areas.main.size)
 
     @property
-    def high_bytes(self) -> int:
-        """Return the bytes above 4 GiB, 0 where none are known of."""
-        return self.areas.main.size if self.areas and self.areas.main.is_high else 0
-
-    @property
-    def low_bytes(self) -> int:
-        """Return the bytes below 4 GiB, 0 where none are known of."""
-        if self.areas is None:
-            return 0
-        low = self.areas.low.size if self.areas.low else 0
-        return low + (0 if self.areas.main.is_high else self.areas.main.size)
-
-    @property
     def reading(self) -> tuple[Clause, ...]:
         """Return how crashkernel= reads, a line for each amount of RAM that it tells apart."""
         return self.expectation.reading if self.expectation else ()

@@ -105,7 +105,6 @@ class Units:
             unit=name,
             load_state=_word(unit, "LoadState"),
             active_state=_word(unit, "ActiveState"),
-            sub_state=_word(unit, "SubState"),
             result=_word(service, "Result"),
             unit_file_state=_word(unit, "UnitFileState"),
             exec_main_status=status if isinstance(status, int) else None,

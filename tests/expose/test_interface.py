@@ -19,7 +19,8 @@ EMITS = '<annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" val
 def test_signatures_come_from_the_document() -> None:
     document = DOCUMENT.format(access="read", annotation=EMITS.format("const"))
     interface = parse_interfaces(document)["org.example.One"]
-    assert (interface.methods["Do"].takes, interface.methods["Do"].returns) == ("s", "u")
+    assert interface.methods == {"Do": "s"}
+    assert '<arg name="b" type="u" direction="out" />' in interface.xml
     assert interface.signals == {"Done": "t"}
     assert interface.properties["State"].signature == "s"
     assert interface.properties["State"].emits == "const"

@@ -93,7 +93,6 @@ SERVICE = ServiceFacts(
     unit="kdump-tools.service",
     load_state="loaded",
     active_state="active",
-    sub_state="exited",
     result="success",
     unit_file_state="enabled",
     exec_main_status=0,

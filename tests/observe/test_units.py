@@ -97,7 +97,6 @@ async def test_a_unit(systemd: Systemd, connection: Connection) -> None:
         unit=KDUMP_TOOLS,
         load_state="loaded",
         active_state="active",
-        sub_state="exited",
         result="success",
         unit_file_state="enabled",
         exec_main_status=0,

@@ -50,7 +50,10 @@ async def test_above_4_gib_and_below(image: GuestImage, tmp_path: Path) -> None:
     facts = await machine(image, tmp_path, scenario)
     found = reservation_of(facts)
     assert found.expected == found.reserved == 768 * MIB
-    assert (found.high_bytes, found.low_bytes) == (512 * MIB, 256 * MIB)
+    assert found.areas is not None
+    assert found.areas.low is not None
+    assert (found.areas.main.size, found.areas.low.size) == (512 * MIB, 256 * MIB)
+    assert (found.areas.main.is_high, found.areas.low.is_high) == (True, False)
     assert found.armed
     assert find(facts) == ()
 

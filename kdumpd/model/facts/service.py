@@ -20,7 +20,6 @@ class ServiceFacts:
     unit: str = ""  # Id
     load_state: Fact[str] = None  # LoadState: loaded, not-found, masked, bad-setting, error
     active_state: Fact[str] = None  # ActiveState: active, inactive, failed, activating
-    sub_state: Fact[str] = None  # SubState: exited, dead, failed
     result: Fact[str] = None  # Result: success, exit-code, timeout, resources
     unit_file_state: Fact[str] = None  # UnitFileState: enabled, disabled, masked, static
     exec_main_status: Fact[int] = None  # ExecMainStatus: the exit status of the main process

@@ -59,7 +59,6 @@ BREAKAGES = [
         broken(
             "service",
             active_state="failed",
-            sub_state="failed",
             result="exit-code",
             exec_main_status=1,
         ),
