@@ -6,6 +6,7 @@ What is wrong is named with file and line, and the default stands.
 
 import errno
 import os
+import re
 import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +15,6 @@ from pathlib import Path
 
 from kdumpd.model.capture import is_inside
 from kdumpd.model.layout import PSTORE_ARCHIVE
-from kdumpd.model.pattern import Pattern
 
 FOLDERS = (
     "etc/kdumpd",
@@ -24,7 +24,7 @@ FOLDERS = (
 MAIN = "kdumpd.conf"
 LARGEST = 1 << 20  # characters
 DROP_INS = "kdumpd.conf.d"
-SECONDS = Pattern(r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|sec|ms|min)?")
+SECONDS = r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|sec|ms|min)?"
 UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "min": 60.0}
 BOOLEANS = {  # systemd.syntax(7)
     **dict.fromkeys(("1", "yes", "true", "on"), True),
@@ -184,7 +184,7 @@ def _countdown_seconds(settings: Settings, value: str) -> Settings:
 
 
 def _seconds(value: str) -> float | None:
-    match = SECONDS.fullmatch(value)
+    match = re.fullmatch(SECONDS, value)
     return None if match is None else float(match[1]) * UNITS[match[2] or ""]
 
 

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.time import EPOCH
 
 FORMS = "2026-11-23, '2026-11-23 01:00', 01:00, today, yesterday, now, -2h or '2 days ago'"
@@ -21,14 +20,13 @@ UNITS = {
     timedelta(days=365.25): ("y", "year", "years"),
 }
 UNIT = {word: unit for unit, words in UNITS.items() for word in words}
-SPAN = Pattern(r"(\d{1,9})\s*([A-Za-z]+)\s*")
-CALENDAR = Pattern(
-    r"(?:(?P<date>\d{4}-\d{2}-\d{2})(?:[ T]+|$))?"
+SPAN = r"(\d{1,9})\s*([A-Za-z]+)\s*"
+CALENDAR = (
+    r"(?a)(?:(?P<date>\d{4}-\d{2}-\d{2})(?:[ T]+|$))?"
     r"(?P<time>\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?"
-    r"(?P<utc> ?UTC|Z)?",
-    re.ASCII,
+    r"(?P<utc> ?UTC|Z)?"
 )
-SINCE_EPOCH = Pattern(r"@(\d{1,12})", re.ASCII)
+SINCE_EPOCH = r"(?a)@(\d{1,12})"
 
 Localize = Callable[[datetime], datetime]
 
@@ -64,7 +62,7 @@ def _parse(words: str, now: datetime, localize: Localize) -> datetime | None:
     if words in DAYS:
         day = now.date() + timedelta(days=DAYS[words])
         return localize(datetime.combine(day, time()))
-    if (match := SINCE_EPOCH.fullmatch(words)) is not None:
+    if (match := re.fullmatch(SINCE_EPOCH, words)) is not None:
         return EPOCH + timedelta(seconds=int(match[1]))
     if words.endswith(" ago"):
         return now - _span(words.removesuffix(" ago"))
@@ -78,7 +76,7 @@ def _span(words: str) -> timedelta:
     """Return the length of a time; ValueError where it is none."""
     total, at = timedelta(), 0
     while at < len(words) or at == 0:
-        match = SPAN.match(words, at)
+        match = re.compile(SPAN).match(words, at)
         if match is None or match[2] not in UNIT:
             raise ValueError(words)
         total += int(match[1]) * UNIT[match[2]]
@@ -87,7 +85,7 @@ def _span(words: str) -> timedelta:
 
 
 def _calendar(words: str, now: datetime, localize: Localize) -> datetime | None:
-    match = CALENDAR.fullmatch(words)
+    match = re.fullmatch(CALENDAR, words)
     if match is None or not (match["date"] or match["time"]):
         return None
     day = datetime.fromisoformat(match["date"]).date() if match["date"] else now.date()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A kernel's complaints about crashkernel= and fadump=, in its words and in ours."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import shown
 
 
@@ -156,13 +156,12 @@ COMPLAINTS: tuple[tuple[str, Reason, str], ...] = (
         ),
     ),
 )
-PATTERNS = tuple((Pattern(pattern), reason, text) for pattern, reason, text in COMPLAINTS)
 
 
 def parse_complaint(text: str) -> Complaint | None:
     """Return what a kernel's message, without its time, complains of; None for any other."""
-    for pattern, reason, explanation in PATTERNS:
-        if pattern.match(text):
+    for pattern, reason, explanation in COMPLAINTS:
+        if re.match(pattern, text):
             words = shown(text.encode("utf-8", "replace"))
             return Complaint(reason=reason, words=words, explanation=explanation)
     return None

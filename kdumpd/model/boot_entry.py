@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Boot loader entries: one kernel that a boot loader may start, and with what command line."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kdumpd.model.kernel_release import is_ordinary, release_in, release_key
-from kdumpd.model.pattern import Pattern
 
-VARIABLE = Pattern(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+VARIABLE = r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?"
 # Longer than the longest command line that a kernel takes (COMMAND_LINE_SIZE: 4096 on s390).
 LONGEST = 8192
 
@@ -66,7 +66,7 @@ def chosen_by_pattern(entries: Iterable[BootEntry], pattern: str) -> BootEntry |
 
 def filled(text: str, variables: Mapping[str, str]) -> str:
     """Return the text with GRUB's variables replaced; no more than a command line can hold."""
-    whole = VARIABLE.sub(lambda match: variables.get(match[1], "")[:LONGEST], text[:LONGEST])
+    whole = re.sub(VARIABLE, lambda match: variables.get(match[1], "")[:LONGEST], text[:LONGEST])
     return whole[:LONGEST]
 
 

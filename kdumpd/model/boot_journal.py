@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the journal's entries of one boot tell of it; none of them is from a program of users."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kdumpd.model.facts.past_boots import PastBoot, Shutdown
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import printable
 from kdumpd.model.time import EPOCH
 
-BOOT_ID = Pattern(r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})")
+BOOT_ID = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
 LONGEST = 4096  # characters of a message that are looked at
 MOST_WORDS = 200  # characters of the kernel's last words that are kept
 SHUTDOWN_TAKES = 45 * 60 * 1_000_000  # microseconds; reboot.target gives up after 30 minutes
 # init/version.c, linux_banner
-BANNER = Pattern(r"Linux version (\S{1,64}) ")
+BANNER = r"Linux version (\S{1,64}) "
 # init/main.c; arch/x86/kernel/setup.c says it once more, earlier. The kernel cuts what is long.
-COMMAND_LINE = Pattern(r"(?:Kernel c|C)ommand line: (.*)")
-ELFCOREHDR = Pattern(r"(?:^|\s)elfcorehdr=")
+COMMAND_LINE = r"(?:Kernel c|C)ommand line: (.*)"
+ELFCOREHDR = r"(?:^|\s)elfcorehdr="
 # Where the device tree has it (drivers/of/fdt.c, fdt_reserve_elfcorehdr(); arch/arm64/mm/init.c).
-RESERVED = Pattern(r"(?:OF: )?(?:fdt: )?Reserving \d{1,12} ?Ki?B of memory at \S{1,20} for elfc")
-FADUMP = Pattern(r"(?:rtas |opal )?(?:fadump: )?Firmware-assisted dump is active")
-PANIC = Pattern(r"Kernel panic - not syncing: ?(.*)")  # kernel/panic.c
+RESERVED = r"(?:OF: )?(?:fdt: )?Reserving \d{1,12} ?Ki?B of memory at \S{1,20} for elfc"
+FADUMP = r"(?:rtas |opal )?(?:fadump: )?Firmware-assisted dump is active"
+PANIC = r"Kernel panic - not syncing: ?(.*)"  # kernel/panic.c
 # init/main.c: the command line stands before it.
-OVER = Pattern(r"Memory: \d{1,20}K/\d{1,20}K available")
+OVER = r"Memory: \d{1,20}K/\d{1,20}K available"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def parse_boot(entries: BootEntries) -> PastBoot | None:
     """Return the boot, None where its id or its times are none."""
     ended = _time(entries.last.realtime)
     began = _time(entries.last.realtime - entries.last.monotonic)
-    match = BOOT_ID.fullmatch(entries.boot_id)
+    match = re.fullmatch(BOOT_ID, entries.boot_id)
     if match is None or ended is None or began is None or entries.last.monotonic < 0:
         return None
     release, is_capture = parse_opening(entries.opening)
@@ -73,11 +73,11 @@ def parse_opening(messages: Iterable[str]) -> tuple[str, bool]:
     release, is_capture = "", False
     for message in messages:
         line = message[:LONGEST]
-        if not release and (match := BANNER.match(line)):
+        if not release and (match := re.match(BANNER, line)):
             release = printable(match[1].encode("utf-8", "surrogateescape"))
-        if match := COMMAND_LINE.match(line):
-            is_capture = is_capture or bool(ELFCOREHDR.search(match[1]))
-        is_capture = is_capture or bool(RESERVED.match(line) or FADUMP.match(line))
+        if match := re.match(COMMAND_LINE, line):
+            is_capture = is_capture or bool(re.search(ELFCOREHDR, match[1]))
+        is_capture = is_capture or bool(re.match(RESERVED, line) or re.match(FADUMP, line))
         if not is_early(line):
             break
     return release, is_capture
@@ -85,7 +85,7 @@ def parse_opening(messages: Iterable[str]) -> tuple[str, bool]:
 
 def is_early(message: str) -> bool:
     """Return whether the kernel may still say which one it is after this message."""
-    return OVER.match(message[:LONGEST]) is None
+    return re.match(OVER, message[:LONGEST]) is None
 
 
 def parse_closing(messages: Iterable[str]) -> str:
@@ -95,7 +95,7 @@ def parse_closing(messages: Iterable[str]) -> str:
 
 def _panics(messages: Iterable[str]) -> Iterator[str]:
     for message in messages:
-        if match := PANIC.match(message[:LONGEST]):
+        if match := re.match(PANIC, message[:LONGEST]):
             words = printable(match[1].encode("utf-8", "surrogateescape"))[:MOST_WORDS]
             yield words.strip() or "Kernel panic"
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from kdumpd.model.boot_complaint import Complaint, Reason, parse_complaint
-from kdumpd.model.pattern import Pattern
 
 __all__ = ["Area", "AreaKind", "Complaint", "Reason", "ReservationLog", "parse_reservation_log"]
 
@@ -15,25 +14,23 @@ MIB, GIB = 1 << 20, 1 << 30
 LONGEST = 256  # characters of a line that are looked at
 MOST = 16  # areas, and complaints, that are kept
 # The time and, by CONFIG_PRINTK_CALLER, the task; then the part of the kernel that speaks (pr_fmt).
-BEGINNING = Pattern(
+BEGINNING = (
     r"(?:<[0-9]{1,3}>)?(?:\[[ 0-9.]{1,20}\])?(?:\[ {0,8}[TC][0-9]{1,8}\])? {0,4}"
     r"(?:(?!crashkernel)[a-z0-9_]{1,20}: )?"
 )
 MB, HEX = r"([0-9]{1,12})", r"0x([0-9a-fA-F]{1,16})"
 # arch/*/kernel/setup.c and arch/powerpc/kexec/core.c: size and place in MiB.
-RESERVING = Pattern(rf"Reserving {MB}MB of memory at {MB}MB for crashkernel")
+RESERVING = rf"Reserving {MB}MB of memory at {MB}MB for crashkernel"
 # x86 before 6.7; what stands in the parentheses has changed.
-RESERVING_LOW = Pattern(rf"Reserving {MB}MB of low memory at {MB}MB for crashkernel")
+RESERVING_LOW = rf"Reserving {MB}MB of low memory at {MB}MB for crashkernel"
 # From and to: arm64, others from 6.7, and riscv before it, which has the colon first.
-RESERVED = Pattern(rf"crashkernel(?: reserved:|: reserved) {HEX} - {HEX}")
-RESERVED_LOW = Pattern(rf"crashkernel low memory reserved: {HEX} - {HEX}")
-RESERVED_CMA = Pattern(
-    rf"crashkernel CMA reserv(?:ed: |ation failed: [0-9]{{1,12}} MB requested, ){MB} MB"
-)
+RESERVED = rf"crashkernel(?: reserved:|: reserved) {HEX} - {HEX}"
+RESERVED_LOW = rf"crashkernel low memory reserved: {HEX} - {HEX}"
+RESERVED_CMA = rf"crashkernel CMA reserv(?:ed: |ation failed: [0-9]{{1,12}} MB requested, ){MB} MB"
 # arch/powerpc/kernel/fadump.c: the place in MiB until 5.3, in bytes since.
-FADUMP = Pattern(rf"Reserv(?:ed|ing) {MB}MB of memory at {MB}MB for firmware-assisted dump")
-FADUMP_HEX = Pattern(rf"Reserved {MB}MB of memory at {HEX} \(System RAM: ")
-SYSTEM_RAM = Pattern(rf"\(System RAM: {MB}MB\)")
+FADUMP = rf"Reserv(?:ed|ing) {MB}MB of memory at {MB}MB for firmware-assisted dump"
+FADUMP_HEX = rf"Reserved {MB}MB of memory at {HEX} \(System RAM: "
+SYSTEM_RAM = rf"\(System RAM: {MB}MB\)"
 # powerpc says first that it reserves, and then that it did not.
 TAKEN_BACK = "Failed to reserve memory for crashkernel!"
 
@@ -75,10 +72,10 @@ def parse_reservation_log(lines: Iterable[str]) -> ReservationLog:
     complaints: list[Complaint] = []
     system_ram: int | None = None
     for line in lines:
-        text = BEGINNING.sub("", line[:LONGEST], count=1).rstrip()
+        text = re.sub(BEGINNING, "", line[:LONGEST], count=1).rstrip()
         if area := _parse_area(text):
             areas.append(area)
-            match = SYSTEM_RAM.search(text)
+            match = re.search(SYSTEM_RAM, text)
             system_ram = int(match[1]) * MIB if match else system_ram
         if (complaint := parse_complaint(text)) and len(complaints) < MOST:
             complaints.append(complaint)
@@ -90,18 +87,18 @@ def parse_reservation_log(lines: Iterable[str]) -> ReservationLog:
 
 
 def _parse_area(text: str) -> Area | None:
-    if match := RESERVING.match(text) or RESERVED.match(text):
+    if match := re.match(RESERVING, text) or re.match(RESERVED, text):
         start, size = _extent(match)
         kind = AreaKind.MAIN if start < 4 * GIB else AreaKind.HIGH
-    elif match := RESERVING_LOW.match(text) or RESERVED_LOW.match(text):
+    elif match := re.match(RESERVING_LOW, text) or re.match(RESERVED_LOW, text):
         start, size = _extent(match)
         kind = AreaKind.LOW
-    elif match := RESERVED_CMA.match(text):
+    elif match := re.match(RESERVED_CMA, text):
         return Area(kind=AreaKind.CMA, start=None, size=int(match[1]) * MIB)
-    elif match := FADUMP.match(text):
+    elif match := re.match(FADUMP, text):
         start, size = _extent(match)
         kind = AreaKind.FADUMP
-    elif match := FADUMP_HEX.match(text):
+    elif match := re.match(FADUMP_HEX, text):
         start, size, kind = int(match[2], 16), int(match[1]) * MIB, AreaKind.FADUMP
     else:
         return None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What crashed, out of the kernel log of a crash."""
 
+import re
 from collections.abc import Sequence
 
 from kdumpd.model.crash import Crash
@@ -20,14 +21,13 @@ from kdumpd.model.log.trace import (
     plain_name,
     program_counter,
 )
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import printable
 
 MOST_LINES = 2000  # of one incident
 SYSRQ_FUNCTION = b"sysrq_handle_crash"
 SYSRQ_REASON = "sysrq: Trigger a crash"  # drivers/tty/sysrq.c; "SysRq : " until 5.0
 CUT_HERE = b"------------[ cut here ]------------"
-BANNER = Pattern(rb"Linux version (\S{1,64}) \(")  # init/version.c, linux_banner
+BANNER = rb"Linux version (\S{1,64}) \("  # init/version.c, linux_banner
 BANNER_WITHIN = 10  # lines from the beginning of the log
 # No function is to blame for these.
 NOWHERE = frozenset(
@@ -125,7 +125,7 @@ def _task(cause: Headline, tasks: Sequence[TaskLine]) -> tuple[str, int | None]:
 
 def _kernel_release(lines: Sequence[Line], tasks: Sequence[TaskLine]) -> str:
     """Return which kernel it was: its first line says it, and who was running when it died."""
-    told = (match for line in lines[:BANNER_WITHIN] if (match := BANNER.match(line.text)))
+    told = (match for line in lines[:BANNER_WITHIN] if (match := re.match(BANNER, line.text)))
     first = next(told, None)
     if first is not None:
         return printable(first[1])

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whose way of setting up kdump a machine follows, by its os-release(5)."""
 
+import re
 from enum import StrEnum, auto
 
-from kdumpd.model.pattern import Pattern
-
-LINE = Pattern(rb"(ID|ID_LIKE)=([\"']?)([a-z0-9._ -]{0,200})\2[ \t]*")
+LINE = rb"(ID|ID_LIKE)=([\"']?)([a-z0-9._ -]{0,200})\2[ \t]*"
 
 
 class Distribution(StrEnum):
@@ -45,7 +44,7 @@ def parse_os_release(content: bytes) -> Distribution:
     """Return the family that ID names, else the first one that ID_LIKE names."""
     values: dict[bytes, bytes] = {}
     for line in content.splitlines():
-        if match := LINE.fullmatch(line):
+        if match := re.fullmatch(LINE, line):
             values[match[1]] = match[3]
     names = values.get(b"ID", b"").split() + values.get(b"ID_LIKE", b"").split()
     return next((FAMILIES[name] for name in names if name in FAMILIES), Distribution.OTHER)

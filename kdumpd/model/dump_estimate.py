@@ -11,9 +11,9 @@ and what MemTotal does not count: the map of all pages, a struct page of 64 byte
 and the kernel's image. Pages that drivers took without telling are not in any counter.
 """
 
+import re
 from dataclasses import dataclass
 
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import MIB
 
 # Debian 12 with 1.5 GiB: by this count 110 MB are the kernel's, and a zlib dump of level 31 had 39.
@@ -25,7 +25,7 @@ DESCRIPTOR = 24  # bytes that a kdump-compressed dump spends on each page (maked
 BITMAPS = 2  # and bits on each page that the machine has
 CACHE, ALL_CACHE, PROGRAMS, FREE = 2, 4, 8, 16
 KIB = 1024
-LINE = Pattern(rb"([A-Za-z()_]{1,40}):[ \t]{1,40}(\d{1,15}) kB")
+LINE = rb"([A-Za-z()_]{1,40}):[ \t]{1,40}(\d{1,15}) kB"
 QUARTER_BITS = 3  # the highest bits, which are kept
 
 
@@ -63,7 +63,7 @@ class MemoryUse:
 
 def parse_meminfo(content: bytes) -> MemoryUse | None:
     """Return what /proc/meminfo counts, None where it does not even say MemTotal."""
-    said = {name: int(size) * KIB for name, size in LINE.findall(content)}
+    said = {name: int(size) * KIB for name, size in re.findall(LINE, content)}
 
     def of(*names: bytes) -> int:
         return sum(said.get(name, 0) for name in names)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from kdumpd.model.mount_table import clean_path
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.shell_assignments import assignments, parse_assignment
 from kdumpd.model.text import MIB
 
@@ -23,9 +22,9 @@ FEDORA_COLLECTOR = b"makedumpfile -l --message-level 7 -d 31"
 SUSE_FREE_MIB = 64  # KDUMP_FREE_DISK_SIZE
 FILE_SYSTEMS = {b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"minix", b"virtiofs"}
 REMOTES = {b"nfs", b"ssh", b"net"}
-LEVEL = Pattern(rb"(?:^|\s)-[a-zA-Z]{0,8}d\s{0,8}(\d{1,2}(?:,\d{1,2}){0,8})(?=\s|$)")
-COMPRESSES = Pattern(rb"(?:^|\s)-[a-zA-Z]{0,8}[clpz]")
-URL = Pattern(rb"([a-z]{2,8})://([^\s]*)")
+LEVEL = rb"(?:^|\s)-[a-zA-Z]{0,8}d\s{0,8}(\d{1,2}(?:,\d{1,2}){0,8})(?=\s|$)"
+COMPRESSES = rb"(?:^|\s)-[a-zA-Z]{0,8}[clpz]"
+URL = rb"([a-z]{2,8})://([^\s]*)"
 
 
 class Tool(StrEnum):
@@ -139,12 +138,12 @@ def parse_level(arguments: bytes) -> int:
 
     It goes to the next when the disk is full (makedumpfile(8)).
     """
-    found = LEVEL.findall(arguments)
+    found = re.findall(LEVEL, arguments)
     return min(int(found[-1].rpartition(b",")[2]), LARGEST_LEVEL) if found else 0
 
 
 def _compresses(arguments: bytes) -> bool:
-    return bool(COMPRESSES.search(arguments))
+    return bool(re.search(COMPRESSES, arguments))
 
 
 def _debian_targets(values: Mapping[bytes, bytes | None]) -> Iterator[DumpTarget]:
@@ -178,7 +177,7 @@ def _fedora_targets(options: dict[bytes, bytes]) -> Iterator[DumpTarget]:
 
 
 def _suse_target(place: bytes) -> DumpTarget:
-    url = URL.match(place)
+    url = re.match(URL, place)
     if url is None or url[1] == b"file":
         return DumpTarget(kind=Kind.FOLDER, place=clean_path(url[2] if url else place))
     # What stands before @ may hold a password.

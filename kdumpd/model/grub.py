@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kdumpd.model.boot_entry import BootEntry, filled
-from kdumpd.model.pattern import Pattern
 
-ENTRY = Pattern(r"(menuentry|submenu)[ \t]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))")
-IDENTITY = Pattern(r"(?:\$menuentry_id_option|--id)[ \t=]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))")
-LINUX = Pattern(r"linux(?:efi|16)?[ \t]+([^ \t]+)[ \t]*(.*)")
-SETTING = Pattern(r"set[ \t]+(default|kernelopts)=(?:\"([^\"]*)\"|'([^']*)'|([^ \t;]*))")
-QUOTING = Pattern(r"[\\\"']")
+ENTRY = r"(menuentry|submenu)[ \t]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))"
+IDENTITY = r"(?:\$menuentry_id_option|--id)[ \t=]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))"
+LINUX = r"linux(?:efi|16)?[ \t]+([^ \t]+)[ \t]*(.*)"
+SETTING = r"set[ \t]+(default|kernelopts)=(?:\"([^\"]*)\"|'([^']*)'|([^ \t;]*))"
+QUOTING = r"[\\\"']"
 # What any grub.cfg begins its lines with, also one that only leads to another file.
-COMMAND = Pattern(
+COMMAND = (
     r"[ \t]*(?:menuentry|submenu|set|if|function|insmod|load_video|search|source|configfile|normal"
-    r"|linux|linuxefi|linux16|blscfg|chainloader|export|load_env|terminal_output|root)\b",
+    r"|linux|linuxefi|linux16|blscfg|chainloader|export|load_env|terminal_output|root)\b"
 )
 ONE_SHOT = "next_entry"
 DEEPEST = 64  # blocks within blocks
@@ -52,7 +51,7 @@ def parse_grubenv(text: str) -> dict[str, str]:
 
 def is_grub_script(text: str) -> bool:
     """Return whether a text can be a grub.cfg at all: some line of it begins with a command."""
-    return any(COMMAND.match(line) for line in text.splitlines())
+    return any(re.match(COMMAND, line) for line in text.splitlines())
 
 
 def parse_grub_menu(text: str) -> GrubMenu:
@@ -82,16 +81,16 @@ class _MenuReader:
         """Take the next line; what lies too deep is not looked at."""
         if len(self._blocks) > DEEPEST or line.startswith("#"):
             return
-        if entry := ENTRY.match(line):
+        if entry := re.match(ENTRY, line):
             self._open(Item(_one_of(entry.groups()[1:]), _identity(line)), line)
         elif line.endswith("{"):
             # Such as a function: what is in it is no part of the menu.
             self._blocks.append(Item("", ""))
         elif line == "}":
             self._close()
-        elif linux := LINUX.match(line):
+        elif linux := re.match(LINUX, line):
             self._item.kernel, self._item.options = linux.groups()
-        elif setting := SETTING.match(line):
+        elif setting := re.match(SETTING, line):
             self._set(setting[1], _one_of(setting.groups()[1:]))
         elif line.split(" ", 1)[0] == "blscfg":
             self._reads_entries = True
@@ -134,8 +133,8 @@ def chosen_entry(menu: GrubMenu, environment: Mapping[str, str]) -> BootEntry | 
     if item is None or item.options is None:
         return None
     variables = {**menu.settings, **environment}
-    options = QUOTING.sub("", filled(item.options, variables))
-    return BootEntry(name=item.title, kernel=QUOTING.sub("", item.kernel), options=options)
+    options = re.sub(QUOTING, "", filled(item.options, variables))
+    return BootEntry(name=item.title, kernel=re.sub(QUOTING, "", item.kernel), options=options)
 
 
 def entry_by_name(entries: list[BootEntry], name: str) -> BootEntry | None:
@@ -159,7 +158,7 @@ def _find(items: list[Item], step: str) -> Item | None:
 
 
 def _identity(line: str) -> str:
-    match = IDENTITY.search(line)
+    match = re.search(IDENTITY, line)
     return _one_of(match.groups()) if match else ""
 
 

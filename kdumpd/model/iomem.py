@@ -5,10 +5,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kdumpd.model.pattern import Pattern
-
 # kernel/resource.c, r_show(): two spaces for each level, at least 4 digits, the end inclusive.
-LINE = Pattern(rb"( {0,40})([0-9a-f]{4,16})-([0-9a-f]{4,16}) : ([^\n]{1,200})")
+LINE = rb"( {0,40})([0-9a-f]{4,16})-([0-9a-f]{4,16}) : ([^\n]{1,200})"
 PAGE = 4096
 FOUR_GIB = 1 << 32
 SYSTEM_RAM = b"System RAM"
@@ -77,7 +75,7 @@ def parse_ranges(content: bytes) -> tuple[Region, ...] | None:
 
 def _lines(content: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     for line in content.splitlines():
-        if match := LINE.fullmatch(line):
+        if match := re.fullmatch(LINE, line):
             yield len(match[1]), int(match[2], 16), int(match[3], 16), match[4]
 
 

@@ -3,11 +3,9 @@
 
 import re
 
-from kdumpd.model.pattern import Pattern
-
 # What a release is made of; it is a part of file names and of commands.
-RELEASE = Pattern(r"[0-9][A-Za-z0-9._+~-]{0,63}")
-PIECE = Pattern(r"([0-9]+)|([a-zA-Z]+)|(~)")
+RELEASE = r"[0-9][A-Za-z0-9._+~-]{0,63}"
+PIECE = r"([0-9]+)|([a-zA-Z]+)|(~)"
 IMAGES = ("vmlinuz-", "vmlinux-", "Image-", "image-", "kernel-")
 INITRDS = ("initrd.img-", "initramfs-", "initrd-")
 ENDINGS = (".img", "-kdump", "kdump")
@@ -32,7 +30,7 @@ def release_in(name: str) -> str:
 
 def plain_release(text: str) -> str:
     """Return the text if it can be a release, empty if not."""
-    return text if RELEASE.fullmatch(text) else ""
+    return text if re.fullmatch(RELEASE, text) else ""
 
 
 def is_ordinary(release: str) -> bool:
@@ -46,7 +44,7 @@ def release_key(release: str) -> tuple[Piece, ...]:
     Numbers are compared as numbers and are newer than letters, more is newer than less, and `~`
     comes before the end (rpmvercmp(); `sort -V`, which grub-mkconfig uses, agrees for these).
     """
-    found = [_piece(match) for match in PIECE.finditer(release)]
+    found = [_piece(match) for match in re.finditer(PIECE, release)]
     return (*found, (0, 0, ""))
 
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What to do where a file does not tell a fact, by what is wrong with it."""
 
-from kdumpd.model.pattern import Pattern
+import re
 
 # As kdumpd.observe.files puts it: the file in quotes, then what is wrong.
-TELLS = Pattern(r"'(?P<path>[^']+)' (?P<what>.*)")
-FORBIDDEN = Pattern(r": (?:Permission denied|Operation not permitted)")
-OF_KERNEL = Pattern(r"/(?:proc|sys)/")
+TELLS = r"'(?P<path>[^']+)' (?P<what>.*)"
+FORBIDDEN = r": (?:Permission denied|Operation not permitted)"
+OF_KERNEL = r"/(?:proc|sys)/"
 # What the errors of read(2) are about where they are not about rights.
 BROKEN = "see whether its disk answers: journalctl -k -p err"
 AS_ROOT = "run kdumpd as root; by hand: sudo kdumpd --check"
@@ -14,12 +14,12 @@ AS_ROOT = "run kdumpd as root; by hand: sudo kdumpd --check"
 
 def to_mend(problem: str) -> str:
     """Return what makes the fact known, where `problem` names the file and what is wrong."""
-    if FORBIDDEN.search(problem):
+    if re.search(FORBIDDEN, problem):
         return AS_ROOT
-    told = TELLS.match(problem)
+    told = re.match(TELLS, problem)
     if told is None:
         return "journalctl -u kdumpd tells more"
-    mend = _of_kernel if OF_KERNEL.search(told["path"]) else _of_disk
+    mend = _of_kernel if re.search(OF_KERNEL, told["path"]) else _of_disk
     return mend(told["path"], told["what"])
 
 

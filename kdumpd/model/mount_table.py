@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is mounted where: /proc/PID/mountinfo (proc(5)), fstab(5), and units of systemd."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from kdumpd.model.pattern import Pattern
-
-ESCAPE = Pattern(rb"\\([0-7]{3})")
+ESCAPE = rb"\\([0-7]{3})"
 DEVICE, MOUNT_POINT, MOUNT_OPTIONS, OPTIONAL = (
     2,
     4,
@@ -132,4 +131,4 @@ def _options(text: bytes) -> tuple[str, ...]:
 def _unescaped(text: bytes) -> bytes:
     if b"\\" not in text:
         return text
-    return ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 0xFF]), text)
+    return re.sub(ESCAPE, lambda match: bytes([int(match[1], 8) & 0xFF]), text)

@@ -6,18 +6,17 @@ printk_ringbuffer.c); VMCOREINFO says how they are laid out (log_buf_vmcoreinfo_
 kernel/printk/printk.c). Nothing of it is believed: it comes out of a file.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kdumpd.model.pattern import Pattern
-
 MOST_BITS = 27  # of a ring's size; the kernel's own default is 17, its largest 25 (LOG_BUF_SHIFT)
 MOST_RECORDS = 1 << 18  # looked at, the newest; with their times alone they make 4 MiB
 LARGEST_STRUCT = 1024  # bytes; struct printk_info has 88
 MOST_DIGITS = 4  # of the size of a struct or an offset in it
-ADDRESS = Pattern(r"[0-9a-f]{1,16}")
+ADDRESS = r"[0-9a-f]{1,16}"
 COMMITTED, FINALIZED = 1, 2  # enum desc_state: the text can be read
 NANOSECONDS = 1_000_000_000
 TIME_SIZE = 8  # ts_nsec is 64 bits wide on every machine
@@ -77,7 +76,7 @@ class Layout:
     def symbol(self, name: str) -> int:
         """Return an address; PrintkError when it is not said."""
         text = self.values.get(f"SYMBOL({name})", "")
-        if not ADDRESS.fullmatch(text):
+        if not re.fullmatch(ADDRESS, text):
             raise PrintkError(f"does not say where the kernel's {name} lies")
         return int(text, 16)
 

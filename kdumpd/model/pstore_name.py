@@ -9,13 +9,13 @@ count. ERST's has in its upper half the seconds since 1970 of the first record o
 digits out of either number.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.time import EPOCH
 
-FOLDER = Pattern(rb"/(\d{9,20})(?:/\d{3})?/?$")
+FOLDER = rb"/(\d{9,20})(?:/\d{3})?/?$"
 EFI_DIGITS, OLD_EFI_DIGITS = 10, 9
 OLD_ERST_DIGITS, ERST_DIGITS, LEFT_OUT = range(12, 14), range(18, 20), 1_000_000
 BEYOND = 1 << 63  # after 2038, ERST's numbers are made another way
@@ -31,7 +31,7 @@ class RecordTime:
 
 def parse_record_time(directory: bytes) -> RecordTime | None:
     """Return what the name of an archive's folder says of the time, None where it says nothing."""
-    match = FOLDER.search(directory)
+    match = re.search(FOLDER, directory)
     if match is None:
         return None
     digits, number = len(match[1]), int(match[1])

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kdumpd.model.capture import Sighting
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.time import EPOCH
 
 APPORT_FOLDER = b"/var/crash"
 DEBIAN_FOLDER = b"/var/crash"  # kdump-tools' KDUMP_COREDIR unless configured
-SUSE_NAME = Pattern(rb"\d{4}-[01]\d-[0-3]\d-[0-2]\d[-:][0-5]\d")
-MINUTES = Pattern(rb"\d{12}")
+SUSE_NAME = rb"\d{4}-[01]\d-[0-3]\d-[0-2]\d[-:][0-5]\d"
+MINUTES = rb"\d{12}"
 
 Removal = tuple[datetime | None, str]  # when, and by what; no time with words: with the next one
 NEVER: Removal = (None, "")
@@ -67,7 +66,7 @@ def _by_apport(sighting: Sighting, retention: Retention) -> Removal:
     days = None
     if sighting.directory == APPORT_FOLDER:
         days = retention.apport_file_days
-    elif folder == APPORT_FOLDER and MINUTES.fullmatch(name) and not sighting.member:
+    elif folder == APPORT_FOLDER and re.fullmatch(MINUTES, name) and not sighting.member:
         days = retention.apport_days
     if days is None or sighting.made_at is None:
         return NEVER
@@ -108,7 +107,7 @@ def _of_suse(retention: Retention, directories: Collection[bytes]) -> Mapping[by
         return {}
     folders: defaultdict[bytes, set[bytes]] = defaultdict(set)
     for folder, _, name in (path.rpartition(b"/") for path in directories):
-        if SUSE_NAME.fullmatch(name):
+        if re.fullmatch(SUSE_NAME, name):
             folders[folder].add(name)
     kept = f"KDUMP_KEEP_OLD_DUMPS={retention.suse_keeps}"
     words = f"kdump removes the oldest before it saves the next ({kept})"

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Configuration files that are shell scripts: what they give to variables, where that is plain."""
 
+import re
 from collections.abc import Iterator, Mapping
 
-from kdumpd.model.pattern import Pattern
-
-ASSIGNMENT = Pattern(rb"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+ASSIGNMENT = rb"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)"
 # A shell word: quoted, escaped and bare pieces, up to the first blank outside of quotes.
-WORD = Pattern(rb"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^'\"\\ \t;])*")
-PIECE = Pattern(rb"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|\\(.)|([^'\"\\]+)")
+WORD = rb"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^'\"\\ \t;])*"
+PIECE = rb"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|\\(.)|([^'\"\\]+)"
 # In double quotes a backslash is kept before any other character (POSIX, 2.2.3).
-SPECIAL = Pattern(rb"\\([$`\"\\])|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)|[$`]")
+SPECIAL = rb"\\([$`\"\\])|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)|[$`]"
 LONGEST = 1 << 16  # bytes: a variable that holds itself twice grows fast
 BEGIN, END = {b"if", b"for", b"while", b"until", b"case"}, {b"fi", b"done", b"esac"}
 
@@ -28,7 +27,7 @@ def assignments(
         words = line.split(None, 1)
         first = words[0].rstrip(b";") if words else b""
         depth = max(0, depth + (first in BEGIN) - (first in END))
-        match = ASSIGNMENT.match(line)
+        match = re.match(ASSIGNMENT, line)
         if match is None:
             continue
         name, rest = match.groups()
@@ -48,8 +47,8 @@ def odd_line(script: bytes) -> bytes | None:
     a line becomes a part of the value.
     """
     for line in _lines(script.replace(b"\r", b"\x01")):
-        match = ASSIGNMENT.match(line)
-        word = WORD.match(match[2]) if match else None
+        match = re.match(ASSIGNMENT, line)
+        word = re.match(WORD, match[2]) if match else None
         rest = match[2][word.end() :] if match and word else line
         if rest.strip() and not rest.lstrip(b" \t").startswith(b"#"):
             return line
@@ -66,11 +65,11 @@ def _lines(script: bytes) -> Iterator[bytes]:
 
 
 def _value(rest: bytes, values: Mapping[bytes, bytes | None]) -> bytes | None:
-    word = WORD.match(rest)
+    word = re.match(WORD, rest)
     if word is None or rest[word.end() : word.end() + 1] not in {b"", b" ", b"\t", b";"}:
         return None
     value = b""
-    for literal, quoted, escaped, bare in PIECE.findall(word[0]):
+    for literal, quoted, escaped, bare in re.findall(PIECE, word[0]):
         filled = _filled(quoted or bare, values)
         if filled is None or len(value) > LONGEST:
             return None
@@ -81,7 +80,7 @@ def _value(rest: bytes, values: Mapping[bytes, bytes | None]) -> bytes | None:
 def _filled(text: bytes, values: Mapping[bytes, bytes | None]) -> bytes | None:
     """Return the text with its variables replaced, None where only a shell could do that."""
     filled, position = b"", 0
-    for match in SPECIAL.finditer(text):
+    for match in re.finditer(SPECIAL, text):
         escaped, braced, plain = match.groups()
         name = braced or plain
         value = escaped or (values.get(name, b"") if name else None)

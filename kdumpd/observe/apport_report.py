@@ -10,9 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
-from kdumpd.model.pattern import Pattern
-
-KIND = Pattern(rb"^ProblemType:[ \t]*KernelCrash[ \t]*$", re.MULTILINE)
+KIND = rb"(?m)^ProblemType:[ \t]*KernelCrash[ \t]*$"
 REPORT_HEAD = 4096  # bytes; the kind is the first thing that apport writes
 MOST_REPORT = 1 << 23  # bytes of a report that are read; a log of 256 KiB makes 50 KiB
 LOG = b"VmCoreDmesg"
@@ -28,7 +26,7 @@ class ReportError(ValueError):
 
 def is_kernel_crash(head: bytes) -> bool:
     """Return whether a report that begins so is of a crash of the kernel, and not of an oops."""
-    return KIND.search(head) is not None
+    return re.search(KIND, head) is not None
 
 
 def parse_report(report: bytes) -> bytes:

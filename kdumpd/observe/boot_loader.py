@@ -2,6 +2,7 @@
 """Find the boot loader that started this kernel, and what it starts next."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,12 +18,11 @@ from kdumpd.model.grub import (
     parse_grub_menu,
     parse_grubenv,
 )
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.zipl import parse_zipl
 from kdumpd.observe.files import LONGEST, Files
 
 # GRUB tells the kernel where it found it (grub-core/loader/i386/linux.c); zipl says BOOT_IMAGE=0.
-BY_GRUB = Pattern(rb"(?:^|[ ])BOOT_IMAGE=[/(]")
+BY_GRUB = rb"(?:^|[ ])BOOT_IMAGE=[/(]"
 POWERNV = b"ibm,powernv"  # petitboot reads grub.cfg, and tells the kernel nothing
 GRUB_FOLDERS = ("boot/grub", "boot/grub2")
 EFI_FOLDER = "boot/efi/EFI"
@@ -48,7 +48,7 @@ class NextEntry:
 
 def read_next_entry(files: Files, cmdline: bytes) -> NextEntry | None:
     """Return what starts next; None where it is not known which boot loader there is."""
-    if BY_GRUB.search(cmdline) or _is_powernv(files):
+    if re.search(BY_GRUB, cmdline) or _is_powernv(files):
         return _read_grub(files)
     if _variable(files, "LoaderInfo").startswith("systemd-boot"):
         return _read_systemd_boot(files)

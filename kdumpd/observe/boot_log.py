@@ -7,19 +7,18 @@ from collections.abc import Iterable, Iterator
 
 from kdumpd.model.boot_log import parse_reservation_log
 from kdumpd.model.facts.boot_log import BootLog, LogSource
-from kdumpd.model.pattern import Pattern
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel_journal import FOLDERS, read_journal
 from kdumpd.observe.kmsg import read_kmsg
 
 KMSG, DMESG = "dev/kmsg", "var/log/dmesg"
 LARGEST_DMESG = 1 << 22  # bytes
-BEGAN = Pattern(rb"^btime ([0-9]{1,12})$", re.MULTILINE)
-BOOT_ID = Pattern(r"[0-9a-f]{32}")
+BEGAN = rb"(?m)^btime ([0-9]{1,12})$"
+BOOT_ID = r"[0-9a-f]{32}"
 # mm/mm_init.c, mem_init_print_info(): all that is reserved is reserved by then.
-MEMORY_IS_UP = Pattern(r"Memory: [0-9]{1,20}K/[0-9]{1,20}K available")
+MEMORY_IS_UP = r"Memory: [0-9]{1,20}K/[0-9]{1,20}K available"
 # As dmesg writes it, or journalctl -k -o short-monotonic, which adds the host and "kernel:".
-STAMPED = Pattern(rb"\[ {0,8}[0-9]{1,12}\.[0-9]{1,9}\] (?:[^ ]{1,255} kernel: )?(.*)")
+STAMPED = rb"\[ {0,8}[0-9]{1,12}\.[0-9]{1,9}\] (?:[^ ]{1,255} kernel: )?(.*)"
 
 
 def read_boot_log(files: Files) -> BootLog | None:
@@ -43,14 +42,14 @@ def read_boot_log(files: Files) -> BootLog | None:
 def _early(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         yield line
-        if MEMORY_IS_UP.match(line):
+        if re.match(MEMORY_IS_UP, line):
             return
 
 
 def _of_journal(files: Files) -> Iterator[str]:
     text = files.text("proc/sys/kernel/random/boot_id")
     boot_id = text.replace("-", "") if isinstance(text, str) else ""
-    if not BOOT_ID.fullmatch(boot_id):
+    if not re.fullmatch(BOOT_ID, boot_id):
         return
     for folder in FOLDERS:
         path = files.resolve(folder)
@@ -80,7 +79,7 @@ def _of_dmesg(files: Files) -> Iterator[str]:
     began = _boot_time(files)
     if not isinstance(content, bytes) or not isinstance(status, os.stat_result) or began is None:
         return
-    lines = [match[1] for line in content.splitlines() if (match := STAMPED.match(line))]
+    lines = [match[1] for line in content.splitlines() if (match := re.match(STAMPED, line))]
     release = files.content("proc/sys/kernel/osrelease")
     cmdline = files.content("proc/cmdline")
     if not isinstance(release, bytes) or not isinstance(cmdline, bytes):
@@ -93,5 +92,5 @@ def _of_dmesg(files: Files) -> Iterator[str]:
 def _boot_time(files: Files) -> int | None:
     """Return when this boot began, in seconds since 1970 (proc_stat(5), btime)."""
     content = files.content("proc/stat", LARGEST_DMESG)
-    match = BEGAN.search(content) if isinstance(content, bytes) else None
+    match = re.search(BEGAN, content) if isinstance(content, bytes) else None
     return int(match[1]) if match else None

@@ -6,13 +6,13 @@ record with offset and size -1. A record's data belongs to its offset in the cor
 the same place the later one counts.
 """
 
+import re
 import struct
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from kdumpd.model.pattern import Pattern
 from kdumpd.observe import kdump_compressed
 from kdumpd.observe.kdump_compressed import KdumpHeader, read_kdump_header
 from kdumpd.observe.source import CoreError, Source
@@ -28,7 +28,7 @@ MOST_RECORDS = 1 << 16  # walked at first: about 2 GiB of what makedumpfile 1.7.
 TAIL = 1 << 18  # bytes read from the end of a longer file: four records of that size, usually more
 LARGEST_RECORD = 1 << 26  # bytes
 # A plausible record header: an offset below 2^56, and a size above zero and below LARGEST_RECORD.
-PLAUSIBLE = Pattern(rb"(?=\0[\s\S]{7}\0{4}(?!\0{4})[\0-\x03][\s\S]{3})")
+PLAUSIBLE = rb"(?=\0[\s\S]{7}\0{4}(?!\0{4})[\0-\x03][\s\S]{3})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def parse_tail(tail: bytes, pages_at: int) -> bool:
     """
     if not tail.endswith(END):
         return False
-    for match in PLAUSIBLE.finditer(tail):
+    for match in re.finditer(PLAUSIBLE, tail):
         offset, size = RECORD.unpack_from(tail, match.start())
         leads_to_the_end = match.start() + RECORD.size + size == len(tail) - RECORD.size
         if leads_to_the_end and offset + size == pages_at:

@@ -2,6 +2,7 @@
 """Read the kernel's own account of its crash kernel from procfs and sysfs."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +10,6 @@ from typing import TypeVar
 from kdumpd.model.crashkernel.parameter import crashkernel_parameter
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.finding import Fact, Unknown
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
 
@@ -20,10 +20,10 @@ CMDLINE = "proc/cmdline"
 BOOT_ID = "proc/sys/kernel/random/boot_id"
 RELEASE = "proc/sys/kernel/osrelease"
 HOST = "proc/sys/kernel/hostname"
-IS_BOOT_ID = Pattern(rb"[0-9a-f-]{36}\n?")  # a UUID (drivers/char/random.c)
-IS_RELEASE = Pattern(rb"[0-9][!-~]{0,63}\n?")  # __NEW_UTS_LEN (include/uapi/linux/utsname.h)
+IS_BOOT_ID = rb"[0-9a-f-]{36}\n?"  # a UUID (drivers/char/random.c)
+IS_RELEASE = rb"[0-9][!-~]{0,63}\n?"  # __NEW_UTS_LEN (include/uapi/linux/utsname.h)
 # Whatever the boot loader said; the kernel adds the end of the line (fs/proc/cmdline.c).
-IS_CMDLINE = Pattern(rb"[^\0-\x08\x0e-\x1f\x7f]+")
+IS_CMDLINE = rb"[^\0-\x08\x0e-\x1f\x7f]+"
 T = TypeVar("T")
 
 
@@ -62,12 +62,12 @@ class KernelReader:
         name = self._files.text(HOST)
         return name if isinstance(name, str) else ""
 
-    def _line(self, name: str, form: Pattern[bytes], what: str) -> bytes:
+    def _line(self, name: str, form: bytes, what: str) -> bytes:
         """Return the line that a file holds, empty where it does not have the form."""
         fact = self._files.content(name)
         if fact is None:
             fact = self._files.unknown(name, "does not exist")
-        elif isinstance(fact, bytes) and not form.fullmatch(fact):
+        elif isinstance(fact, bytes) and not re.fullmatch(form, fact):
             fact = self._files.unknown(name, f"holds no {what}")
         return (self._understood(fact) or b"").strip()
 

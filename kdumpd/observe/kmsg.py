@@ -3,19 +3,18 @@
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-
-from kdumpd.model.pattern import Pattern
 
 MOST_RECORDS = 20000  # CONFIG_LOG_BUF_SHIFT is 18 or so: a few thousand records
 LONGEST_RECORD = 8192  # include/linux/printk.h, PRINTK_MESSAGE_MAX is 2048
 MOST_BYTES = 1 << 22  # of a file that stands for the device
 DEVICE = os.makedev(1, 11)  # Documentation/admin-guide/devices.txt
 # Documentation/ABI/testing/dev-kmsg: priority and facility, number, time, flags; more may follow.
-RECORD = Pattern(rb"([0-9]{1,4}),[0-9]{1,20},[0-9]{1,20},[^;\n]{0,200};([^\n]*)")
-ESCAPE = Pattern(rb"\\x([0-9a-f]{2})")
+RECORD = rb"([0-9]{1,4}),[0-9]{1,20},[0-9]{1,20},[^;\n]{0,200};([^\n]*)"
+ESCAPE = rb"\\x([0-9a-f]{2})"
 FACILITIES = 8  # a step of them in the first number; 0 is the kernel's, which no program can write
 
 
@@ -42,10 +41,10 @@ def read_kmsg(path: Path) -> Iterator[str]:
 
 def parse_record(record: bytes) -> str | None:
     """Return the message of a record, None where it is none or not the kernel's own."""
-    match = RECORD.match(record)
+    match = re.match(RECORD, record)
     if match is None or int(match[1]) >= FACILITIES:
         return None
-    text = ESCAPE.sub(lambda escape: bytes.fromhex(escape[1].decode()), match[2])
+    text = re.sub(ESCAPE, lambda escape: bytes.fromhex(escape[1].decode()), match[2])
     return text.decode("utf-8", "backslashreplace")
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from kdumpd.model.boot_journal import parse_boot
 from kdumpd.model.facts.past_boots import PastBoot, PastBoots
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.time import EPOCH
 from kdumpd.observe.boot_journal import MOST_BOOTS, read_boots
 from kdumpd.observe.files import Files
@@ -19,9 +18,9 @@ from kdumpd.observe.thread import PatientThread, StuckError
 PATIENCE = 5.0  # seconds that a look waits for the journal
 LONGEST_READING = 20.0  # seconds, after which what was found must do
 PAUSE = 10.0  # seconds from one reading to the next
-BEGAN = Pattern(rb"^btime (\d{1,12})$", re.MULTILINE)
+BEGAN = rb"(?m)^btime (\d{1,12})$"
 LARGEST_STAT = 1 << 22  # bytes; a line for each processor, and one for the interrupts
-ID = Pattern(r"[0-9a-f]{32}")
+ID = r"[0-9a-f]{32}"
 
 
 class BootsObserver:
@@ -85,7 +84,7 @@ def read_past_boots(files: Files) -> PastBoots:
 def read_beginning(files: Files) -> datetime | None:
     """Return when the boot that runs began (proc_stat(5), btime), None where it is not told."""
     content = files.content("proc/stat", LARGEST_STAT)
-    match = BEGAN.search(content) if isinstance(content, bytes) else None
+    match = re.search(BEGAN, content) if isinstance(content, bytes) else None
     try:
         return EPOCH + timedelta(seconds=int(match[1])) if match else None
     except OverflowError:
@@ -103,4 +102,4 @@ def _digits(files: Files, name: str) -> str:
     """Return an id as 32 hexadecimal digits, empty where the file holds none."""
     text = files.text(name)
     digits = text.replace("-", "") if isinstance(text, str) else ""
-    return digits if ID.fullmatch(digits) else ""
+    return digits if re.fullmatch(ID, digits) else ""

@@ -3,12 +3,11 @@
 
 import re
 
-from kdumpd.model.pattern import Pattern
 from kdumpd.observe.files import Files
 
 BLOCKS = "sys/devices/system/memory"
-BLOCK = Pattern(r"memory[0-9]{1,10}")
-MEMORY_TOTAL = Pattern(rb"^MemTotal: {1,40}([0-9]{1,18}) kB$", re.MULTILINE)
+BLOCK = r"memory[0-9]{1,10}"
+MEMORY_TOTAL = rb"(?m)^MemTotal: {1,40}([0-9]{1,18}) kB$"
 
 
 def read_blocks(files: Files) -> int | None:
@@ -20,7 +19,7 @@ def read_blocks(files: Files) -> int | None:
     names = files.names(BLOCKS)
     if not isinstance(size, int) or not isinstance(names, tuple):
         return None
-    blocks = [name for name in names if BLOCK.fullmatch(name)]
+    blocks = [name for name in names if re.fullmatch(BLOCK, name)]
     online = sum(files.number(f"{BLOCKS}/{name}/online") == 1 for name in blocks)
     return online * size if size > 0 and online else None
 
@@ -28,5 +27,5 @@ def read_blocks(files: Files) -> int | None:
 def read_memory_total(files: Files) -> int | None:
     """Return the bytes of MemTotal: what is left when the kernel has taken what it needs."""
     content = files.content("proc/meminfo")
-    match = MEMORY_TOTAL.search(content) if isinstance(content, bytes) else None
+    match = re.search(MEMORY_TOTAL, content) if isinstance(content, bytes) else None
     return int(match[1]) << 10 if match else None

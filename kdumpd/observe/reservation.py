@@ -2,6 +2,7 @@
 """Read what was reserved for the crash kernel."""
 
 import os
+import re
 from typing import TypeVar
 
 from kdumpd.model.distribution import Distribution, parse_os_release
@@ -9,7 +10,6 @@ from kdumpd.model.facts.boot_log import BootLog
 from kdumpd.model.facts.reservation import ReservationFacts
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.iomem import Iomem, Region, parse_iomem, parse_ranges
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.ram import Ram, best_ram
 from kdumpd.observe.boot_log import read_boot_log
 from kdumpd.observe.fadump import ENABLED, read_fadump
@@ -26,7 +26,7 @@ OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 RELEASE = "proc/sys/kernel/osrelease"
 # Fedora and RHEL end their releases with the machine, such as 5.14.0-427.13.1.el9_4.s390x.
 MACHINES = {"x86_64", "aarch64", "ppc64le", "s390x"}
-MACHINE = Pattern(r"[a-z0-9_]{1,20}")
+MACHINE = r"[a-z0-9_]{1,20}"
 T = TypeVar("T")
 
 
@@ -98,7 +98,7 @@ class ReservationReader:
 
     def _architecture(self) -> str:
         told = self._files.text(ARCHITECTURE)
-        if isinstance(told, str) and not MACHINE.fullmatch(told):
+        if isinstance(told, str) and not re.fullmatch(MACHINE, told):
             told = self._files.unknown(ARCHITECTURE, "names no architecture")
         if understood := self._understood(ARCHITECTURE, told):
             return understood

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.retention import DEBIAN_FOLDER, Retention
 from kdumpd.model.shell_assignments import parse_assignment
 from kdumpd.observe.files import Files
@@ -32,9 +31,9 @@ UNITS = {
     b"d": 86400.0,
     b"w": 604800.0,
 }
-FIND = Pattern(rb"[ \t]*find[ \t]+/var/crash\b")
-KIND = Pattern(rb"-type[ \t]+([df])\b")
-DAYS = Pattern(rb"-mtime[ \t]+\+(\d{1,5})\b")
+FIND = rb"[ \t]*find[ \t]+/var/crash\b"
+KIND = rb"-type[ \t]+([df])\b"
+DAYS = rb"-mtime[ \t]+\+(\d{1,5})\b"
 
 
 def read_retention(root: Path) -> Retention:
@@ -59,9 +58,9 @@ def read_retention(root: Path) -> Retention:
 def parse_apport_job(script: bytes) -> dict[bytes, int]:
     """Return how many days apport's daily job leaves files (f) and folders (d) in /var/crash."""
     found = {}
-    for line in filter(FIND.match, script.split(b"\n")):
-        kind = KIND.search(line)
-        days = DAYS.search(line, kind.end()) if kind else None
+    for line in script.split(b"\n"):
+        kind = re.search(KIND, line) if re.match(FIND, line) else None
+        days = re.compile(DAYS).search(line, kind.end()) if kind else None
         if kind and days:
             found[kind[1]] = int(days[1])
     return found

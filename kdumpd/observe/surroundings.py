@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read whether kexec is allowed here."""
 
+import re
+
 from kdumpd.model.facts.surroundings import SurroundingsFacts
 from kdumpd.model.finding import Fact, Unknown
-from kdumpd.model.pattern import Pattern
 from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files
 from kdumpd.observe.mount_table import MountTable, read_mount_table
@@ -15,15 +16,15 @@ BOOTED_BY_SYSTEMD = "run/systemd/system"  # sd_booted(3)
 MARKS = (("run/.containerenv", "podman"), (".dockerenv", "docker"))
 GVISOR = b"Sun Jan 10 15:06:54 PST 2016"  # the date of every kernel that gVisor claims to be
 WSL = b"microsoft"  # 4.4.0-19041-Microsoft, 5.15.153.1-microsoft-standard-WSL2
-KIND = Pattern(r"[A-Za-z0-9_.-]{1,40}")
+KIND = r"[A-Za-z0-9_.-]{1,40}"
 # live-boot(7), casper(7), dracut.cmdline(7), overlayroot, and Arch's and openSUSE's images.
-LIVE = Pattern(
+LIVE = (
     r"boot=(?:live|casper)|rd\.live\.image|root=live:\S{1,200}|toram"
     r"|overlayroot=tmpfs\S{0,100}|archisobasedir=\S{1,100}|kiwi_hybrid=1"
 )
 PERSISTENT = {"persistence", "persistent", "rd.live.overlay"}
 LOCKDOWN = "sys/kernel/security/lockdown"
-CHOSEN = Pattern(r"\[([a-z]{1,20})\]")
+CHOSEN = r"\[([a-z]{1,20})\]"
 EFI_VARIABLES = "sys/firmware/efi/efivars"
 EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 EFI_BYTES = 5  # four of attributes, and one that is 0 or 1
@@ -96,21 +97,21 @@ def _of_marks(files: Files) -> str:
 
 
 def _named(kind: str) -> str:
-    return kind if KIND.fullmatch(kind) else "unknown"
+    return kind if re.fullmatch(KIND, kind) else "unknown"
 
 
 def _live(files: Files) -> str:
     words = _bytes(files, "proc/cmdline").decode("ascii", "backslashreplace").split()
     if any(word.partition("=")[0] in PERSISTENT for word in words):
         return ""
-    return next((word for word in words if LIVE.fullmatch(word) and word.isprintable()), "")
+    return next((word for word in words if re.fullmatch(LIVE, word) and word.isprintable()), "")
 
 
 def _lockdown(files: Files) -> Fact[str]:
     said = files.text(LOCKDOWN)
     if not isinstance(said, str):
         return said
-    chosen = CHOSEN.search(said)
+    chosen = re.search(CHOSEN, said)
     return chosen[1] if chosen else files.unknown(LOCKDOWN, "names no mode")
 
 

@@ -14,7 +14,7 @@ PROGRAMS = ("lz4", "makedumpfile", "zstd")
 # Where a project is installed, a folder of such a name tells its version (packaging.python.org:
 # Recording installed projects); an egg's may end with that of a Python. importlib.metadata reads
 # them too, but brings the standard library's mail and zip: 1.2 MiB that the daemon then keeps.
-DRGN = re.compile(r"drgn-([^-]+)(-.+)?\.(dist|egg)-info")
+DRGN = r"drgn-([^-]+)(-.+)?\.(dist|egg)-info"
 
 
 def read_toolbox() -> str:
@@ -29,6 +29,6 @@ def read_drgn_version(folders: Iterable[str]) -> str:
     for folder in folders:
         with suppress(OSError):  # what is no folder, or is none any more
             for path in sorted(Path(folder).iterdir()):
-                if match := DRGN.fullmatch(path.name):
+                if match := re.fullmatch(DRGN, path.name):
                     return match[1]
     return ""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read which files of package managers are locked: they are at work then."""
 
+import re
 from collections.abc import Iterator
 
 from kdumpd.model.finding import Fact
-from kdumpd.model.pattern import Pattern
 from kdumpd.observe.files import Files
 
 # dpkg and apt (apt-get(8), "FILES" of dpkg(1)); rpm before and after it moved its database.
@@ -20,7 +20,7 @@ LOCKS = "proc/locks"
 MOST = 4 << 20  # bytes; a database may hold thousands of locks
 # proc_locks(5): the numbers of the device are hexadecimal, the inode is decimal. What waits for a
 # lock has an arrow before its kind.
-HELD = Pattern(rb"^\d+: (?:POSIX|FLOCK|OFDLCK) .* ([0-9a-f]+):([0-9a-f]+):(\d+) \S+ \S+$")
+HELD = rb"^\d+: (?:POSIX|FLOCK|OFDLCK) .* ([0-9a-f]+):([0-9a-f]+):(\d+) \S+ \S+$"
 
 Inode = tuple[int, int, int]  # major, minor, inode
 
@@ -37,7 +37,7 @@ def read_locks(files: Files) -> Fact[tuple[str, ...]]:
 def parse_locks(table: bytes) -> Iterator[Inode]:
     """Yield the device and inode of each file that somebody holds a lock on."""
     for line in table.splitlines():
-        match = HELD.match(line)
+        match = re.match(HELD, line)
         if match:
             yield int(match[1], 16), int(match[2], 16), int(match[3])
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 
 from kdumpd.model.finding import Fact, Unknown
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel import CRASH_LOADED
@@ -24,16 +23,16 @@ ARRAYS = "proc/mdstat"
 BTRFS, BTRFS_STATE = "sys/fs/btrfs", "var/lib/btrfs"
 POOLS = "proc/spl/kstat/zfs"
 
-FIRST_NUMBER = Pattern(rb"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:[ \n]|$)")
-RANGE = Pattern(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
+FIRST_NUMBER = rb"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:[ \n]|$)"
+RANGE = r"([0-9]{1,6})(?:-([0-9]{1,6}))?"
 # Documentation/accounting/psi.rst
-SOME = Pattern(rb"^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b", re.MULTILINE)
-AMOUNT = Pattern(rb"^(MemTotal|Dirty|Writeback): {1,40}([0-9]{1,18}) kB$", re.MULTILINE)
+SOME = rb"(?m)^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b"
+AMOUNT = rb"(?m)^(MemTotal|Dirty|Writeback): {1,40}([0-9]{1,18}) kB$"
 # drivers/md/md.c, status_resync() and status_unused(): "resync", "recovery", "reshape", "check",
 # with how far it is, or =DELAYED, =PENDING and =REMOTE.
-AT_WORK = Pattern(rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})")
-ARRAY = Pattern(rb"^(md\S{0,64}) :")
-SCRUB = Pattern(r"scrub\.progress\.\S{1,64}")
+AT_WORK = rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})"
+ARRAY = rb"^(md\S{0,64}) :"
+SCRUB = r"scrub\.progress\.\S{1,64}"
 
 
 def read_machine(files: Files) -> MachineFacts:
@@ -67,7 +66,7 @@ def _first_number(files: Files, name: str) -> Fact[float]:
     content = files.content(name)
     if not isinstance(content, bytes):
         return content
-    match = FIRST_NUMBER.match(content)
+    match = re.match(FIRST_NUMBER, content)
     return float(match[1]) if match else files.unknown(name, "does not begin with a number")
 
 
@@ -76,7 +75,7 @@ def _processors(files: Files) -> Fact[int]:
     text = files.text(PROCESSORS)
     if not isinstance(text, str):
         return text
-    ranges = [RANGE.fullmatch(part) for part in text.split(",")]
+    ranges = [re.fullmatch(RANGE, part) for part in text.split(",")]
     count = sum(int(one[2] or one[1]) - int(one[1]) + 1 for one in ranges if one)
     return count if all(ranges) and count > 0 else files.unknown(PROCESSORS, "holds no list")
 
@@ -90,7 +89,7 @@ def _pressure(files: Files) -> Fact[tuple[tuple[str, float], ...]]:
             return None
         if isinstance(content, Unknown):
             return content
-        match = SOME.search(content) if content is not None else None
+        match = re.search(SOME, content) if content is not None else None
         if content is not None and match is None:
             return files.unknown(name, "does not say how long something waited")
         if match:
@@ -107,7 +106,7 @@ def _memory(files: Files) -> Fact[MemoryFacts]:
     content = files.content(MEMORY)
     if not isinstance(content, bytes):
         return content
-    amounts = {match[1]: int(match[2]) << 10 for match in AMOUNT.finditer(content)}
+    amounts = {match[1]: int(match[2]) << 10 for match in re.finditer(AMOUNT, content)}
     try:
         dirty = amounts[b"Dirty"] + amounts[b"Writeback"]
         return MemoryFacts(total=amounts[b"MemTotal"], dirty=dirty)
@@ -124,7 +123,7 @@ def parse_arrays(status: bytes) -> Iterator[str]:
     """Yield each array of /proc/mdstat that is at work, and what it is at."""
     name = "md"
     for line in status.splitlines():
-        array, work = ARRAY.match(line), AT_WORK.search(line)
+        array, work = re.match(ARRAY, line), re.search(AT_WORK, line)
         if array:
             name = shown(array[1])
         if work:
@@ -143,7 +142,7 @@ def _btrfs(files: Files) -> Fact[tuple[str, ...]]:
             return operation
         if operation not in {None, "none"}:
             at_work.append(f"{shown(os.fsencode(name))} ({operation})")
-    scrubs = [name for name in _names(files, BTRFS_STATE) if SCRUB.fullmatch(name)]
+    scrubs = [name for name in _names(files, BTRFS_STATE) if re.fullmatch(SCRUB, name)]
     return (*at_work, *(f"{shown(os.fsencode(name))[15:]} (scrub)" for name in scrubs))
 
 

@@ -3,18 +3,17 @@
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from kdumpd.model.pattern import Pattern
-
 log = logging.getLogger(__name__)
 
 MOST_LINES = 2000  # the oldest are forgotten
 MOST_BYTES = 1 << 20
-LINE = Pattern(rb"capture [0-9a-f]{16}|boot [0-9a-f-]{1,36} (?:lost|unready)")
+LINE = rb"capture [0-9a-f]{16}|boot [0-9a-f-]{1,36} (?:lost|unready)"
 
 
 def state_file(environment: Mapping[str, str]) -> Path:
@@ -27,7 +26,7 @@ def state_file(environment: Mapping[str, str]) -> Path:
 
 def parse_told(text: bytes) -> tuple[str, ...]:
     """Return the keys in a file, the newest last; lines that are no keys do not count."""
-    lines = [line.decode("ascii") for line in text.split(b"\n") if LINE.fullmatch(line)]
+    lines = [line.decode("ascii") for line in text.split(b"\n") if re.fullmatch(LINE, line)]
     return tuple(dict.fromkeys(lines))[-MOST_LINES:]
 
 

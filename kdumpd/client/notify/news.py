@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a user has not been told yet, out of what the daemon says."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 from kdumpd.client.notify.composition import (
@@ -14,12 +15,11 @@ from kdumpd.client.notify.composition import (
 from kdumpd.client.notify.notice import Notice
 from kdumpd.client.selection import Properties
 from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.pattern import Pattern
 
 MOST_AT_ONCE = 3  # crashes; more are told of in one notification
 NOT_READY = "not-ready"
-CAPTURE_ID = Pattern(r"[0-9a-f]{16}")
-BOOT_ID = Pattern(r"[0-9a-f-]{1,36}")
+CAPTURE_ID = r"[0-9a-f]{16}"
+BOOT_ID = r"[0-9a-f-]{1,36}"
 
 
 def news(
@@ -34,13 +34,13 @@ def news(
     Captures come with the newest crash last. What was told is in `told`, by the keys of the
     notices. `unready` says that readiness is not-ready for good, and not for a moment.
     """
-    boot = str(manager["BootId"]) if BOOT_ID.fullmatch(str(manager["BootId"])) else ""
+    boot = str(manager["BootId"]) if re.fullmatch(BOOT_ID, str(manager["BootId"])) else ""
     new = [
         capture
         for capture in captures
         if capture["Trusted"]
         and not capture["Acknowledged"]
-        and CAPTURE_ID.fullmatch(capture["Id"])
+        and re.fullmatch(CAPTURE_ID, capture["Id"])
         and capture_key(capture) not in told
     ]
     crashes = [capture for capture in new if not _was_intended(capture)]

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What of crashkernel= differs between kernels and architectures."""
 
+import re
 from dataclasses import dataclass
 
 from kdumpd.model.crashkernel.memparse import memparse
-from kdumpd.model.pattern import Pattern
 
 MIB = 1 << 20
-RELEASE = Pattern(r"([0-9]{1,4})\.([0-9]{1,4})")
+RELEASE = r"([0-9]{1,4})\.([0-9]{1,4})"
 NEWEST, NEVER = (1 << 16, 0), (1 << 17, 0)
 # The first Linux that reads ,high and ,low there; the others skip them.
 HIGH_SINCE = {
@@ -24,8 +24,8 @@ GENERIC = (6, 7)  # kernel/crash_core.c reads ,high and ,low for all architectur
 CMA = (6, 17)  # "Add a new optional ",cma" suffix to the crashkernel= command line option"
 # "x86: implement crashkernel cma reservation"; the same for powerpc was posted in October 2025.
 CMA_SINCE = {"x86_64": CMA, "ppc64": (6, 19), "ppc64le": (6, 19)}
-SWIOTLB = Pattern(rb"(?:^| )swiotlb=([0-9][0-9a-zA-Z]*)")
-RHEL_BEFORE_9 = Pattern(r"\.el[678](?:$|[._])")  # as in 4.18.0-553.el8_10.x86_64
+SWIOTLB = rb"(?:^| )swiotlb=([0-9][0-9a-zA-Z]*)"
+RHEL_BEFORE_9 = r"\.el[678](?:$|[._])"  # as in 4.18.0-553.el8_10.x86_64
 SLAB = 2048  # bytes, IO_TLB_SIZE; the argument of swiotlb= counts these, in multiples of 128
 SWIOTLB_DEFAULT = 64 * MIB
 X86 = ("x86_64", "i386", "i686")
@@ -53,7 +53,7 @@ def dialect(architecture: str, release: str = "", cmdline: bytes = b"") -> Diale
     A distribution may have taken a change into an older kernel: Red Hat's 5.14 has many. The
     default of the low area depends on swiotlb= on the command line (x86, crash_low_size_default).
     """
-    match = RELEASE.match(release)
+    match = re.match(RELEASE, release)
     version = (int(match[1]), int(match[2])) if match else NEWEST
     x86 = architecture in X86
     return Dialect(
@@ -65,7 +65,7 @@ def dialect(architecture: str, release: str = "", cmdline: bytes = b"") -> Diale
         low=_low(architecture, version, cmdline),
         # KEXEC_CRASH_MEM_ALIGN of s390; elsewhere at most a page, which may have 4 or 64 KiB.
         unit=MIB if architecture == "s390x" else 1,
-        auto=RHEL_BEFORE_9.search(release) is not None,
+        auto=re.search(RHEL_BEFORE_9, release) is not None,
     )
 
 
@@ -78,6 +78,6 @@ def _low(architecture: str, version: tuple[int, int], cmdline: bytes) -> int:
 
 
 def _swiotlb(cmdline: bytes) -> int:
-    given = SWIOTLB.findall(cmdline)
+    given = re.findall(SWIOTLB, cmdline)
     slabs = memparse(given[-1])[0] if given else 0
     return -(-slabs // 128) * 128 * SLAB if slabs else SWIOTLB_DEFAULT

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Numbers as the kernel reads them on its command line."""
 
-from kdumpd.model.pattern import Pattern
+import re
 
-NUMBER = Pattern(rb"0[xX](?P<hexadecimal>[0-9a-fA-F]+)|(?P<octal>0[0-7]*)|(?P<decimal>[0-9]+)")
+NUMBER = rb"0[xX](?P<hexadecimal>[0-9a-fA-F]+)|(?P<octal>0[0-7]*)|(?P<decimal>[0-9]+)"
 BASES = {"hexadecimal": 16, "octal": 8, "decimal": 10}
 SUFFIXES = b"kmgtpe"
 MASK = (1 << 64) - 1
@@ -23,7 +23,7 @@ def memparse(text: bytes) -> tuple[int, bytes]:
 
 def memparse_at(text: bytes, start: int) -> tuple[int, int]:
     """Return the number that begins at `start`, and where it ends: at `start` if there is none."""
-    match = NUMBER.match(text, start)
+    match = re.compile(NUMBER).match(text, start)
     end, kind = (match.end(), match.lastgroup) if match else (start, None)
     value = _number(match[kind], BASES[kind]) if match and kind else 0
     power = SUFFIXES.find(text[end : end + 1].lower()) + 1 if end < len(text) else 0

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which crashkernel= of a command line counts."""
 
-from kdumpd.model.pattern import Pattern
+import re
+
 from kdumpd.model.text import printable
 
 PREFIX = b"crashkernel="
-VALUE = Pattern(rb"[^ \0]*")
+VALUE = rb"[^ \0]*"
 KINDS = (b"high", b"low", b"cma")
 
 
@@ -27,7 +28,7 @@ def last_of_each_kind(cmdline: bytes, kinds: tuple[bytes, ...] = KINDS) -> dict[
     last: dict[bytes, bytes] = {}
     pieces = cmdline.removesuffix(b"\n").split(PREFIX)[1:]
     for number, piece in enumerate(pieces, 1):
-        match = VALUE.match(piece)
+        match = re.match(VALUE, piece)
         value = match[0] if match else b""
         # Where the text stands within a value, both end alike, and the inner one comes last.
         if len(value) < len(piece) or number == len(pieces):

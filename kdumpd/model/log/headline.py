@@ -9,15 +9,14 @@ from typing import Self
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.log.headline_rules import RULES_OF, Kind
 from kdumpd.model.log.lines import Line
-from kdumpd.model.pattern import Pattern
 
 RULES = tuple(
-    (kind, class_, Pattern(pattern, re.DOTALL))
+    (kind, class_, rb"(?s)" + pattern)
     for kind, rules in RULES_OF.items()
     for class_, pattern in rules
 )
 # Without one of these words no rule matches, and most lines of a log have none.
-HINT = Pattern(
+HINT = (
     rb"Kernel panic - |Linux version |Trigger a crash|BUG|Unable to handle kernel |Failing address"
     rb"|list_(?:add|del) |PANIC: |Insufficient stack|Thread overran|KASAN: |UBSAN: |WARNING: "
     rb"|LOCKUP|INFO: |invoked oom-killer|Hardware Error|NMI|\[#\d"
@@ -71,15 +70,16 @@ class Headline:
 
 def find_headlines(lines: Sequence[Line]) -> Iterator[Headline]:
     """Return the lines that name something wrong, in the log's order."""
+    hint = re.compile(HINT)
     for index, line in enumerate(lines):
-        if HINT.search(line.text) and (headline := parse_headline(index, line)) is not None:
+        if hint.search(line.text) and (headline := parse_headline(index, line)) is not None:
             yield headline
 
 
 def parse_headline(index: int, line: Line) -> Headline | None:
     """Return what the line names as wrong, None for nothing."""
     for kind, class_, pattern in RULES:
-        if (match := pattern.match(line.text)) is not None:
+        if (match := re.match(pattern, line.text)) is not None:
             details = {name: text for name, text in match.groupdict().items() if text is not None}
             say = details.pop("say")
             null = int(details.get("address", b"1000"), 16) < FIRST_PAGE

@@ -10,6 +10,7 @@ a file whose program dies of a segmentation fault), and so whole lines that look
 What they cannot do is to come last: after its panic, or its last oops, a kernel runs nothing.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,7 +103,7 @@ def _oops_before(
 ) -> Headline | None:
     """Return the oops that the panic follows: an unrelated one may be some seconds before."""
     oops = find_oops(before)
-    if oops is None or AFTER_AN_OOPS.match(panic.sentence):
+    if oops is None or re.match(AFTER_AN_OOPS, panic.sentence):
         return oops
     if panic_class(panic.sentence)[0] is CrashClass.INIT_KILLED:
         task = next(find_task_lines(lines, oops.index, panic.index), None)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Functions that stand in a crash's trace without being any part of what went wrong."""
 
-from kdumpd.model.pattern import Pattern
+import re
 
 # What a kernel runs to say that it dies, from the trap to the panic (x86, arm64, s390, ppc64,
 # riscv), and the sanitizers, watchdogs and checks that only found what another function did.
@@ -56,8 +56,8 @@ __down\w* rt_mutex_\w+ __rt_mutex_\w+ bit_wait\w* __wait_on_bit\w* out_of_line_w
 """
 
 
-def _any_of(words: bytes) -> Pattern[bytes]:
-    return Pattern(rb"|".join(words.split()))
+def _any_of(words: bytes) -> bytes:
+    return rb"|".join(words.split())
 
 
 DYING, ENTRY, WAITING = _any_of(_DYING), _any_of(_ENTRY), _any_of(_WAITING)
@@ -65,14 +65,14 @@ DYING, ENTRY, WAITING = _any_of(_DYING), _any_of(_ENTRY), _any_of(_WAITING)
 
 def is_dying(function: bytes) -> bool:
     """Return whether the function only says that the kernel dies, and of what."""
-    return DYING.fullmatch(function) is not None
+    return re.fullmatch(DYING, function) is not None
 
 
 def is_entry(function: bytes) -> bool:
     """Return whether the function is a way into the kernel that many crashes share."""
-    return ENTRY.fullmatch(function) is not None
+    return re.fullmatch(ENTRY, function) is not None
 
 
 def is_waiting(function: bytes) -> bool:
     """Return whether the function is how a task waits."""
-    return WAITING.fullmatch(function) is not None
+    return re.fullmatch(WAITING, function) is not None

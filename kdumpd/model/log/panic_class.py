@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A panic's last words: what they tell by themselves, and which lines before them tell more."""
 
+import re
+
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.log.headline_rules import Kind
-from kdumpd.model.pattern import Pattern
 
 # The kind of line that can tell more of such a panic; PANIC where it tells all by itself.
-_RULES = (
+RULES = (
     (CrashClass.SYSRQ, Kind.REQUEST, rb"sysrq triggered crash"),
     # kernel/panic.c, check_panic_on_warn(): "kernel: …", "KASAN: …" since 6.2
     (CrashClass.PANIC_ON_WARN, Kind.REPORT, rb"(?:.{1,40}: )?panic_on_warn set"),
@@ -44,9 +45,8 @@ _RULES = (
     # Machine halted is what follows a double fault.
     (CrashClass.DOUBLE_FAULT, Kind.OOPS, rb"Machine halted"),
 )
-RULES = tuple((class_, kind, Pattern(pattern)) for class_, kind, pattern in _RULES)
 # What a panic says that only follows an oops: alone it is no reason.
-AFTER_AN_OOPS = Pattern(
+AFTER_AN_OOPS = (
     rb"(?:Oops[^:]{0,60}: )?Fatal exception|Aiee, killing interrupt|Attempted to kill the idle"
 )
 
@@ -57,6 +57,6 @@ def panic_class(sentence: bytes) -> tuple[CrashClass, Kind]:
     Words that are not known here may follow an oops, as some architectures' do.
     """
     for class_, kind, pattern in RULES:
-        if pattern.match(sentence):
+        if re.match(pattern, sentence):
             return class_, kind
     return CrashClass.UNKNOWN, Kind.OOPS

@@ -5,7 +5,8 @@ Names of functions with their offsets stay: they say where it was in the kernel 
 download, not where that kernel was in memory.
 """
 
-from kdumpd.model.pattern import Pattern
+import re
+
 from kdumpd.model.text import printable
 
 HIDDEN = "*"
@@ -13,12 +14,12 @@ LEFT_OUT = "(left out)"
 # What a disassembler would be given: x86 and arm64 (arch/x86/kernel/dumpstack.c, show_opcodes;
 # arch/arm64/kernel/traps.c, dump_kernel_instr), s390 (arch/s390/kernel/dis.c), powerpc
 # (arch/powerpc/kernel/process.c, show_instructions); and memory (KASAN's shadow, hex dumps).
-CODE = Pattern(r"^(\s*(?:Krnl )?Code|Instruction dump):.*")
-BYTES = Pattern(r"(?<![0-9A-Za-z_])(?:[<(>]?[0-9A-Fa-f]{2}[>)]?[ ,:]+){5,}[<(>]?[0-9A-Fa-f]{2}\b")
-OPCODES = Pattern(r"(?<![0-9A-Za-z_])(?:[<(]?[0-9A-Fa-f]{4}[>)]?\s+){3,}[<(]?[0-9A-Fa-f]{4}\b")
+CODE = r"^(\s*(?:Krnl )?Code|Instruction dump):.*"
+BYTES = r"(?<![0-9A-Za-z_])(?:[<(>]?[0-9A-Fa-f]{2}[>)]?[ ,:]+){5,}[<(>]?[0-9A-Fa-f]{2}\b"
+OPCODES = r"(?<![0-9A-Za-z_])(?:[<(]?[0-9A-Fa-f]{4}[>)]?\s+){3,}[<(]?[0-9A-Fa-f]{4}\b"
 # After the address of an instruction (s390): the instruction in twelve digits or fewer.
-INSTRUCTION = Pattern(r"(\*: ?)[0-9A-Fa-f]{4,12}\b.*")
-NUMBER = Pattern(
+INSTRUCTION = r"(\*: ?)[0-9A-Fa-f]{4,12}\b.*"
+NUMBER = (
     r"(?P<kept>\+0x[0-9a-fA-F]{1,6}/0x[0-9a-fA-F]{1,6}"  # of a function, and its length
     # kernel/exit.c: status in the second byte, signal in the first, printed with eight digits.
     r"|\bexitcode=0x0{0,8}[0-9a-fA-F]{1,4}(?![0-9a-fA-F])"
@@ -32,8 +33,8 @@ NUMBER = Pattern(
 def scrubbed(text: bytes) -> str:
     """Return the line printable, with an asterisk for every number that may be an address."""
     # Before it is made printable: \xNN would join what follows it to a number of another kind.
-    shown = CODE.sub(rf"\1: {LEFT_OUT}", text.decode("latin-1"))
-    shown = NUMBER.sub(lambda match: match["kept"] or HIDDEN, shown)
-    shown = INSTRUCTION.sub(rf"\1{LEFT_OUT}", shown)
-    shown = OPCODES.sub(LEFT_OUT, BYTES.sub(LEFT_OUT, shown))
+    shown = re.sub(CODE, rf"\1: {LEFT_OUT}", text.decode("latin-1"))
+    shown = re.sub(NUMBER, lambda match: match["kept"] or HIDDEN, shown)
+    shown = re.sub(INSTRUCTION, rf"\1{LEFT_OUT}", shown)
+    shown = re.sub(OPCODES, LEFT_OUT, re.sub(BYTES, LEFT_OUT, shown))
     return printable(shown.encode("latin-1"))

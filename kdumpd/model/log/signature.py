@@ -2,14 +2,14 @@
 """What makes two crashes the same one."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.pattern import Pattern
 
 MOST_FRAMES = 6  # as many as ABRT takes
 HEX_DIGITS = 16
-NUMBER = Pattern(r"\w*\d\w*")
+NUMBER = r"\w*\d\w*"
 # No function is to blame: all of them are one crash.
 BY_CLASS = frozenset({CrashClass.SYSRQ, CrashClass.OUT_OF_MEMORY, CrashClass.ROOT_NOT_MOUNTED})
 # Where the kernel was is chance, or always the same: the reason tells them apart.
@@ -27,7 +27,8 @@ def signature(class_: CrashClass, functions: Sequence[bytes], reason: str) -> st
     elif functions and class_ not in BY_REASON:
         parts = list(functions[:MOST_FRAMES])
     elif reason:
-        parts = [(reason if class_ is CrashClass.INIT_KILLED else NUMBER.sub("", reason)).encode()]
+        kept = reason if class_ is CrashClass.INIT_KILLED else re.sub(NUMBER, "", reason)
+        parts = [kept.encode()]
     else:
         return ""
     return hashlib.sha256(b"\n".join([class_.encode(), *parts])).hexdigest()[:HEX_DIGITS]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from kdumpd.model.log.lines import Line
 from kdumpd.model.log.taint import taint_in_words
-from kdumpd.model.pattern import Pattern
 from kdumpd.model.text import printable
 
 LONGEST_COMMAND = 16  # bytes, TASK_COMM_LEN
@@ -16,15 +15,13 @@ LONGEST_COMMAND = 16  # bytes, TASK_COMM_LEN
 FIRST_TO_SAY_ARMED = 5
 
 # lib/dump_stack.c, dump_stack_print_info(); UID since 6.11; "Pid: 1, comm: init" before 3.10.
-START = Pattern(
-    rb"(?:CPU: (\d{1,6}) (?:UID: \d{1,10} )?PID: (\d{1,10}) Comm: |Pid: (\d{1,10}), comm: )"
-)
+START = rb"(?:CPU: (\d{1,6}) (?:UID: \d{1,10} )?PID: (\d{1,10}) Comm: |Pid: (\d{1,10}), comm: )"
 # A name can hold anything, " Not tainted" too: what comes last is the kernel's own. Only a name of
 # one byte, with the words that follow it, is as short as a name that ends in them.
 LOADED = b" Kdump: loaded"
-REST = Pattern(
-    rb"(.{0,15}) (Kdump: loaded )?(?:Not tainted|Tainted: ([A-Z -]{1,80})) ((\d{1,5})\.\S{1,60})",
-    re.DOTALL,
+REST = (
+    rb"(?s)(.{0,15}) (Kdump: loaded )?(?:Not tainted|Tainted: ([A-Z -]{1,80})) "
+    rb"((\d{1,5})\.\S{1,60})"
 )
 
 
@@ -42,13 +39,13 @@ class TaskLine:
 
 def parse_task_line(line: Line) -> TaskLine | None:
     """Return what the line says, None for another line; armed is None where it cannot say it."""
-    start = START.match(line.text)
+    start = re.match(START, line.text)
     if start is None:
         return None
     cpu = int(start[1]) if start[1] else None
     pid = int(start[2] or start[3])
     rest = line.text[start.end() :]
-    match = REST.match(rest)
+    match = re.match(REST, rest)
     if match is None:  # the log ends here, or the name has a newline
         return TaskLine(cpu, pid, shown_command(rest))
     command, loaded, taint, release, major = match.groups()

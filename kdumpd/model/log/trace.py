@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where in the kernel a crash was: its functions, without addresses and offsets."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdumpd.model.log.headline_rules import OFFSET, SYMBOL
 from kdumpd.model.log.lines import Line
 from kdumpd.model.log.machinery import is_dying, is_entry, is_waiting
-from kdumpd.model.pattern import Pattern
 
 MOST_LINES = 1000  # of one trace, with the registers and modules between
 MOST_FRAMES = 64
@@ -17,7 +17,7 @@ NAMED = rb"(" + SYMBOL + rb")" + OFFSET + rb"(?: \[([\w-]{1,64})[^\]]{0,64}\])?"
 ADDRESS = rb"\[<?[0-9a-f]{8,16}>?\] {0,2}"
 # x86 "RIP: 0010:func+0x1/0x2 [module]" (with addresses before 4.10; e030 under Xen; 10: of machine
 # checks), arm64 "pc : ", arm "PC is at ", riscv "epc : ", ppc64 "NIP [c00…] ", s390 "Krnl PSW : "
-PROGRAM_COUNTER = Pattern(
+PROGRAM_COUNTER = (
     rb"(?:mce: \[Hardware Error\]: )?"
     rb"(?:RIP: (?:0010|e030):|RIP (?:!INEXACT! )?10:<[0-9a-f]{1,16}> \{|E?IP: (?:0060:)?|EIP is at "
     rb"|pc : |PC is at |epc : |NIP |Krnl PSW : [0-9a-f]{16} [0-9a-f]{16} \()"
@@ -25,7 +25,7 @@ PROGRAM_COUNTER = Pattern(
 )
 # x86 and arm64: function, module, flags; with an address in [<>] before 4.10; ppc64 with two and
 # perhaps (unreliable); a question mark is before what only lies on the stack.
-FRAME = Pattern(
+FRAME = (
     rb" {0,8}(?:<\w{1,8}> {1,4})?\(?(?:"
     + ADDRESS
     + rb"){0,2}\(?(\? )?"
@@ -33,19 +33,19 @@ FRAME = Pattern(
     + rb"[\w() ]{0,32}$"
 )
 # arm: "func from caller+0x1/0x2" since 5.18, "[<c00…>] (func) from [<c00…>] (caller+…)" before
-ARM_FRAME = Pattern(
+ARM_FRAME = (
     rb" {0,8}(?:" + ADDRESS + rb")?\(?(" + SYMBOL + rb")(?:" + OFFSET + rb")?\)? from "
     rb"(?:" + ADDRESS + rb")?\(?" + NAMED
 )
-BEGIN = Pattern(rb"Call [Tt]race:")
-END = Pattern(
+BEGIN = rb"Call [Tt]race:"
+END = (
     rb" {0,4}</(?:TASK|IRQ|NMI)>|---\[ end |Kernel panic - |Allocated by task|Freed by task"
     rb"|Last Breaking-Event-Address"
 )
 # What a compiler adds to a name when it moves or copies code; BPF's tags are hashes of programs.
-ADDED = Pattern(rb"\.(?:cold|constprop|isra|part|llvm|lto_priv|\d).*$")
-BPF_TAG = Pattern(rb"[0-9a-fA-F]{12,}_?")
-HEXADECIMAL = Pattern(rb"0[xX]")
+ADDED = rb"\.(?:cold|constprop|isra|part|llvm|lto_priv|\d).*$"
+BPF_TAG = rb"[0-9a-fA-F]{12,}_?"
+HEXADECIMAL = rb"0[xX]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ def parse_trace(lines: Sequence[Line], start: int, stop: int) -> Sequence[Frame]
     frames: list[Frame] = []
     begun = False  # a Call Trace:, which riscv leaves out after its registers
     for line in lines[start : min(stop, start + MOST_LINES)]:
-        if BEGIN.match(line.text) or END.match(line.text):
+        if re.match(BEGIN, line.text) or re.match(END, line.text):
             if begun and any(not is_dying(frame.function) for frame in frames):
                 break
-            begun = BEGIN.match(line.text) is not None
+            begun = re.match(BEGIN, line.text) is not None
             continue
         frame = _program_counter(line) or (_frame(line) if begun or frames else None)
         if frame and frame not in frames[-1:]:  # the counter's own comes twice, a recursion's often
@@ -100,17 +100,18 @@ def plain_name(symbol: bytes) -> bytes:
 
     Nothing in it looks like an address.
     """
-    return HEXADECIMAL.sub(b"0_", BPF_TAG.sub(b"", ADDED.sub(b"", symbol)))[:LONGEST_NAME]
+    plain = re.sub(BPF_TAG, b"", re.sub(ADDED, b"", symbol))
+    return re.sub(HEXADECIMAL, b"0_", plain)[:LONGEST_NAME]
 
 
 def _program_counter(line: Line) -> Frame | None:
-    match = PROGRAM_COUNTER.match(line.text)
+    match = re.match(PROGRAM_COUNTER, line.text)
     return Frame(plain_name(match[1]), plain_name(match[2] or b"")) if match else None
 
 
 def _frame(line: Line) -> Frame | None:
-    match = FRAME.match(line.text)
+    match = re.match(FRAME, line.text)
     if match is not None:
         return None if match[1] else Frame(plain_name(match[2]), plain_name(match[3] or b""))
-    match = ARM_FRAME.match(line.text)
+    match = re.match(ARM_FRAME, line.text)
     return Frame(plain_name(match[1])) if match else None
