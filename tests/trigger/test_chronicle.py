@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Refusals that anybody can cause do not flood the journal, and do not stay out of it either."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from kdumpd.expose.journal import JournalError
+from kdumpd.expose.message import Entry
+from kdumpd.trigger.chronicle import MOST_USERS, SPARING_SECONDS, Chronicle
+
+BECAUSE = "no such token"
+ALICE, BOB = 1000, 1001
+
+
+@dataclass
+class Log:
+    """A journal that takes what is sent, and a clock."""
+
+    taken: list[str] = field(default_factory=list)
+    seconds: float = 5000.0
+    problem: str = ""
+
+    def send(self, entry: Entry) -> None:
+        if self.problem:
+            raise JournalError(self.problem)
+        self.taken.append(entry.fields["KDUMPD_UID"].decode())
+
+    def clock(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+def chronicle(log: Log) -> Chronicle:
+    return Chronicle(log, log.clock)
+
+
+def test_one_user_is_told_of_once_a_minute(log: Log, chronicle: Chronicle) -> None:
+    for _ in range(3):
+        chronicle.refuse_anybody(ALICE, BECAUSE)
+        log.seconds += SPARING_SECONDS / 4
+    assert log.taken == [str(ALICE)]
+
+
+def test_after_a_minute_the_same_user_is_told_of_again(log: Log, chronicle: Chronicle) -> None:
+    for _ in range(3):
+        chronicle.refuse_anybody(ALICE, BECAUSE)
+        log.seconds += SPARING_SECONDS
+    assert log.taken == 3 * [str(ALICE)]
+
+
+def test_who_goes_on_and_on_is_told_of_each_minute(log: Log, chronicle: Chronicle) -> None:
+    """What is not told does not put off the end of the minute."""
+    step = SPARING_SECONDS / 4
+    for _ in range(12):
+        chronicle.refuse_anybody(ALICE, BECAUSE)
+        log.seconds += step
+    assert log.taken == 3 * [str(ALICE)]
+
+
+def test_one_user_does_not_hide_another(log: Log, chronicle: Chronicle) -> None:
+    chronicle.refuse_anybody(ALICE, BECAUSE)
+    chronicle.refuse_anybody(BOB, BECAUSE)
+    assert log.taken == [str(ALICE), str(BOB)]
+
+
+def test_of_many_users_some_are_told_of_and_the_others_a_minute_later(
+    log: Log, chronicle: Chronicle
+) -> None:
+    uids = range(ALICE, ALICE + 2 * MOST_USERS)
+    for uid in uids:
+        chronicle.refuse_anybody(uid, BECAUSE)
+    assert log.taken == [str(uid) for uid in uids[:MOST_USERS]]
+    log.seconds += SPARING_SECONDS
+    for uid in reversed(uids):
+        chronicle.refuse_anybody(uid, BECAUSE)
+    assert log.taken[MOST_USERS:] == [str(uid) for uid in reversed(uids[MOST_USERS:])]
+
+
+def test_who_has_the_right_is_always_told_of(log: Log, chronicle: Chronicle) -> None:
+    for _ in range(2 * MOST_USERS):
+        chronicle.refuse(ALICE, BECAUSE)
+    assert len(log.taken) == 2 * MOST_USERS
+
+
+def test_what_nobody_takes_is_said(
+    log: Log, chronicle: Chronicle, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.problem = "no journald"
+    chronicle.refuse_anybody(ALICE, BECAUSE)
+    assert BECAUSE in caplog.text
+    assert "(not journaled: no journald)" in caplog.text
