@@ -55,8 +55,9 @@ class Parts:
 class Flow:
     """Takes every observation through the step, the ledger and the sinks, one at a time."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, retry_seconds: float = RETRY_SECONDS) -> None:
         self._parts = parts
+        self._retry_seconds = retry_seconds
         self._state = self._recorded = State()
         self._unrecorded: tuple[Event, ...] = ()
         self._failing = False
@@ -91,6 +92,8 @@ class Flow:
             self._state = acknowledge(self._state, ids)
             await self._record(())
             await self._show()
+        if self._failing:
+            self._parts.machine.look_again()  # for the ledger to be tried again soon
 
     async def record_test(self, intent: Intent) -> None:
         """Record that the kernel is about to be crashed; LedgerError when that is not on disk."""
@@ -178,5 +181,5 @@ class Flow:
     def _due(self) -> float | None:
         due = next_look(self._state, clock(), self._parts.patience)
         if self._failing:
-            return RETRY_SECONDS if due is None else min(due, RETRY_SECONDS)
+            return self._retry_seconds if due is None else min(due, self._retry_seconds)
         return due

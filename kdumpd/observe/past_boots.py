@@ -26,10 +26,17 @@ ID = r"[0-9a-f]{32}"
 class BootsObserver:
     """Reads the journal of earlier boots once, and again only when asked to."""
 
-    def __init__(self, root: Path, on_late: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        on_late: Callable[[], object],
+        patience: float = PATIENCE,
+        pause: float = PAUSE,
+    ) -> None:
         self._files = Files(root)
-        self._thread = PatientThread[PastBoots](PATIENCE, self._late)
+        self._thread = PatientThread[PastBoots](patience, self._late)
         self._on_late = on_late
+        self._pause = pause
         self._known: PastBoots | None = None
         self._read_at = 0.0
         self._stuck = False
@@ -39,7 +46,7 @@ class BootsObserver:
 
         A journal that does not answer says so as its problem, and is waited for once.
         """
-        rested = time.monotonic() - self._read_at >= PAUSE
+        rested = time.monotonic() - self._read_at >= self._pause
         if self._known is not None and not (again and rested):
             return self._known
         if self._stuck:

@@ -248,6 +248,39 @@ async def test_the_journal_is_read_once(machine: Machine) -> None:
     assert (await BootsObserver(machine.root, lambda: None).ask(again=True)).boots
 
 
+@pytest.fixture
+def late() -> asyncio.Event:
+    """What an observer tells when an answer has come that nobody waits for."""
+    return asyncio.Event()
+
+
+async def test_an_answer_that_comes_late_is_that_of_the_next_question(
+    machine: Machine, late: asyncio.Event
+) -> None:
+    journal(machine, ending(*orderly(60)), running())
+    observer = BootsObserver(machine.root, late.set, patience=0.0)
+    none = await observer.ask(again=False)
+    assert none.boots == ()
+    assert none.problem == "the journal does not answer: no answer within 0 s"
+    async with asyncio.timeout(10):
+        await late.wait()
+    boots = await observer.ask(again=False)
+    assert [boot.id for boot in boots.boots] == [uuid(FIRST)]
+    assert boots.problem == ""
+    assert await observer.ask(again=True) is boots
+
+
+async def test_the_journal_is_read_again_after_a_pause(machine: Machine) -> None:
+    pause = 1.0
+    observer = BootsObserver(machine.root, lambda: None, pause=pause)
+    assert (await observer.ask(again=True)).boots == ()
+    journal(machine, ending(*orderly(60)), running())
+    assert (await observer.ask(again=True)).boots == ()
+    await asyncio.sleep(pause)
+    assert (await observer.ask(again=False)).boots == ()
+    assert [boot.id for boot in (await observer.ask(again=True)).boots] == [uuid(FIRST)]
+
+
 def test_this_machine() -> None:
     """Whatever it lets us read, nothing is raised."""
     asyncio.run(BootsObserver(Path("/"), lambda: None).ask(again=True))

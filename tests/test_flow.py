@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The flow comes to itself again: nobody asks, and what failed or was late is taken in."""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from kdumpd.expose.herald import Herald
+from kdumpd.expose.journal import Journal
+from kdumpd.expose.terminal import Terminal
+from kdumpd.flow import Flow, Parts
+from kdumpd.ledger import Ledger, opened_ledger
+from kdumpd.model.state import Patience, State
+from kdumpd.model.vocabulary import BootEnd
+from kdumpd.observe.evidence import Evidence
+from kdumpd.observe.files import Files
+from kdumpd.observe.hints import Hints
+from kdumpd.observe.inspector import inspect
+from kdumpd.observe.machine import Machine as Observed
+from kdumpd.observe.machine import Plan, Watchers
+from kdumpd.observe.past_boots import PATIENCE, BootsObserver
+from kdumpd.observe.reader import CoreReader
+from kdumpd.observe.units import NoServiceManager
+from tests.bus.machine import BOOT_ID, Machine
+from tests.cores import Crash, flattened
+from tests.observe.journal_file import Boot, opening, orderly, write_boots
+
+CRASH = b"/var/crash"
+AT_ONCE = Patience(settle=0.0, steady=0.0, boot=0.0)
+RETRY = 0.1  # seconds
+SOON = 15.0  # seconds; the look of each minute comes later
+BEFORE, BEGAN = "a" * 32, 1_700_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A flow that runs, and what it writes to."""
+
+    flow: Flow
+    ledger: Ledger
+
+    async def wait_until(self, holds: Callable[[State], bool]) -> None:
+        """Return once this holds of the state; TimeoutError if that takes the next minute."""
+        async with asyncio.timeout(SOON):
+            while not holds(self.flow.state):  # noqa: ASYNC110  # nobody is told
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running(machine: Machine, work: Path, patience: float = PATIENCE) -> AsyncIterator[Scene]:
+    """Run a flow with the parts that the daemon has; nothing gives it a hint but itself."""
+    hints = Hints()
+    async with opened_ledger(work / "ledger.sqlite") as ledger:
+        parts = Parts(
+            machine=Observed(
+                Files(machine.root), Plan(folders=(CRASH,)), hints, Watchers(), NoServiceManager()
+            ),
+            services=NoServiceManager(),
+            past=BootsObserver(machine.root, hints.everything, patience),
+            reader=CoreReader(Evidence(machine.root), (CRASH,), inspect),
+            ledger=ledger,
+            herald=Herald(ledger, Journal()),  # which is not run: nothing is journaled
+            terminal=Terminal(),
+            patience=AT_ONCE,
+        )
+        flow = Flow(parts, RETRY)
+        await flow.load()
+        task = asyncio.create_task(flow.run(()))
+        try:
+            async with asyncio.timeout(SOON):
+                await flow.look()
+            yield Scene(flow=flow, ledger=ledger)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """As on a full disk: no file of this process may grow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def remembered(scene: Scene) -> list[bool]:
+    """Return of each capture in the ledger whether it is acknowledged."""
+    return [one.acknowledged for one in (await scene.ledger.load()).captures.values()]
+
+
+async def test_a_disk_that_is_freed_is_written_to_without_being_asked(
+    machine: Machine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    async with running(machine, tmp_path) as scene:
+        await scene.wait_until(lambda state: bool(state.captures))
+        assert await remembered(scene) == [False]
+        with full_disk():
+            await scene.flow.acknowledge(scene.flow.state.captures)
+            await asyncio.sleep(5 * RETRY)
+        assert [line for line in caplog.messages if "can be written" in line] == []
+        await scene.wait_until(lambda _: "can be written again" in caplog.text)
+        assert await remembered(scene) == [True]
+    assert caplog.text.count("is not remembered, but told") == 1
+
+
+async def test_a_journal_that_answers_late_is_taken_in_without_being_asked(
+    machine: Machine, tmp_path: Path
+) -> None:
+    this = Boot(BOOT_ID.replace("-", ""), BEGAN + 7200, opening())
+    write_boots(
+        machine.root / "var/log/journal", Boot(BEFORE, BEGAN, [*opening(), *orderly(60)]), this
+    )
+    async with running(machine, tmp_path, patience=0.0) as scene:
+        await scene.wait_until(lambda state: state.past is not None and bool(state.past.boots))
+        await scene.wait_until(lambda state: state.previous is not None and state.previous.decided)
+        assert scene.flow.state.previous is not None
+        assert scene.flow.state.previous.end is BootEnd.CLEAN
