@@ -13,7 +13,6 @@ from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.past_boots import PastBoots
 from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.made import Made
 from kdumpd.model.reading import Answer, Job, Reading
 from kdumpd.model.retention import NOTHING_REMOVED, Retention
 from kdumpd.model.verdict import Verdict
@@ -69,7 +68,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What all that is known of captures was made of, when nothing of it was waited for."""
+    """What all that is known of captures was made of, when nothing of it was waited for.
+
+    A look that shows this again leaves the captures as they are.
+    """
+
+    # state: the last look at the crash folders, and the captures that came of it
 
     folders: tuple[CrashFolder, ...]
     retention: Retention
@@ -84,7 +88,6 @@ class State:
     captures: Mapping[str, Capture] = field(default_factory=dict)
     settling: Mapping[bytes, Growth] = field(default_factory=dict)
     resting: Mapping[bytes, Growth] = field(default_factory=dict)  # settled, though not complete
-    made: Mapping[str, Made] = field(default_factory=dict)  # of what, the captures seen last
     missing: Mapping[str, float] = field(default_factory=dict)  # captures not seen; gone when
     readings: Mapping[str, Reading] = field(default_factory=dict)  # of cores, by their keys
     job: Job | None = None  # the core that is to be read now

@@ -17,7 +17,6 @@ from kdumpd.model.event import (
     exposure_event,
 )
 from kdumpd.model.forgetting import without_forgotten
-from kdumpd.model.made import Makings, made_of
 from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.proof import with_tests
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
@@ -61,7 +60,7 @@ def _with_captures(state: State, seen: Observation, patience: Patience) -> State
     """Return the state with what one look shows of captures."""
     before = replace(state, readings=with_answers(state.readings, seen.answers, seen.clock))
     parted = settle(before, seen, patience)
-    captures = _list(_watched(state, seen), parted.settled, seen.at, state.made)
+    captures = _list(_watched(state, seen), parted.settled, seen.at)
     captures, missing = _miss(captures, parted.settled, state, seen, patience)
     tested = {test.capture for test in state.tests}
     known = without_forgotten(captures, tested, seen.at)
@@ -69,12 +68,10 @@ def _with_captures(state: State, seen: Observation, patience: Patience) -> State
     if all(folder.listed for folder in seen.folders):
         readings = sighted(readings, seen.sightings)
     job = next_job(readings, parted.to_read, seen.clock)
-    removed = with_removals(known, parted.settled, seen, state.made)
-    captures = with_occurrences(removed)
+    captures = with_occurrences(with_removals(known, parted.settled, seen))
     after = replace(
         state,
         captures=MappingProxyType(captures),
-        made=MappingProxyType(made_of(captures, parted.settled, seen.retention, state.made)),
         settling=MappingProxyType(parted.settling),
         resting=MappingProxyType(parted.resting),
         missing=MappingProxyType(missing),
@@ -112,7 +109,7 @@ def _watched(state: State, seen: Observation) -> dict[str, Capture]:
 
 
 def _list(
-    captures: Mapping[str, Capture], settled: Iterable[Sighting], at: datetime, makings: Makings
+    captures: Mapping[str, Capture], settled: Iterable[Sighting], at: datetime
 ) -> dict[str, Capture]:
     """List every settled capture, the best sighting of each, in place of what it outgrew."""
     after = dict(captures)
@@ -122,9 +119,7 @@ def _list(
         best.setdefault(sighting.id, sighting)
     replaced = _replaced(captures, best)
     for id_, sighting in best.items():
-        other, made = replaced.get(sighting.place), makings.get(id_)
-        if other is None and made is not None and made.shows(sighting, captures.get(id_)):
-            continue
+        other = replaced.get(sighting.place)
         outgrown = other is not None and _is_outgrown(other, sighting)
         before = captures.get(id_) or (other if outgrown else None)
         capture = capture_from(sighting, before.found_at if before else at, before)

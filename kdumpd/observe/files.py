@@ -33,6 +33,9 @@ class Files:
     What stands in `opened` is read from that descriptor, which somebody with more rights opened.
     """
 
+    # state: descriptors that were open before kdumpd started; it keeps them open, and reads each
+    # from its beginning every time
+
     def __init__(
         self,
         root: Path,

@@ -43,6 +43,8 @@ Rest = tuple[MachineFacts, Retention]  # what is to be seen besides the crash fo
 class FolderObserver:
     """Looks at one crash folder, remembering what was read so that only changes are read again."""
 
+    # state: what the last look sighted, whose unchanged files are not read again, and the visits
+
     def __init__(self, root: Path, path: bytes, watcher: Watcher, asking: Asking) -> None:
         self._root = root
         self._path = path
@@ -95,6 +97,8 @@ class Plan:
 
 class Machine:
     """The machine below one root, looked at once, or whenever there is a hint."""
+
+    # state: the last answer about all but the crash folders, for looks that ask only about these
 
     def __init__(
         self,

@@ -36,6 +36,9 @@ class ReservationReader:
     One that says nothing is read more and more seldom: journald may still be about to write it.
     """
 
+    # state: the boot's log once it was found; until then, how many looks did without, of which
+    # the 1st, 2nd, 4th, 8th, … asked for it
+
     def __init__(self, files: Files) -> None:
         self._files = files
         self._problems: list[str] = []

@@ -41,6 +41,8 @@ class Visit:
 class Visits:
     """The folders below one crash folder, by their paths, as the last two looks found them."""
 
+    # state: what each folder held, so that one whose times and files are the same is not opened
+
     def __init__(
         self,
         keep: Keep = keep_all,

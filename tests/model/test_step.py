@@ -722,17 +722,16 @@ def recurring(draw: st.DrawFn) -> list[tuple[list[CrashFolder], Retention]]:
 
 @given(looks=recurring(), noted=st.data())
 @settings(deadline=None, max_examples=50)
-def test_what_was_made_already_would_be_made_the_same(
+def test_what_is_shown_again_is_known_already(
     looks: list[tuple[list[CrashFolder], Retention]], noted: st.DataObject
 ) -> None:
     quick, thorough = Watched(), Watched()
     for seen, retention in looks:
         quick.retention = thorough.retention = retention
         for after in (0.0, SETTLE):
-            quick.state = replace(quick.state, shown=None)
-            thorough.state = replace(thorough.state, shown=None, made={})
+            thorough.state = replace(thorough.state, shown=None)
             assert quick.look_at(*seen, after=after) == thorough.look_at(*seen, after=after)
-            assert replace(quick.state, made={}) == replace(thorough.state, made={})
+            assert replace(quick.state, shown=None) == replace(thorough.state, shown=None)
         ids = noted.draw(st.sets(st.sampled_from(sorted(quick.state.captures) or [""])))
         quick.state, thorough.state = (acknowledge(one.state, ids) for one in (quick, thorough))
 
@@ -750,14 +749,14 @@ def test_what_goes_with_the_next_depends_on_the_others(watched: Watched) -> None
     assert watched.state.captures[old.id].removal_at is not None
 
 
-def test_what_is_unchanged_is_not_made_again(watched: Watched) -> None:
+def test_what_is_unchanged_stays_the_same_object(watched: Watched) -> None:
     first = capture()
     watched.look(first)
-    before = watched.state.made
-    assert {one.sighting for one in before.values()} == {first}
+    before = watched.state.captures[first.id]
     watched.look(first, capture(directory=CRASH + b"/202611230114", dmesg=b"another", facts=None))
+    assert watched.state.captures[first.id] is before
     watched.look(first)
-    assert watched.state.made[watched.listed[0].id] is before[watched.listed[0].id]
+    assert watched.state.captures[first.id] is before
 
 
 def test_of_the_same_facts_a_verdict_stands(watched: Watched) -> None:
