@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.vm.cache import NotMadeError
 
@@ -25,6 +26,8 @@ TOOLS = {
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
 }
+# A newer version that is installed would be chosen before what can be fetched.
+NOTHING_INSTALLED = ("-o", "Dir::State::status=/dev/null")
 METAPACKAGES = ("linux-headers-amd64", "linux-image-amd64")  # they only name today's kernel
 
 
@@ -55,15 +58,22 @@ def run(
     return done.stdout
 
 
-def choose_packages(*wanted: str, named: tuple[str, ...]) -> list[tuple[str, str]]:
+def choose_packages(
+    *wanted: str, named: tuple[str, ...], **environment: str
+) -> list[tuple[str, str]]:
     """Return name and file (thus version) of what `wanted` brings, where `named` begins the name.
 
-    An empty status file makes apt answer for a machine with nothing installed: the same on all.
+    apt answers for a machine with nothing installed and nothing fetched: the same on all.
     """
-    text = run(
-        *("apt-get", "install", "-qq", "--print-uris", "--no-install-recommends"),
-        *("-o", "Dir::State::status=/dev/null", *wanted),
-    )
+    with TemporaryDirectory() as archives:
+        text = run(
+            *("apt-get", "install", "-qq", "--print-uris", "--no-install-recommends"),
+            # What lies in the archives is not printed.
+            *(*NOTHING_INSTALLED, "-o", f"Dir::Cache::archives={archives}", *wanted),
+            cwd=None,  # named, or mypy believes that `environment` may hold them
+            stdin="",
+            **environment,
+        )
     files = (line.split()[1] for line in text.splitlines() if line.startswith("'"))
     packages = sorted((file.partition("_")[0], file) for file in files)
     return [p for p in packages if p[0].startswith(named) and p[0] not in METAPACKAGES]
@@ -71,9 +81,13 @@ def choose_packages(*wanted: str, named: tuple[str, ...]) -> list[tuple[str, str
 
 def unpack(packages: list[tuple[str, str]], work: Path) -> Path:
     """Fetch packages into `work` and return the folder there with what all of them hold."""
-    # Without the option, apt as root warns that its user _apt cannot write into our folder.
     names = [name for name, _ in packages]
-    run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names, cwd=work)
+    run(
+        *("apt-get", "-q", "download", *NOTHING_INSTALLED),
+        # Else apt as root warns that its user _apt cannot write into our folder.
+        *("-o", "APT::Sandbox::User=root", *names),
+        cwd=work,
+    )
     for package in work.glob("*.deb"):
         run("dpkg-deb", "-x", str(package), "unpacked", cwd=work)
     return work / "unpacked"
