@@ -23,16 +23,19 @@ from kdumpd.observe.hints import Hints
 from kdumpd.observe.inspector import inspect
 from kdumpd.observe.machine import Machine as Observed
 from kdumpd.observe.machine import Plan, Watchers
-from kdumpd.observe.past_boots import PATIENCE, BootsObserver
+from kdumpd.observe.past_boots import BootsObserver
 from kdumpd.observe.reader import CoreReader
+from kdumpd.observe.thread import Start, start
 from kdumpd.observe.units import NoServiceManager
 from tests.bus.machine import BOOT_ID, Machine
 from tests.cores import Crash, flattened
+from tests.observe.held import Held
 from tests.observe.journal_file import Boot, opening, orderly, write_boots
 
 CRASH = b"/var/crash"
 AT_ONCE = Patience(settle=0.0, steady=0.0, boot=0.0)
 RETRY = 0.1  # seconds
+JOURNAL_PATIENCE = 0.5  # seconds
 SOON = 15.0  # seconds; the look of each minute comes later
 BEFORE, BEGAN = "a" * 32, 1_700_000_000
 
@@ -52,7 +55,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def running(machine: Machine, work: Path, patience: float = PATIENCE) -> AsyncIterator[Scene]:
+async def running(machine: Machine, work: Path, start: Start = start) -> AsyncIterator[Scene]:
     """Run a flow with the parts that the daemon has; nothing gives it a hint but itself."""
     hints = Hints()
     async with opened_ledger(work / "ledger.sqlite") as ledger:
@@ -61,7 +64,7 @@ async def running(machine: Machine, work: Path, patience: float = PATIENCE) -> A
                 Files(machine.root), Plan(folders=(CRASH,)), hints, Watchers(), NoServiceManager()
             ),
             services=NoServiceManager(),
-            past=BootsObserver(machine.root, hints.everything, patience),
+            past=BootsObserver(machine.root, hints.everything, JOURNAL_PATIENCE, start=start),
             reader=CoreReader(Evidence(machine.root), (CRASH,), inspect),
             ledger=ledger,
             herald=Herald(ledger, Journal()),  # which is not run: nothing is journaled
@@ -113,6 +116,11 @@ async def test_a_disk_that_is_freed_is_written_to_without_being_asked(
     assert caplog.text.count("is not remembered, but told") == 1
 
 
+def ended(state: State) -> BootEnd | None:
+    """Return how the boot before is said to have ended."""
+    return state.previous.end if state.previous else None
+
+
 async def test_a_journal_that_answers_late_is_taken_in_without_being_asked(
     machine: Machine, tmp_path: Path
 ) -> None:
@@ -120,8 +128,10 @@ async def test_a_journal_that_answers_late_is_taken_in_without_being_asked(
     write_boots(
         machine.root / "var/log/journal", Boot(BEFORE, BEGAN, [*opening(), *orderly(60)]), this
     )
-    async with running(machine, tmp_path, patience=0.0) as scene:
-        await scene.wait_until(lambda state: state.past is not None and bool(state.past.boots))
-        await scene.wait_until(lambda state: state.previous is not None and state.previous.decided)
-        assert scene.flow.state.previous is not None
-        assert scene.flow.state.previous.end is BootEnd.CLEAN
+    held = Held()
+    async with running(machine, tmp_path, held.start) as scene:
+        assert scene.flow.state.past is not None
+        assert scene.flow.state.past.boots == ()
+        assert scene.flow.state.past.problem.startswith("the journal does not answer")
+        held.let_go()
+        await scene.wait_until(lambda state: ended(state) is BootEnd.CLEAN)

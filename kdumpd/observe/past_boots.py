@@ -13,7 +13,7 @@ from kdumpd.model.time import EPOCH
 from kdumpd.observe.boot_journal import MOST_BOOTS, read_boots
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel_journal import FOLDERS
-from kdumpd.observe.thread import PatientThread, StuckError
+from kdumpd.observe.thread import PatientThread, Start, StuckError, start
 
 PATIENCE = 5.0  # seconds that a look waits for the journal
 LONGEST_READING = 20.0  # seconds, after which what was found must do
@@ -32,9 +32,10 @@ class BootsObserver:
         on_late: Callable[[], object],
         patience: float = PATIENCE,
         pause: float = PAUSE,
+        start: Start = start,
     ) -> None:
         self._files = Files(root)
-        self._thread = PatientThread[PastBoots](patience, self._late)
+        self._thread = PatientThread[PastBoots](patience, self._late, start)
         self._on_late = on_late
         self._pause = pause
         self._known: PastBoots | None = None

@@ -13,6 +13,7 @@ from kdumpd.observe.boot_journal import MOST_BOOTS
 from kdumpd.observe.files import Files
 from kdumpd.observe.past_boots import BootsObserver, read_past_boots
 from tests.bus.machine import BOOT_ID, Machine
+from tests.observe.held import Held
 from tests.observe.journal_file import (
     MACHINE_ID,
     SHUTDOWN,
@@ -258,10 +259,13 @@ async def test_an_answer_that_comes_late_is_that_of_the_next_question(
     machine: Machine, late: asyncio.Event
 ) -> None:
     journal(machine, ending(*orderly(60)), running())
-    observer = BootsObserver(machine.root, late.set, patience=0.0)
+    held = Held()
+    observer = BootsObserver(machine.root, late.set, patience=0.1, start=held.start)
     none = await observer.ask(again=False)
     assert none.boots == ()
-    assert none.problem == "the journal does not answer: no answer within 0 s"
+    assert none.problem == "the journal does not answer: no answer within 0.1 s"
+    assert (await observer.ask(again=True)).problem == "the journal does not answer"
+    held.let_go()
     async with asyncio.timeout(10):
         await late.wait()
     boots = await observer.ask(again=False)
