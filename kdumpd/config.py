@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kdumpd.model.capture import is_inside
 from kdumpd.model.layout import PSTORE_ARCHIVE
+from kdumpd.model.mount_table import is_inside
 
 FOLDERS = (
     "etc/kdumpd",

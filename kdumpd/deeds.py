@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from kdumpd.expose.methods import ActionError, BusyError, MissingError, Objections, UnreadyError
 from kdumpd.flow import Flow
 from kdumpd.ledger_file import LedgerError
-from kdumpd.model.capture import Capture, Layout, is_inside
+from kdumpd.model.capture import Capture, Layout
 from kdumpd.model.crash_test import Intent
 from kdumpd.model.inspection import Inspected, InspectionError
+from kdumpd.model.mount_table import is_inside
 from kdumpd.observe.apport_report import MOST_REPORT, ReportError, parse_report
 from kdumpd.observe.evidence import Evidence, EvidenceError, NoEvidenceError
 from kdumpd.observe.memory_file import sealed

@@ -240,8 +240,3 @@ def _is_open(file: FileStamp | None) -> bool:
 
 def _inside(directory: bytes, file: FileStamp | None) -> bytes:
     return b"" if file is None else place_of(directory, file.name)
-
-
-def is_inside(directory: bytes, folder: bytes) -> bool:
-    """Return whether a directory is a folder, or below it."""
-    return directory == folder or directory.startswith(folder.rstrip(b"/") + b"/")

@@ -87,14 +87,12 @@ def find_mount(mounts: Iterable[Mount], path: bytes) -> Mount | None:
     """Return what a path lies on: the longest mount point, of several there the last."""
     found = None
     for mount in mounts:
-        if lies_below(path, mount.point) and (
-            found is None or len(mount.point) >= len(found.point)
-        ):
+        if is_inside(path, mount.point) and (found is None or len(mount.point) >= len(found.point)):
             found = mount
     return found
 
 
-def lies_below(path: bytes, folder: bytes) -> bool:
+def is_inside(path: bytes, folder: bytes) -> bool:
     """Return whether the path is the folder, or something in it."""
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 

@@ -8,7 +8,7 @@ from math import inf
 from types import MappingProxyType
 
 from kdumpd.model.boot_history import with_boots
-from kdumpd.model.capture import Capture, Sighting, capture_from, is_inside
+from kdumpd.model.capture import Capture, Sighting, capture_from
 from kdumpd.model.copies import without_copies
 from kdumpd.model.crash_test import last_test
 from kdumpd.model.event import (
@@ -17,6 +17,7 @@ from kdumpd.model.event import (
     exposure_event,
 )
 from kdumpd.model.forgetting import without_forgotten
+from kdumpd.model.mount_table import is_inside
 from kdumpd.model.occurrence import with_occurrences
 from kdumpd.model.proof import with_tests
 from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers

@@ -10,7 +10,7 @@ from kdumpd.model.mount_table import (
     Mount,
     clean_path,
     find_mount,
-    lies_below,
+    is_inside,
     mount_unit,
     parse_fstab,
     parse_mountinfo,
@@ -101,7 +101,7 @@ def find_not_mounted(table: MountTable, path: bytes) -> FstabEntry | None:
     """Return the file system that fstab has for a path, if it is not mounted there now."""
     if not table.mounts or not isinstance(table.fstab, tuple):
         return None
-    wanted = [one for one in table.fstab if lies_below(path, one.point) and one.point != b"/"]
+    wanted = [one for one in table.fstab if is_inside(path, one.point) and one.point != b"/"]
     nearest = max(wanted, key=lambda one: len(one.point), default=None)
     if nearest is None or any(mount.point == nearest.point for mount in table.mounts):
         return None

@@ -7,11 +7,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from functools import cached_property
 
-from kdumpd.model.capture import is_inside, place_of
+from kdumpd.model.capture import place_of
 from kdumpd.model.core import FileStamp
 from kdumpd.model.crash import Crash
 from kdumpd.model.inspection import Inspected, InspectionError, NotBegunError
 from kdumpd.model.log.sentence import plain_sentence
+from kdumpd.model.mount_table import is_inside
 from kdumpd.model.reading import Answer, Job
 from kdumpd.observe.evidence import Evidence, EvidenceError
 

@@ -8,6 +8,7 @@ from kdumpd.model.mount_table import (
     Mount,
     clean_path,
     find_mount,
+    is_inside,
     mount_unit,
     parse_fstab,
     parse_mountinfo,
@@ -97,6 +98,22 @@ def test_the_unit_of_a_mount(point: bytes, unit: str) -> None:
 )
 def test_a_clean_path(path: bytes, clean: bytes) -> None:
     assert clean_path(path) == clean
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "inside"),
+    [
+        (b"/var/crash", b"/var/crash", True),
+        (b"/var/crash/1", b"/var/crash", True),
+        (b"/var/crash/1", b"/var/crash/", True),
+        (b"/var/crash2", b"/var/crash", False),
+        (b"/var", b"/var/crash", False),
+        (b"/var/crash", b"/", True),
+        (b"/", b"/", True),
+    ],
+)
+def test_inside_a_folder(path: bytes, folder: bytes, *, inside: bool) -> None:
+    assert is_inside(path, folder) is inside
 
 
 @given(table=st.binary(max_size=200))

@@ -7,7 +7,7 @@ from kdumpd.model.dump_target import DumpSettings, Tool
 from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.storage import DumpFolder, Unlocking
 from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
-from kdumpd.model.mount_table import Mount, clean_path, lies_below
+from kdumpd.model.mount_table import Mount, clean_path, is_inside
 from kdumpd.model.text import shown
 
 IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
@@ -181,7 +181,7 @@ def _left_out(folder: DumpFolder, mount: Mount, where: str) -> Finding | None:
 
 def _is_seen(path: bytes, watched: bytes) -> bool:
     below = path.removeprefix(watched.rstrip(b"/")).strip(b"/")
-    return lies_below(path, watched) and below.count(b"/") < DEEPEST
+    return is_inside(path, watched) and below.count(b"/") < DEEPEST
 
 
 def _tool(machine: MachineFacts) -> Tool | None:
