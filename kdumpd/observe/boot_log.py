@@ -4,15 +4,18 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
 from kdumpd.model.boot_log import parse_reservation_log
 from kdumpd.model.facts.boot_log import BootLog, LogSource
+from kdumpd.model.time import EPOCH
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel_journal import FOLDERS, read_journal
 from kdumpd.observe.kmsg import read_kmsg
 
 KMSG, DMESG = "dev/kmsg", "var/log/dmesg"
 LARGEST_DMESG = 1 << 22  # bytes
+LARGEST_STAT = 1 << 22  # bytes; a line for each processor, and one for the interrupts
 BEGAN = rb"(?m)^btime ([0-9]{1,12})$"
 BOOT_ID = r"[0-9a-f]{32}"
 # mm/mm_init.c, mem_init_print_info(): all that is reserved is reserved by then.
@@ -76,7 +79,7 @@ def _of_dmesg(files: Files) -> Iterator[str]:
     """
     content = files.content(DMESG, LARGEST_DMESG)
     status = files.status(DMESG)
-    began = _boot_time(files)
+    began = read_boot_time(files)
     if not isinstance(content, bytes) or not isinstance(status, os.stat_result) or began is None:
         return
     lines = [match[1] for line in content.splitlines() if (match := re.match(STAMPED, line))]
@@ -85,12 +88,16 @@ def _of_dmesg(files: Files) -> Iterator[str]:
     if not isinstance(release, bytes) or not isinstance(cmdline, bytes):
         return
     signs = (b"Linux version " + release.strip() + b" ", b"ommand line: " + cmdline.strip())
-    if status.st_mtime >= began and all(any(sign in one for one in lines) for sign in signs):
+    of_this_boot = all(any(sign in one for one in lines) for sign in signs)
+    if of_this_boot and status.st_mtime >= began.timestamp():
         yield from (line.decode("utf-8", "backslashreplace") for line in lines)
 
 
-def _boot_time(files: Files) -> int | None:
-    """Return when this boot began, in seconds since 1970 (proc_stat(5), btime)."""
-    content = files.content("proc/stat", LARGEST_DMESG)
+def read_boot_time(files: Files) -> datetime | None:
+    """Return when the boot that runs began (proc_stat(5), btime), None where it is not told."""
+    content = files.content("proc/stat", LARGEST_STAT)
     match = re.search(BEGAN, content) if isinstance(content, bytes) else None
-    return int(match[1]) if match else None
+    try:
+        return EPOCH + timedelta(seconds=int(match[1])) if match else None
+    except OverflowError:
+        return None

@@ -4,13 +4,12 @@
 import re
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from kdumpd.model.boot_journal import parse_boot
 from kdumpd.model.facts.past_boots import PastBoot, PastBoots
-from kdumpd.model.time import EPOCH
 from kdumpd.observe.boot_journal import MOST_BOOTS, read_boots
+from kdumpd.observe.boot_log import read_boot_time
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel_journal import FOLDERS
 from kdumpd.observe.thread import PatientThread, Start, StuckError, start
@@ -18,8 +17,6 @@ from kdumpd.observe.thread import PatientThread, Start, StuckError, start
 PATIENCE = 5.0  # seconds that a look waits for the journal
 LONGEST_READING = 20.0  # seconds, after which what was found must do
 PAUSE = 10.0  # seconds from one reading to the next
-BEGAN = rb"(?m)^btime (\d{1,12})$"
-LARGEST_STAT = 1 << 22  # bytes; a line for each processor, and one for the interrupts
 ID = r"[0-9a-f]{32}"
 
 
@@ -84,19 +81,9 @@ def read_past_boots(files: Files) -> PastBoots:
             problems.append(f"'{files.shown(folder)}' cannot be read: {error}")
     return PastBoots(
         boots=tuple(boots.values())[:MOST_BOOTS],
-        began=read_beginning(files),
+        began=read_boot_time(files),
         problem="; ".join(problems),
     )
-
-
-def read_beginning(files: Files) -> datetime | None:
-    """Return when the boot that runs began (proc_stat(5), btime), None where it is not told."""
-    content = files.content("proc/stat", LARGEST_STAT)
-    match = re.search(BEGAN, content) if isinstance(content, bytes) else None
-    try:
-        return EPOCH + timedelta(seconds=int(match[1])) if match else None
-    except OverflowError:
-        return None
 
 
 def _add(boots: dict[str, PastBoot], found: Iterable[PastBoot | None]) -> None:
