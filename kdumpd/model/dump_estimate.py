@@ -12,6 +12,7 @@ and the kernel's image. Pages that drivers took without telling are not in any c
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kdumpd.model.text import MIB
@@ -25,7 +26,7 @@ DESCRIPTOR = 24  # bytes that a kdump-compressed dump spends on each page (maked
 BITMAPS = 2  # and bits on each page that the machine has
 CACHE, ALL_CACHE, PROGRAMS, FREE = 2, 4, 8, 16
 KIB = 1024
-LINE = rb"([A-Za-z()_]{1,40}):[ \t]{1,40}(\d{1,15}) kB"
+LINE = rb"(?m)^([A-Za-z()_]{1,40}):[ \t]{1,40}(\d{1,18}) kB$"
 QUARTER_BITS = 3  # the highest bits, which are kept
 
 
@@ -61,9 +62,13 @@ class MemoryUse:
         return BITMAPS * self.total // PAGE // 8 + DESCRIPTOR * self.dumped(level) // PAGE
 
 
-def parse_meminfo(content: bytes) -> MemoryUse | None:
-    """Return what /proc/meminfo counts, None where it does not even say MemTotal."""
-    said = {name: int(size) * KIB for name, size in re.findall(LINE, content)}
+def parse_meminfo(content: bytes) -> Mapping[bytes, int]:
+    """Return the bytes that /proc/meminfo tells of, by their names there."""
+    return {match[1]: int(match[2]) * KIB for match in re.finditer(LINE, content)}
+
+
+def memory_use(said: Mapping[bytes, int]) -> MemoryUse | None:
+    """Return how the memory is used, None where not even MemTotal is said."""
 
     def of(*names: bytes) -> int:
         return sum(said.get(name, 0) for name in names)

@@ -3,11 +3,11 @@
 
 import re
 
+from kdumpd.model.dump_estimate import parse_meminfo
 from kdumpd.observe.files import Files
 
 BLOCKS = "sys/devices/system/memory"
 BLOCK = r"memory[0-9]{1,10}"
-MEMORY_TOTAL = rb"(?m)^MemTotal: {1,40}([0-9]{1,18}) kB$"
 
 
 def read_blocks(files: Files) -> int | None:
@@ -27,5 +27,4 @@ def read_blocks(files: Files) -> int | None:
 def read_memory_total(files: Files) -> int | None:
     """Return the bytes of MemTotal: what is left when the kernel has taken what it needs."""
     content = files.content("proc/meminfo")
-    match = re.search(MEMORY_TOTAL, content) if isinstance(content, bytes) else None
-    return int(match[1]) << 10 if match else None
+    return parse_meminfo(content).get(b"MemTotal") if isinstance(content, bytes) else None

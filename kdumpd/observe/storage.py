@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-from kdumpd.model.dump_estimate import MemoryUse, parse_meminfo
+from kdumpd.model.dump_estimate import MemoryUse, memory_use, parse_meminfo
 from kdumpd.model.dump_target import (
     DumpSettings,
     DumpTarget,
@@ -93,7 +93,7 @@ def _read_memory(files: Files) -> Fact[MemoryUse]:
     content = files.plain(MEMINFO)
     if not isinstance(content, bytes):
         return content
-    return parse_meminfo(content) or files.unknown(MEMINFO, "does not say MemTotal")
+    return memory_use(parse_meminfo(content)) or files.unknown(MEMINFO, "does not say MemTotal")
 
 
 def _folder(files: Files, table: MountTable, target: DumpTarget) -> bytes | None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 
+from kdumpd.model.dump_estimate import parse_meminfo
 from kdumpd.model.finding import Fact, Unknown
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
@@ -27,7 +28,6 @@ FIRST_NUMBER = rb"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:[ \n]|$)"
 RANGE = r"([0-9]{1,6})(?:-([0-9]{1,6}))?"
 # Documentation/accounting/psi.rst
 SOME = rb"(?m)^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b"
-AMOUNT = rb"(?m)^(MemTotal|Dirty|Writeback): {1,40}([0-9]{1,18}) kB$"
 # drivers/md/md.c, status_resync() and status_unused(): "resync", "recovery", "reshape", "check",
 # with how far it is, or =DELAYED, =PENDING and =REMOTE.
 AT_WORK = rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})"
@@ -106,7 +106,7 @@ def _memory(files: Files) -> Fact[MemoryFacts]:
     content = files.content(MEMORY)
     if not isinstance(content, bytes):
         return content
-    amounts = {match[1]: int(match[2]) << 10 for match in re.finditer(AMOUNT, content)}
+    amounts = parse_meminfo(content)
     try:
         dirty = amounts[b"Dirty"] + amounts[b"Writeback"]
         return MemoryFacts(total=amounts[b"MemTotal"], dirty=dirty)

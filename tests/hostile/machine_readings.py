@@ -14,7 +14,7 @@ from kdumpd.model.crashkernel.memparse import MASK, memparse, short_size
 from kdumpd.model.crashkernel.parameter import crashkernel_parameter
 from kdumpd.model.crashkernel.words import misspellings, superseded, unread_rest
 from kdumpd.model.distribution import parse_os_release, way_to_reserve
-from kdumpd.model.dump_estimate import parse_meminfo, steady
+from kdumpd.model.dump_estimate import memory_use, parse_meminfo, steady
 from kdumpd.model.dump_target import (
     LARGEST_LEVEL,
     DumpSettings,
@@ -171,7 +171,7 @@ def read_mounts(table: bytes, fstab: bytes, path: bytes) -> None:
 
 
 def read_meminfo(content: bytes) -> None:
-    memory = parse_meminfo(content)
+    memory = memory_use(parse_meminfo(content))
     if memory is None:
         return
     for level in range(LARGEST_LEVEL + 1):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.dump_estimate import KERNEL_IMAGE, MemoryUse, parse_meminfo, steady
+from kdumpd.model.dump_estimate import KERNEL_IMAGE, MemoryUse, memory_use, parse_meminfo, steady
 from kdumpd.model.text import MIB
 
 # Debian 12 in a virtual machine of 1.5 GiB, of which 384 MiB were reserved.
@@ -34,7 +34,7 @@ KERNEL = 2 * GIB + GIB + KERNEL_IMAGE  # with the map: 64 bytes for each page
 
 
 def test_what_a_real_machine_uses() -> None:
-    use = parse_meminfo(DEBIAN)
+    use = memory_use(parse_meminfo(DEBIAN))
     assert use == MemoryUse(
         total=1103056 << 10,
         free=949964 << 10,
@@ -76,12 +76,17 @@ def test_never_more_than_there_is() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"MemTotal:\n", b"MemTotal: 0 kB\n", b"\xff" * 100])
 def test_no_meminfo(content: bytes) -> None:
-    assert parse_meminfo(content) is None
+    assert memory_use(parse_meminfo(content)) is None
+
+
+def test_what_meminfo_tells() -> None:
+    content = b"MemTotal:        1024 kB\nDirect4k: 3 kB\nActive(anon): 2 kB\nDirty: 1 MB\n"
+    assert parse_meminfo(content) == {b"MemTotal": 1 << 20, b"Active(anon)": 2048}
 
 
 @given(content=st.binary(max_size=200))
 def test_any_content(content: bytes) -> None:
-    use = parse_meminfo(b"MemTotal: 1024 kB\n" + content)
+    use = memory_use(parse_meminfo(b"MemTotal: 1024 kB\n" + content))
     assert use is not None
     assert 0 <= use.least(31) <= use.estimate(31, compressed=False)
 
