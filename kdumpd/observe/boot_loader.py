@@ -63,7 +63,10 @@ def _is_powernv(files: Files) -> bool:
 
 
 def _read_grub(files: Files) -> NextEntry | None:
-    folders = [*GRUB_FOLDERS, *(f"{EFI_FOLDER}/{name}" for name in _names(files, EFI_FOLDER))]
+    folders = [
+        *GRUB_FOLDERS,
+        *(f"{EFI_FOLDER}/{name}" for name in files.readable_names(EFI_FOLDER)),
+    ]
     folder = next((one for one in folders if files.status(f"{one}/grub.cfg") is not None), None)
     if folder is None:
         return None
@@ -106,7 +109,7 @@ def _read_systemd_boot(files: Files) -> NextEntry | None:
     )
     entry = chosen_by_pattern(entries, pattern)
     # A kernel with its command line inside may come before all of these.
-    if any(name.endswith(".efi") for name in _names(files, f"{esp}/EFI/Linux")):
+    if any(name.endswith(".efi") for name in files.readable_names(f"{esp}/EFI/Linux")):
         entry = None
     found = next((one for one in folders if files.status(_file_of(one, entry)) is not None), "")
     return NextEntry(files.shown(_file_of(found, entry)), entry)
@@ -130,7 +133,7 @@ def _agreed(entries: list[BootEntry]) -> BootEntry | None:
 
 
 def _entries(files: Files, folder: str, variables: Mapping[str, str]) -> Iterator[BootEntry]:
-    names = [name for name in _names(files, folder) if name.endswith(".conf")]
+    names = [name for name in files.readable_names(folder) if name.endswith(".conf")]
     for name in names[:MOST_ENTRIES]:
         text = _text(files, f"{folder}/{name}")
         if isinstance(text, str):
@@ -156,8 +159,3 @@ def _variable(files: Files, name: str) -> str:
 def _text(files: Files, name: str, most: int = LONGEST) -> Fact[str]:
     content = files.plain(name, most)
     return os.fsdecode(content) if isinstance(content, bytes) else content
-
-
-def _names(files: Files, folder: str) -> tuple[str, ...]:
-    names = files.names(folder)
-    return () if names is None or isinstance(names, Unknown) else names

@@ -24,8 +24,7 @@ def read_unlocking(files: Files, source: bytes) -> Unlocking:
     encrypted = [name for name in names if name]
     if not encrypted:
         return Unlocking.NEEDLESS
-    handed = files.names(HANDED_KEYS)
-    if isinstance(handed, tuple) and set(handed) - NO_KEYS:
+    if set(files.readable_names(HANDED_KEYS)) - NO_KEYS:
         return Unlocking.HANDED_KEY
     keyed = _unlocked_by_itself(files)
     return Unlocking.OWN_KEY if keyed.issuperset(encrypted) else Unlocking.PASSPHRASE
@@ -40,8 +39,7 @@ def _below(files: Files, source: bytes) -> list[str]:
         if device in found or "/" in device:
             continue
         found.append(device)
-        slaves = files.names(f"{BLOCKS}/{device}/slaves")
-        ahead += slaves if isinstance(slaves, tuple) else ()
+        ahead += files.readable_names(f"{BLOCKS}/{device}/slaves")
     return found
 
 

@@ -119,12 +119,16 @@ class Files:
             return self.unknown(name, f"holds more than {MOST_NAMES} names")
         return tuple(sorted(found))
 
+    def readable_names(self, name: str) -> tuple[str, ...]:
+        """Return the names in a folder, none of one that is not there or cannot be read."""
+        names = self.names(name)
+        return names if isinstance(names, tuple) else ()
+
     def drop_ins(self, folders: Iterable[str]) -> list[str]:
         """Return the *.conf files of these folders, by their names; one hides those behind it."""
         found: dict[str, str] = {}
         for folder in folders:
-            names = self.names(folder)
-            for name in names if isinstance(names, tuple) else ():
+            for name in self.readable_names(folder):
                 if name.endswith(".conf"):
                     found.setdefault(name, f"{folder}/{name}")
         return [path for _, path in sorted(found.items())]

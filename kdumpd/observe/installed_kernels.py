@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.finding import Unknown
 from kdumpd.model.kernel_release import is_ordinary, release_in, release_key
 from kdumpd.observe.boot_files import first_there
 from kdumpd.observe.files import Files
@@ -15,7 +14,8 @@ IMAGES = ("vmlinuz", "vmlinux", "Image", "image", "kernel")
 
 def newest_release(files: Files) -> str:
     """Return the newest release whose image is in /boot, empty where none is found."""
-    found = (release_in(name) for name in _names(files, "boot") if not name.startswith("init"))
+    names = files.readable_names("boot")
+    found = (release_in(name) for name in names if not name.startswith("init"))
     return max((one for one in found if is_ordinary(one)), key=release_key, default="")
 
 
@@ -28,11 +28,11 @@ def is_installed(files: Files, release: str) -> bool | None:
         return None
     if first_there(files, _image_names(files, release)):
         return True
-    if any(release in name for folder in UNIFIED for name in _names(files, folder)):
+    if any(release in name for folder in UNIFIED for name in files.readable_names(folder)):
         return True
     if newest_release(files):
         return False
-    modules = {name for folder in MODULES for name in _names(files, folder)}
+    modules = {name for folder in MODULES for name in files.readable_names(folder)}
     others = any(one[:1].isdigit() for one in modules)
     return False if others and release not in modules else None
 
@@ -44,8 +44,3 @@ def _image_names(files: Files, release: str) -> Iterator[str]:
     if isinstance(machine, str) and machine:
         for folder in ("boot", "boot/efi", "efi"):
             yield f"{folder}/{machine}/{release}/linux"
-
-
-def _names(files: Files, folder: str) -> tuple[str, ...]:
-    names = files.names(folder)
-    return () if names is None or isinstance(names, Unknown) else names

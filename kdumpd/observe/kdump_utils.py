@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from kdumpd.model.dump_target import kdump_conf_options
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.finding import Fact, Unknown
+from kdumpd.model.finding import Fact
 from kdumpd.model.kernel_release import release_in
 from kdumpd.model.shell_assignments import assignments
 from kdumpd.observe.boot_files import (
@@ -95,8 +95,7 @@ def _kernel_name(files: Files, settings: Mapping[bytes, bytes | None], release: 
     if found:
         return found
     # Where images of other systems are, this one has other ways, as ostree has.
-    names = files.names("boot")
-    ordinary = not isinstance(names, Unknown) and any(release_in(name) for name in names or ())
+    ordinary = any(release_in(name) for name in files.readable_names("boot"))
     return f"boot/vmlinuz-{release}" if ordinary and files.status("boot/ostree") is None else ""
 
 

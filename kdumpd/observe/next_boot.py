@@ -43,8 +43,7 @@ def read_template(files: Files) -> Fact[str]:
 
     /etc/default/grub, and after it the files of a folder, which Debian added.
     """
-    names = files.names(MORE)
-    more = [name for name in names if name.endswith(".cfg")] if isinstance(names, tuple) else []
+    more = [name for name in files.readable_names(MORE) if name.endswith(".cfg")]
     values: dict[bytes, bytes | None] = {}
     for name in (TEMPLATE, *(f"{MORE}/{one}" for one in more)):
         script = files.plain(name)

@@ -136,28 +136,23 @@ def _btrfs(files: Files) -> Fact[tuple[str, ...]]:
     The kernel tells of none. btrfs(8) has a socket while one is under way (btrfs-scrub(8)).
     """
     at_work = []
-    for name in _names(files, BTRFS):
+    for name in files.readable_names(BTRFS):
         operation = files.text(f"{BTRFS}/{name}/exclusive_operation")  # since Linux 5.10
         if isinstance(operation, Unknown):
             return operation
         if operation not in {None, "none"}:
             at_work.append(f"{shown(os.fsencode(name))} ({operation})")
-    scrubs = [name for name in _names(files, BTRFS_STATE) if re.fullmatch(SCRUB, name)]
+    scrubs = [name for name in files.readable_names(BTRFS_STATE) if re.fullmatch(SCRUB, name)]
     return (*at_work, *(f"{shown(os.fsencode(name))[15:]} (scrub)" for name in scrubs))
 
 
 def _pools(files: Files) -> Fact[tuple[str, ...]]:
     """Return the pools that are not ONLINE (zfs, module/os/linux/spl/spl-kstat.c)."""
     found = []
-    for name in _names(files, POOLS):
+    for name in files.readable_names(POOLS):
         state = files.text(f"{POOLS}/{name}/state")
         if isinstance(state, Unknown):
             return state
         if state not in {None, "ONLINE"}:
             found.append(f"{shown(os.fsencode(name))} is {state}")
     return tuple(found)
-
-
-def _names(files: Files, folder: str) -> tuple[str, ...]:
-    names = files.names(folder)
-    return names if isinstance(names, tuple) else ()

@@ -81,6 +81,19 @@ def test_no_number_of_links_leads_out_of_the_root(tmp_path: Path) -> None:
         assert not isinstance(files.status(f"{name}/folder"), os.stat_result)
 
 
+def test_the_names_of_what_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("file", "folder/b", "folder/a"):
+        (tmp_path / name).touch()
+    files = Files(tmp_path)
+    assert files.readable_names("folder") == ("a", "b")
+    assert files.readable_names("file") == ()
+    assert files.readable_names("nothing") == ()
+    (tmp_path / "loop").symlink_to("loop")
+    assert isinstance(files.names("loop"), Unknown)
+    assert files.readable_names("loop") == ()
+
+
 def test_links_that_lead_to_each_other_end(tmp_path: Path) -> None:
     (tmp_path / "one").symlink_to("two")
     (tmp_path / "two").symlink_to("/one")
