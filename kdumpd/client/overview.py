@@ -3,7 +3,7 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from kdumpd.client.proof import proof_line
 from kdumpd.client.screen import Screen, Style
@@ -14,7 +14,7 @@ from kdumpd.document import readiness_report
 from kdumpd.model.finding import Severity
 from kdumpd.model.report import UNKNOWN
 from kdumpd.model.text import shown
-from kdumpd.model.time import EPOCH
+from kdumpd.model.time import time_from_microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 
 NEWEST = 3  # captures
@@ -118,7 +118,7 @@ def _what_to_do(manager: Properties, screen: Screen) -> Iterator[str]:
 
 def _capture(capture: Properties, screen: Screen) -> str:
     """Return a capture on one line: of a place that has no room, the class alone."""
-    at = EPOCH + timedelta(microseconds=capture["CrashedAt"])
+    at = time_from_microseconds(capture["CrashedAt"])
     when = f"{at.astimezone():%Y-%m-%d %H:%M}" if capture["CrashedAt"] else "at unknown time"
     state = state_word(capture)
     head = f"{when:<{WHEN}}  {capture['Id'][:SHORT_ID]}  "

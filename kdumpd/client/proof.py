@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from kdumpd.client.selection import Properties
 from kdumpd.model.text import human_size
-from kdumpd.model.time import EPOCH
+from kdumpd.model.time import time_from_microseconds
 from kdumpd.model.vocabulary import Proof, Readiness
 
 UNITS = (
@@ -61,7 +61,7 @@ def _obstacle(manager: Properties) -> str:
 
 
 def _occasion(test: Properties, now: datetime) -> str:
-    at = EPOCH + timedelta(microseconds=test["TestedAt"])
+    at = time_from_microseconds(test["TestedAt"])
     when = ago(at, now) if test["TestedAt"] else "at an unknown time"
     return f"{when} on {test['TestedKernel']}" if test["TestedKernel"] else when
 

@@ -2,12 +2,11 @@
 """One capture in a few words: what crashed, when, why, and what was got of it."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 
 from kdumpd.client.selection import Properties
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.text import human_size, shown
-from kdumpd.model.time import EPOCH
+from kdumpd.model.time import time_from_microseconds
 from kdumpd.model.vocabulary import CaptureState
 
 UNTRUSTED = "untrusted"
@@ -65,7 +64,7 @@ def local_time(microseconds: int) -> str:
     """Return a time as this machine's clock shows it, empty for an unknown one."""
     if not microseconds:
         return ""
-    at: datetime = EPOCH + timedelta(microseconds=microseconds)
+    at = time_from_microseconds(microseconds)
     return f"{at.astimezone():%a %Y-%m-%d %H:%M:%S %Z}"
 
 

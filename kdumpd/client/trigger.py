@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum, auto
 from typing import Any
 
@@ -11,7 +11,7 @@ from kdumpd.bus import Connection
 from kdumpd.call import Manner, Target
 from kdumpd.client.absence import absence
 from kdumpd.model.finding import Severity
-from kdumpd.model.time import EPOCH
+from kdumpd.model.time import time_from_microseconds
 
 NAME = "org.kdumpd1.Trigger"
 PATH = "/org/kdumpd1/trigger"
@@ -81,7 +81,7 @@ class Trigger:
                 Objection(code=code, severity=severity, message=message, remedy=remedy)
                 for code, severity, message, remedy in objections
             ],
-            expires=_time(expires),
+            expires=time_from_microseconds(expires),
         )
 
     async def crash(self, token: str, overridden: Sequence[str], *, interactive: bool) -> None:
@@ -97,7 +97,9 @@ class Trigger:
         """Return how far it is."""
         target = Target(NAME, PATH, PROPERTIES)
         (properties,) = await self._ask(target, "GetAll", "s", NAME, manner=BRISK)
-        return Progress(state=properties["State"], deadline=_time(properties["Deadline"]))
+        return Progress(
+            state=properties["State"], deadline=time_from_microseconds(properties["Deadline"])
+        )
 
     async def follow(self, hint: Callable[[], object]) -> None:
         """Call `hint` whenever the progress may be another."""
@@ -116,7 +118,3 @@ class Trigger:
             return await self._connection.call(
                 target, member, signature, list(body), manner or Manner()
             )
-
-
-def _time(microseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=microseconds)

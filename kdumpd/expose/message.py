@@ -3,14 +3,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from types import MappingProxyType
 
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.event import Event, EventKind
 from kdumpd.model.readiness import SENTENCES
 from kdumpd.model.text import human_size, shown
-from kdumpd.model.time import EPOCH
+from kdumpd.model.time import time_from_microseconds
 from kdumpd.model.vocabulary import CaptureState, Proof, Readiness
 
 EMERGENCY, CRITICAL, WARNING, NOTICE, INFO = 0, 2, 4, 5, 6  # syslog(3)
@@ -213,7 +213,7 @@ def _crash(facts: Mapping[str, str]) -> str:
     kernel = f"Kernel {facts['kernel']}" if "kernel" in facts else "A kernel"
     how = "crashed" if facts.get("class") != CrashClass.SYSRQ else "was crashed on purpose"
     if "crashed_at" in facts:
-        at: datetime = EPOCH + timedelta(microseconds=int(facts["crashed_at"]))
+        at = time_from_microseconds(int(facts["crashed_at"]))
         how += f" at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     return f"{kernel} {how}{_cause(facts)}"
 

@@ -4,11 +4,10 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from kdumpd.model.facts.past_boots import PastBoot, Shutdown
 from kdumpd.model.text import printable
-from kdumpd.model.time import EPOCH
+from kdumpd.model.time import time_if_any
 
 BOOT_ID = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
 LONGEST = 4096  # characters of a message that are looked at
@@ -50,8 +49,8 @@ class BootEntries:
 
 def parse_boot(entries: BootEntries) -> PastBoot | None:
     """Return the boot, None where its id or its times are none."""
-    ended = _time(entries.last.realtime)
-    began = _time(entries.last.realtime - entries.last.monotonic)
+    ended = time_if_any(entries.last.realtime)
+    began = time_if_any(entries.last.realtime - entries.last.monotonic)
     match = re.fullmatch(BOOT_ID, entries.boot_id)
     if match is None or ended is None or began is None or entries.last.monotonic < 0:
         return None
@@ -109,10 +108,3 @@ def _shutdown(entries: BootEntries) -> Shutdown:
         return Shutdown.NONE
     since = entries.last.monotonic - entries.shutdown.monotonic
     return Shutdown.BEGUN if since <= SHUTDOWN_TAKES else Shutdown.NONE
-
-
-def _time(microseconds: int) -> datetime | None:
-    try:
-        return EPOCH + timedelta(microseconds=microseconds)
-    except OverflowError:
-        return None

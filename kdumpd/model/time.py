@@ -7,12 +7,22 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-def time_of_file(nanoseconds: int) -> datetime | None:
-    """Return the time that a file bears, None where it is none of a calendar."""
+def time_from_microseconds(number: int) -> datetime:
+    """Return the time so long after 1970; OverflowError where it is none of a calendar."""
+    return EPOCH + timedelta(microseconds=number)
+
+
+def time_if_any(number: int) -> datetime | None:
+    """Return the time so many microseconds after 1970, None where it is none of a calendar."""
     try:
-        return EPOCH + timedelta(microseconds=nanoseconds // 1000)
+        return time_from_microseconds(number)
     except OverflowError:
         return None
+
+
+def time_of_file(nanoseconds: int) -> datetime | None:
+    """Return the time that a file bears, None where it is none of a calendar."""
+    return time_if_any(nanoseconds // 1000)
 
 
 def microseconds(at: datetime | None) -> int:

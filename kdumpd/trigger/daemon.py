@@ -3,7 +3,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from kdumpd.bus import Connection
@@ -12,7 +12,7 @@ from kdumpd.expose.introspection import OBJECT_MANAGER, PROPERTIES
 from kdumpd.expose.objects import CAPTURE, CRASH_TEST, MANAGER, MANAGER_PATH
 from kdumpd.model.finding import Finding
 from kdumpd.model.text import shown
-from kdumpd.model.time import EPOCH
+from kdumpd.model.time import time_if_any
 from kdumpd.trigger.facts import KdumpdFacts, Told
 
 NAME = "org.kdumpd1"
@@ -111,12 +111,7 @@ def _crashes(objects: object, uncaptured: object) -> tuple[datetime, ...] | None
 
 def _time(number: object) -> datetime | None:
     """Return the time of microseconds since 1970; None for none, or for none that can be."""
-    if not isinstance(number, int) or not number:
-        return None
-    try:
-        return EPOCH + timedelta(microseconds=number)
-    except OverflowError:
-        return None
+    return time_if_any(number) if isinstance(number, int) and number else None
 
 
 def _typed(properties: Mapping[str, Any], name: str, kind: type[Any]) -> Any:  # noqa: ANN401  # as the kind says
