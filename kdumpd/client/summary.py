@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from kdumpd.client.selection import Properties
-from kdumpd.model.crash_class import CrashClass
+from kdumpd.model.crash_class import CrashClass, crash_was_intended
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.time import time_from_microseconds
 from kdumpd.model.vocabulary import CaptureState
@@ -57,7 +57,7 @@ def new_word(capture: Properties) -> str:
 
 def was_intended(capture: Properties) -> bool:
     """Return whether the kernel was crashed on purpose, so that nobody needs to acknowledge it."""
-    return bool(capture["IsTest"]) or capture["Class"] == CrashClass.SYSRQ
+    return crash_was_intended(capture["Class"], is_test=capture["IsTest"])
 
 
 def local_time(microseconds: int) -> str:

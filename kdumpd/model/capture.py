@@ -9,7 +9,7 @@ from stat import S_IROTH, S_ISREG
 
 from kdumpd.model.core import NOTHING_READ, CoreFacts, FileStamp, Format
 from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import CrashClass
+from kdumpd.model.crash_class import crash_was_intended
 from kdumpd.model.time import time_of_file
 from kdumpd.model.vocabulary import CaptureState
 
@@ -130,7 +130,7 @@ class Capture:
     @property
     def was_intended(self) -> bool:
         """Whether somebody crashed the kernel on purpose: as a test, or by hand."""
-        return self.is_test or self.crash.class_ is CrashClass.SYSRQ
+        return crash_was_intended(self.crash.class_, is_test=self.is_test)
 
     @property
     def waits(self) -> bool:

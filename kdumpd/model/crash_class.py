@@ -33,3 +33,8 @@ class CrashClass(StrEnum):
     KCSAN = "kcsan"
     USER_REQUEST = "user-request"  # by another way than sysrq, such as lkdtm
     UNKNOWN = "unknown"
+
+
+def crash_was_intended(class_: str, *, is_test: bool) -> bool:
+    """Return whether somebody crashed the kernel on purpose: as a test, or by hand."""
+    return is_test or class_ == CrashClass.SYSRQ

@@ -14,7 +14,7 @@ from kdumpd.client.notify.composition import (
 )
 from kdumpd.client.notify.notice import Notice
 from kdumpd.client.selection import Properties
-from kdumpd.model.crash_class import CrashClass
+from kdumpd.client.summary import was_intended
 
 MOST_AT_ONCE = 3  # crashes; more are told of in one notification
 NOT_READY = "not-ready"
@@ -43,8 +43,8 @@ def news(
         and re.fullmatch(CAPTURE_ID, capture["Id"])
         and capture_key(capture) not in told
     ]
-    crashes = [capture for capture in new if not _was_intended(capture)]
-    intended = [capture for capture in new if _was_intended(capture)]
+    crashes = [capture for capture in new if not was_intended(capture)]
+    intended = [capture for capture in new if was_intended(capture)]
     if boot and f"boot {boot} lost" not in told:
         yield from _lost(manager, f"boot {boot} lost")
     if len(crashes) > MOST_AT_ONCE:
@@ -60,10 +60,6 @@ def news(
 def capture_key(capture: Properties) -> str:
     """Return what is remembered of a capture that was told of."""
     return f"capture {capture['Id']}"
-
-
-def _was_intended(capture: Properties) -> bool:
-    return bool(capture["IsTest"]) or capture["Class"] == CrashClass.SYSRQ
 
 
 def _lost(manager: Properties, key: str) -> Iterator[Notice]:
