@@ -13,9 +13,10 @@ from kdumpd.client.output import print_json, print_lines, tell
 from kdumpd.client.selection import Properties, select
 from kdumpd.client.summary import cause, joined
 from kdumpd.model.log.incident import find_incident
-from kdumpd.model.log.lines import LONGEST_LOG, MICROSECONDS, Line, parse_lines
+from kdumpd.model.log.lines import LONGEST_LOG, Line, parse_lines
 from kdumpd.model.log.scrub import scrubbed
 from kdumpd.model.text import human_size, printable
+from kdumpd.model.time import MICROSECONDS
 from kdumpd.model.vocabulary import CaptureState
 
 HARDWARE = b"Hardware name: "

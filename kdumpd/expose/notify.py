@@ -10,9 +10,7 @@ from systemd import daemon
 
 from kdumpd.expose.datagram import find_receiver
 from kdumpd.model.state import State
-
-MICROSECONDS = 1_000_000
-NANOSECONDS = 1000  # in a microsecond
+from kdumpd.model.time import MICROSECONDS, NANOSECONDS
 
 
 class ServiceManager:
@@ -56,7 +54,7 @@ class Notifier:
 
     def reloading(self) -> None:
         """Say that the daemon reads its configuration again, after which it is ready anew."""
-        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // NANOSECONDS
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) * MICROSECONDS // NANOSECONDS
         self._manager.tell(f"RELOADING=1\nMONOTONIC_USEC={now}")
 
     def stopping(self) -> None:

@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from kdumpd.model.capture import Capture, Layout
 from kdumpd.model.ended_boot import LONG_AGO, EndedBoot
 from kdumpd.model.pstore_name import RecordTime, parse_record_time
+from kdumpd.model.time import MICROSECONDS
 
 TOLERANCE = timedelta(minutes=5)  # journald writes to the disk every 5 minutes; and clocks differ
 EXACTLY = timedelta(0)
 RECENT = timedelta(hours=1)  # from a crash to the next boot, where nothing is known of the boot
 SLACK, DRIFT = 120.0, 0.001  # seconds, and a part of the uptime: printk's clock is not adjusted
 NEVER = datetime.max.replace(tzinfo=UTC)
-MICROSECONDS = 1_000_000
 LOGS = frozenset({Layout.PSTORE, Layout.APPORT})  # of these there never is a core
 
 

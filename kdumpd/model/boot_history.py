@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from kdumpd.model.attribution import LOGS, MICROSECONDS, attribute, crashed_at, tells_of_us
+from kdumpd.model.attribution import LOGS, attribute, crashed_at, tells_of_us
 from kdumpd.model.boot_record import MOST_RECORDS, BootRecord
 from kdumpd.model.capture import Capture
 from kdumpd.model.crash_loop import CrashTime, with_loops
@@ -19,6 +19,7 @@ from kdumpd.model.event import Event, loop_event, not_captured_event, unclean_ev
 from kdumpd.model.facts.past_boots import PastBoots
 from kdumpd.model.previous_boot import STILL_LOOKED_FOR, Judgement, judge, mends
 from kdumpd.model.state import Observation, Patience, State
+from kdumpd.model.time import MICROSECONDS
 from kdumpd.model.validation import is_starting
 from kdumpd.model.vocabulary import BootEnd
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from kdumpd.model.facts.past_boots import PastBoot, Shutdown
 from kdumpd.model.text import printable
-from kdumpd.model.time import time_if_any
+from kdumpd.model.time import MICROSECONDS, time_if_any
 
 BOOT_ID = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
 LONGEST = 4096  # characters of a message that are looked at
 MOST_WORDS = 200  # characters of the kernel's last words that are kept
-SHUTDOWN_TAKES = 45 * 60 * 1_000_000  # microseconds; reboot.target gives up after 30 minutes
+SHUTDOWN_TAKES = 45 * 60 * MICROSECONDS  # microseconds; reboot.target gives up after 30 minutes
 # init/version.c, linux_banner
 BANNER = r"Linux version (\S{1,64}) "
 # init/main.c; arch/x86/kernel/setup.c says it once more, earlier. The kernel cuts what is long.
@@ -59,7 +59,7 @@ def parse_boot(entries: BootEntries) -> PastBoot | None:
         id="-".join(match.groups()),
         began=began,
         ended=ended,
-        uptime=entries.last.monotonic / 1_000_000,
+        uptime=entries.last.monotonic / MICROSECONDS,
         release=release,
         is_capture=is_capture,
         shutdown=_shutdown(entries),

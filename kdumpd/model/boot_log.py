@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from kdumpd.model.boot_complaint import Complaint, Reason, parse_complaint
+from kdumpd.model.text import GIB, MIB
 
 __all__ = ["Area", "AreaKind", "Complaint", "Reason", "ReservationLog", "parse_reservation_log"]
 
-MIB, GIB = 1 << 20, 1 << 30
 LONGEST = 256  # characters of a line that are looked at
 MOST = 16  # areas, and complaints, that are kept
 # The time and, by CONFIG_PRINTK_CALLER, the task; then the part of the kernel that speaks (pr_fmt).

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from kdumpd.model.time import NANOSECONDS
+
 MOST_BITS = 27  # of a ring's size; the kernel's own default is 17, its largest 25 (LOG_BUF_SHIFT)
 MOST_RECORDS = 1 << 18  # looked at, the newest; with their times alone they make 4 MiB
 LARGEST_STRUCT = 1024  # bytes; struct printk_info has 88
 MOST_DIGITS = 4  # of the size of a struct or an offset in it
 ADDRESS = r"[0-9a-f]{1,16}"
 COMMITTED, FINALIZED = 1, 2  # enum desc_state: the text can be read
-NANOSECONDS = 1_000_000_000
 TIME_SIZE = 8  # ts_nsec is 64 bits wide on every machine
 LENGTH_SIZE = 2  # text_len and len are 16 bits wide
 FIRST_PRINTABLE, BEYOND_PRINTABLE = 0x20, 0x7F

@@ -8,9 +8,8 @@ from kdumpd.model.capture import Capture, Sighting, capture_from
 from kdumpd.model.core import FileStamp
 from kdumpd.model.reading import is_awaited, read_through
 from kdumpd.model.state import Growth, Observation, Patience, State
+from kdumpd.model.time import NANOSECONDS
 from kdumpd.model.vocabulary import CaptureState
-
-NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

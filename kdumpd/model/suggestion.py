@@ -3,9 +3,8 @@
 
 from collections.abc import Sequence
 
-from kdumpd.model.text import MIB
+from kdumpd.model.text import GIB, MIB
 
-GIB = 1 << 30
 TIB = 1 << 40
 ROUNDING = 128 * MIB  # as the kernel rounds the RAM up for its ranges
 

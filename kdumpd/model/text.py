@@ -8,7 +8,7 @@ PRINTABLE = tuple(
 )
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 STEP = 1024
-MIB = 1 << 20
+MIB, GIB = 1 << 20, 1 << 30
 
 
 def printable(text: bytes) -> str:

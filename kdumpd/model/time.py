@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+MICROSECONDS, NANOSECONDS = 1_000_000, 1_000_000_000  # in a second
 
 
 def time_from_microseconds(number: int) -> datetime:

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 
 from kdumpd.model.crashkernel.memparse import memparse
+from kdumpd.model.text import MIB
 
-MIB = 1 << 20
 RELEASE = r"([0-9]{1,4})\.([0-9]{1,4})"
 NEWEST, NEVER = (1 << 16, 0), (1 << 17, 0)
 # The first Linux that reads ,high and ,low there; the others skip them.

@@ -9,6 +9,7 @@ from typing import Self
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.log.headline_rules import RULES_OF, Kind
 from kdumpd.model.log.lines import Line
+from kdumpd.model.time import MICROSECONDS
 
 RULES = tuple(
     (kind, class_, rb"(?s)" + pattern)
@@ -21,7 +22,6 @@ HINT = (
     rb"|list_(?:add|del) |PANIC: |Insufficient stack|Thread overran|KASAN: |UBSAN: |WARNING: "
     rb"|LOCKUP|INFO: |invoked oom-killer|Hardware Error|NMI|\[#\d"
 )
-SECOND = 1_000_000  # in a line's time
 FIRST_PAGE = 0x1000  # a fault in it is a dereference of NULL (arch/powerpc and s390, mm/fault.c)
 
 
@@ -65,7 +65,7 @@ class Headline:
     def _is_within(self, distance: Distance, other: Self) -> bool:
         if self.time is None or other.time is None:
             return abs(self.index - other.index) <= distance.lines
-        return abs(self.time - other.time) <= distance.seconds * SECOND
+        return abs(self.time - other.time) <= distance.seconds * MICROSECONDS
 
 
 def find_headlines(lines: Sequence[Line]) -> Iterator[Headline]:

@@ -5,10 +5,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kdumpd.model.time import MICROSECONDS
+
 LONGEST_LOG = 4 << 20  # bytes; of a longer one the end is read: a kernel dies at the end of its log
 MOST_LINES = 100_000
 LONGEST_LINE = 1024  # bytes; printk's own bound (kernel/printk/internal.h, PRINTKRB_RECORD_MAX)
-MICROSECONDS = 1_000_000
 # Lines without a time are a record's second lines, which whoever chose the text may have chosen
 # (a task's name can hold a newline); this many of them make a log that has no times.
 UNTIMED_PER_TIMED = 8
