@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is unpacked lies on a disk with room, else in memory; no place that fails is the end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kdumpd.inspect.spool import KEPT_IN_MEMORY, MOST_KEPT, SHARE, opened_spool
+from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
+
+GIB = 1 << 30
+LARGE, SMALL = f"size={GIB}", f"size={SHARE * KEPT_IN_MEMORY - 4096}"
+READ_ONLY = f"ro,{LARGE}"
+FIRST, SECOND, MEMORY = "/var/tmp", "/tmp", "/"  # noqa: S108  # a file in memory is named /memfd:…
+# Mounts a file system in each of the two places, and says in which one the spool's file lies, and
+# whether a byte is kept that lies at, and before, the end of what it should keep.
+LOOK = """
+import os, subprocess, sys
+from kdumpd.inspect.spool import opened_spool
+kept = int(sys.argv.pop(1))
+for place, options in zip(("/var/tmp", "/tmp"), sys.argv[1:]):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "x", place], check=True)
+with opened_spool() as spool:
+    place = os.readlink(f"/proc/self/fd/{spool.fd}")
+    spool.write(kept - 1, b"x")
+    within = spool.complete
+    spool.write(kept, b"x")
+    print(os.path.dirname(place), spool.read(kept - 1, 1), within, spool.complete)
+"""
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("var_tmp", "tmp", "place", "kept"),
+    [
+        (LARGE, LARGE, FIRST, GIB // SHARE),
+        (LARGE, SMALL, FIRST, GIB // SHARE),
+        (f"size={2 * SHARE * MOST_KEPT}", LARGE, FIRST, MOST_KEPT),
+        (f"size={SHARE * KEPT_IN_MEMORY}", LARGE, FIRST, KEPT_IN_MEMORY),
+        (SMALL, LARGE, SECOND, GIB // SHARE),
+        (READ_ONLY, LARGE, SECOND, GIB // SHARE),
+        (SMALL, SMALL, MEMORY, KEPT_IN_MEMORY),
+        (READ_ONLY, SMALL, MEMORY, KEPT_IN_MEMORY),
+        (SMALL, READ_ONLY, MEMORY, KEPT_IN_MEMORY),
+        (READ_ONLY, READ_ONLY, MEMORY, KEPT_IN_MEMORY),
+    ],
+)
+def test_the_first_place_that_has_room(var_tmp: str, tmp: str, place: str, kept: int) -> None:
+    root = str(Path(__file__).parents[2])
+    script = f"import sys; sys.path.append({root!r})\n{LOOK}"
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*MOUNTS_AS_ROOT, sys.executable, "-c", script, str(kept), var_tmp, tmp],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() == f"{place} b'x' True False"
+
+
+def test_nobody_finds_it_by_a_name() -> None:
+    with opened_spool() as spool:
+        assert os.fstat(spool.fd).st_nlink == 0
+        assert os.fstat(spool.fd).st_mode & 0o077 == 0
