@@ -133,5 +133,7 @@ async def test_a_journal_that_answers_late_is_taken_in_without_being_asked(
         assert scene.flow.state.past is not None
         assert scene.flow.state.past.boots == ()
         assert scene.flow.state.past.problem.startswith("the journal does not answer")
+        assert scene.flow.state.previous is not None
+        assert "the journal does not answer" in scene.flow.state.previous.reason
         held.let_go()
         await scene.wait_until(lambda state: ended(state) is BootEnd.CLEAN)

@@ -29,6 +29,7 @@ class EndedBoot:
     stopped: bool = False  # whether kdumpd was ended because the machine shut down
     panic: str = ""  # the kernel's last words
     capture_started: bool = False  # whether the crash kernel was seen to boot after it
+    problem: str = ""  # why the journal could not be read, where no other has this boot
 
     @property
     def in_order(self) -> bool:
@@ -71,6 +72,7 @@ def ended_boots(
                 next_began=next_began,
                 next_seen=next_seen,
                 capture_started=after is not None and after.is_capture,
+                problem="" if boot else past.problem,
             )
         )
         next_began, next_seen = ended.began, _seen(record)
@@ -88,6 +90,7 @@ def nameless(running: str, boots: Sequence[EndedBoot], past: PastBoots) -> Ended
         id=NAMELESS + running,
         ended=boots[0].ended if boots else None,
         next_began=past.began,
+        problem=past.problem,
     )
 
 

@@ -35,6 +35,7 @@ NO_RECORD = (
     "Nothing is known of the boot before: no journal on disk has it, and kdumpd did not run in it."
     " A journal that is kept on disk (Storage=persistent in journald.conf) would tell."
 )
+UNREAD = "How the boot before ended is not known: {problem}."
 IN_ORDER = "The boot before ended in order: the machine was shut down or restarted."
 BEGUN = (
     "The boot before was being shut down or restarted in order when its journal ends; whether that"
@@ -144,8 +145,9 @@ def _without_capture(boot: EndedBoot) -> Judgement:
         return Judgement(end=BootEnd.CLEAN, reason=IN_ORDER)
     if boot.shutdown is Shutdown.BEGUN:
         return Judgement(end=BootEnd.CLEAN, reason=BEGUN)
-    if not boot.known:
-        return Judgement(end=BootEnd.UNKNOWN, reason=NO_RECORD)
+    if boot.problem or not boot.known:
+        reason = UNREAD.format(problem=boot.problem) if boot.problem else NO_RECORD
+        return Judgement(end=BootEnd.UNKNOWN, reason=reason)
     and_unarmed = " No crash kernel was loaded in it, so a crash could leave none."
     return Judgement(
         end=BootEnd.UNCLEAN, reason=UNCLEAN + (and_unarmed if boot.armed is False else "")

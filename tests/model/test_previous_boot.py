@@ -154,6 +154,42 @@ def test_the_ledger_alone_without_a_stop_is_unclean() -> None:
     assert event.facts["boot"] == BOOT
 
 
+UNREAD = "the journal does not answer: no answer within 5 s"
+
+
+@pytest.mark.parametrize("ever", [False, True], ids=["never", "before"])
+def test_a_journal_that_cannot_be_read_proves_no_end(*, ever: bool) -> None:
+    """Whether kdumpd ran in that boot, or never; and what is read late is believed."""
+    last = machine()
+    if ever:
+        settle(last)
+    next_boot = Watched(replace(last.state, validated_boot="next"))
+    next_boot.past = PastBoots(began=START + HOUR, problem=UNREAD)
+    settle(next_boot, kernel=replace(KERNEL, boot_id="next"))
+    assert word(next_boot) == "unknown"
+    assert reason(next_boot) == f"How the boot before ended is not known: {UNREAD}."
+    assert of(next_boot.told, EventKind.BOOT_UNCLEAN) == []
+    next_boot.past = PastBoots(boots=(boot(BOOT, shutdown=Shutdown.DONE),), began=START + HOUR)
+    next_boot.look(kernel=replace(KERNEL, boot_id="next"))
+    assert word(next_boot) == "clean"
+
+
+def test_what_is_known_without_the_journal_is_said_also_where_it_cannot_be_read() -> None:
+    last = machine()
+    settle(last)
+    next_boot = Watched(with_stop(last.state, START))
+    next_boot.past = PastBoots(began=START + HOUR, problem=UNREAD)
+    settle(next_boot, kernel=replace(KERNEL, boot_id="next"))
+    assert word(next_boot) == "clean"
+
+
+def test_a_boot_that_one_of_two_journals_has() -> None:
+    watched = machine(boot())
+    watched.past = replace(watched.past, problem="'/run/log/journal' cannot be read: x")
+    settle(watched)
+    assert word(watched) == "unclean"
+
+
 def test_a_daemon_that_is_started_again_was_not_ended_with_the_machine() -> None:
     watched = machine(boot(shutdown=Shutdown.DONE))
     settle(watched)
