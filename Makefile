@@ -71,6 +71,8 @@ fuzz: $(VENV)/fuzz.stamp
 
 # Before a release, and when what it tests was changed: some hours.
 test-long: test-hostile test-mutations test-endurance test-panics
+	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'long and not vm and not container and not endurance' \
+		--ignore tests/hostile $(PYTEST)
 	$(BIN)/pytest -m 'vm and long' tests/vm/test_crash_test.py $(PYTEST)
 
 test-oldest: build/oldest/test.stamp

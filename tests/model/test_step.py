@@ -675,11 +675,7 @@ def test_any_looks(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
         assert set(state.missing) <= set(state.captures)
 
 
-@given(looks=LOOKS)
-@settings(deadline=None, max_examples=50)
-def test_a_look_that_shows_no_more_changes_nothing(
-    looks: list[tuple[tuple[CrashFolder, ...], float]],
-) -> None:
+def look_at_all_again(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
     """That its captures are not gone through again is not to be seen by what is known and told."""
     quick, thorough = Watched(), Watched()
     for seen, after in looks:
@@ -687,6 +683,23 @@ def test_a_look_that_shows_no_more_changes_nothing(
             thorough.state = replace(thorough.state, shown=None)
             assert quick.look_at(*seen, after=again) == thorough.look_at(*seen, after=again)
             assert replace(quick.state, shown=None) == replace(thorough.state, shown=None)
+
+
+@given(looks=LOOKS)
+@settings(deadline=None, max_examples=10)
+def test_a_look_that_shows_no_more_changes_nothing(
+    looks: list[tuple[tuple[CrashFolder, ...], float]],
+) -> None:
+    look_at_all_again(looks)
+
+
+@pytest.mark.long
+@given(looks=LOOKS)
+@settings(deadline=None, max_examples=50)
+def test_many_looks_that_show_no_more_change_nothing(
+    looks: list[tuple[tuple[CrashFolder, ...], float]],
+) -> None:
+    look_at_all_again(looks)
 
 
 RETENTIONS = (

@@ -169,9 +169,10 @@ def test_identity_is_of_the_host() -> None:
     assert facts_of(kdump(one)).identity == facts_of(flattened(one)).identity
 
 
+@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", CUT_EVERYWHERE)
-def test_cut_anywhere(name: str) -> None:
-    assert complete_when_cut(written(name)) == []
+def test_cut_anywhere(name: str, step: int) -> None:
+    assert complete_when_cut(written(name), step=step) == []
 
 
 @pytest.mark.parametrize("name", sorted(FORMATS.keys() - set(CUT_EVERYWHERE)))
