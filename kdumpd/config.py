@@ -6,7 +6,6 @@ What is wrong is named with file and line, and the default stands.
 
 import errno
 import os
-import re
 import shlex
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from kdumpd.model.layout import PSTORE_ARCHIVE
 from kdumpd.model.mount_table import is_inside
+from kdumpd.model.time import parse_span
 
 FOLDERS = (
     "etc/kdumpd",
@@ -24,8 +24,6 @@ FOLDERS = (
 MAIN = "kdumpd.conf"
 LARGEST = 1 << 20  # characters
 DROP_INS = "kdumpd.conf.d"
-SECONDS = r"(\d{1,6}(?:\.\d{1,3})?)\s*(s|sec|ms|min)?"
-UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "ms": 0.001, "min": 60.0}
 BOOLEANS = {  # systemd.syntax(7)
     **dict.fromkeys(("1", "yes", "true", "on"), True),
     **dict.fromkeys(("0", "no", "false", "off"), False),
@@ -184,8 +182,8 @@ def _countdown_seconds(settings: Settings, value: str) -> Settings:
 
 
 def _seconds(value: str) -> float | None:
-    match = re.fullmatch(SECONDS, value)
-    return None if match is None else float(match[1]) * UNITS[match[2] or ""]
+    span = parse_span(value)
+    return None if span is None else span.total_seconds()
 
 
 def _metrics_file(settings: Settings, value: str) -> Settings:

@@ -5,22 +5,10 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
-from kdumpd.model.time import EPOCH
+from kdumpd.model.time import EPOCH, parse_span
 
 FORMS = "2026-11-23, '2026-11-23 01:00', 01:00, today, yesterday, now, -2h or '2 days ago'"
 DAYS = {"today": 0, "yesterday": -1, "tomorrow": 1}
-# systemd.time(7), "Parsing Time Spans": a month is 30.44 days, a year 365.25.
-UNITS = {
-    timedelta(seconds=1): ("s", "sec", "second", "seconds"),
-    timedelta(minutes=1): ("m", "min", "minute", "minutes"),
-    timedelta(hours=1): ("h", "hr", "hour", "hours"),
-    timedelta(days=1): ("d", "day", "days"),
-    timedelta(weeks=1): ("w", "week", "weeks"),
-    timedelta(days=30.44): ("M", "month", "months"),
-    timedelta(days=365.25): ("y", "year", "years"),
-}
-UNIT = {word: unit for unit, words in UNITS.items() for word in words}
-SPAN = r"(\d{1,9})\s*([A-Za-z]+)\s*"
 CALENDAR = (
     r"(?a)(?:(?P<date>\d{4}-\d{2}-\d{2})(?:[ T]+|$))?"
     r"(?P<time>\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?"
@@ -73,15 +61,11 @@ def _parse(words: str, now: datetime, localize: Localize) -> datetime | None:
 
 
 def _span(words: str) -> timedelta:
-    """Return the length of a time; ValueError where it is none."""
-    total, at = timedelta(), 0
-    while at < len(words) or at == 0:
-        match = re.compile(SPAN).match(words, at)
-        if match is None or match[2] not in UNIT:
-            raise ValueError(words)
-        total += int(match[1]) * UNIT[match[2]]
-        at = match.end()
-    return total
+    """Return the length of a time; ValueError where it is none, or its unit is not said."""
+    span = parse_span(words)
+    if span is None or words[-1:].isdigit():
+        raise ValueError(words)
+    return span
 
 
 def _calendar(words: str, now: datetime, localize: Localize) -> datetime | None:

@@ -1,11 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Times as numbers, and numbers as times."""
+"""Times as numbers, numbers as times, and spans of time as a person writes them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 MICROSECONDS, NANOSECONDS = 1_000_000, 1_000_000_000  # in a second
+# systemd.time(7), "Parsing Time Spans": a month is 30.44 days, a year 365.25.
+UNITS = {
+    timedelta(microseconds=1): ("us", "usec", "\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s"),
+    timedelta(milliseconds=1): ("ms", "msec"),
+    timedelta(seconds=1): ("", "s", "sec", "second", "seconds"),
+    timedelta(minutes=1): ("m", "min", "minute", "minutes"),
+    timedelta(hours=1): ("h", "hr", "hour", "hours"),
+    timedelta(days=1): ("d", "day", "days"),
+    timedelta(weeks=1): ("w", "week", "weeks"),
+    timedelta(days=30.44): ("M", "month", "months"),
+    timedelta(days=365.25): ("y", "year", "years"),
+}
+UNIT = {word: unit for unit, words in UNITS.items() for word in words}
+# A number without a unit ends with its word: 12.34.56 is none, 12.34 .56 is two.
+PIECE = r"\s*(?=\.?[0-9])([0-9]{0,15})(?:\.([0-9]{0,9}))?(?:\s*([^\W0-9_]+)|(?=\s|$))"
 
 
 def time_from_microseconds(number: int) -> datetime:
@@ -29,3 +45,26 @@ def time_of_file(nanoseconds: int) -> datetime | None:
 def microseconds(at: datetime | None) -> int:
     """Return microseconds since 1970, 0 for an unknown time or one before."""
     return 0 if at is None else max(0, (at - EPOCH) // MICROSECOND)
+
+
+def parse_span(text: str) -> timedelta | None:
+    """Return the length of a span of systemd.time(7), None where it is none or too long.
+
+    A number without a unit counts seconds; "infinity" is timedelta.max.
+    """
+    words = text.strip()
+    if words == "infinity":
+        return timedelta.max
+    if not re.fullmatch(f"(?:{PIECE})+", words):
+        return None
+    try:
+        return sum(map(_length, re.finditer(PIECE, words)), timedelta())
+    except (KeyError, OverflowError):
+        return None
+
+
+def _length(piece: re.Match[str]) -> timedelta:
+    whole, fraction, word = piece.groups(default="")
+    unit = UNIT[word]
+    part: timedelta = unit * int(fraction or 0) / 10 ** len(fraction)
+    return unit * int(whole or 0) + part

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kdumpd.model.retention import DEBIAN_FOLDER, Retention
 from kdumpd.model.shell_assignments import parse_assignment
+from kdumpd.model.time import parse_span
 from kdumpd.observe.files import Files
 
 APPORT_JOB = "etc/cron.daily/apport"
@@ -18,19 +19,7 @@ TMPFILES = ("etc/tmpfiles.d", "run/tmpfiles.d", "usr/lib/tmpfiles.d")  # a file 
 WITH_AGE = b"dDevqQxC"  # types of tmpfiles.d(5) whose age is looked at
 PATH, AGE = 1, 5  # the fields' places in a line
 MOST_BYTES = 1 << 16
-MOST_DAYS = 36_500
-UNITS = {
-    b"": 1.0,
-    b"us": 1e-6,
-    b"ms": 1e-3,
-    b"s": 1.0,
-    b"sec": 1.0,
-    b"m": 60.0,
-    b"min": 60.0,
-    b"h": 3600.0,
-    b"d": 86400.0,
-    b"w": 604800.0,
-}
+LONGEST_AGE = timedelta(days=36_500)
 FIND = rb"[ \t]*find[ \t]+/var/crash\b"
 KIND = rb"-type[ \t]+([df])\b"
 DAYS = rb"-mtime[ \t]+\+(\d{1,5})\b"
@@ -86,13 +75,8 @@ def parse_ages(files: Iterable[bytes]) -> Iterator[tuple[bytes, timedelta]]:
 def parse_age(text: bytes) -> timedelta | None:
     """Return the time span of an age field such as 14d or 1d12h, None where it is none."""
     text = text.rpartition(b":")[2].removeprefix(b"~")
-    pieces = re.findall(rb"(\d{1,9})([a-z]*)", text)
-    if not pieces or b"".join(number + unit for number, unit in pieces) != text:
-        return None
-    if any(unit not in UNITS for _, unit in pieces):
-        return None
-    seconds = sum(int(number) * UNITS[unit] for number, unit in pieces)
-    return timedelta(seconds=seconds) if 0 < seconds < MOST_DAYS * UNITS[b"d"] else None
+    span = parse_span(text.decode("utf-8", "replace"))
+    return span if span is not None and timedelta() < span < LONGEST_AGE else None
 
 
 def _is_executable(files: Files, name: str) -> bool:
