@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Be told when a crash folder may have changed. Every event is only a hint to look again."""
 
+import array
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import select
 import struct
+import termios
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pyinotify
 
@@ -15,9 +19,8 @@ from kdumpd.observe.watcher import Identity
 
 log = logging.getLogger(__name__)
 
-# inotify(7): fixed part of struct inotify_event; a name of `len` bytes follows.
-EVENT = struct.Struct("iIII")
-MOST_BYTES = 1 << 16
+# pyinotify takes 8 µs for each event, and a full queue has 16,384: a flood is not looked at.
+MOST_BYTES = 1 << 14
 MOST_WATCHES = (
     4096  # of fs.inotify.max_user_watches, 8192 or more; the poll sees the others' changes
 )
@@ -42,6 +45,7 @@ class Watch:
     def __init__(self, hint: Callable[[], None]) -> None:
         self._hint = hint
         self._manager = pyinotify.WatchManager()
+        self._events = _Events(self._manager)
         self._watched: set[Identity] = set()
         self._identities: dict[int, Identity] = {}  # by watch descriptor
         self._seen: set[Identity] = set()  # in the look that is under way
@@ -113,18 +117,52 @@ class Watch:
         self._hint()
 
     def _drain(self) -> None:
-        for wd, mask in _read_events(self._manager.get_fd()):
-            if mask & pyinotify.IN_IGNORED and wd in self._identities:
-                self._watched.discard(self._identities.pop(wd))
-                self._manager.del_watch(wd)
+        for event in self._events.taken():
+            if event.mask & pyinotify.IN_IGNORED:
+                self._ended(event.wd)
+        if self._events.lost:
+            known = set(self._identities)  # before it is asked: another thread adds to them
+            for wd in known - _kept_by_the_kernel(self._manager.get_fd()):
+                self._ended(wd)
         self._hint()
 
+    def _ended(self, wd: int) -> None:
+        if wd in self._identities:
+            self._watched.discard(self._identities.pop(wd))
+            self._manager.del_watch(wd)
 
-def _read_events(fd: int) -> Iterator[tuple[int, int]]:
-    """Yield watch descriptor and mask of each event; names may be anything, and are skipped."""
-    content = os.read(fd, MOST_BYTES)
-    at = 0
-    while at < len(content):
-        wd, mask, _, length = EVENT.unpack_from(content, at)
-        yield wd, mask
-        at += EVENT.size + length
+
+class _Events(pyinotify.Notifier):  # type: ignore[misc]  # pyinotify has no types
+    """The events that pyinotify reads, without what it makes of them.
+
+    Its processing follows folders by their paths, which these have not, and complains of that.
+    """
+
+    lost = False  # some of those that had come are not among the last that were taken
+
+    def taken(self) -> Iterator[pyinotify.Event]:
+        """Yield the events that have come, oldest first."""
+        self.lost = not self._read()
+        while self._eventq:
+            event = self._eventq.popleft()
+            self.lost = self.lost or bool(event.mask & pyinotify.IN_Q_OVERFLOW)
+            yield event
+
+    def _read(self) -> bool:
+        """Read what has come; return False where some of it is lost."""
+        waiting = array.array("i", [0])
+        fcntl.ioctl(self._fd, termios.FIONREAD, waiting)
+        if waiting[0] > MOST_BYTES:
+            os.read(self._fd, waiting[0])
+            return False
+        try:
+            self.read_events()
+        except (UnicodeDecodeError, struct.error, pyinotify.NotifierError):
+            return False  # what stands behind a name that is not UTF-8 is given up
+        return True
+
+
+def _kept_by_the_kernel(fd: int) -> set[int]:
+    """Return the watch descriptors that are still in force (fs/notify/fdinfo.c: hexadecimal)."""
+    words = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii").split()
+    return {int(word.removeprefix("wd:"), 16) for word in words if word.startswith("wd:")}

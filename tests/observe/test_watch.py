@@ -271,6 +271,54 @@ async def test_too_much_at_once(watched: Watched) -> None:
     await watched.hint()
 
 
+def flood(path: Path, files: int = 6000) -> None:
+    for number in range(files):
+        (path / f"{number}").touch()
+        (path / f"{number}").unlink()
+
+
+LOSSES: dict[str, Callable[[Path], object]] = {
+    "a queue that is full": flood,
+    "more than is looked at": lambda path: flood(path, 500),
+    "a name that is not UTF-8": lambda path: (path / os.fsdecode(b"\xff")).touch(),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_a_watch_that_ends_among_lost_events(watched: Watched, loss: str) -> None:
+    """Nobody says then that it has ended; the others go on."""
+    inside = watched.path / "inside"
+    with opened(inside) as fd:
+        watched.watch.folder(fd)
+    status = inside.stat()
+    LOSSES[loss](watched.path)
+    inside.rmdir()
+    before = watches()
+    await watched.hint()
+    assert not watched.watch.keep((status.st_dev, status.st_ino))
+    own = watched.path.stat()
+    assert watched.watch.keep((own.st_dev, own.st_ino))
+    watched.again()
+    assert watches() == before
+    assert await watched.quiet()
+    (watched.path / "after").mkdir()
+    await watched.hint()
+
+
+async def test_more_watches_than_there_are_digits(watched: Watched) -> None:
+    """Which of them are left is read as the kernel writes it, in hexadecimal."""
+    kept = [watched.path / f"kept-{number}" for number in range(40)]
+    for path in kept:
+        path.mkdir()
+        with opened(path) as fd:
+            watched.watch.folder(fd)
+    LOSSES["a name that is not UTF-8"](watched.path)
+    await watched.hint()
+    for path in kept:
+        status = path.stat()
+        assert watched.watch.keep((status.st_dev, status.st_ino))
+
+
 async def test_too_many_folders(watched: Watched) -> None:
     """A stranger can make as many as he likes; what we take of the system is bounded."""
     with opened(watched.path / "inside") as parent:
