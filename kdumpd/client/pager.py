@@ -10,14 +10,12 @@ import asyncio
 import shlex
 import shutil
 import signal
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from asyncio.subprocess import PIPE
+from collections.abc import Iterable, Mapping
 
 from kdumpd.client.screen import DUMB
 
 USUAL = ("less", "more")
-NONE = {"", "cat"}
 LESS = "FRSXMK"
 
 
@@ -25,12 +23,14 @@ def pager_of(environment: Mapping[str, str]) -> list[str]:
     """Return the command that pages, empty for none, and on a terminal that can do too little."""
     if environment.get("TERM", "") in DUMB:
         return []
-    for name in ("SYSTEMD_PAGER", "PAGER"):
-        if name in environment:
-            words = environment[name].strip()
-            return [] if words in NONE else _split(words)
-    found = next((path for name in USUAL if (path := shutil.which(name))), None)
-    return [found] if found else []
+    words = environment.get("SYSTEMD_PAGER", environment.get("PAGER"))
+    if words is None:
+        return [path for name in USUAL if (path := shutil.which(name))][:1]
+    try:
+        command = shlex.split(words)
+    except ValueError:  # a quote that does not end
+        return []
+    return [] if command == ["cat"] else command
 
 
 async def paged(lines: Iterable[str], command: list[str], environment: Mapping[str, str]) -> bool:
@@ -42,38 +42,11 @@ async def paged(lines: Iterable[str], command: list[str], environment: Mapping[s
         )
     except OSError:
         return False
-    with _interrupts_left_to_it():
-        try:
-            await _feed(pager, lines)
-        finally:
-            await pager.wait()
-    return True
-
-
-async def _feed(pager: Process, lines: Iterable[str]) -> None:
-    if pager.stdin is None:
-        return
-    with suppress(BrokenPipeError, ConnectionResetError):  # somebody has seen enough
-        for line in lines:
-            pager.stdin.write(line.encode("utf-8", "backslashreplace"))
-            await pager.stdin.drain()
-        pager.stdin.close()
-        await pager.stdin.wait_closed()
-
-
-@contextmanager
-def _interrupts_left_to_it() -> Iterator[None]:
-    """Let Ctrl-C end a search in the pager, and not this program."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # it ends a search in the pager
     try:
-        yield
+        await pager.communicate("".join(lines).encode("utf-8", "backslashreplace"))
     finally:
+        await pager.wait()
         loop.remove_signal_handler(signal.SIGINT)
-
-
-def _split(words: str) -> list[str]:
-    try:
-        return shlex.split(words)
-    except ValueError:  # a quote that does not end
-        return []
+    return True
