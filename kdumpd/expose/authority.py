@@ -34,7 +34,8 @@ POLKIT = Target(
 )
 ASK_A_PERSON = 1  # CheckAuthorizationFlags.AllowUserInteraction
 PATIENT = Manner(seconds=120.0)  # a person types a password
-BRISK = Manner(seconds=10.0)  # polkit takes milliseconds, but this question may start it
+POLKIT_SECONDS = 10.0  # it takes milliseconds, but this question may start it
+BRISK = Manner(seconds=10.0)
 HASTY = Manner(seconds=1.0)
 ROOT = 0
 # Questions under way at once.
@@ -55,8 +56,9 @@ ABSENT = {
 class Authority:
     """Asks polkit, for each call anew."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, polkit: float = POLKIT_SECONDS) -> None:
         self._connection = connection
+        self._brisk = Manner(seconds=polkit)
         self._turns = Turns("Too many of your requests wait for polkit. Try again later.")
 
     async def demand(self, call: Call, action: str) -> None:
@@ -97,7 +99,7 @@ class Authority:
         cancellation = uuid.uuid4().hex
         subject = ["system-bus-name", {"name": variant("s", call.sender)}]
         flags = ASK_A_PERSON if call.interactive else 0
-        manner = PATIENT if call.interactive else BRISK
+        manner = PATIENT if call.interactive else self._brisk
         question = [subject, action, {}, flags, cancellation]
         try:
             (answer,) = await self._connection.call(

@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from kdumpd.address import bus_address
 from kdumpd.arguments import EXIT_FAILURE
 from kdumpd.bus import Connection, connect
 from kdumpd.call import BusError, CallError
 from kdumpd.config import Settings, read_configuration
-from kdumpd.expose.authority import Authority
+from kdumpd.expose.authority import POLKIT_SECONDS, Authority
 from kdumpd.expose.interface import TRIGGER, InterfaceError, read_interfaces
 from kdumpd.expose.journal import Journal
 from kdumpd.expose.notify import ServiceManager
@@ -31,13 +32,21 @@ from kdumpd.trigger.peers import Peers
 from kdumpd.trigger.service import Parts, Service
 from kdumpd.trigger.survey import MachineSurvey
 from kdumpd.trigger.tokens import Tokens
-from kdumpd.trigger.trial import Means
+from kdumpd.trigger.trial import Means, Patience
 
 log = logging.getLogger("kdumpd-trigger")
 
 BUS_NAME = "org.kdumpd1.Trigger"
-IDLE_SECONDS = 60.0
 SETTLING_SECONDS = 5.0  # for the answers to what still came
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long the program waits, in seconds."""
+
+    idle: float = 60.0  # for somebody to ask for something
+    polkit: float = POLKIT_SECONDS
+    trial: Patience = field(default_factory=Patience)
 
 
 class EndError(Exception):
@@ -66,7 +75,7 @@ class Configuration:
         return (await self.settings()).crash_test
 
 
-async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, idle: float) -> None:
+async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits) -> None:
     """Serve until the bus is lost, a signal ends it, or nobody asks for anything any more."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -75,7 +84,7 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, idle: float) -
     manager = ServiceManager(os.environ)
     async with connect(bus_address(options.bus, os.environ)) as connection:
         service = Service(
-            connection, read_interfaces(TRIGGER), parts_of(options, connection, sysrq)
+            connection, read_interfaces(TRIGGER), parts_of(options, connection, sysrq, limits)
         )
         connection.serve(service.answer)
         await connection.own(BUS_NAME)
@@ -83,7 +92,7 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, idle: float) -
         log.info("READY: kdumpd-trigger%s", ", for a rehearsal" if sysrq.rehearses else "")
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_until_idle(service, idle))
+                group.create_task(_until_idle(service, limits.idle))
                 group.create_task(_until_lost(connection))
                 group.create_task(_until_set(stop))
         except* EndError as ends:
@@ -94,7 +103,9 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, idle: float) -
             await connection.settle(SETTLING_SECONDS)
 
 
-def parts_of(options: argparse.Namespace, connection: Connection, sysrq: SysrqTrigger) -> Parts:
+def parts_of(
+    options: argparse.Namespace, connection: Connection, sysrq: SysrqTrigger, limits: Limits
+) -> Parts:
     """Return what the service works with."""
     configuration, peers, kdumpd = Configuration(options), Peers(connection), Kdumpd(connection)
     chronicle = Chronicle(Journal(IDENTIFIER), time.monotonic)
@@ -105,9 +116,10 @@ def parts_of(options: argparse.Namespace, connection: Connection, sysrq: SysrqTr
         key=sysrq,
         tell=chronicle.tell,
         allowed=configuration.allows,
+        patience=limits.trial,
     )
     return Parts(
-        authority=Authority(connection),
+        authority=Authority(connection, limits.polkit),
         peers=peers,
         admission=Admission(Tokens(time.monotonic), peers),
         chronicle=chronicle,
@@ -118,7 +130,7 @@ def parts_of(options: argparse.Namespace, connection: Connection, sysrq: SysrqTr
     )
 
 
-def main(arguments: Sequence[str] | None = None, idle: float = IDLE_SECONDS) -> int:
+def main(arguments: Sequence[str] | None = None, limits: Limits = Limits()) -> int:
     """Run kdumpd-trigger's command line and return its exit status."""
     # First of all: should stderr be the descriptor, a word of argparse's would be a command.
     fd, problem = _take_descriptor()
@@ -128,14 +140,14 @@ def main(arguments: Sequence[str] | None = None, idle: float = IDLE_SECONDS) -> 
     if problem:
         log.error("kdumpd-trigger: %s", problem)
         return EXIT_FAILURE
-    return run(options, SysrqTrigger(fd, options.key), idle)
+    return run(options, SysrqTrigger(fd, options.key), limits)
 
 
-def run(options: argparse.Namespace, sysrq: SysrqTrigger, idle: float) -> int:
+def run(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits) -> int:
     """Serve, and return 0 when it came to its end, 1 when it could not go on."""
     failures: list[Exception] = []
     try:
-        asyncio.run(serve(options, sysrq, idle))
+        asyncio.run(serve(options, sysrq, limits))
     except* (BusError, InterfaceError) as group:
         failures.extend(group.exceptions)
     for failure in failures:

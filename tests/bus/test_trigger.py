@@ -19,7 +19,7 @@ import pytest
 from kdumpd.expose.interface import TRIGGER, read_interfaces
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
-from tests.bus.trigger import Scene, TriggerSetup, arguments, running_trigger, scene
+from tests.bus.trigger import Scene, TriggerSetup, arguments, limited, running_trigger, scene
 from tests.cores import Crash, flattened
 from tests.services.busctl import Busctl
 from tests.services.caller import TRIGGER_PATH
@@ -43,6 +43,14 @@ METHODS = {
 @pytest.fixture
 async def stage(machine: Machine, tmp_path: Path, public: Path) -> AsyncIterator[Scene]:
     async with scene(machine, public, tmp_path / "state") as stage:
+        yield stage
+
+
+@pytest.fixture
+async def hasty(machine: Machine, tmp_path: Path, public: Path) -> AsyncIterator[Scene]:
+    """With a trigger that waits no longer for others than a second."""
+    program = limited("polkit=1.0, trial=Patience(crash=1.0)")
+    async with scene(machine, public, tmp_path / "state", program=program) as stage:
         yield stage
 
 
@@ -95,14 +103,14 @@ async def test_who_may_presses_the_key_once_after_it_was_recorded(
         assert len(recorded(stage.ledger)) == 1
 
 
-async def test_a_kernel_that_does_not_crash_is_told_of(stage: Scene) -> None:
-    async with stage.somebody("root") as who:
+async def test_a_kernel_that_does_not_crash_is_told_of(hasty: Scene) -> None:
+    async with hasty.somebody("root") as who:
         await who.trigger()
         answer = await who.caller.answer()
         assert answer["error"] == "org.kdumpd1.Error.Failed"
         assert "was told to crash, and did not" in answer["message"]
         assert await who.objections() == {"test-recently": "warning"}
-    assert stage.trigger.pressed == b"c"
+    assert hasty.trigger.pressed == b"c"
 
 
 async def test_a_rehearsal_presses_h(machine: Machine, tmp_path: Path, public: Path) -> None:
@@ -162,14 +170,14 @@ async def test_without_polkit_nobody_may(stage: Scene) -> None:
     assert stage.trigger.pressed == b""
 
 
-async def test_polkit_that_hangs_is_a_no(stage: Scene) -> None:
-    stage.polkit.pause()
-    async with stage.somebody("root") as who:
+async def test_polkit_that_hangs_is_a_no(hasty: Scene) -> None:
+    hasty.polkit.pause()
+    async with hasty.somebody("root") as who:
         given = arguments(await who.prepare())
         assert await who.error("Trigger", given) == "NotAuthorized"
         assert await who.error("Trigger", given) == "BadToken"
-    stage.polkit.resume()
-    assert stage.trigger.pressed == b""
+    hasty.polkit.resume()
+    assert hasty.trigger.pressed == b""
 
 
 async def test_polkit_that_dies_while_it_is_asked_is_a_no(stage: Scene) -> None:

@@ -16,6 +16,7 @@ from tests.bus.trigger import (
     Somebody,
     TriggerSetup,
     arguments,
+    limited,
     running_trigger,
     scene,
     started_trigger,
@@ -42,7 +43,6 @@ class Broken(program.Configuration):
 program.Configuration = Broken
 sys.exit(program.main())
 """
-IDLE = "import sys; from kdumpd.trigger.program import main; sys.exit(main(idle=1.0))"
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ async def test_only_one_of_it(setup: TriggerSetup) -> None:
 
 
 async def test_gone_when_nobody_asks_for_anything(setup: TriggerSetup) -> None:
-    async with running_trigger(replace(setup, program=(PYTHON, "-c", IDLE))) as trigger:
+    async with running_trigger(replace(setup, program=limited("idle=1.0"))) as trigger:
         async with caller(setup.bus) as caller_:
             who = Somebody(caller_)
             assert await who.prepare()

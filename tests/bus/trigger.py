@@ -23,6 +23,12 @@ from tests.services.process import BOUND, Message, ServiceError, end
 # What the unit's drop-in for systemd 252 does: the descriptor is moved away from stdout.
 PASSING = 'exec 3>&1 1>&2; LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=sysrq exec "$@"'
 PROGRAM = (sys.executable, "-m", "kdumpd.trigger.program")
+LIMITED = """
+import sys
+from kdumpd.trigger.program import Limits, main
+from kdumpd.trigger.trial import Patience
+sys.exit(main(limits=Limits({})))
+"""
 ENABLED = "[CrashTest]\nEnabled=yes\nCountdownSec=3\n"
 
 
@@ -117,10 +123,12 @@ async def started_trigger(setup: TriggerSetup) -> AsyncIterator[Trigger]:
                 )
         finally:
             os.close(write)
+        trigger = Trigger(process, read, folder)
         try:
-            yield Trigger(process, read, folder)
+            yield trigger
         finally:
-            await end(process)
+            # Once the key is pressed it would wait for the crash.
+            await trigger.stop(signal.SIGKILL if trigger.pressed else signal.SIGTERM)
             os.close(read)
 
 
@@ -205,6 +213,11 @@ class Somebody:
         async with asyncio.timeout(seconds):
             while await self.state() != state:  # noqa: ASYNC110  # asked of another program
                 await asyncio.sleep(0.02)
+
+
+def limited(limits: str) -> Sequence[str]:
+    """Return the program with other limits, as Python has its arguments."""
+    return (sys.executable, "-c", LIMITED.format(limits))
 
 
 def arguments(token: str, *overridden: str) -> str:
