@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.worlds import VERDICTS, WORLDS, machines, verdict
+from tests.machine_file import format_machine, read_machine
+from tests.worlds import REMADE, VERDICTS, machines, verdict
 
 MACHINES = machines()
 ALLOWED = 40_000  # bytes of a remade machine: only what matters is there
@@ -27,10 +28,15 @@ def test_no_verdict_is_of_a_machine_that_is_gone() -> None:
     assert {path.stem for path in VERDICTS.iterdir()} == set(MACHINES)
 
 
-@pytest.mark.parametrize("world", [path for path in WORLDS.iterdir() if path.is_dir()])
-def test_a_remade_machine_is_small_and_names_its_sources(world: Path) -> None:
-    story, blank, *sources = (world / "README.md").read_text().splitlines()
+@pytest.mark.parametrize("sample", MACHINES.values(), ids=MACHINES)
+def test_a_text_is_as_it_would_be_written(sample: Path) -> None:
+    assert format_machine(read_machine(sample)) == sample.read_bytes()
+
+
+@pytest.mark.parametrize("sample", sorted(REMADE.glob("*.txt")), ids=lambda path: path.stem)
+def test_a_remade_machine_is_small_and_names_its_sources(sample: Path) -> None:
+    story, blank, *sources = read_machine(sample).about.splitlines()
     assert story
     assert not blank
     assert any(line.startswith("- ") for line in sources)
-    assert sum(path.stat().st_size for path in world.rglob("*") if path.is_file()) < ALLOWED
+    assert sample.stat().st_size < ALLOWED

@@ -21,8 +21,7 @@ from tests.observe.journal_file import Boot, kernel, opening, write_boots
 from tests.services.desktop import screen
 from tests.services.message_bus import Broker, private_bus
 from tests.services.process import BOUND, end, output, program
-from tests.vm.tree import TREES
-from tests.worlds import build
+from tests.worlds import build, machines
 
 WIDEST = 140  # columns
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[a-z]")
@@ -93,7 +92,7 @@ def ours(address: str) -> str:
 
 def prepare(name: str, root: Path) -> None:
     """Make the folder of a Debian as it really was, but with two crashes behind it."""
-    build(TREES / name, root)
+    build(machines()[name], root)
     memory = random.Random(MEMORY)  # noqa: S311  # what does not compress, the same each time
     pages = tuple(memory.randbytes(BLOCK) for _ in range(4200))
     for stamp, at, log in CRASHES:

@@ -8,10 +8,13 @@ from tests.hostile import machine_readings as readings
 from tests.hostile.inputs import DEFAULTS, MOUNTS
 from tests.hostile.mutator import Parts
 from tests.hostile.parser import Parser
-from tests.vm.tree import TREES
+from tests.machine_file import read_machine
+from tests.worlds import machines
 
-DEBIAN = TREES / "debian-12-ready/files"
-NEWER = TREES / "debian-13-ready/files"
+CONTENTS = [
+    {entry.path: entry.content for entry in read_machine(machines()[name]).entries}
+    for name in ("debian-12-ready", "debian-13-ready")
+]
 LARGEST = 32 << 10  # bytes of a file: the larger, the slower
 
 LOG = b"""\
@@ -125,8 +128,7 @@ def arm64_image() -> bytes:
 
 def of_trees(name: str) -> tuple[Parts, ...]:
     """Return what the machines that were captured have in this file."""
-    found = (folder / name for folder in (DEBIAN, NEWER))
-    return tuple((path.read_bytes()[:LARGEST],) for path in found if path.is_file())
+    return tuple((contents[name][:LARGEST],) for contents in CONTENTS if name in contents)
 
 
 def parser(name: str, read: Callable[..., None], *seeds: Parts) -> Parser:

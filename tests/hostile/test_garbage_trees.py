@@ -16,9 +16,9 @@ from kdumpd.once import look_once
 from tests.hostile.canary import Canaries, canaries
 from tests.hostile.capabilities import without_rights
 from tests.hostile.spoiling import GONE, OUTSIDE, SPOILS, names_looked_at, spoilt
-from tests.vm.tree import TREES, materialise
+from tests.worlds import build, machines
 
-SAMPLE = TREES / "debian-12-ready"
+SAMPLE = machines()["debian-12-ready"]
 # Found by their status or their name alone: nobody opens them.
 FOUND = (
     "etc/systemd/system/basic.target.wants/kdump-tools.service",
@@ -69,7 +69,7 @@ ONLY_ITS_NAME = {"zero", "random", "digits", "words", "unreadable", "empty"}
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("garbage")
     root = folder / "root"
-    materialise(SAMPLE, root)
+    build(SAMPLE, root)
     (folder / OUTSIDE).write_bytes(b"1\n")
     return root
 

@@ -22,11 +22,13 @@ from tests.cores import Crash, flattened
 from tests.hostile.inputs import ERROR_LOG, LOG, OTHER_LOG, SAMPLES
 from tests.hostile.secrecy import is_telling
 from tests.hostile.traps import NOBODY
+from tests.machine_file import read_machine
 from tests.model.looks import as_listed, capture
 from tests.services.busctl import Busctl
 from tests.services.message_bus import Broker, Bus, private_bus
 from tests.services.namespace import ROOT
 from tests.services.process import Json
+from tests.worlds import machines
 
 pytestmark = pytest.mark.bus
 
@@ -76,7 +78,8 @@ def logs() -> list[bytes]:
         for rest in (TAIL.splitlines(), [])
     ]
     real = [path.read_bytes() for path in sorted(SAMPLES.rglob("*.txt"))]
-    return [LOG, OTHER_LOG, ERROR_LOG, *(log.encode("ascii") for log in made), *real]
+    said = [one.content for sample in machines().values() for one in read_machine(sample).commands]
+    return [LOG, OTHER_LOG, ERROR_LOG, *(log.encode("ascii") for log in made), *real, *said]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.hostile.test_garbage_trees import SAMPLE, check_texts, look
 from tests.services.dbus_next import dbus_next_client
 from tests.services.message_bus import Bus
 from tests.test_check import check
-from tests.vm.tree import materialise
+from tests.worlds import build
 
 RELEASE = "6.1.0-56-amd64"
 STRANGE = (b"vmlinuz-9\n9", b"vmlinuz-\xff\xfe", b"\x1b[31mvmlinuz-9", b"vmlinuz-" + b"9" * 240)
@@ -32,7 +32,7 @@ DECIDING = (
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / OUTSIDE).write_bytes(b"1\n")
-    materialise(SAMPLE, tmp_path / "root")
+    build(SAMPLE, tmp_path / "root")
     return tmp_path / "root"
 
 
@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("combined")
     (folder / OUTSIDE).write_bytes(b"1\n")
-    materialise(SAMPLE, folder / "root")
+    build(SAMPLE, folder / "root")
     return folder / "root", names_looked_at(folder / "root")
 
 

@@ -1,35 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The machines whose trees are in tests/samples/trees, and how each came to be.
+"""The machines whose files are in tests/samples/captured, and how each came to be.
 
-`python -m tests.vm.scenes [NAME...]` boots them and writes their trees there anew. Needs root.
+`python -m tests.vm.scenes [NAME...]` boots them and writes their texts there anew. Needs root.
 """
 
 import asyncio
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
+from tests import machine_file
+from tests.machine_file import format_machine, read_machine
+from tests.vm import tree_capture
 from tests.vm.cache import Cache, default_cache
 from tests.vm.debian import BOOKWORM, CRASHKERNEL, TRIXIE, Boot, boot_debian, build_debian
 from tests.vm.guest import GuestError
-from tests.vm.tree import TREES, gather
-
-CAPTURE = Path(__file__).with_name("tree_capture.py")
+from tests.worlds import CAPTURED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A machine, and what was done to it before its tree was taken."""
+    """A machine, and what was done to it before its files were taken."""
 
     story: str  # one line for people
     suite: str = BOOKWORM
     crashkernel: str = CRASHKERNEL  # that it was booted with
     fresh: bool = False  # kdump-tools had never run before
-    script: str = ""  # before the tree is taken
+    script: str = ""  # before its files are taken
     loaded: bool = True  # whether a crash kernel is loaded then
 
 
@@ -111,32 +112,39 @@ SCENES: Mapping[str, Scene] = MappingProxyType(
 )
 
 
-async def take(name: str, cache: Cache, trees: Path = TREES) -> None:
-    """Boot the machine of that name and write its tree into a folder of `trees`."""
+async def take(name: str, cache: Cache, folder: Path = CAPTURED) -> None:
+    """Boot the machine of that name and write its text into a folder."""
     scene = SCENES[name]
     image = await build_debian(cache, scene.suite)
     boot = Boot(
-        script=f"{scene.script}\npython3 /host/tree_capture.py /host/tree",
+        script=f"{scene.script}\ncd /host\npython3 -m {tree_capture.__name__} /host/machine.txt",
         cmdline=image.cmdline.replace(CRASHKERNEL, scene.crashkernel).strip(),
         fresh=scene.fresh,
     )
     with TemporaryDirectory(dir=cache.folder, prefix="capturing-") as work:
         host = Path(work)
-        shutil.copy(CAPTURE, host)
+        for module in (machine_file, tree_capture):
+            _give(module, host)
         outcome = await boot_debian(image, boot, host)
         if outcome.status != 0:
-            raise GuestError(f"no tree of {name}:\n{outcome.output}")
-        shutil.rmtree(trees / name, ignore_errors=True)
-        shutil.copytree(host / "tree", trees / name, copy_function=shutil.copyfile)
-        gather(trees / name)
-    (trees / name / "README").write_text(f"{scene.story}\n")
+            raise GuestError(f"nothing was taken of {name}:\n{outcome.output}")
+        machine = read_machine(host / "machine.txt")
+    text = format_machine(replace(machine, about=scene.story))
+    (folder / f"{name}.txt").write_bytes(text)
+
+
+def _give(module: ModuleType, host: Path) -> None:
+    """Put a module of ours, which imports no other but such, where the guest finds it."""
+    copy = host.joinpath(*module.__name__.split(".")).with_suffix(".py")
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(str(module.__file__), copy)
 
 
 async def take_all(names: Iterable[str]) -> None:
-    """Take the trees of these names, one after another."""
+    """Take the files of the machines of these names, one after another."""
     for name in names:
         await take(name, Cache(default_cache()))
-        sys.stdout.write(f"{TREES / name}\n")
+        sys.stdout.write(f"{CAPTURED / name}.txt\n")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Copy what readiness is judged from out of a running machine; a program of its own, run in it.
+"""Write what readiness is judged from into a text; runs in the machine that it is about.
 
-usage: python3 tree_capture.py DIR (as root)
+usage: python3 -m tests.vm.tree_capture FILE (as root)
 
-DIR/files/ then has the contents of what is short and readable, DIR/listing a line for each path of
-a disk, DIR/commands/ what the tools said. See tests/samples/trees/README.md.
+Of what is short and readable FILE then has the contents, of what else is on the disk the sizes and
+times, and what the tools said. See tests/samples/README.md.
 """
 
 import os
-import stat
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from tests.machine_file import Entry, Machine, format_machine, kind_of, shown_mode
 
 LONGEST = 400_000  # bytes of a file; a kernel's configuration has 280,000
 KERNEL = """arch *panic* *nmi* kexec* sysrq osrelease ostype version hostname domainname
@@ -61,36 +62,42 @@ PACKAGES = (
     *("crash", "dracut", "grub-common", "grub-efi-amd64", "grub-pc", "grub2-common", "systemd"),
     *("initramfs-tools", "initramfs-tools-core", "kexec-tools", "linux-base", "makedumpfile"),
 )
-COMMANDS = {
-    "kdump-config-show": "kdump-config show",
-    "kdump-config-status": "kdump-config status",
-    "kdump-config-test": "kdump-config test",
-    "systemctl-show": "systemctl show --all kdump-tools.service",
-    "systemctl-is-enabled": "systemctl is-enabled kdump-tools.service",
-    "systemctl-is-system-running": "systemctl is-system-running",
-    "systemctl-failed": "systemctl list-units --failed --no-pager --plain --no-legend",
-    "journal": "journalctl -b -t kdump-config -t kdump-tools -o cat --no-pager",
-    "detect-virt": "systemd-detect-virt",
-    "modules-size": "du -sb /usr/lib/modules/*",
-    "df": "df -B1 --output=source,fstype,size,used,avail,target / /boot /var/crash /var/lib/kdump",
-}
+COMMANDS = (
+    "systemd-detect-virt",
+    "df -B1 --output=source,fstype,size,used,avail,target / /boot /var/crash /var/lib/kdump",
+    "journalctl -b -t kdump-config -t kdump-tools -o cat --no-pager",
+    "kdump-config show",
+    "kdump-config status",
+    "kdump-config test",
+    "du -sb /usr/lib/modules/*",
+    "systemctl list-units --failed --no-pager --plain --no-legend",
+    "systemctl is-enabled kdump-tools.service",
+    "systemctl is-system-running",
+    "systemctl show --all kdump-tools.service",
+)
 
 
 def main(target: Path) -> None:
-    files = target / "files"
+    entries = sorted((*of_kernel(), *of_disk()), key=lambda entry: entry.path)
+    commands = (Entry(kind="command", path=one, content=said(one)) for one in COMMANDS)
+    target.write_bytes(format_machine(Machine("Not yet named.", (*entries, *commands))))
+
+
+def of_kernel() -> Iterator[Entry]:
+    """Yield what the kernel says, and of dpkg's words those that matter."""
     for path in kernel_files():
         content = read(path)
         if content is not None:
-            write(files / path, without_share(path, content))
-    write(files / "dev/kmsg", kernel_log())
-    listing = [line for path in disk_files() if (line := listed(path))]
-    write(target / "listing", "".join(listing).encode())
-    for path in found(Path("/"), CONTENTS):
-        if path.is_file() and not path.is_symlink() and (content := read(path)) is not None:
-            write(files / path.relative_to("/"), content)
-    write(files / "var/lib/dpkg/status", dpkg_status())
-    for name, command in COMMANDS.items():
-        write(target / "commands" / f"{name}.txt", said(command))
+            yield Entry(kind="file", path=str(path), content=without_share(path, content))
+    yield Entry(kind="file", path="dev/kmsg", content=kernel_log())
+    yield Entry(kind="file", path="var/lib/dpkg/status", content=dpkg_status())
+
+
+def of_disk() -> Iterator[Entry]:
+    kept = set(found(Path("/"), CONTENTS))
+    for path in found(Path("/"), LISTED + CONTENTS):
+        if path in kept or not str(path.relative_to("/")).startswith(UNLISTED):
+            yield from on_disk(path, is_kept=path in kept)
 
 
 def kernel_files() -> Iterator[Path]:
@@ -102,12 +109,6 @@ def kernel_files() -> Iterator[Path]:
     for path in sorted({*kernel, *rest, *named, *vm}):
         if path.is_file():
             yield path.relative_to("/")
-
-
-def disk_files() -> Iterator[Path]:
-    for path in found(Path("/"), LISTED + CONTENTS):
-        if not str(path.relative_to("/")).startswith(UNLISTED):
-            yield path
 
 
 def found(folder: Path, patterns: Iterable[str]) -> list[Path]:
@@ -122,11 +123,6 @@ def read(path: Path) -> bytes | None:
     except OSError:
         return None
     return content if len(content) <= LONGEST else None
-
-
-def write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 def without_share(path: Path, content: bytes) -> bytes:
@@ -149,18 +145,22 @@ def kernel_log() -> bytes:
         os.close(fd)
 
 
-def listed(path: Path) -> str:
-    """Return type, mode, seconds, size, path and target, with tabs between them."""
+def on_disk(path: Path, *, is_kept: bool) -> Iterator[Entry]:
+    """Yield what a path is, with its content where that is kept; nothing for a device."""
     about = path.lstat()
-    kind = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}.get(
-        stat.S_IFMT(about.st_mode)
-    )
+    kind = kind_of(about.st_mode)
     if kind is None:
-        return ""
-    target = str(path.readlink()) if kind == "link" else ""
-    size = about.st_size if kind == "file" else 0
-    fields = (kind, f"{stat.S_IMODE(about.st_mode):04o}", int(about.st_mtime), size)
-    return "\t".join((*map(str, fields), str(path.relative_to("/")), target)).rstrip("\t") + "\n"
+        return
+    content = read(path.relative_to("/")) if kind == "file" and is_kept else None
+    yield Entry(
+        kind=kind,
+        path=str(path.relative_to("/")),
+        mode=shown_mode(kind, about.st_mode),
+        mtime=int(about.st_mtime),
+        size=about.st_size if kind == "file" and content is None else 0,
+        content=content or b"",
+        target=str(path.readlink()) if kind == "link" else "",
+    )
 
 
 def dpkg_status() -> bytes:
@@ -180,7 +180,7 @@ def said(command: str) -> bytes:
         command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     end = f"exit status {done.returncode}\n"
-    return f"$ {command}\n".encode() + done.stdout + end.encode()
+    return done.stdout + end.encode()
 
 
 if __name__ == "__main__":
