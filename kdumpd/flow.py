@@ -11,6 +11,7 @@ from typing import Protocol
 
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.terminal import Terminal
+from kdumpd.expose.trouble import Trouble
 from kdumpd.ledger import Ledger
 from kdumpd.ledger_file import LedgerError
 from kdumpd.model.acknowledgement import acknowledge
@@ -60,7 +61,11 @@ class Flow:
         self._retry_seconds = retry_seconds
         self._state = self._recorded = State()
         self._unrecorded: tuple[Event, ...] = ()
-        self._failing = False
+        self._trouble = Trouble(
+            log,
+            "what is new is not remembered, but told",
+            "the ledger can be written again: all that was new is recorded",
+        )
         self._looked = asyncio.Condition()
         self._last_look = 0
         self._seen: Observation | None = None
@@ -92,7 +97,7 @@ class Flow:
             self._state = acknowledge(self._state, ids)
             await self._record(())
             await self._show()
-        if self._failing:
+        if self._trouble.lasts:
             self._parts.machine.look_again()  # for the ledger to be tried again soon
 
     async def record_test(self, intent: Intent) -> None:
@@ -160,7 +165,7 @@ class Flow:
             await self._parts.ledger.record(self._recorded, self._state, self._unrecorded)
         except LedgerError as error:
             self._parts.herald.tell(self._unrecorded)
-            self._mind(error)
+            self._trouble.note(error)
             return
         self._keep(self._state, self._unrecorded)
 
@@ -169,17 +174,10 @@ class Flow:
         self._unrecorded = ()
         if events:
             self._parts.herald.wake()
-        self._mind(None)
-
-    def _mind(self, problem: LedgerError | None) -> None:
-        if problem is not None and not self._failing:
-            log.warning("what is new is not remembered, but told: %s", problem)
-        elif problem is None and self._failing:
-            log.warning("the ledger can be written again: all that was new is recorded")
-        self._failing = problem is not None
+        self._trouble.note(None)
 
     def _due(self) -> float | None:
         due = next_look(self._state, clock(), self._parts.patience)
-        if self._failing:
+        if self._trouble.lasts:
             return self._retry_seconds if due is None else min(due, self._retry_seconds)
         return due

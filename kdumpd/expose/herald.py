@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kdumpd.expose.journal import FullJournalError, Journal, JournalError
 from kdumpd.expose.message import entry_of
+from kdumpd.expose.trouble import Trouble
 from kdumpd.model.event import Event
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,11 @@ class Herald:
         self._journal = journal
         self._news = asyncio.Event()
         self._told: set[str] = set()  # what was taken, and could not be marked so yet
-        self._silent = False
+        self._trouble = Trouble(
+            log,
+            "events wait in the ledger until they can be journaled",
+            "the journal takes entries again",
+        )
         self._retry = FIRST_RETRY
 
     def wake(self) -> None:
@@ -89,8 +94,4 @@ class Herald:
     def _mind(self, problem: JournalError | None) -> None:
         if isinstance(problem, FullJournalError) and self._retry < LAST_RETRY:
             return  # slow, not yet silent
-        if problem is not None and not self._silent:
-            log.warning("events wait in the ledger until they can be journaled: %s", problem)
-        elif problem is None and self._silent:
-            log.warning("the journal takes entries again")
-        self._silent = problem is not None
+        self._trouble.note(problem)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from kdumpd.expose.trouble import Trouble
+
 log = logging.getLogger(__name__)
 
 READABLE = 0o644  # whatever the umask: those who read are other users
@@ -49,7 +51,11 @@ class TextFile:
         self._remedy = remedy  # a sentence for where it may not be written
         self._text: str | None = None  # what it is to say; None as long as nobody has said
         self._news = asyncio.Event()
-        self._failing = False
+        self._trouble = Trouble(
+            log,
+            f"'{path}' cannot be written, and is tried again",
+            f"'{path}' can be written again",
+        )
 
     def put(self, text: str) -> None:
         """Have the file say this soon."""
@@ -63,7 +69,7 @@ class TextFile:
             await self._news.wait()
             self._news.clear()
             problem = await self._write(self._text or "")
-            self._mind(problem)
+            self._trouble.note(None if problem is None else self._words(problem))
             if problem is not None:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), RETRY_SECONDS)
@@ -78,15 +84,9 @@ class TextFile:
             self._news.set()
         return outcome.problem
 
-    def _mind(self, problem: OSError | None) -> None:
-        if problem is not None and not self._failing:
-            words = f"{problem.strerror or problem}"
-            if self._remedy and problem.errno in REFUSED:
-                words = f"{words}. {self._remedy}"
-            log.warning("'%s' cannot be written, and is tried again: %s", self._path, words)
-        elif problem is None and self._failing:
-            log.warning("'%s' can be written again", self._path)
-        self._failing = problem is not None
+    def _words(self, problem: OSError) -> str:
+        words = f"{problem.strerror or problem}"
+        return f"{words}. {self._remedy}" if self._remedy and problem.errno in REFUSED else words
 
 
 def write_whole(path: Path, text: str) -> OSError | None:
