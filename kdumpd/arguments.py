@@ -2,6 +2,7 @@
 """What the command lines of all programs have in common."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -58,6 +59,11 @@ def add_bus_option(parser: argparse.ArgumentParser) -> None:
         default="system",
         help="the message bus to serve on: system (the default), session, or an address",
     )
+
+
+def discard_stdout() -> None:
+    """Give what Python would still flush, to a stdout that cannot be written, somewhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _folder(text: str) -> Path:

@@ -3,11 +3,10 @@
 
 import asyncio
 import logging
-import os
 import sys
 from collections.abc import Iterable
 
-from kdumpd.arguments import EXIT_FAILURE, EXIT_IO
+from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, discard_stdout
 from kdumpd.config import Configuration
 from kdumpd.document import plain_record, readiness_record, readiness_report, to_json
 from kdumpd.expose.objects import capture_properties, manager_properties
@@ -79,6 +78,6 @@ def printed(lines: Iterable[str]) -> bool:
         sys.stdout.flush()
     except OSError as error:
         log.error("kdumpd: cannot print: %s", error.strerror)  # noqa: TRY400  # no traceback
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         return False
     return True

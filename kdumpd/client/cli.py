@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdumpd.address import bus_address
-from kdumpd.arguments import EXIT_FAILURE, EXIT_IO
+from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, discard_stdout
 from kdumpd.bus import connect
 from kdumpd.call import BusError, CallError
 from kdumpd.client.absence import AbsentError
@@ -52,8 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Of a closed pipe nobody is told: whoever read has seen enough.
         if error.errno != errno.EPIPE:
             tell(f"cannot print: {error.strerror}")
-        # What Python would still flush has nowhere to go.
-        _discard_stdout()
+        discard_stdout()
         return EXIT_IO
 
 
@@ -91,10 +90,6 @@ def _advise(options: argparse.Namespace) -> None:
             tell(AS_ROOT)
     if options.verb in {"status", "check"}:
         tell("Without kdumpd running: kdumpd --check judges readiness once.")
-
-
-def _discard_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
