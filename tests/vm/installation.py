@@ -15,11 +15,18 @@ CRASHKERNEL = "crashkernel=384M"
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "polkitd", "udev", "kmod", "grub-pc"),
-    *("linux-image-amd64", "initramfs-tools", "makedumpfile", "kexec-tools", "kdump-tools"),
+    *("linux-image-amd64", "initramfs-tools", "makedumpfile", "kexec-tools"),
     *("python3", "python3-dbus-fast", "python3-pyinotify", "python3-systemd"),
     # What debootstrap or the installer puts on every machine: kdump-config has sysctl(8) set what
     # panics, and mkinitramfs packs with zstd.
     *("procps", "zstd", "busybox"),
+)
+# A kernel that is configured after kdump-tools calls their hook, which makes an initrd for the disk
+# that / is on, and fails as there is none yet. On a machine too they come after the kernel. With
+# its own settings for apt, mmdebstrap has this machine's install what belongs below its folder, $1.
+KDUMP_TOOLS = (
+    'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"'
+    ' apt-get --quiet --yes install -o DPkg::Chroot-Directory="$1" kdump-tools'
 )
 UUID = "4a9d1f0e-6f0b-4c55-9a2e-2f1b6c7d8e90"  # of the root file system; the boot loader names it
 DISK_SIZE = "3G"  # sparse
@@ -79,14 +86,14 @@ systemctl stop systemd-journald.socket systemd-journald-dev-log.socket \\
     systemd-journald-audit.socket systemd-journald.service
 rm -r /{JOURNAL}/*
 """
-RECIPE = (PACKAGES, DISK_SIZE, FILES, JOURNAL, FOR_GRUB, FOR_CAPTURE, FORGET)
+RECIPE = (PACKAGES, KDUMP_TOOLS, DISK_SIZE, FILES, JOURNAL, FOR_GRUB, FOR_CAPTURE, FORGET)
 
 
 def install(suite: str, root: Path, folder: Path, disk: Path) -> None:
     """Make a disk, of what is put into `root`; kernel and initrd, to start it, go to `folder`."""
     run(
-        *("mmdebstrap", "--variant=minbase", "--quiet", f"--include={','.join(PACKAGES)}"),
-        *(suite, str(root)),
+        *("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
+        *(f"--customize-hook={KDUMP_TOOLS}", suite, str(root)),
     )
     (root / "etc/hostname").unlink()  # mmdebstrap takes this machine's name, and its resolvers
     (root / "etc/resolv.conf").unlink(missing_ok=True)
