@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from kdumpd.inspect.pieces import PIECE, read_pieces
+from kdumpd.inspect.words import limit_words, opened_words, with_last_words
 from kdumpd.observe.source import CoreError
 
 PATH = "/usr/bin:/bin"
@@ -90,11 +91,15 @@ def unpacked(fd: int, wrapper: str) -> Iterator[Iterator[bytes]]:
     if program is None:
         raise CoreError(f"is compressed by {wrapper}: install {PROGRAMS[wrapper]} to look inside")
     os.lseek(fd, 0, os.SEEK_SET)
-    with subprocess.Popen(  # noqa: S603 - a fixed program with fixed arguments
-        [program, "-dc"], stdin=fd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    with (
+        opened_words() as words,
+        subprocess.Popen(  # noqa: S603 - a fixed program with fixed arguments
+            [program, "-dc"], stdin=fd, stdout=subprocess.PIPE, stderr=words
+        ) as process,
+    ):
+        limit_words(process.pid)
         try:
-            yield _printed(process, wrapper)
+            yield _printed(process, wrapper, words)
         finally:
             process.kill()
 
@@ -120,9 +125,10 @@ def _unpacked_here(fd: int, wrapper: str) -> Iterator[bytes]:
         raise CoreError(f"was cut off: its {wrapper} stream has no end")
 
 
-def _printed(process: subprocess.Popen[bytes], wrapper: str) -> Iterator[bytes]:
+def _printed(process: subprocess.Popen[bytes], wrapper: str, words: int) -> Iterator[bytes]:
     assert process.stdout is not None  # noqa: S101 - it was asked for
     while piece := process.stdout.read(PIECE):
         yield piece
     if process.wait(PATIENCE) != 0:
-        raise CoreError(f"is cut off or damaged: its {wrapper} stream does not end well")
+        problem = f"is cut off or damaged: its {wrapper} stream does not end well"
+        raise CoreError(with_last_words(problem, words))

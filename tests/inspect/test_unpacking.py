@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import gzip
 import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -28,6 +31,7 @@ from tests.cores import (
     record,
     split,
 )
+from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.wrappers import IN_PYTHON, WRAPPERS
 
 Writer = Callable[[Crash], bytes]
@@ -240,3 +244,69 @@ def test_compressed_part_of_a_split_core_is_not_whole() -> None:
         assert not facts.complete
         assert facts.problem.startswith("is a part of a split core: page frames")
         assert facts.part is None
+
+
+def said_by(program: str, content: bytes) -> str:
+    """Return the last line that a program says of what it is to unpack."""
+    argv = [f"/usr/bin/{program}", "-dc"]
+    done = subprocess.run(argv, input=content, capture_output=True, check=False)  # noqa: S603
+    assert done.returncode != 0
+    last = done.stderr.decode().strip().rpartition("\n")[2]
+    return " ".join(last.replace("/*stdin*\\", "stdin").split())
+
+
+@pytest.mark.parametrize("wrapper", ["lz4", "zstd"])
+@pytest.mark.parametrize("whole", [False, True], ids=["cut", "followed"])
+def test_what_the_program_says_of_a_stream_is_told(wrapper: str, *, whole: bool) -> None:
+    content = WRAPPERS[wrapper](flattened(Crash()))
+    content = content + b"no stream at all" if whole else content[: len(content) // 2]
+    said = said_by(wrapper, content)
+    assert said or (wrapper, whole) == ("lz4", True)  # 1.9.4 ends without a word
+    problem = f"is cut off or damaged: its {wrapper} stream does not end well"
+    assert unwrapped(content, wrapper).problem == (f"{problem}: {said}" if said else problem)
+
+
+# A program in place of zstd's that prints what could be a core, and says what it is given.
+STAND_IN = """
+import os, subprocess, sys
+from pathlib import Path
+from kdumpd.inspect.spool import opened_spool
+from kdumpd.inspect.unpacking import unwrap
+Path(sys.argv[1]).write_text("#!/bin/sh\\n" + sys.argv[2])
+subprocess.run(["mount", "--bind", sys.argv[1], "/usr/bin/zstd"], check=True)
+with opened_spool() as spool:
+    print(unwrap(os.memfd_create("core"), "zstd", spool).problem)
+"""
+ENDS_BADLY = "is cut off or damaged: its zstd stream does not end well"
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 1", ""),
+        ("echo a word; exit 1", ""),
+        ("echo first >&2; echo last >&2; echo >&2; exit 1", ": last"),
+        ("printf '\\033[2Jread 0xffffffff81000000' >&2; exit 1", r": \x1b[2Jread *"),
+        (f"printf '%{1 << 15}s' | tr ' ' z >&2; exit 1", f": {200 * 'z'}"),
+        ("while :; do echo go on.. >&2; done", ": go on.."),
+        ("echo killed >&2; kill -9 $$", ": killed"),
+    ],
+    ids=["silent", "stdout", "lines", "address", "long", "endless", "killed"],
+)
+def test_what_a_program_says_is_bounded_and_made_harmless(
+    tmp_path: Path, script: str, said: str
+) -> None:
+    stand_in = tmp_path / "zstd"
+    stand_in.touch(0o755)
+    root = str(Path(__file__).parents[2])
+    code = f"import sys; sys.path.append({root!r})\n{STAND_IN}"
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*MOUNTS_AS_ROOT, sys.executable, "-c", code, str(stand_in), script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() == f"{ENDS_BADLY}{said}"
