@@ -12,7 +12,10 @@ from tests.services.message_bus import Broker, Bus, private_bus
 from tests.services.namespace import needs_root
 
 
-@pytest.fixture(params=[Broker.DBUS_DAEMON, pytest.param(Broker.DBUS_BROKER, marks=needs_root)])
+@pytest.fixture(
+    scope="module",
+    params=[Broker.DBUS_DAEMON, pytest.param(Broker.DBUS_BROKER, marks=needs_root)],
+)
 def broker(request: pytest.FixtureRequest) -> Broker:
     return Broker(request.param)
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The interface on the bus is the XML file's, for every client and every mistake of a caller."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -11,6 +12,7 @@ import pytest
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import BOOT_ID, Machine
 from tests.cores import Crash, flattened
+from tests.services.background import in_background
 from tests.services.busctl import Busctl
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
 from tests.services.glib import glib_client
@@ -30,21 +32,46 @@ ERROR = "org.freedesktop.DBus.Error."
 class Served:
     """A daemon with one capture, on one broker."""
 
-    machine: Machine
     address: str
     client: DbusNextClient
     capture: str  # object path
 
 
-@pytest.fixture
-async def served(machine: Machine, tmp_path: Path, broker: Broker) -> AsyncIterator[Served]:
+@asynccontextmanager
+async def serving(machine: Machine, folder: Path, broker: Broker) -> AsyncIterator[str]:
     machine.kdump_tools("202611230113", flattened(Crash()))
-    (tmp_path / "b").mkdir()
-    async with private_bus(tmp_path / "b", broker) as bus:
-        setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address)
-        async with running(setup), dbus_next_client(bus.address) as client:
-            (path,) = await client.captures()
-            yield Served(machine=machine, address=bus.address, client=client, capture=path)
+    (folder / "b").mkdir()
+    async with private_bus(folder / "b", broker) as bus:
+        setup = Setup(root=machine.root, state=folder / "state", bus=bus.address)
+        async with running(setup):
+            yield bus.address
+
+
+@asynccontextmanager
+async def asking(address: str) -> AsyncIterator[Served]:
+    async with dbus_next_client(address) as client:
+        (path,) = await client.captures()
+        yield Served(address=address, client=client, capture=path)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("shared")
+    with in_background(serving(Machine(folder / "machine"), folder, broker)) as address:
+        yield address
+
+
+@pytest.fixture
+async def served(shared: str) -> AsyncIterator[Served]:
+    """For tests that change nothing."""
+    async with asking(shared) as served:
+        yield served
+
+
+@pytest.fixture
+async def own(machine: Machine, tmp_path: Path, broker: Broker) -> AsyncIterator[Served]:
+    async with serving(machine, tmp_path, broker) as address, asking(address) as own:
+        yield own
 
 
 def parsed(document: str) -> ET.Element:
@@ -99,13 +126,13 @@ async def test_readiness_is_shown(served: Served) -> None:
     ]
 
 
-async def test_the_reservation_is_shown(served: Served) -> None:
-    served.machine.write("proc/iomem", "00001000-3fffffff : System RAM\n")
-    served.machine.write("proc/cmdline", "quiet crashkernel=384M-2G:256M,2G-:512M\n")
-    served.machine.write("proc/sys/kernel/panic_on_oops", "1\n")
-    served.machine.write("proc/sys/kernel/panic_on_warn", "0\n")
-    await served.client.call(MANAGER, "Revalidate")
-    manager = await served.client.manager()
+async def test_the_reservation_is_shown(own: Served, machine: Machine) -> None:
+    machine.write("proc/iomem", "00001000-3fffffff : System RAM\n")
+    machine.write("proc/cmdline", "quiet crashkernel=384M-2G:256M,2G-:512M\n")
+    machine.write("proc/sys/kernel/panic_on_oops", "1\n")
+    machine.write("proc/sys/kernel/panic_on_warn", "0\n")
+    await own.client.call(MANAGER, "Revalidate")
+    manager = await own.client.manager()
     assert manager["Mechanism"] == "kdump"
     assert manager["SystemRam"] == (1 << 30) - 4096
     assert "/proc/iomem" in manager["SystemRamSource"]
@@ -115,13 +142,13 @@ async def test_the_reservation_is_shown(served: Served) -> None:
     assert manager["PanicTriggers"] == {"panic_on_oops": True, "panic_on_warn": False}
 
 
-async def test_every_check_is_shown(served: Served) -> None:
-    manager = await served.client.manager()
+async def test_every_check_is_shown(own: Served, machine: Machine) -> None:
+    manager = await own.client.manager()
     assert manager["Summary"] == "ready: The next kernel panic would leave a dump."
     assert {outcome for _, outcome, _, _ in manager["Checks"]} == {"ok"}
-    served.machine.write("sys/kernel/kexec_crash_loaded", "?\n")
-    await served.client.call(MANAGER, "Revalidate")
-    manager = await served.client.manager()
+    machine.write("sys/kernel/kexec_crash_loaded", "?\n")
+    await own.client.call(MANAGER, "Revalidate")
+    manager = await own.client.manager()
     unknown = [check for check in manager["Checks"] if check[1] == "unknown"]
     (finding,) = manager["Findings"]
     assert finding[:2] == ["kernel-unreadable", "fatal"]
@@ -129,12 +156,12 @@ async def test_every_check_is_shown(served: Served) -> None:
     assert manager["Summary"].endswith(" cannot be told.")
 
 
-async def test_change_of_readiness_is_announced(served: Served) -> None:
-    served.machine.write("sys/kernel/kexec_crash_loaded", "0\n")
-    await served.client.call(MANAGER, "Revalidate")
-    (signal,) = await served.client.wait_for(1, "ReadinessChanged")
+async def test_change_of_readiness_is_announced(own: Served, machine: Machine) -> None:
+    machine.write("sys/kernel/kexec_crash_loaded", "0\n")
+    await own.client.call(MANAGER, "Revalidate")
+    (signal,) = await own.client.wait_for(1, "ReadinessChanged")
     assert signal.body == ["ready", "not-ready"]
-    (changed,) = served.client.seen("PropertiesChanged")
+    (changed,) = own.client.seen("PropertiesChanged")
     assert set(changed.body[1]) == {"Readiness", "Summary", "Findings", "CrashKernelLoaded"}
     findings = changed.body[1]["Findings"].value
     assert [finding[:2] for finding in findings] == [
