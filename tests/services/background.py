@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -23,7 +23,8 @@ def in_background(context: AbstractAsyncContextManager[T]) -> Iterator[T]:
 
     with ThreadPoolExecutor(1) as threads:
         kept = threads.submit(asyncio.run, keep())
-        wait((entered, kept), return_when=FIRST_COMPLETED)
+        either: list[Future[Any]] = [entered, kept]
+        wait(either, return_when=FIRST_COMPLETED)
         if kept.done():
             kept.result()  # why it could not be entered
         loop, value = entered.result()
