@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 from kdumpd.inspect.memory import UnopenableCoreError, UnreadableMemoryError
+from kdumpd.inspect.words import opened_words, with_last_words
 from kdumpd.model.inspection import LONGEST_LOG
 
 PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
@@ -30,15 +31,17 @@ def read_log(fd: int) -> bytes:
     try:
         # It writes only to a file with a name (-f: even to one that exists), and talks on stdout.
         command = [program, "-f", "--dump-dmesg", "/proc/self/fd/0", f"/proc/self/fd/{log}"]
-        done = subprocess.run(  # noqa: S603 - a fixed program, and no shell reads it
-            command,
-            stdin=fd,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[log],
-            timeout=PATIENCE,
-            check=False,
-        )
+        with opened_words() as words:
+            done = subprocess.run(  # noqa: S603 - a fixed program, and no shell reads it
+                command,
+                stdin=fd,
+                stdout=subprocess.DEVNULL,
+                stderr=words,
+                pass_fds=[log],
+                timeout=PATIENCE,
+                check=False,
+            )
+            problem = with_last_words("has no kernel log that makedumpfile can read", words)
         size = os.fstat(log).st_size
         content = os.pread(log, LONGEST_LOG, max(0, size - LONGEST_LOG))
     except subprocess.TimeoutExpired as error:
@@ -46,7 +49,7 @@ def read_log(fd: int) -> bytes:
     finally:
         os.close(log)
     if done.returncode != 0 or not content:
-        raise UnreadableMemoryError("has no kernel log that makedumpfile can read")
+        raise UnreadableMemoryError(problem)
     return content
 
 
