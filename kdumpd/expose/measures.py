@@ -134,9 +134,7 @@ def _captures(state: State) -> Iterator[Metric]:
         help="Captures that may still be being written.",
         samples=_one(len(state.settling)),
     )
-    crashes = [
-        one.crashed_at or one.found_at for one in captures if one.trusted and not one.was_intended
-    ]
+    crashes = [one.happened_at for one in captures if one.trusted and not one.was_intended]
     yield Metric(
         name="last_crash_timestamp_seconds",
         help="When a kernel last crashed, not on purpose, or was found to have, since 1970.",

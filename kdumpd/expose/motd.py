@@ -6,13 +6,12 @@ leads nowhere (Linux-PAM 1.5.2, modules/pam_motd/pam_motd.c). It reads them as t
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
 
 from kdumpd.expose.message import entry_of
 from kdumpd.expose.textfile import TextFile
 from kdumpd.model.acknowledgement import unacknowledged
-from kdumpd.model.capture import Capture
+from kdumpd.model.capture import by_time
 from kdumpd.model.event import capture_event
 from kdumpd.model.readiness import sentence
 from kdumpd.model.state import State
@@ -49,17 +48,13 @@ def lines(state: State) -> Iterator[str]:
     """Yield what a person who logs in should know, a line each; nothing while all is well."""
     waiting = [state.captures[id_] for id_ in unacknowledged(state)]
     if waiting:
-        last = max(waiting, key=_when)
+        last = max(waiting, key=by_time)
         yield entry_of(capture_event(last, last.found_at)).message
         yield f"{_count(len(waiting))}: see kdumpdctl list, and kdumpdctl acknowledge"
     verdict = state.verdict
     # A change that has not stood yet, such as at boot before anything is loaded, is no news.
     if verdict and verdict.readiness is Readiness.NOT_READY and state.change is None:
         yield f"{sentence(verdict.readiness, verdict.findings)} See kdumpdctl check"
-
-
-def _when(capture: Capture) -> tuple[datetime, str]:
-    return capture.crashed_at or capture.found_at, capture.id
 
 
 def _count(crashes: int) -> str:

@@ -165,7 +165,7 @@ def exported_captures(state: State) -> Mapping[str, Capture]:
 
 def _importance(capture: Capture) -> tuple[bool, bool, datetime]:
     there = capture.state is not CaptureState.GONE
-    return capture.trusted, there, capture.crashed_at or capture.found_at
+    return capture.trusted, there, capture.happened_at
 
 
 def capture_path(id_: str) -> str:

@@ -84,7 +84,7 @@ def _is_in_time(boot: EndedBoot, capture: Capture, tolerance: timedelta) -> bool
         return _is_at_the_end(boot, capture.crashed_at, tolerance)
     record = _record_time(capture)
     if record is None:
-        return _was_archived_after(boot, capture.crashed_at or capture.found_at, tolerance)
+        return _was_archived_after(boot, capture.happened_at, tolerance)
     is_in_time = _is_at_the_end if record.exact else _is_within
     return is_in_time(boot, record.at, tolerance)
 

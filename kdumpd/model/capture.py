@@ -123,6 +123,11 @@ class Capture:
     gone_at: datetime | None = None  # when it was found to be gone
 
     @property
+    def happened_at(self) -> datetime:
+        """When the kernel died, where that is known, else when the capture was found."""
+        return self.crashed_at or self.found_at
+
+    @property
     def is_exposed(self) -> bool:
         """Whether everybody may read what its owner alone should."""
         return self.world_readable and self.trusted and self.state is not CaptureState.GONE
@@ -240,3 +245,8 @@ def _is_open(file: FileStamp | None) -> bool:
 
 def _inside(directory: bytes, file: FileStamp | None) -> bytes:
     return b"" if file is None else place_of(directory, file.name)
+
+
+def by_time(capture: Capture) -> tuple[datetime, str]:
+    """Return what sorts captures by when they happened, the oldest first."""
+    return capture.happened_at, capture.id

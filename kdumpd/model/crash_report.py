@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kdumpd.model.boot_record import BootRecord
-from kdumpd.model.capture import Capture
+from kdumpd.model.capture import Capture, by_time
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import BootEnd, CaptureState
@@ -59,7 +59,7 @@ def _newly_told(before: State, after: State) -> list[Capture]:
         and not _tells(before.captures.get(id_))
         and capture.place not in outgrown
     ]
-    return sorted(new, key=lambda one: (one.crashed_at or one.found_at, one.id))
+    return sorted(new, key=by_time)
 
 
 def _tells(capture: Capture | None) -> bool:

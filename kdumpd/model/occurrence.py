@@ -4,9 +4,8 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 
-from kdumpd.model.capture import Capture
+from kdumpd.model.capture import Capture, by_time
 
 
 def with_occurrences(captures: Mapping[str, Capture]) -> dict[str, Capture]:
@@ -21,7 +20,7 @@ def with_occurrences(captures: Mapping[str, Capture]) -> dict[str, Capture]:
     numbers = {
         capture.id: number
         for group in alike.values()
-        for number, capture in enumerate(sorted(group, key=_age), 1)
+        for number, capture in enumerate(sorted(group, key=by_time), 1)
     }
     return {
         id_: capture
@@ -29,7 +28,3 @@ def with_occurrences(captures: Mapping[str, Capture]) -> dict[str, Capture]:
         else replace(capture, occurrence=numbers.get(id_, 0))
         for id_, capture in captures.items()
     }
-
-
-def _age(capture: Capture) -> tuple[datetime, str]:
-    return capture.crashed_at or capture.found_at, capture.id

@@ -186,7 +186,7 @@ def _of_others(captures: Iterable[Capture], known: Iterable[CrashTest]) -> Itera
             continue
         test = CrashTest(
             id=capture.id,
-            at=capture.crashed_at or capture.found_at,
+            at=capture.happened_at,
             kernel=capture.kernel_release,
         )
         if capture.state is CaptureState.COMPLETE:
