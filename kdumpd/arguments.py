@@ -39,7 +39,7 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root",
         metavar="DIR",
-        type=_folder,
+        type=existing_folder,
         default=Path("/"),
         help="watch the machine below this folder instead of this one",
     )
@@ -66,7 +66,8 @@ def discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _folder(text: str) -> Path:
+def existing_folder(text: str) -> Path:
+    """Return the path of a folder that is there, as the type of an argument."""
     if not text or not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"'{text}' is no folder")
     return Path(text)

@@ -3,10 +3,9 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from kdumpd import __version__
-from kdumpd.arguments import JSON, Parser
+from kdumpd.arguments import JSON, Parser, existing_folder
 from kdumpd.client.list_options import add_list_options
 from kdumpd.client.verbs import VERBS
 from kdumpd.model.objection import unheard_of
@@ -92,7 +91,7 @@ def spelled_out(words: Sequence[str]) -> list[str]:
 
 def _add_root_option(command: argparse.ArgumentParser, words: str) -> None:
     command.add_argument(
-        "--root", metavar="DIR", type=_folder, default=argparse.SUPPRESS, help=words
+        "--root", metavar="DIR", type=existing_folder, default=argparse.SUPPRESS, help=words
     )
 
 
@@ -149,9 +148,3 @@ def _code(text: str) -> str:
     if problem := unheard_of([text]):
         raise argparse.ArgumentTypeError(problem)
     return text
-
-
-def _folder(text: str) -> Path:
-    if not text or not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"'{text}' is no folder")
-    return Path(text)
