@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lines of a kernel log that can be shown to everyone: no address, no register, no code byte.
+"""Text of the kernel that can be shown to everyone: no address, no register, no code byte.
 
 Names of functions with their offsets stay: they say where it was in the kernel that everybody can
 download, not where that kernel was in memory.
 """
 
 import re
+from collections.abc import Callable
 
 from kdumpd.model.text import printable
 
@@ -20,21 +21,37 @@ OPCODES = r"(?<![0-9A-Za-z_])(?:[<(]?[0-9A-Fa-f]{4}[>)]?\s+){3,}[<(]?[0-9A-Fa-f]
 # After the address of an instruction (s390): the instruction in twelve digits or fewer.
 INSTRUCTION = r"(\*: ?)[0-9A-Fa-f]{4,12}\b.*"
 NUMBER = (
-    r"(?P<kept>\+0x[0-9a-fA-F]{1,6}/0x[0-9a-fA-F]{1,6}"  # of a function, and its length
+    # In a function, and its length, which may be wrong, even negative: never an address.
+    r"(?P<offset>\+0x[0-9a-fA-F]{1,6}/0x[0-9a-fA-F]{1,16}(?![0-9a-fA-F]))"
     # kernel/exit.c: status in the second byte, signal in the first, printed with eight digits.
-    r"|\bexitcode=0x0{0,8}[0-9a-fA-F]{1,4}(?![0-9a-fA-F])"
-    r"|(?<![0-9a-fA-FxX])0[xX][0-9a-fA-F]{1,4}(?![0-9a-fA-F]))"
+    r"|\bexitcode=0x0{0,8}(?P<exit>[0-9a-fA-F]{1,4})(?![0-9a-fA-F])"
+    r"|(?P<short>(?<![0-9a-fA-FxX])0[xX][0-9a-fA-F]{1,4}(?![0-9a-fA-F]))"
     r"|[0-9a-fA-F]*0[xX][0-9a-fA-F]+"
     # %p and %lx without 0x: also of 32 bits, and glued to other letters when they are longer.
     r"|[0-9a-fA-F]{12,}|(?<![0-9A-Za-z])[0-9a-fA-F]{8,}(?![0-9A-Za-z])"
 )
+Shorten = Callable[[re.Match[str]], str]  # returns what to show for a number
 
 
 def scrubbed(text: bytes) -> str:
     """Return the line printable, with an asterisk for every number that may be an address."""
+    return without_addresses(text, _in_line)
+
+
+def without_addresses(text: bytes, shorten: Shorten) -> str:
+    """Return the text printable, without code, and each number as `shorten` has it."""
     # Before it is made printable: \xNN would join what follows it to a number of another kind.
-    shown = re.sub(CODE, rf"\1: {LEFT_OUT}", text.decode("latin-1"))
-    shown = re.sub(NUMBER, lambda match: match["kept"] or HIDDEN, shown)
-    shown = re.sub(INSTRUCTION, rf"\1{LEFT_OUT}", shown)
-    shown = re.sub(OPCODES, LEFT_OUT, re.sub(BYTES, LEFT_OUT, shown))
-    return printable(shown.encode("latin-1"))
+    # And once more afterwards, when it has become the beginning of a longer one.
+    before = _without_addresses(text.decode("latin-1"), shorten)
+    return _without_addresses(printable(before.encode("latin-1")), shorten)
+
+
+def _without_addresses(text: str, shorten: Shorten) -> str:
+    left = re.sub(CODE, rf"\1: {LEFT_OUT}", text)
+    left = re.sub(NUMBER, shorten, left)
+    left = re.sub(INSTRUCTION, rf"\1{LEFT_OUT}", left)
+    return re.sub(OPCODES, LEFT_OUT, re.sub(BYTES, LEFT_OUT, left))
+
+
+def _in_line(match: re.Match[str]) -> str:
+    return match[0] if match["offset"] or match["exit"] or match["short"] else HIDDEN

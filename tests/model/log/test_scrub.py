@@ -2,6 +2,7 @@
 """What is left of a log when everybody may see it."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from hypothesis import strategies as st
 
 from kdumpd.model.log.lines import parse_lines
 from kdumpd.model.log.scrub import scrubbed
+from kdumpd.model.log.sentence import plain_sentence
 
+# The two ways in which text of the kernel is shown to everyone: a line of its log, a sentence.
+WAYS = (scrubbed, plain_sentence)
 LOGS = sorted((Path(__file__).parents[2] / "samples/logs").rglob("*.txt"))
 FUNCTION = re.compile(r"[A-Za-z_.$][\w.$]*\+0x[0-9a-f]+/0x[0-9a-f]+")
 LONG = re.compile(r"[0-9A-Fa-f]{12,}")
@@ -26,16 +30,20 @@ CODE = re.compile(r"(?:[0-9a-f]{2} ){6}")
 ESCAPE = re.compile(r"\\x[0-9a-f]{2}")
 
 
+Way = Callable[[bytes], str]
+
+
 def without_functions(line: str) -> str:
     return FUNCTION.sub("", line)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("path", LOGS, ids=lambda path: path.stem)
-def test_no_address_is_left_of_a_real_log(path: Path) -> None:
+def test_no_address_is_left_of_a_real_log(path: Path, way: Way) -> None:
     lines = parse_lines(path.read_bytes())
     assert lines
     for line in lines:
-        left = without_functions(scrubbed(line.text))
+        left = without_functions(way(line.text))
         for pattern in (LONG, WORD, MARKED, REGISTER, CODE):
             assert not pattern.search(left), left
 
@@ -78,6 +86,37 @@ def test_examples(line: bytes, left: str) -> None:
     assert scrubbed(line) == left
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("line", "secrets"),
+    [
+        (b"RAX: ffffffffc0493000 RBX: 0000000000000000", "ffffffffc0493000 0000000000000000"),
+        (b"Code: 08 89 e8 5b <48> 3d", "08 89 5b 48 3d"),
+        (b" Krnl Code: 0000000000105a3e: a7f40001 brc 15", "105a3e a7f40001 brc"),
+        (b"Instruction dump: 60000000 7c0802a6", "60000000 7c0802a6"),
+        (b"[<ffffffff810e1234>] do_exit+0x1/0x2", "ffffffff810e1234"),
+        (b"pc : [<c0008a1c>]    lr : [<c0123456>]", "c0008a1c c0123456"),
+        (b"caddr=0xffff8880 offset", "ffff8880"),
+        (b"Memory: 0000000000400000-0000000000bc1000", "400000 bc1000"),
+        (b">ffff888012345600: fa fb fb fb fb fb fb fb", "ffff888012345600 fa fb"),
+        (b"f0f1f2f3f4f5f6f7_suffix", "f0f1f2f3f4f5f6f7"),
+        (b"slab_c01f3218_x", "c01f3218"),
+        (b"fault at ffff888012345678", "ffff888012345678"),
+        (b"fault at 0xFFFF888012345678 and c01f3218", "FFFF888012345678 c01f3218"),
+        (b"error in deadbeefcafe0123x", "deadbeefcafe0123"),
+        (b"caf\xe9c01f3218", "c01f3218"),
+        (b"tab\tc01f3218\x7f", "c01f3218"),
+        (b"func+0xffffffff81000000/0x1", "ffff 81000000"),
+        (b"exitcode=0xffff8880", "ffff 8880"),
+        (b"memory: dead beef face f00d", "dead beef face f00d"),
+    ],
+)
+def test_an_address_and_code_are_hidden_either_way(line: bytes, secrets: str, way: Way) -> None:
+    left = way(line)
+    for secret in secrets.split():
+        assert secret not in left
+
+
 ADDRESSES = st.one_of(
     st.integers(0xFFFF_8000_0000_0000, 0xFFFF_FFFF_FFFF_FFFF),
     st.integers(0xC000_0000, 0xFFFF_FFFF),
@@ -91,19 +130,20 @@ FORMATS = ("{:x}", "{:#x}", "{:016x}", "{:X}", "<{:x}>", "[<{:016x}>]", "0x{:016
     st.sampled_from(FORMATS),
     st.sampled_from(" \t:=,;/-_~^'\""),
     st.binary(max_size=30),
+    st.sampled_from(WAYS),
 )
-def test_an_address_is_hidden_wherever_it_stands(
-    before: bytes, address: int, form: str, border: str, after: bytes
+def test_an_address_is_hidden_wherever_it_stands(  # noqa: PLR0913, PLR0917  # a row, as it is drawn
+    before: bytes, address: int, form: str, border: str, after: bytes, way: Way
 ) -> None:
     written = form.format(address)
     line = before + border.encode() + written.encode() + border.encode() + after
-    left = scrubbed(line).lower()
+    left = way(line).lower()
     assert f"{address:x}" not in left
 
 
-@given(st.binary())
-def test_any_line_is_printable_and_has_no_long_number(line: bytes) -> None:
-    left = scrubbed(line)
+@given(st.binary(), st.sampled_from(WAYS))
+def test_any_line_is_printable_and_has_no_long_number(line: bytes, way: Way) -> None:
+    left = way(line)
     assert left.isprintable()
     assert left.isascii()
     assert not LONG.search(ESCAPE.sub(" ", left))
