@@ -4,20 +4,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
 
-from kdumpd.model.core import CoreFacts, Format
+from kdumpd.model.core import LONGEST_IDENTITY, CoreFacts, is_printable
+from kdumpd.model.record import RecordError, from_record, out_of_bounds, to_record
 
 LONGEST_LOG = 4 << 20  # bytes; of a longer one the end is kept
 LONGEST_ANSWER = 16 << 20  # bytes of JSON
-LONGEST_TEXT = 512  # characters; a field of struct new_utsname has 65 bytes, each at most four here
-LONGEST_IDENTITY = 1 << 17  # bytes; VMCOREINFO and the host's name
-MOST_DUMP_LEVEL = 31  # makedumpfile 1.7.2, makedumpfile.h: MAX_DUMP_LEVEL
 LOG_SOURCES = {"drgn", "makedumpfile", ""}
 KEYS = {"facts", "log", "log_source", "log_problem"}
 # The one who asks knows whether anything was read, and what part it is: the answer says neither.
 FACTS = tuple(field.name for field in fields(CoreFacts) if field.name not in {"wrapped", "part"})
-TEXTS = ("compression", "problem", "host", "kernel_release", "architecture", "build_id", "wrapper")
 
 Object = Mapping[str, object]
 
@@ -73,42 +69,20 @@ def to_answer(inspected: Inspected) -> bytes:
 
 
 def _said_facts(facts: CoreFacts) -> Object:
-    said = {name: getattr(facts, name) for name in FACTS}
-    at = facts.crashed_at
-    return said | {
-        "crashed_at": None if at is None else at.isoformat(),
-        "identity": facts.identity.hex(),
-    }
+    record = to_record(facts)
+    return {name: record[name] for name in FACTS} | {"identity": facts.identity.hex()}
 
 
 def _facts(content: Object) -> CoreFacts:
-    complete, level = content["complete"], content["dump_level"]
-    if not isinstance(complete, bool):
-        raise InspectionError("the answer does not say whether the core is complete")
-    # A bool is an int to isinstance.
-    if level is not None and (type(level) is not int or not 0 <= level <= MOST_DUMP_LEVEL):
-        raise InspectionError("the answer holds a broken dump level")
-    texts = {name: _text(content, name) for name in TEXTS}
-    if complete == bool(texts["problem"]):
-        raise InspectionError("the answer contradicts itself about whether the core is complete")
     try:
-        format_ = Format(_text(content, "format"))
-    except ValueError as error:
-        raise InspectionError("the answer names an unknown format") from error
-    return CoreFacts(
-        format=format_,
-        compression=texts["compression"],
-        complete=complete,
-        problem=texts["problem"],
-        crashed_at=_time(content["crashed_at"]),
-        host=texts["host"],
-        kernel_release=texts["kernel_release"],
-        architecture=texts["architecture"],
-        build_id=texts["build_id"],
-        identity=_identity(content["identity"]),
-        dump_level=level,
-        wrapper=texts["wrapper"],
-    )
+        facts = from_record(CoreFacts, {**content, "identity": _identity(content["identity"])})
+    except RecordError as error:
+        raise InspectionError("the answer holds a fact of the wrong kind") from error
+    if name := out_of_bounds(facts):
+        raise InspectionError(f"the answer's '{name}' is out of bounds")
+    if facts.complete == bool(facts.problem):
+        raise InspectionError("the answer contradicts itself about whether the core is complete")
+    return facts
 
 
 def _object(value: object, keys: set[str]) -> Object:
@@ -119,30 +93,17 @@ def _object(value: object, keys: set[str]) -> Object:
 
 def _text(content: Object, name: str) -> str:
     text = content[name]
-    if not isinstance(text, str) or len(text) > LONGEST_TEXT:
-        raise InspectionError(f"the answer holds no such text as '{name}'")
-    if not (text.isascii() and text.isprintable()):
+    if not isinstance(text, str) or not is_printable(text):
         raise InspectionError(f"the answer's '{name}' cannot be printed")
     return text
 
 
-def _time(text: object) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text if isinstance(text, str) else "")
-    except ValueError as error:
-        raise InspectionError("the answer holds a broken time") from error
-    if at.utcoffset() != timedelta():
-        raise InspectionError("the answer holds a time that is not UTC")
-    return at.astimezone(UTC)
-
-
-def _identity(text: object) -> bytes:
+def _identity(text: object) -> str:
+    """Return what is written as hexadecimal digits as a record has bytes."""
     if not isinstance(text, str) or len(text) > 2 * LONGEST_IDENTITY:
         raise InspectionError("the answer holds no such identity")
     try:
-        return bytes.fromhex(text)
+        return bytes.fromhex(text).decode("utf-8", "surrogateescape")
     except ValueError as error:
         raise InspectionError("the answer holds a broken identity") from error
 

@@ -5,23 +5,33 @@ Bytes that are not UTF-8 become surrogate escapes, times ISO 8601 with their zon
 older kdumpd lacks what was added since: the default stands for it.
 """
 
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from types import NoneType, UnionType
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    ClassVar,
+    NamedTuple,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from kdumpd.model.boot_record import BootRecord, CrashLoop
-from kdumpd.model.capture import Capture
-from kdumpd.model.core import CoreFacts
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.facts.reservation import LastReservation
 
-Kept = Capture | CoreFacts | Crash | CrashTest | LastReservation | BootRecord | CrashLoop
-T = TypeVar("T", Capture, CoreFacts, Crash, CrashTest, LastReservation, BootRecord, CrashLoop)
+class Recordable(Protocol):
+    """A value of any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+T = TypeVar("T", bound=Recordable)
 Plain = str | int | bool | dict[str, "Plain"] | None
+BOUND = "bound"  # in a field's metadata
 
 
 class Kind(NamedTuple):
@@ -33,7 +43,8 @@ class Kind(NamedTuple):
     required: bool
 
 
-def _kinds(kind: type[Kept]) -> tuple[Kind, ...]:
+@cache
+def _kinds(kind: type[Recordable]) -> tuple[Kind, ...]:
     """Return what the records of these values have."""
     types = get_type_hints(kind)
     return tuple(
@@ -51,14 +62,11 @@ def _accepted(declared: Any) -> tuple[Any, ...]:  # noqa: ANN401  # a type, or a
     return get_args(declared) if get_origin(declared) is UnionType else (declared,)
 
 
-KINDS: dict[type[Kept], tuple[Kind, ...]] = {kept: _kinds(kept) for kept in get_args(Kept)}
-
-
 class RecordError(ValueError):
     """The record is not what it should be; the text says which value is wrong."""
 
 
-def to_record(value: Kept) -> dict[str, Plain]:
+def to_record(value: Recordable) -> dict[str, Plain]:
     """Return the value as plain values."""
     return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
 
@@ -66,12 +74,23 @@ def to_record(value: Kept) -> dict[str, Plain]:
 def from_record(kind: type[T], record: Mapping[str, object]) -> T:
     """Return the value; RecordError when something is missing or of the wrong kind."""
     known: dict[str, Any] = {}
-    for one in KINDS[kind]:
+    for one in _kinds(kind):
         if one.name in record:
             known[one.name] = _value(kind, one, record[one.name])
         elif one.required:
             raise RecordError(f"no {one.name} in the record of a {kind.__name__}")
     return kind(**known)
+
+
+def bounded(holds: Callable[[Any], bool]) -> Mapping[str, object]:
+    """Return the metadata of a field, of which that holds for what is not trusted either."""
+    return {BOUND: holds}
+
+
+def out_of_bounds(value: Recordable) -> str:
+    """Return the first field for which what bounds it does not hold, empty for none."""
+    bounds = ((field.name, field.metadata.get(BOUND)) for field in fields(value))
+    return next((name for name, holds in bounds if holds and not holds(getattr(value, name))), "")
 
 
 def time_from_text(text: str) -> datetime:
@@ -89,14 +108,14 @@ def _plain(value: object) -> Plain:
         return value.isoformat()
     if isinstance(value, Enum):
         return str(value)
-    if isinstance(value, Crash):
-        return to_record(value)
     if value is None or isinstance(value, str | int):
         return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_record(value)
     raise TypeError(f"{value!r} is no part of a record")
 
 
-def _value(kind: type[Kept], one: Kind, value: object) -> object:
+def _value(kind: type[Recordable], one: Kind, value: object) -> object:
     if value is None and one.may_be_none:
         return None
     try:
@@ -108,8 +127,8 @@ def _value(kind: type[Kept], one: Kind, value: object) -> object:
 def _decoded(declared: type, value: object) -> object:
     if declared in {int, bool, str} and type(value) is declared:
         return value
-    if declared is Crash and isinstance(value, dict):
-        return from_record(Crash, value)
+    if isinstance(value, dict) and is_dataclass(declared):
+        return from_record(declared, value)
     if isinstance(value, str):
         if declared is datetime:
             return time_from_text(value)
