@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Machines on which kernels have crashed, with logs of real crashes, and a daemon that knows it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened
+from tests.services.background import in_background
 from tests.services.message_bus import Broker, private_bus
 
 LOGS = Path(__file__).parents[1] / "samples/logs"
@@ -42,3 +45,13 @@ async def daemon_of(
                 captures = f"{count} capture{'' if count == 1 else 's'}"
                 await kdumpd.wait_until_told(f"STATUS={readiness}; {captures}", seconds=300)
             yield bus.address
+
+
+@contextmanager
+def shared_daemon(folders: pytest.TempPathFactory, count: int) -> Iterator[str]:
+    """Run a daemon that knows so many captures, for tests that change nothing."""
+    folder = folders.mktemp("shared")
+    machine = Machine(folder / "machine")
+    write_crashes(machine, count)
+    with in_background(daemon_of(machine, folder, count)) as bus:
+        yield bus

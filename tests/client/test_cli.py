@@ -6,7 +6,8 @@ import json
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened
+from tests.services.background import in_background
 from tests.services.message_bus import Broker, Bus, private_bus
 
 pytestmark = pytest.mark.bus
@@ -50,20 +52,35 @@ async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
         yield bus
 
 
-@pytest.fixture
-async def address(machine: Machine, tmp_path: Path, bus: Bus) -> AsyncIterator[str]:
-    """A bus with a daemon that knows two captures."""
+@asynccontextmanager
+async def serving(machine: Machine, folder: Path) -> AsyncIterator[str]:
+    """Run a daemon that knows two captures, on a bus whose address is yielded."""
     machine.kdump_tools("202611230113", flattened(Crash(crash_time=1_795_396_414)))
     machine.kdump_utils("2026-11-23-02:00:00", flattened(Crash(crash_time=1_795_399_200))[:-1])
-    setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address, settle=0.1)
-    async with running(setup) as kdumpd:
-        await kdumpd.wait_until_told("STATUS=ready; 2 captures")
-        yield bus.address
+    async with private_bus(folder, Broker.DBUS_DAEMON) as bus:
+        setup = Setup(root=machine.root, state=folder / "state", bus=bus.address, settle=0.1)
+        async with running(setup) as kdumpd:
+            await kdumpd.wait_until_told("STATUS=ready; 2 captures")
+            yield bus.address
 
 
-async def test_status_is_the_default(address: str) -> None:
-    status = await kdumpdctl("--bus", address)
-    assert status == await kdumpdctl("status", f"--bus={address}")
+@pytest.fixture
+async def address(machine: Machine, tmp_path: Path) -> AsyncIterator[str]:
+    async with serving(machine, tmp_path) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """For tests that change nothing."""
+    folder = tmp_path_factory.mktemp("shared")
+    with in_background(serving(Machine(folder / "machine"), folder)) as address:
+        yield address
+
+
+async def test_status_is_the_default(shared: str) -> None:
+    status = await kdumpdctl("--bus", shared)
+    assert status == await kdumpdctl("status", f"--bus={shared}")
     assert (status.status, status.words) == (0, "")
     assert status.out.startswith("ready: The next kernel panic would leave a dump.\n")
     assert "256 MiB reserved, crashkernel=256M" in status.out
@@ -71,8 +88,8 @@ async def test_status_is_the_default(address: str) -> None:
     assert "Last: kernel 6.1.0-56-amd64, Mon 2026-11-23 02:00:00 UTC, incomplete" in status.out
 
 
-async def test_list_has_the_newest_last(address: str) -> None:
-    listed = await kdumpdctl("list", "--bus", address)
+async def test_list_has_the_newest_last(shared: str) -> None:
+    listed = await kdumpdctl("list", "--bus", shared)
     head, first, last = listed.out.splitlines()
     assert head.split() == ["TIME", "KERNEL", "CLASS", "STATE", "NEW", "SIZE", "ID", "DIRECTORY"]
     assert "2026-11-23 01:13:34 UTC" in first
@@ -83,31 +100,31 @@ async def test_list_has_the_newest_last(address: str) -> None:
     assert listed.status == 0
 
 
-async def test_info_of_the_newest_and_by_the_beginning_of_an_id(address: str) -> None:
-    newest = await kdumpdctl("info", "--bus", address)
+async def test_info_of_the_newest_and_by_the_beginning_of_an_id(shared: str) -> None:
+    newest = await kdumpdctl("info", "--bus", shared)
     assert "State: incomplete" in newest.out
     assert "Problem: " in newest.out
-    captures = json.loads((await kdumpdctl("list", "--json=short", "--bus", address)).out)
+    captures = json.loads((await kdumpdctl("list", "--json=short", "--bus", shared)).out)
     first = captures[0]["id"]
-    info = await kdumpdctl("info", first[:6], "--bus", address)
+    info = await kdumpdctl("info", first[:6], "--bus", shared)
     assert f"Capture: {first}\n" in info.out
     assert "Core: /var/crash/202611230113/dump.202611230113\n" in info.out
     assert "Crashed: Mon 2026-11-23 01:13:34 UTC\n" in info.out
 
 
-async def test_json_of_every_verb(address: str) -> None:
-    status = json.loads((await kdumpdctl("status", "--json", "--bus", address)).out)
+async def test_json_of_every_verb(shared: str) -> None:
+    status = json.loads((await kdumpdctl("status", "--json", "--bus", shared)).out)
     assert (status["readiness"], status["findings"], status["captures"]) == ("ready", [], 2)
     assert status["reserved_bytes"] == 256 << 20
-    captures = json.loads((await kdumpdctl("--json=pretty", "list", "--bus", address)).out)
+    captures = json.loads((await kdumpdctl("--json=pretty", "list", "--bus", shared)).out)
     assert [capture["state"] for capture in captures] == ["complete", "incomplete"]
     assert captures[0]["core_file"] == "/var/crash/202611230113/dump.202611230113"
     assert captures[0]["crashed_at"] == 1_795_396_414_000_000
-    short = await kdumpdctl("info", captures[0]["id"], "--json", "short", "--bus", address)
+    short = await kdumpdctl("info", captures[0]["id"], "--json", "short", "--bus", shared)
     assert json.loads(short.out) == captures[0]
     assert short.out.count("\n") == 1
-    off = await kdumpdctl("info", "--json=off", "--bus", address)
-    assert off == await kdumpdctl("info", "--bus", address)
+    off = await kdumpdctl("info", "--json=off", "--bus", shared)
+    assert off == await kdumpdctl("info", "--bus", shared)
 
 
 async def test_finding_says_what_to_do(machine: Machine, address: str) -> None:
@@ -181,8 +198,8 @@ async def test_check_reads_the_server_guides_example(
     assert (checked.status == 2) == (reserved == 0)
 
 
-async def test_no_such_capture(address: str) -> None:
-    info = await kdumpdctl("info", "ffffffffffffffff", "--bus", address)
+async def test_no_such_capture(shared: str) -> None:
+    info = await kdumpdctl("info", "ffffffffffffffff", "--bus", shared)
     assert (info.status, info.out) == (1, "")
     assert "No capture with the id 'ffffffffffffffff'" in info.words
 
@@ -232,8 +249,8 @@ async def test_wrong_command_line() -> None:
     assert (await kdumpdctl("--json=yaml")).status == 64
 
 
-async def test_full_disk_behind_a_redirection_is_one_sentence(address: str) -> None:
-    script = f'exec "{sys.executable}" -m kdumpd.client.cli list --bus "{address}" >/dev/full'
+async def test_full_disk_behind_a_redirection_is_one_sentence(shared: str) -> None:
+    script = f'exec "{sys.executable}" -m kdumpd.client.cli list --bus "{shared}" >/dev/full'
     process = await asyncio.create_subprocess_exec("sh", "-c", script, stderr=PIPE)
     async with asyncio.timeout(20):
         _, words = await process.communicate()

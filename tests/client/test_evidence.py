@@ -7,7 +7,8 @@ import os
 import pty
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.bus.machine import Machine
 from tests.client.test_cli import Outcome, kdumpdctl
 from tests.cores import Crash, flattened
 from tests.observe.rights import as_root
+from tests.services.background import in_background
 from tests.services.message_bus import Broker, private_bus
 from tests.services.yielding_polkit import yielding_polkit
 
@@ -37,17 +39,39 @@ async def bus(tmp_path: Path) -> AsyncIterator[str]:
         yield bus.address
 
 
-@pytest.fixture
-async def kdumpd(machine: Machine, tmp_path: Path, bus: str) -> AsyncIterator[Kdumpd]:
-    """A daemon that knows two captures."""
+@asynccontextmanager
+async def serving(machine: Machine, folder: Path, bus: str) -> AsyncIterator[Kdumpd]:
+    """Run a daemon that knows two captures."""
     core = flattened(Crash(crash_time=1_795_396_414))
     machine.kdump_tools(FIRST, core, LOG.encode())
     core = flattened(Crash(crash_time=1_795_399_200))
     machine.kdump_utils(LAST.partition("-")[2], core, b"the newest\xff\n")
-    setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus, settle=0.1)
+    setup = Setup(root=machine.root, state=folder / "state", bus=bus, settle=0.1)
     async with running(setup) as kdumpd:
         await kdumpd.wait_until_told("STATUS=ready; 2 captures")
         yield kdumpd
+
+
+@pytest.fixture
+async def kdumpd(machine: Machine, tmp_path: Path, bus: str) -> AsyncIterator[Kdumpd]:
+    async with serving(machine, tmp_path, bus) as kdumpd:
+        yield kdumpd
+
+
+@asynccontextmanager
+async def serving_on_a_bus(folder: Path) -> AsyncIterator[str]:
+    async with (
+        private_bus(folder, Broker.DBUS_DAEMON) as bus,
+        serving(Machine(folder / "machine"), folder, bus.address),
+    ):
+        yield bus.address
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """For tests that change nothing."""
+    with in_background(serving_on_a_bus(tmp_path_factory.mktemp("shared"))) as bus:
+        yield bus
 
 
 async def ids(bus: str) -> list[str]:
@@ -92,18 +116,16 @@ async def on_a_terminal(*arguments: str) -> str:
         os.close(master)
 
 
-@pytest.mark.usefixtures("kdumpd")
-async def test_log_goes_into_a_pipe_as_it_is(bus: str) -> None:
-    first, _ = await ids(bus)
-    assert await printed("dmesg", first[:8], "--bus", bus) == LOG.encode()
-    assert await printed("dmesg", "--bus", bus) == b"the newest\xff\n"
+async def test_log_goes_into_a_pipe_as_it_is(shared: str) -> None:
+    first, _ = await ids(shared)
+    assert await printed("dmesg", first[:8], "--bus", shared) == LOG.encode()
+    assert await printed("dmesg", "--bus", shared) == b"the newest\xff\n"
 
 
-@pytest.mark.usefixtures("kdumpd")
-async def test_log_does_nothing_to_a_terminal(bus: str) -> None:
-    first, _ = await ids(bus)
-    assert await on_a_terminal("dmesg", first, "--bus", bus) == ESCAPED
-    assert await on_a_terminal("dmesg", "--bus", bus) == "the newest\\xff\n"
+async def test_log_does_nothing_to_a_terminal(shared: str) -> None:
+    first, _ = await ids(shared)
+    assert await on_a_terminal("dmesg", first, "--bus", shared) == ESCAPED
+    assert await on_a_terminal("dmesg", "--bus", shared) == "the newest\\xff\n"
 
 
 def test_letters_are_whole_wherever_the_log_is_cut() -> None:
@@ -112,35 +134,32 @@ def test_letters_are_whole_wherever_the_log_is_cut() -> None:
         assert "".join(terminal_text([log[:cut], log[cut:]])) == ESCAPED
 
 
-@pytest.mark.usefixtures("kdumpd")
-async def test_a_person_is_asked_only_at_a_terminal(bus: str) -> None:
-    async with yielding_polkit(bus) as polkit:
+async def test_a_person_is_asked_only_at_a_terminal(shared: str) -> None:
+    async with yielding_polkit(shared) as polkit:
         for asking in (printed, on_a_terminal):
             answer = asyncio.create_task(polkit.answer())
-            await asking("dmesg", "--bus", bus)
+            await asking("dmesg", "--bus", shared)
             await answer
         assert [flags for _, _, _, flags, _ in polkit.questions] == [0, 1]
 
 
-@pytest.mark.usefixtures("kdumpd")
-async def test_refusal_is_a_sentence(bus: str) -> None:
-    async with yielding_polkit(bus) as polkit:
+async def test_refusal_is_a_sentence(shared: str) -> None:
+    async with yielding_polkit(shared) as polkit:
         for verb in ("dmesg", "acknowledge"):
             answer = asyncio.create_task(polkit.answer(body=[False, False, {}]))
-            refused = await kdumpdctl(verb, "--bus", bus)
+            refused = await kdumpdctl(verb, "--bus", shared)
             await answer
             assert (refused.status, refused.out) == (1, "")
             assert refused.words.startswith("You may not ")
             assert refused.words.endswith("Run it as root, or ask an administrator.\n")
 
 
-@pytest.mark.usefixtures("kdumpd")
-async def test_path_leads_to_the_core(bus: str) -> None:
-    first, _ = await ids(bus)
+async def test_path_leads_to_the_core(shared: str) -> None:
+    first, _ = await ids(shared)
     core = f"/var/crash/{FIRST}/dump.{FIRST}\n".encode()
-    assert await printed("path", first, "--bus", bus) == core
-    assert await printed("path", "--bus", bus) == f"/var/crash/{LAST}/vmcore\n".encode()
-    folder = await printed("path", "--directory", first[:4], "--bus", bus)
+    assert await printed("path", first, "--bus", shared) == core
+    assert await printed("path", "--bus", shared) == f"/var/crash/{LAST}/vmcore\n".encode()
+    folder = await printed("path", "--directory", first[:4], "--bus", shared)
     assert folder == f"/var/crash/{FIRST}\n".encode()
 
 

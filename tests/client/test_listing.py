@@ -2,25 +2,22 @@
 """Which captures `kdumpdctl list` shows, and several of them by `info`."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.vocabulary import CaptureState
-from tests.bus.machine import Machine
-from tests.client.crashes import daemon_of, write_crashes
+from tests.client.crashes import shared_daemon
 from tests.client.terminal import printed
 
 pytestmark = pytest.mark.bus
 HOURS = ["01:13", "02:13", "03:13", "04:13", "05:13"]
 
 
-@pytest.fixture
-async def bus(machine: Machine, tmp_path: Path) -> AsyncIterator[str]:
-    write_crashes(machine, len(HOURS))
-    async with daemon_of(machine, tmp_path, len(HOURS)) as bus:
+@pytest.fixture(scope="module")
+def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with shared_daemon(tmp_path_factory, len(HOURS)) as bus:
         yield bus
 
 

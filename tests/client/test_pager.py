@@ -2,7 +2,7 @@
 """kdumpdctl dmesg on a terminal: page by page, and what is wrong in a colour."""
 
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,7 @@ import pytest
 from kdumpd.client.dmesg import highlighted
 from kdumpd.client.pager import pager_of
 from kdumpd.client.screen import Screen
-from tests.bus.machine import Machine
-from tests.client.crashes import daemon_of, write_crashes
+from tests.client.crashes import shared_daemon
 from tests.client.terminal import printed, shown
 from tests.observe.rights import as_root
 
@@ -44,10 +43,9 @@ def test_lines_are_whole_wherever_the_text_is_cut() -> None:
     assert "".join(highlighted([text], Screen(width=80))) == text
 
 
-@pytest.fixture
-async def bus(machine: Machine, tmp_path: Path) -> AsyncIterator[str]:
-    write_crashes(machine, 1)
-    async with daemon_of(machine, tmp_path, 1) as bus:
+@pytest.fixture(scope="module")
+def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with shared_daemon(tmp_path_factory, 1) as bus:
         yield bus
 
 

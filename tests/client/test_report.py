@@ -3,13 +3,13 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.bus.machine import Machine
-from tests.client.crashes import daemon_of, write_crashes
+from tests.client.crashes import daemon_of, shared_daemon
 from tests.client.golden import assert_golden
 from tests.client.terminal import printed
 from tests.observe.rights import as_root
@@ -18,10 +18,9 @@ from tests.observe.rights import as_root
 pytestmark = [pytest.mark.bus, as_root]
 
 
-@pytest.fixture
-async def bus(machine: Machine, tmp_path: Path) -> AsyncIterator[str]:
-    write_crashes(machine, 1)
-    async with daemon_of(machine, tmp_path, 1) as bus:
+@pytest.fixture(scope="module")
+def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with shared_daemon(tmp_path_factory, 1) as bus:
         yield bus
 
 
