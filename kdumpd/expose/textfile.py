@@ -45,9 +45,12 @@ class Worker(Protocol):
 class TextFile:
     """One file that says the latest text; an empty text is no file."""
 
-    def __init__(self, path: Path, worker: Worker, remedy: str = "") -> None:
+    def __init__(
+        self, path: Path, worker: Worker, remedy: str = "", retry_seconds: float = RETRY_SECONDS
+    ) -> None:
         self._path = path
         self._worker = worker
+        self._retry_seconds = retry_seconds
         self._remedy = remedy  # a sentence for where it may not be written
         self._text: str | None = None  # what it is to say; None as long as nobody has said
         self._news = asyncio.Event()
@@ -72,7 +75,7 @@ class TextFile:
             self._trouble.note(None if problem is None else self._words(problem))
             if problem is not None:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), RETRY_SECONDS)
+                    await asyncio.wait_for(self._news.wait(), self._retry_seconds)
                 self._news.set()
 
     async def _write(self, text: str) -> OSError | None:

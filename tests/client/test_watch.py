@@ -90,6 +90,24 @@ async def test_a_day(machine: Machine, tmp_path: Path, bus: str) -> None:
             assert await watcher.process.wait() == 0
 
 
+async def test_a_bus_that_is_lost_is_followed_on_when_it_returns(
+    machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "bus").mkdir()
+    async with (
+        private_bus(tmp_path / "bus", Broker.DBUS_DAEMON) as bus,
+        watching(bus.address) as it,
+    ):
+        setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address, settle=0.1)
+        await it.word("kdumpd does not run; waiting for it.")
+        await bus.stop()
+        await it.word("; waiting for its return.")
+        await bus.start()
+        await it.word("kdumpd does not run; waiting for it.")
+        async with running(setup):
+            await it.word("ready: The next kernel panic would leave a dump.")
+
+
 async def test_json_has_a_line_for_each(machine: Machine, tmp_path: Path, bus: str) -> None:
     setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus, settle=0.1)
     async with running(setup), watching(bus, "--json=short") as watcher:

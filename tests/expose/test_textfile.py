@@ -116,6 +116,23 @@ async def test_trouble_is_said_once_and_tried_again(
     assert path.read_text() == "four\n"
 
 
+async def test_trouble_that_ends_is_noticed_though_nothing_new_is_to_be_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, textfile.__name__)
+    path = tmp_path / "missing" / "kdumpd.prom"
+    worker = PatientThread[Outcome](PATIENCE, lambda: None)
+    file = TextFile(path, worker, retry_seconds=0.1)
+    async with kept(file):
+        file.put("one\n")
+        await until(lambda: "cannot be written" in caplog.text)
+        await asyncio.sleep(0.3)
+        path.parent.mkdir()
+        await until(lambda: says(path, "one\n"))
+        await until(lambda: "can be written again" in caplog.text)
+    assert caplog.text.count("cannot be written") == 1
+
+
 class Hanging:
     """A thread that hangs at its first piece of work, as on a dead server."""
 
