@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from tests.bus.machine import Machine
 from tests.services.journal import Journal, private_journal
 from tests.services.message_bus import Broker, Bus, private_bus
 from tests.services.namespace import needs_root
+from tests.services.polkit import public_folder
 
 
 @pytest.fixture(
@@ -44,6 +44,5 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
 @pytest.fixture
 def public() -> Iterator[Path]:
     """A folder that other users may look into."""
-    with tempfile.TemporaryDirectory(prefix="kdumpd-test-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    with public_folder() as folder:
+        yield folder

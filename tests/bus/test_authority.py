@@ -4,7 +4,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +17,7 @@ from kdumpd.expose.interface import read_interfaces
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened
+from tests.services.background import in_background
 from tests.services.busctl import Busctl
 from tests.services.caller import Caller, caller
 from tests.services.dbus_next import DbusNextClient, dbus_next_client
@@ -29,6 +30,7 @@ from tests.services.polkit import (
     as_user,
     needs_polkit,
     polkit_on,
+    public_folder,
     system_bus,
 )
 from tests.services.yielding_polkit import yielding_polkit
@@ -61,14 +63,20 @@ ARGUMENTS = {"Record": "('a-test', uint32 0, @a(ssss) [])"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """A daemon with one capture, and polkit, on a bus of the system's kind."""
+class Known:
+    """A daemon with one capture, on a bus of the system's kind."""
+
+    address: str
+    capture: str  # object path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served(Known):
+    """With polkit, and a client of the test's own."""
 
     machine: Machine
-    address: str
     polkit: Polkit
     client: DbusNextClient
-    capture: str  # object path
 
     async def unacknowledged(self) -> int:
         return int((await self.client.manager())["Unacknowledged"])
@@ -94,6 +102,29 @@ async def serving(
 async def served(machine: Machine, tmp_path: Path, public: Path) -> AsyncIterator[Served]:
     async with serving(machine, public, tmp_path / "state", Broker.DBUS_DAEMON) as served:
         yield served
+
+
+@asynccontextmanager
+async def known(public: Path, *, polkit: bool) -> AsyncIterator[Known]:
+    machine, broker = Machine(public / "machine"), Broker.DBUS_DAEMON
+    async with serving(machine, public, public / "state", broker) as served:
+        if not polkit:
+            await served.polkit.stop()
+        yield Known(address=served.address, capture=served.capture)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Known]:
+    """For tests that change nothing."""
+    with public_folder() as public, in_background(known(public, polkit=True)) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="module")
+def without_polkit() -> Iterator[Known]:
+    """For tests that answer in the place of polkit, and change nothing."""
+    with public_folder() as public, in_background(known(public, polkit=False)) as shared:
+        yield shared
 
 
 async def call(served: Served, who: Caller, member: str, *, interactive: bool = False) -> str:
@@ -129,28 +160,28 @@ async def test_every_method_by_everybody(
 
 
 @pytest.mark.parametrize("user", ["root", PERMITTED])
-async def test_the_bytes_are_the_files(served: Served, user: str) -> None:
-    async with caller(served.address, user) as who:
-        core = await who.call(served.capture, CAPTURE, "OpenCore")
-        log = await who.call(served.capture, CAPTURE, "OpenDmesg")
+async def test_the_bytes_are_the_files(shared: Known, user: str) -> None:
+    async with caller(shared.address, user) as who:
+        core = await who.call(shared.capture, CAPTURE, "OpenCore")
+        log = await who.call(shared.capture, CAPTURE, "OpenDmesg")
     assert core == {"bytes": CORE.decode("latin-1"), "readonly": True}
     assert log == {"bytes": LOG.decode("latin-1"), "readonly": True}
 
 
-async def test_a_stranger_reads_the_list_and_learns_what_to_do(served: Served) -> None:
-    busctl = Busctl(served.address, as_user(NOBODY))
+async def test_a_stranger_reads_the_list_and_learns_what_to_do(shared: Known) -> None:
+    busctl = Busctl(shared.address, as_user(NOBODY))
     (objects,) = await busctl.call(
         "org.kdumpd1",
         "/org/kdumpd1",
         "org.freedesktop.DBus.ObjectManager",
         "GetManagedObjects",
     )
-    assert list(objects) == [served.capture]
+    assert list(objects) == [shared.capture]
     assert await busctl.get("org.kdumpd1", "/org/kdumpd1", MANAGER, "Readiness") == "ready"
-    assert await busctl.get("org.kdumpd1", served.capture, CAPTURE, "State") == "complete"
-    async with caller(served.address, NOBODY) as who:
-        asked = await who.call(served.capture, CAPTURE, "OpenDmesg")
-        prompted = await who.call(served.capture, CAPTURE, "OpenDmesg", interactive=True)
+    assert await busctl.get("org.kdumpd1", shared.capture, CAPTURE, "State") == "complete"
+    async with caller(shared.address, NOBODY) as who:
+        asked = await who.call(shared.capture, CAPTURE, "OpenDmesg")
+        prompted = await who.call(shared.capture, CAPTURE, "OpenDmesg", interactive=True)
     for answer in (asked, prompted):
         assert answer["error"] == NOT_AUTHORIZED
         assert answer["message"].startswith("You may not read the memory and the kernel log of a ")
@@ -353,11 +384,11 @@ async def test_polkit_is_asked_about_the_caller_and_as_it_allows(served: Served)
     ],
 )
 async def test_whatever_is_no_clear_yes_is_a_no(
-    served: Served, signature: str, body: object
+    without_polkit: Known, signature: str, body: object
 ) -> None:
-    await served.polkit.stop()
-    async with yielding_polkit(served.address) as polkit, caller(served.address, "root") as who:
-        await who.ask(served.capture, CAPTURE, "OpenCore")
+    address = without_polkit.address
+    async with yielding_polkit(address) as polkit, caller(address, "root") as who:
+        await who.ask(without_polkit.capture, CAPTURE, "OpenCore")
         await polkit.answer(signature, body)
         assert (await who.answer())["error"] == NOT_AUTHORIZED
 

@@ -7,8 +7,9 @@ import pwd
 import re
 import signal
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,14 @@ class Polkit:
         names = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
         (known,) = await Busctl(self._bus.address).call(*names, "NameHasOwner", "s", NAME)
         return bool(known)
+
+
+@contextmanager
+def public_folder() -> Iterator[Path]:
+    """Make a folder that other users may look into."""
+    with tempfile.TemporaryDirectory(prefix="kdumpd-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @asynccontextmanager
