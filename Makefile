@@ -9,9 +9,13 @@ RUN := build/run
 CRASH ?= /var/crash
 export CRASH
 OLDEST_DBUS_FAST := 1.84.2
-# Tests that use the D-Bus library in every way.
-OF_THE_BUS := tests/test_bus.py $(patsubst %,tests/bus/test_%.py,authority captures descriptors lifecycle service) \
-	tests/client/test_cli.py
+# Tests that use the D-Bus library in every way: names, calls, signals, descriptors, a bus that is lost.
+OF_THE_BUS := tests/test_bus.py $(patsubst %,tests/bus/test_%.py,authority descriptors service) tests/client/test_cli.py \
+	$(patsubst %,tests/bus/test_captures.py::test_%,growing_capture_is_settling_and_then_one \
+	stranger_raises_no_alarm_and_is_forgotten three_hundred_at_full_speed) \
+	$(patsubst %,tests/bus/test_lifecycle.py::test_%,second_daemon_leaves_the_first_alone \
+	loss_of_the_bus_ends_it_with_an_error a_hundred_callers_at_once no_descriptor_is_kept \
+	hangup_has_the_configuration_read_again)
 # How many tests run at once.
 AT_ONCE ?= 2
 # How long each parser is fuzzed.
