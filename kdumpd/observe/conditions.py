@@ -65,10 +65,16 @@ class Asking:
 class Question(Generic[T]):
     """One group of facts: how it is read, and what stands for it when nothing answers in time."""
 
-    def __init__(self, read: Callable[[], T], unread: Unread[T], asking: Asking) -> None:
+    def __init__(
+        self,
+        read: Callable[[], T],
+        unread: Unread[T],
+        asking: Asking,
+        patience: float = PATIENCE,
+    ) -> None:
         self._read = read
         self._unread = unread
-        self._thread = PatientThread[T](PATIENCE, asking.on_late, asking.start)
+        self._thread = PatientThread[T](patience, asking.on_late, asking.start)
 
     async def ask(self) -> T:
         """Return the facts."""

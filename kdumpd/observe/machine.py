@@ -45,13 +45,20 @@ class FolderObserver:
 
     # state: what the last look sighted, whose unchanged files are not read again, and the visits
 
-    def __init__(self, root: Path, path: bytes, watcher: Watcher, asking: Asking) -> None:
+    def __init__(
+        self,
+        root: Path,
+        path: bytes,
+        watcher: Watcher,
+        asking: Asking,
+        patience: float = LOOK_PATIENCE,
+    ) -> None:
         self._root = root
         self._path = path
         self._watcher = watcher
         self._visits = Visits(watcher.keep, ForeignFolders().say)
         self._known: Known = {}
-        self._thread = PatientThread[CrashFolder](LOOK_PATIENCE, asking.on_late, asking.start)
+        self._thread = PatientThread[CrashFolder](patience, asking.on_late, asking.start)
 
     async def look(self) -> CrashFolder:
         """Return what lies in the folder; one that does not answer says so as its problem."""

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What does not answer in time says so, and what it answers late is taken in by a later look."""
+
+import asyncio
+
+import pytest
+
+from kdumpd.observe.conditions import Asking, Question
+from kdumpd.observe.machine import FolderObserver
+from kdumpd.observe.watcher import Unwatched
+from tests.bus.machine import Machine
+from tests.cores import Crash, flattened
+from tests.observe.held import Held
+
+CRASH = b"/var/crash"
+PATIENCE = 0.1  # seconds
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
+@pytest.fixture
+def late() -> asyncio.Event:
+    """What is told when an answer has come that nobody waits for any more."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+def asking(held: Held, late: asyncio.Event) -> Asking:
+    return Asking(start=held.start, on_late=late.set)
+
+
+async def let_go(held: Held, late: asyncio.Event) -> None:
+    assert not late.is_set()
+    held.let_go()
+    async with asyncio.timeout(10):
+        await late.wait()
+
+
+async def test_a_crash_folder(
+    machine: Machine, held: Held, late: asyncio.Event, asking: Asking
+) -> None:
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    folder = FolderObserver(machine.root, CRASH, Unwatched(), asking, PATIENCE)
+    for _ in range(2):
+        seen = await folder.look()
+        assert (seen.listed, seen.sightings) == (False, ())
+        assert seen.facts.problem == "'/var/crash' does not answer: no answer within 0.1 s"
+        assert folder.busy
+    await let_go(held, late)
+    seen = await folder.look()
+    assert (seen.listed, seen.facts.problem) == (True, "")
+    assert len(seen.sightings) == 1
+    assert not folder.busy
+
+
+async def test_a_group_of_facts(held: Held, late: asyncio.Event, asking: Asking) -> None:
+    asked: list[str] = []
+
+    def read() -> str:
+        asked.append("once")
+        return "read"
+
+    question = Question(read, lambda why: why, asking, PATIENCE)
+    for _ in range(2):
+        assert await question.ask() == ("the machine's files do not answer: no answer within 0.1 s")
+    await let_go(held, late)
+    assert await question.ask() == "read"
+    assert asked == ["once"]
