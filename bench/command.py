@@ -18,7 +18,7 @@ LIBRARIES = "import argparse, asyncio; from dbus_fast.aio import MessageBus"
 async def measure(work: Path, bus: str, scale: Scale) -> AsyncIterator[Figure]:
     """Yield how long it takes by a bare Python, by its libraries alone, and by busctl."""
     machine = machine_with(work / "command-machine", 3)
-    status = (sys.executable, "-m", "kdumpd.client.cli", "--json=short", "status", "--bus", bus)
+    status = (sys.executable, "-m", "kdumpd.ctl.main", "--json=short", "status", "--bus", bus)
     busctl = ("busctl", f"--address={bus}", "call", "org.kdumpd1", "/org/kdumpd1")
     get_all = (*busctl, "org.freedesktop.DBus.Properties", "GetAll", "s", "org.kdumpd1.Manager")
     others = {

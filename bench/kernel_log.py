@@ -94,7 +94,7 @@ def grown(core: Path, large: Path, size: int) -> Path:
 def inspect(core: Path) -> None:
     """Get the log as the daemon does."""
     with core.open("rb") as file:
-        _run((sys.executable, "-m", "kdumpd.inspect.program", "--log"), stdin=file.fileno())
+        _run((sys.executable, "-m", "kdumpd.inspect.main", "--log"), stdin=file.fileno())
 
 
 def dump_dmesg(core: Path, work: Path) -> None:

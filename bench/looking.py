@@ -10,8 +10,8 @@ from bench.figure import Figure
 from bench.folder import machine_with
 from bench.scale import Scale
 from bench.started import MILLISECONDS
-from kdumpd.observe.crash_folder import Known, read_crash_folder
-from kdumpd.observe.visits import LONGEST_TICK, Visits
+from kdumpd.observe.captures.scan import Known, read_crash_folder
+from kdumpd.observe.captures.scan_cache import LONGEST_TICK, Visits
 
 CRASH = b"/var/crash"
 NOTHING: Known = {}

@@ -13,8 +13,8 @@ from bench.folder import core_of, crash_at
 from bench.scale import Scale
 from bench.started import MILLISECONDS, kdumpd, started
 from bench.transaction import bare_ledger
-from kdumpd.bus import connect
-from kdumpd.call import Signal, Target
+from kdumpd.dbus.connection import connect
+from kdumpd.dbus.messages import Signal, Target
 from tests.bus.machine import Machine
 from tests.services.journal import private_journal
 

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from bench.figure import Figure
 from bench.scale import Scale
 from bench.started import MILLISECONDS, Started, kdumpd, memory, started
-from kdumpd.bus import Connection, connect
-from kdumpd.call import Target
+from kdumpd.dbus.connection import Connection, connect
+from kdumpd.dbus.messages import Target
 from tests.bus.machine import Machine
 from tests.services.message_bus import Broker, private_bus
 from tests.services.process import BOUND, end

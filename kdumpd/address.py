@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 
-from kdumpd.call import BusError
+from kdumpd.dbus.messages import BusError
 
 SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
 

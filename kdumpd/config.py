@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kdumpd.model.layout import PSTORE_ARCHIVE
-from kdumpd.model.mount_table import is_inside
+from kdumpd.model.captures.layouts import PSTORE_ARCHIVE
+from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.time import parse_span
 
 FOLDERS = (

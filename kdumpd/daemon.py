@@ -14,36 +14,36 @@ from pathlib import Path
 
 from kdumpd.address import bus_address
 from kdumpd.arguments import EXIT_CONFIG, EXIT_FAILURE
-from kdumpd.bus import Connection, connect
-from kdumpd.call import BusError
 from kdumpd.capability import keep_to_oneself
 from kdumpd.config import Configuration, Settings, read_configuration
+from kdumpd.dbus.connection import Connection, connect
+from kdumpd.dbus.introspection import InterfaceError, read_interfaces
+from kdumpd.dbus.messages import BusError
 from kdumpd.deeds import Deeds
+from kdumpd.engine import Flow, Parts, Sink
+from kdumpd.expose.dbus_service import Service
 from kdumpd.expose.herald import Herald
-from kdumpd.expose.interface import InterfaceError, read_interfaces
 from kdumpd.expose.journal import Journal
 from kdumpd.expose.metrics import Metrics
 from kdumpd.expose.motd import Motd, motd_path
-from kdumpd.expose.notify import Notifier
-from kdumpd.expose.service import Service
+from kdumpd.expose.systemd import Notifier
 from kdumpd.expose.terminal import Terminal
 from kdumpd.expose.textfile import Outcome, TextFile
-from kdumpd.flow import Flow, Parts, Sink
-from kdumpd.ledger import opened_ledger
-from kdumpd.ledger_file import LedgerError, NewerLedgerError
+from kdumpd.ledger.database import LedgerError, NewerLedgerError
+from kdumpd.ledger.ledger import opened_ledger
 from kdumpd.model.state import Patience
-from kdumpd.observe.evidence import Evidence
+from kdumpd.observe.captures.core_reader import CoreReader
+from kdumpd.observe.captures.inotify import Watch
+from kdumpd.observe.captures.open_files import Evidence
+from kdumpd.observe.cores.inspector import inspect
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
-from kdumpd.observe.inspector import inspect
 from kdumpd.observe.machine import Machine, Plan, Watchers
 from kdumpd.observe.past_boots import BootsObserver
-from kdumpd.observe.reader import CoreReader
-from kdumpd.observe.reservation import IOMEM
-from kdumpd.observe.thread import PatientThread
+from kdumpd.observe.readiness.reservation import IOMEM
+from kdumpd.observe.readiness.units import NoServiceManager, ServiceManager, Units
+from kdumpd.observe.threads import PatientThread
 from kdumpd.observe.toolbox import read_toolbox
-from kdumpd.observe.units import NoServiceManager, ServiceManager, Units
-from kdumpd.observe.watch import Watch
 from kdumpd.options import arguments_parser
 from kdumpd.signals import Signals
 
@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def once(options: argparse.Namespace, configuration: Configuration) -> int:
     """Answer what is asked for without a daemon, and return the exit status."""
-    from kdumpd.once import check, list_captures  # noqa: PLC0415  # no part of the daemon
+    from kdumpd.oneshot import check, list_captures  # noqa: PLC0415  # no part of the daemon
 
     files = Files(options.root, opened=opened_files(options))
     return (check if options.check else list_captures)(files, configuration, options.json)

@@ -6,17 +6,23 @@ import os
 from collections.abc import Awaitable, Collection
 from datetime import UTC, datetime
 
-from kdumpd.expose.methods import ActionError, BusyError, MissingError, Objections, UnreadyError
-from kdumpd.flow import Flow
-from kdumpd.ledger_file import LedgerError
-from kdumpd.model.capture import Capture, Layout
+from kdumpd.engine import Flow
+from kdumpd.expose.dbus_methods import (
+    ActionError,
+    BusyError,
+    MissingError,
+    Objections,
+    UnreadyError,
+)
+from kdumpd.ledger.database import LedgerError
+from kdumpd.model.captures.capture import Capture, Layout
+from kdumpd.model.captures.inspection import Inspected, InspectionError
 from kdumpd.model.crash_test import Intent
-from kdumpd.model.inspection import Inspected, InspectionError
-from kdumpd.model.mount_table import is_inside
-from kdumpd.observe.apport_report import MOST_REPORT, ReportError, parse_report
-from kdumpd.observe.evidence import Evidence, EvidenceError, NoEvidenceError
+from kdumpd.model.formats.mounts import is_inside
+from kdumpd.observe.captures.apport_report import MOST_REPORT, ReportError, parse_report
+from kdumpd.observe.captures.core_reader import Inspect
+from kdumpd.observe.captures.open_files import Evidence, EvidenceError, NoEvidenceError
 from kdumpd.observe.memory_file import sealed
-from kdumpd.observe.reader import Inspect
 
 READING_SECONDS = 24.0  # a caller waits for 25 (libdbus, sd-bus)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kdumpd.inspect.memory import UnreadableMemoryError
-from kdumpd.model.printk import Machine
+from kdumpd.model.crashlog.printk import Machine
 
 AMD64, I386, S390X = Machine("little", 8), Machine("little", 4), Machine("big", 8)
 MACHINES = {"amd64": AMD64, "i386": I386, "s390x": S390X}

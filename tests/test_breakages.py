@@ -14,8 +14,8 @@ import pytest
 
 from kdumpd.config import read_configuration
 from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.finding import Finding, Severity
-from kdumpd.model.rulebook import RULES
+from kdumpd.model.readiness.finding import Finding, Severity
+from kdumpd.model.readiness.verdict import RULES
 from kdumpd.model.state import State
 from kdumpd.model.step import judged
 from kdumpd.model.verdict import Verdict
@@ -23,7 +23,7 @@ from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.machine import Machine, Plan, Watchers
-from kdumpd.observe.units import NoServiceManager, ServiceManager
+from kdumpd.observe.readiness.units import NoServiceManager, ServiceManager
 from tests.breakages import experience, kernel, memory, next_boot, policy, storage, tool
 from tests.breakages.breakage import Breakage, Tree
 from tests.hostile.slow_mount import slow_mount

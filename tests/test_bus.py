@@ -12,8 +12,17 @@ import pytest
 from dbus_fast import Message, MessageFlag, MessageType
 from dbus_fast.aio import MessageBus
 
-from kdumpd.bus import MOST_SIGNALS, Connection, connect, variant
-from kdumpd.call import BusError, Call, CallError, Manner, Reply, Signal, TakenError, Target
+from kdumpd.dbus.connection import MOST_SIGNALS, Connection, connect, variant
+from kdumpd.dbus.messages import (
+    BusError,
+    Call,
+    CallError,
+    Manner,
+    Reply,
+    Signal,
+    TakenError,
+    Target,
+)
 from tests.services.message_bus import Broker, Bus, private_bus
 from tests.services.namespace import needs_root
 

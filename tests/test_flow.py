@@ -10,23 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from kdumpd.engine import Flow, Parts
 from kdumpd.expose.herald import Herald
 from kdumpd.expose.journal import Journal
 from kdumpd.expose.terminal import Terminal
-from kdumpd.flow import Flow, Parts
-from kdumpd.ledger import Ledger, opened_ledger
+from kdumpd.ledger.ledger import Ledger, opened_ledger
 from kdumpd.model.state import Patience, State
 from kdumpd.model.vocabulary import BootEnd
-from kdumpd.observe.evidence import Evidence
+from kdumpd.observe.captures.core_reader import CoreReader
+from kdumpd.observe.captures.open_files import Evidence
+from kdumpd.observe.cores.inspector import inspect
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
-from kdumpd.observe.inspector import inspect
 from kdumpd.observe.machine import Machine as Observed
 from kdumpd.observe.machine import Plan, Watchers
 from kdumpd.observe.past_boots import BootsObserver
-from kdumpd.observe.reader import CoreReader
-from kdumpd.observe.thread import Start, start
-from kdumpd.observe.units import NoServiceManager
+from kdumpd.observe.readiness.units import NoServiceManager
+from kdumpd.observe.threads import Start, start
 from tests.bus.machine import BOOT_ID, Machine
 from tests.cores import Crash, flattened
 from tests.observe.held import Held

@@ -17,16 +17,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdumpd.ledger import IN_HASTE, WITHOUT_HASTE, Ledger, opened_ledger
-from kdumpd.ledger_file import ForeignLedgerError, LedgerError
-from kdumpd.model.boot_record import BootRecord, CrashLoop
-from kdumpd.model.capture import Capture
-from kdumpd.model.event import Event, EventKind, capture_event
+from kdumpd.ledger.database import ForeignLedgerError, LedgerError
+from kdumpd.ledger.ledger import IN_HASTE, WITHOUT_HASTE, Ledger, opened_ledger
+from kdumpd.ledger.tables import MOST_TOLD
+from kdumpd.model.boots.record import BootRecord, CrashLoop
+from kdumpd.model.captures.capture import Capture
+from kdumpd.model.events import Event, EventKind, capture_event
 from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.state import State
 from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
-from kdumpd.rows import MOST_TOLD
 from kdumpd.seal import SEALED
 from tests.model.looks import (
     BOOT,
@@ -542,7 +542,7 @@ async def test_not_open(path: Path) -> None:
 OPEN = """
 import asyncio, logging, sys
 from pathlib import Path
-from kdumpd.ledger import opened_ledger
+from kdumpd.ledger.ledger import opened_ledger
 
 async def main() -> None:
     async with opened_ledger(Path(sys.argv[1])) as ledger:
@@ -609,7 +609,7 @@ async def test_a_disk_that_is_full(path: Path) -> None:
 WRITE = """
 import asyncio, itertools, os, sys
 from pathlib import Path
-from kdumpd.ledger import Ledger
+from kdumpd.ledger.ledger import Ledger
 from kdumpd.model.state import State
 from tests.test_ledger import crash, events_of, state_of
 
@@ -629,9 +629,9 @@ asyncio.run(main())
 DIE = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from kdumpd.ledger import Ledger
+from kdumpd.ledger.ledger import Ledger
 from kdumpd.model.state import State
-from kdumpd.rows import write_captures, write_events
+from kdumpd.ledger.tables import write_captures, write_events
 from tests.test_ledger import crash, events_of, state_of
 
 async def main() -> None:

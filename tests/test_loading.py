@@ -11,7 +11,11 @@ import sys
 __import__(sys.argv[1])
 print(*sys.modules)
 """
-OF_CAPTURES = {"kdumpd.model.crash_log", "kdumpd.observe.core", "kdumpd.observe.sighting"}
+OF_CAPTURES = {
+    "kdumpd.model.crashlog.crash",
+    "kdumpd.observe.cores.core",
+    "kdumpd.observe.captures.capture",
+}
 
 
 def loaded_by(module: str) -> set[str]:
@@ -23,8 +27,8 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     ("program", "needed", "later"),
     [
-        ("kdumpd.daemon", "kdumpd.flow", {"kdumpd.once", *OF_CAPTURES}),
-        ("kdumpd.client.cli", "kdumpd.client.daemon", {"kdumpd.client.trigger", *OF_CAPTURES}),
+        ("kdumpd.daemon", "kdumpd.engine", {"kdumpd.oneshot", *OF_CAPTURES}),
+        ("kdumpd.ctl.main", "kdumpd.ctl.client", {"kdumpd.ctl.trigger", *OF_CAPTURES}),
     ],
 )
 def test_what_only_some_runs_need_is_loaded_by_them(

@@ -11,18 +11,18 @@ import pytest
 
 from kdumpd import options
 from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, EXIT_USAGE
-from kdumpd.client import cli
-from kdumpd.client import options as client_options
-from kdumpd.client.notify import program as notify
-from kdumpd.client.notify.memory import MOST_LINES
-from kdumpd.client.notify.terminal import TERMINALS
 from kdumpd.config import SETTERS, Settings, read_configuration
-from kdumpd.expose.message import FIELDS, MESSAGE_IDS
-from kdumpd.model.crashkernel.expectation import expect
-from kdumpd.model.report import EXIT_STATUS, UNKNOWN, Reading, Report, check_lines
-from kdumpd.model.rulebook import RULES
+from kdumpd.ctl import main
+from kdumpd.ctl import options as client_options
+from kdumpd.expose.journal_entries import FIELDS, MESSAGE_IDS
+from kdumpd.model.crashkernel.expect import expect
+from kdumpd.model.readiness.report import EXIT_STATUS, UNKNOWN, Reading, Report, check_lines
+from kdumpd.model.readiness.verdict import RULES
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
+from kdumpd.notify import main as notify
+from kdumpd.notify.seen import MOST_LINES
+from kdumpd.notify.terminal import TERMINALS
 from kdumpd.trigger import options as trigger_options
 from kdumpd.trigger.objections import RULES as OBJECTING
 from tests.model.rules.test_every_rule import ALL
@@ -116,7 +116,7 @@ def test_every_word_of_readiness() -> None:
 def test_every_exit_status() -> None:
     readiness = {str(number): str(word) for word, number in EXIT_STATUS.items()}
     other = {str(number) for number in (EXIT_USAGE, EXIT_IO)}
-    for page, more in ((DAEMON, set[str]()), (CLIENT, {str(cli.EXIT_ABSENT)})):
+    for page, more in ((DAEMON, set[str]()), (CLIENT, {str(main.EXIT_ABSENT)})):
         text = section(page, "EXIT STATUS")
         assert set(items(text)) == {*readiness, *other, *more}
         first = dict(re.findall(r"^\.It (\d)\n([a-z-]+)$", text, re.MULTILINE))

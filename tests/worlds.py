@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from kdumpd.config import read_configuration
 from kdumpd.observe.files import Files
-from kdumpd.once import check
+from kdumpd.oneshot import check
 from tests.machine_file import read_machine, unpack
 
 SAMPLES = Path(__file__).parent / "samples"

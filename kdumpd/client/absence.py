@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kdumpd.call import CallError
+from kdumpd.dbus.messages import CallError
 
 ABSENT = {
     "org.freedesktop.DBus.Error.ServiceUnknown",

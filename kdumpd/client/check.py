@@ -3,11 +3,11 @@
 
 import argparse
 
-from kdumpd.call import CallError
 from kdumpd.client.answers import Answers
 from kdumpd.client.output import print_json, print_lines, tell
-from kdumpd.document import readiness_record, readiness_report
-from kdumpd.model.report import EXIT_STATUS, check_lines
+from kdumpd.dbus.messages import CallError
+from kdumpd.json_output import readiness_record, readiness_report
+from kdumpd.model.readiness.report import EXIT_STATUS, check_lines
 from kdumpd.model.vocabulary import Readiness
 
 

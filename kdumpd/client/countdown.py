@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from kdumpd.call import CallError
 from kdumpd.client.keys import STDIN, first_key, has_keys
 from kdumpd.client.output import Line
 from kdumpd.client.stop import Stop
-from kdumpd.client.trigger import Progress, Trigger, TriggerState
+from kdumpd.ctl.trigger import Progress, Trigger, TriggerState
+from kdumpd.dbus.messages import CallError
 
 SECOND = timedelta(seconds=1)
 # The service is still to be stopped while it has the disks written before the crash.

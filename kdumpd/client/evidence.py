@@ -4,10 +4,10 @@
 import argparse
 import sys
 
-from kdumpd.client.daemon import Daemon
 from kdumpd.client.output import print_json, tell
 from kdumpd.client.selection import Properties, SelectionError, select, select_all
 from kdumpd.client.summary import headline, new_word
+from kdumpd.ctl.client import Daemon
 from kdumpd.model.text import shown
 from kdumpd.model.vocabulary import CaptureState
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from kdumpd.call import Signal
-from kdumpd.client.daemon import CAPTURE, MANAGER, PATH
 from kdumpd.client.selection import Properties
 from kdumpd.client.summary import headline, joined, local_time
-from kdumpd.client.trigger import NAME as TRIGGER
-from kdumpd.document import plain_record
+from kdumpd.ctl.client import CAPTURE, MANAGER, PATH
+from kdumpd.ctl.trigger import NAME as TRIGGER
+from kdumpd.dbus.messages import Signal
+from kdumpd.json_output import plain_record
 from kdumpd.model.time import microseconds
 
 ADDED, REMOVED, CHANGED = "capture-added", "capture-removed", "capture-changed"

@@ -6,8 +6,8 @@ import argparse
 from kdumpd.client.answers import Answers
 from kdumpd.client.output import print_json, print_lines
 from kdumpd.client.selection import select_all
-from kdumpd.client.text import info_lines
-from kdumpd.document import plain_record
+from kdumpd.ctl.describe import info_lines
+from kdumpd.json_output import plain_record
 
 
 async def info(answers: Answers, options: argparse.Namespace) -> int:

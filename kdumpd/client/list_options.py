@@ -5,8 +5,8 @@ import argparse
 from collections.abc import Sequence
 from datetime import datetime
 
-from kdumpd.client.moment import MomentError, parse_moment
 from kdumpd.client.summary import UNTRUSTED
+from kdumpd.ctl.timestamps import MomentError, parse_moment
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.vocabulary import CaptureState
 

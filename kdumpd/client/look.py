@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from kdumpd.client.selection import Properties, age
-from kdumpd.document import properties_of
-from kdumpd.model.report import EXIT_STATUS
+from kdumpd.json_output import properties_of
+from kdumpd.model.readiness.report import EXIT_STATUS
 
 SECONDS = 60.0  # more than a look takes where a crash folder does not answer
 NOTHING_FOUND = 1

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
-from kdumpd.document import to_json
+from kdumpd.json_output import to_json
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ import signal
 from asyncio.subprocess import PIPE
 from collections.abc import Iterable, Mapping
 
-from kdumpd.client.screen import DUMB
+from kdumpd.ctl.terminal import DUMB
 
 USUAL = ("less", "more")
 LESS = "FRSXMK"

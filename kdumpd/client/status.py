@@ -6,13 +6,13 @@ import os
 import sys
 from datetime import UTC, datetime
 
-from kdumpd.client.daemon import Daemon
 from kdumpd.client.output import print_json, print_lines
-from kdumpd.client.overview import screen_lines
-from kdumpd.client.screen import read_screen
-from kdumpd.client.text import overview_lines
-from kdumpd.document import plain_record
-from kdumpd.model.report import EXIT_STATUS
+from kdumpd.ctl.client import Daemon
+from kdumpd.ctl.describe import overview_lines
+from kdumpd.ctl.overview import screen_lines
+from kdumpd.ctl.terminal import read_screen
+from kdumpd.json_output import plain_record
+from kdumpd.model.readiness.report import EXIT_STATUS
 from kdumpd.model.vocabulary import Readiness
 
 

@@ -3,10 +3,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from kdumpd.client.overview import OF_STATE
-from kdumpd.client.screen import PIPE, Screen, Style
 from kdumpd.client.selection import Properties
 from kdumpd.client.summary import local_time, new_word, state_word
+from kdumpd.ctl.overview import OF_STATE
+from kdumpd.ctl.terminal import PIPE, Screen, Style
 from kdumpd.model.text import human_size, shown
 
 UNKNOWN = "-"

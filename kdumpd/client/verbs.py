@@ -37,7 +37,7 @@ VERBS = (
     ),
     Verb(
         "list",
-        "kdumpd.client.listing",
+        "kdumpd.ctl.commands",
         "list_captures",
         "captures, the newest crash last",
         "Print captures, the newest crash last.",
@@ -51,14 +51,14 @@ VERBS = (
     ),
     Verb(
         "report",
-        "kdumpd.client.report",
+        "kdumpd.ctl.report",
         "report",
         "one crash as a text to paste into a bug",
         "Print what is known of one crash, or of the newest, to paste it into a bug.",
     ),
     Verb(
         "dmesg",
-        "kdumpd.client.dmesg",
+        "kdumpd.ctl.dmesg",
         "dmesg",
         "the kernel log of one capture",
         "Print the kernel log of one capture, or of the newest: raw, or escaped on a terminal.",
@@ -72,7 +72,7 @@ VERBS = (
     ),
     Verb(
         "watch",
-        "kdumpd.client.watch",
+        "kdumpd.ctl.watch",
         "watch",
         "what happens from now on, a line each",
         "Print what happens, a line each, until Ctrl-C; what was there before is not told.",
@@ -86,7 +86,7 @@ VERBS = (
     ),
     Verb(
         "test",
-        "kdumpd.client.crash_test",
+        "kdumpd.ctl.crash_test",
         "crash_test",
         "crash this machine to prove that a dump is saved",
         "Crash this machine on purpose after a countdown, to prove that a dump is saved.",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from kdumpd.expose.journal import FullJournalError, Journal, JournalError
-from kdumpd.expose.message import entry_of
+from kdumpd.expose.journal_entries import entry_of
 from kdumpd.expose.trouble import Trouble
-from kdumpd.model.event import Event
+from kdumpd.model.events import Event
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from kdumpd.expose.interface import Interface, parse_interfaces
+from kdumpd.dbus.introspection import Interface, parse_interfaces
 
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
 OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"

@@ -4,7 +4,7 @@
 from systemd import journal
 
 from kdumpd.expose.datagram import Receiver, find_receiver
-from kdumpd.expose.message import Entry
+from kdumpd.expose.journal_entries import Entry
 
 SOCKET = "/run/systemd/journal/socket"
 IDENTIFIER = "kdumpd"

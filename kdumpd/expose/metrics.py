@@ -7,7 +7,7 @@ The file is also a sign of life: while all stays as it is, it is written about o
 from datetime import datetime, timedelta
 
 from kdumpd.expose.exposition import Metric, exposition
-from kdumpd.expose.measures import PREFIX, measures
+from kdumpd.expose.prometheus import PREFIX, measures
 from kdumpd.expose.textfile import TextFile
 from kdumpd.model.state import State
 

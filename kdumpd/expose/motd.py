@@ -8,12 +8,12 @@ leads nowhere (Linux-PAM 1.5.2, modules/pam_motd/pam_motd.c). It reads them as t
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from kdumpd.expose.message import entry_of
+from kdumpd.expose.journal_entries import entry_of
 from kdumpd.expose.textfile import TextFile
 from kdumpd.model.acknowledgement import unacknowledged
-from kdumpd.model.capture import by_time
-from kdumpd.model.event import capture_event
-from kdumpd.model.readiness import sentence
+from kdumpd.model.captures.capture import by_time
+from kdumpd.model.events import capture_event
+from kdumpd.model.readiness_rest import sentence
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import Readiness
 

@@ -4,10 +4,10 @@
 import logging
 
 from kdumpd import __version__
-from kdumpd.expose.message import entry_of
-from kdumpd.expose.notify import status_line
-from kdumpd.model.event import Event, EventKind
-from kdumpd.model.report import Report, checks_of, status_lines, summary
+from kdumpd.expose.journal_entries import entry_of
+from kdumpd.expose.systemd import status_line
+from kdumpd.model.events import Event, EventKind
+from kdumpd.model.readiness.report import Report, checks_of, status_lines, summary
 from kdumpd.model.state import State
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kdumpd.call import CallError
+from kdumpd.dbus.messages import CallError
 
 BUSY = "org.kdumpd1.Error.Busy"
 

@@ -1,77 +1,75 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Read the kernel log out of the memory in a core."""
+"""Get a core's kernel log by the best means that this machine has."""
 
-from typing import Protocol
+from dataclasses import dataclass
 
-from kdumpd.model.inspection import LONGEST_LOG
-from kdumpd.model.printk import (
-    MOST_BITS,
-    Layout,
-    Machine,
-    PrintkError,
-    Ring,
-    Values,
-    parse_records,
-    parse_ring,
-    records_log,
-    ring_log,
+from kdumpd.inspect import makedumpfile
+from kdumpd.inspect.kernel_log_rest import read_kernel_log
+from kdumpd.inspect.memory import (
+    UnopenableCoreError,
+    UnreadableMemoryError,
+    has_drgn,
+    open_memory,
 )
-
-INDEX_SIZE = 4  # log_first_idx, log_next_idx and log_buf_len are 32 bits wide
-
-
-class Memory(Protocol):
-    """The memory of the machine that died."""
-
-    @property
-    def machine(self) -> Machine:
-        """How it writes numbers."""
-
-    def read(self, address: int, size: int) -> bytes:
-        """Return so many bytes from a virtual address; or UnreadableMemoryError."""
+from kdumpd.inspect.spool import opened_spool
+from kdumpd.inspect.unpack import reassemble
+from kdumpd.model.captures.core import Format
+from kdumpd.model.crashlog.printk import PrintkError, Values
+from kdumpd.model.vmcoreinfo import VmcoreinfoError, parse_vmcoreinfo
+from kdumpd.observe.cores.core import read_inside, read_vmcoreinfo
+from kdumpd.observe.cores.source import CoreError, FileSource
 
 
-def read_kernel_log(memory: Memory, values: Values) -> bytes:
-    """Return the end of the log, as VMCOREINFO says where it is.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelLog:
+    """The log and who read it, or why there is none: the end of a sentence about the core."""
 
-    PrintkError when it is no log, UnreadableMemoryError when the core does not hold it.
-    """
-    if "SYMBOL(prb)" in values:
-        return _read_ring_log(memory, values)
-    if "SYMBOL(log_first_idx)" in values:
-        return _read_records_log(memory, values)
-    raise PrintkError("is of a kernel that does not say where its log lies")
+    content: bytes | None = None
+    source: str = ""
+    problem: str = ""
 
 
-def _read_ring_log(memory: Memory, values: Values) -> bytes:
-    layout = Layout(values)
-    address = _read_long(memory, layout.symbol("prb"))
-    content = memory.read(address, layout.size("printk_ringbuffer"))
-    ring = parse_ring(content, memory.machine, values)
-    return ring_log(
-        ring,
-        _read_entries(memory, ring, ring.descriptors_at, layout.size("prb_desc")),
-        _read_entries(memory, ring, ring.infos_at, layout.size("printk_info")),
-        memory.read(ring.text_at, ring.text_size),
-        LONGEST_LOG,
-    )
+def read_log(fd: int, format_: Format) -> KernelLog:
+    """Return the kernel log of an open core, which is not wrapped."""
+    try:
+        try:
+            return _read_as_it_is(fd, format_)
+        except UnopenableCoreError as error:
+            # A copy is reassembled, and ours: nobody forbids to open it by its name in /proc.
+            if format_ is not Format.FLATTENED and not isinstance(error.__cause__, PermissionError):
+                raise
+            return _read_spooled(fd, format_)
+    except (CoreError, PrintkError, UnreadableMemoryError) as error:
+        return KernelLog(problem=str(error))
+    except VmcoreinfoError:
+        return KernelLog(problem="has no VMCOREINFO, which says where the kernel log is")
 
 
-def _read_records_log(memory: Memory, values: Values) -> bytes:
-    layout, machine = Layout(values), memory.machine
-    first, beyond, size = (
-        machine.number(memory.read(layout.symbol(name), INDEX_SIZE), 0, INDEX_SIZE)
-        for name in ("log_first_idx", "log_next_idx", "log_buf_len")
-    )
-    if size > 1 << MOST_BITS:
-        raise PrintkError(f"claims a kernel log of {size} bytes")
-    content = memory.read(_read_long(memory, layout.symbol("log_buf")), size)
-    return records_log(parse_records(content, first, beyond, machine, values), LONGEST_LOG)
+def _read_as_it_is(fd: int, format_: Format) -> KernelLog:
+    """Return the log; UnopenableCoreError when the tool does not take the core in this form."""
+    if has_drgn():
+        values = _read_values(fd, format_)
+        try:
+            return KernelLog(content=read_kernel_log(open_memory(fd), values), source="drgn")
+        except ImportError as error:
+            raise UnreadableMemoryError("cannot be searched: drgn cannot be loaded") from error
+    if format_ is Format.FLATTENED:
+        raise UnopenableCoreError("is flattened, which makedumpfile refuses")
+    return KernelLog(content=makedumpfile.read_log(fd), source="makedumpfile")
 
 
-def _read_long(memory: Memory, address: int) -> int:
-    return memory.machine.long(memory.read(address, memory.machine.word), 0)
+def _read_spooled(fd: int, format_: Format) -> KernelLog:
+    """Return the log out of a copy, reassembled."""
+    with opened_spool() as spool:
+        reassemble(fd, format_, spool)
+        if not spool.complete:
+            raise UnreadableMemoryError(
+                "is too large to be copied for its log: install a newer python3-drgn"
+            )
+        # Whatever it is now, it is not flattened.
+        return _read_as_it_is(spool.fd, Format.KDUMP_COMPRESSED)
 
 
-def _read_entries(memory: Memory, ring: Ring, address: int, size: int) -> bytes:
-    return b"".join(memory.read(address + at * size, count * size) for at, count in ring.spans)
+def _read_values(fd: int, format_: Format) -> Values:
+    inside, _ = read_inside(FileSource(fd), format_)
+    return parse_vmcoreinfo(read_vmcoreinfo(inside)).values

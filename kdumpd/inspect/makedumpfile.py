@@ -8,7 +8,7 @@ import subprocess
 
 from kdumpd.inspect.memory import UnopenableCoreError, UnreadableMemoryError
 from kdumpd.inspect.words import opened_words, with_last_words
-from kdumpd.model.inspection import LONGEST_LOG
+from kdumpd.model.captures.inspection import LONGEST_LOG
 
 PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 MOST_WRITTEN = 64 << 20  # bytes; the file lies in memory

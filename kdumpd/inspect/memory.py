@@ -6,7 +6,7 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from kdumpd.model.printk import Machine
+from kdumpd.model.crashlog.printk import Machine
 
 if TYPE_CHECKING:
     import drgn

@@ -4,7 +4,7 @@
 import os
 from collections.abc import Iterator
 
-from kdumpd.observe.source import CoreError
+from kdumpd.observe.cores.source import CoreError
 
 PIECE = 1 << 20  # bytes read or unpacked at once
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kdumpd.observe.source import CoreError
+from kdumpd.observe.cores.source import CoreError
 
 FOLDERS = ("/var/tmp", "/tmp")  # noqa: S108 - what lies there has no name that others could take
 MOST_KEPT = 1 << 30  # bytes of disk

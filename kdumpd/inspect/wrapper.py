@@ -17,7 +17,7 @@ from typing import Protocol
 
 from kdumpd.inspect.pieces import PIECE, read_pieces
 from kdumpd.inspect.words import limit_words, opened_words, with_last_words
-from kdumpd.observe.source import CoreError
+from kdumpd.observe.cores.source import CoreError
 
 PATH = "/usr/bin:/bin"
 GZIP_WINDOW = 31  # zlib's: with a gzip header, and the largest window

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kdumpd.model.kernel_release import is_ordinary, release_in, release_key
+from kdumpd.model.formats.kernel import is_ordinary, release_in, release_key
 
 VARIABLE = r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?"
 # Longer than the longest command line that a kernel takes (COMMAND_LINE_SIZE: 4096 on s390).

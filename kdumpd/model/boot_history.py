@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 
-from kdumpd.model.attribution import LOGS, attribute, crashed_at, tells_of_us
-from kdumpd.model.boot_record import MOST_RECORDS, BootRecord
-from kdumpd.model.capture import Capture
+from kdumpd.model.announce import is_starting
+from kdumpd.model.boots.attribution import LOGS, attribute, crashed_at, tells_of_us
+from kdumpd.model.boots.previous_boot import STILL_LOOKED_FOR, Judgement, judge, mends
+from kdumpd.model.boots.record import MOST_RECORDS, BootRecord
+from kdumpd.model.captures.capture import Capture
 from kdumpd.model.crash_loop import CrashTime, with_loops
 from kdumpd.model.ended_boot import NAMELESS, EndedBoot, ended_boots, nameless
-from kdumpd.model.event import Event, loop_event, not_captured_event, unclean_event
+from kdumpd.model.events import Event, loop_event, not_captured_event, unclean_event
 from kdumpd.model.facts.past_boots import PastBoots
-from kdumpd.model.previous_boot import STILL_LOOKED_FOR, Judgement, judge, mends
 from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.time import MICROSECONDS
-from kdumpd.model.validation import is_starting
 from kdumpd.model.vocabulary import BootEnd
 
 OF_A_CAPTURE_KERNEL = b"elfcorehdr="

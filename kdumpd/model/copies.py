@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from kdumpd.model.capture import Capture, Layout, Sighting
+from kdumpd.model.captures.capture import Capture, Layout, Sighting
 from kdumpd.model.crash import Crash
 
 # apport copies the kernel log of kdump-tools' captures into reports of its own. The kernel itself

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from kdumpd.model.boot_record import CrashLoop
+from kdumpd.model.boots.record import CrashLoop
 
 MANY, SOON = 3, timedelta(minutes=30)  # so many crashes within this time are a loop
 MOST_LOOPS = 16  # that are remembered

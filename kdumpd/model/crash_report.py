@@ -4,8 +4,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kdumpd.model.boot_record import BootRecord
-from kdumpd.model.capture import Capture, by_time
+from kdumpd.model.boots.record import BootRecord
+from kdumpd.model.captures.capture import Capture, by_time
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import BootEnd, CaptureState

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kdumpd.model.crashkernel.parameter import as_written
-from kdumpd.model.dump_target import DumpSettings
 from kdumpd.model.facts.capture_kernel import BootFile
 from kdumpd.model.facts.last_test import LastTest
-from kdumpd.model.facts.machine import MachineFacts
+from kdumpd.model.formats.kdump_settings import DumpSettings
+from kdumpd.model.readiness.facts import MachineFacts
 from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import Proof
 

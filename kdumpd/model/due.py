@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """When the next look is due: something settles, is given up, or has stood long enough."""
 
+from kdumpd.model.announce import next_telling
 from kdumpd.model.state import Patience, State
-from kdumpd.model.validation import next_telling
 
 
 def next_look(state: State, clock: float, patience: Patience) -> float | None:

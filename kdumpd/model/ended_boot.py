@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from kdumpd.model.boot_record import BootRecord
+from kdumpd.model.boots.record import BootRecord
 from kdumpd.model.facts.past_boots import PastBoot, PastBoots, Shutdown
 from kdumpd.model.facts.reservation import LastReservation
 

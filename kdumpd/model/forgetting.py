@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from kdumpd.model.capture import Capture
+from kdumpd.model.captures.capture import Capture
 from kdumpd.model.vocabulary import CaptureState
 
 KEPT = timedelta(days=90)  # after it was found gone

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kdumpd.model.capture import Capture, by_time
+from kdumpd.model.captures.capture import Capture, by_time
 
 
 def with_occurrences(captures: Mapping[str, Capture]) -> dict[str, Capture]:

@@ -4,8 +4,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from kdumpd.model.capture import Capture, Sighting
-from kdumpd.model.retention import removal_of, with_the_next
+from kdumpd.model.captures.capture import Capture, Sighting
+from kdumpd.model.captures.retention import removal_of, with_the_next
 from kdumpd.model.state import Observation
 
 

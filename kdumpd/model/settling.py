@@ -4,9 +4,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from kdumpd.model.capture import Capture, Sighting, capture_from
-from kdumpd.model.core import FileStamp
-from kdumpd.model.reading import is_awaited, read_through
+from kdumpd.model.captures.capture import Capture, Sighting, capture_from
+from kdumpd.model.captures.core import FileStamp
+from kdumpd.model.captures.reading import is_awaited, read_through
 from kdumpd.model.state import Growth, Observation, Patience, State
 from kdumpd.model.time import NANOSECONDS
 from kdumpd.model.vocabulary import CaptureState

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from kdumpd.model.core import CoreFacts, Part
+from kdumpd.model.captures.core import CoreFacts, Part
 from kdumpd.model.text import shown
 
 Named = tuple[bytes, CoreFacts]  # a part's file, and what it proves

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kdumpd.model.boot_record import BootRecord, CrashLoop
-from kdumpd.model.capture import Capture, Sighting
-from kdumpd.model.core import FileStamp
+from kdumpd.model.boots.record import BootRecord, CrashLoop
+from kdumpd.model.captures.capture import Capture, Sighting
+from kdumpd.model.captures.core import FileStamp
+from kdumpd.model.captures.reading import Answer, Job, Reading
+from kdumpd.model.captures.retention import NOTHING_REMOVED, Retention
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.past_boots import PastBoots
 from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.reading import Answer, Job, Reading
-from kdumpd.model.retention import NOTHING_REMOVED, Retention
+from kdumpd.model.readiness.facts import MachineFacts
 from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import Readiness
 

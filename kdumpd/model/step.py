@@ -7,24 +7,20 @@ from datetime import datetime
 from math import inf
 from types import MappingProxyType
 
+from kdumpd.model.announce import with_verdict
 from kdumpd.model.boot_history import with_boots
-from kdumpd.model.capture import Capture, Sighting, capture_from
+from kdumpd.model.captures.capture import Capture, Sighting, capture_from
+from kdumpd.model.captures.reading import Job, Readings, next_job, sighted, with_answers
 from kdumpd.model.copies import without_copies
 from kdumpd.model.crash_test import last_test
-from kdumpd.model.event import (
-    Event,
-    capture_event,
-    exposure_event,
-)
+from kdumpd.model.events import Event, capture_event, exposure_event
 from kdumpd.model.forgetting import without_forgotten
-from kdumpd.model.mount_table import is_inside
+from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.occurrence import with_occurrences
-from kdumpd.model.proof import with_tests
-from kdumpd.model.reading import Job, Readings, next_job, sighted, with_answers
 from kdumpd.model.removal import with_removals
 from kdumpd.model.settling import is_same_log, settle
 from kdumpd.model.state import CrashFolder, Observation, Patience, Shown, State
-from kdumpd.model.validation import with_verdict
+from kdumpd.model.test_outcome import with_tests
 from kdumpd.model.verdict import Verdict, verdict_of
 from kdumpd.model.vocabulary import CaptureState
 

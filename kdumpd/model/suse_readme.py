@@ -4,7 +4,7 @@
 import re
 from dataclasses import dataclass, replace
 
-from kdumpd.model.core import CoreFacts
+from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.text import printable
 
 LONGEST = 4096  # bytes that are read

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding
-from kdumpd.model.reservation import Reservation, reservation_of
-from kdumpd.model.rulebook import check, judge, troubles
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding
+from kdumpd.model.readiness.reservation import Reservation, reservation_of
+from kdumpd.model.readiness.verdict import check, judge, troubles
 from kdumpd.model.vocabulary import Readiness
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from kdumpd.model.boot_entry import BootEntry, chosen_by_pattern, in_boot_order, parse_boot_entry
 from kdumpd.model.crashkernel.parameter import crashkernel_parameter
-from kdumpd.model.finding import Fact, Unknown
-from kdumpd.model.grub import (
+from kdumpd.model.formats.boot_loader import (
     GrubMenu,
     chosen_entry,
     chosen_name,
@@ -18,6 +17,7 @@ from kdumpd.model.grub import (
     parse_grub_menu,
     parse_grubenv,
 )
+from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.zipl import parse_zipl
 from kdumpd.observe.files import LONGEST, Files
 

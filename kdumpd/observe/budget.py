@@ -3,8 +3,8 @@
 
 from collections.abc import Iterable
 
-from kdumpd.model.core import FileStamp
-from kdumpd.observe.folder import Folder, FolderError, VanishedError
+from kdumpd.model.captures.core import FileStamp
+from kdumpd.observe.captures.safe_open import Folder, FolderError, VanishedError
 
 MOST_ENTRIES = 2_000_000  # looked at for folders among them
 MOST_PLACES = 100_000  # of the machine's owner: the last by name, as most are named by the time

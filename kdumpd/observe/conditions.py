@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.facts.policy import PolicyFacts
 from kdumpd.model.facts.reservation import ReservationFacts
 from kdumpd.model.facts.storage import StorageFacts
 from kdumpd.model.facts.surroundings import SurroundingsFacts
-from kdumpd.observe.capture_kernel import read_capture_kernel
+from kdumpd.model.readiness.facts import MachineFacts
 from kdumpd.observe.files import Files
-from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
-from kdumpd.observe.next_boot import read_next_boot
 from kdumpd.observe.policy import read_policy
-from kdumpd.observe.reservation import ReservationReader
-from kdumpd.observe.storage import read_storage
-from kdumpd.observe.surroundings import read_surroundings
-from kdumpd.observe.thread import PatientThread, Start, StuckError
+from kdumpd.observe.readiness.crash_kernel import read_capture_kernel
+from kdumpd.observe.readiness.kernel import read_kernel_facts, unread_kernel
+from kdumpd.observe.readiness.next_boot import read_next_boot
+from kdumpd.observe.readiness.reservation import ReservationReader
+from kdumpd.observe.readiness.storage import read_storage
+from kdumpd.observe.readiness.system import read_surroundings
+from kdumpd.observe.threads import PatientThread, Start, StuckError
 from kdumpd.observe.watcher import Watcher
 
 PATIENCE = 5.0  # seconds; a caller waits for these and for captures

@@ -2,7 +2,7 @@
 """Read what the kernel says of POWER's firmware-assisted dump."""
 
 from kdumpd.model.facts.fadump import FadumpFacts
-from kdumpd.model.finding import Fact, Unknown
+from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 
 # The old ones are deprecated (Documentation/arch/powerpc/firmware-assisted-dump.rst).

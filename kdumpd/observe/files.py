@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 
-from kdumpd.model.finding import Fact, Unknown
+from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable, shown
 
 LONGEST = 1 << 16  # bytes

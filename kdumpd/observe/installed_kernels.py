@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.kernel_release import is_ordinary, release_in, release_key
-from kdumpd.observe.boot_files import first_there
+from kdumpd.model.formats.kernel import is_ordinary, release_in, release_key
 from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.boot_files import first_there
 
 MODULES = ("usr/lib/modules", "lib/modules")
 UNIFIED = ("boot/efi/EFI/Linux", "efi/EFI/Linux", "boot/EFI/Linux")

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kdumpd.model.capture import Sighting
+from kdumpd.model.captures.capture import Sighting
+from kdumpd.model.captures.retention import Retention
 from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.retention import Retention
+from kdumpd.model.readiness.facts import MachineFacts
 from kdumpd.model.state import CrashFolder, Observation
 from kdumpd.model.text import shown
+from kdumpd.observe.captures.retention import read_retention
+from kdumpd.observe.captures.scan import read_crash_folder
+from kdumpd.observe.captures.scan_cache import Visits
 from kdumpd.observe.conditions import Asking, Conditions
-from kdumpd.observe.crash_folder import read_crash_folder
 from kdumpd.observe.files import Files
 from kdumpd.observe.foreign import ForeignFolders
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.pace import Pace
-from kdumpd.observe.retention import read_retention
-from kdumpd.observe.thread import PatientThread, StuckError
-from kdumpd.observe.units import ServiceManager
-from kdumpd.observe.visits import Visits
+from kdumpd.observe.readiness.units import ServiceManager
+from kdumpd.observe.threads import PatientThread, StuckError
 from kdumpd.observe.watcher import Unwatched, Watcher
 from kdumpd.observe.worker import Worker
 

@@ -4,7 +4,7 @@
 import os
 from pathlib import Path
 
-from kdumpd.model.mount_table import parse_mount_points
+from kdumpd.model.formats.mounts import parse_mount_points
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 

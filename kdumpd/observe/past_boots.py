@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kdumpd.model.boot_journal import parse_boot
+from kdumpd.model.boots.journal import parse_boot
 from kdumpd.model.facts.past_boots import PastBoot, PastBoots
-from kdumpd.observe.boot_journal import MOST_BOOTS, read_boots
-from kdumpd.observe.boot_log import read_boot_time
+from kdumpd.observe.boots import MOST_BOOTS, read_boots
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel_journal import FOLDERS
-from kdumpd.observe.thread import PatientThread, Start, StuckError, start
+from kdumpd.observe.readiness.boot_messages import read_boot_time
+from kdumpd.observe.threads import PatientThread, Start, StuckError, start
 
 PATIENCE = 5.0  # seconds that a look waits for the journal
 LONGEST_READING = 20.0  # seconds, after which what was found must do

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Mapping
 
 from kdumpd.model.facts.policy import NEEDS, PolicyFacts
-from kdumpd.model.finding import Fact
+from kdumpd.model.readiness.finding import Fact
 from kdumpd.observe.files import Files
 
 KERNEL = "proc/sys/kernel"

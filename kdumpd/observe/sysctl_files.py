@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read what the next boot sets a sysctl to, by sysctl.d(5)."""
 
-from kdumpd.model.finding import Fact, Unknown
+from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 
 # A file hides its namesakes in the folders behind; all are read in the order of their names.

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from kdumpd.observe.inspector import ENVIRONMENT
+from kdumpd.observe.cores.inspector import ENVIRONMENT
 
 PROGRAMS = ("lz4", "makedumpfile", "zstd")
 # Where a project is installed, a folder of such a name tells its version (packaging.python.org:

@@ -4,7 +4,7 @@
 import os
 import stat
 
-from kdumpd.model.finding import Fact, Unknown
+from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 
 # The unit load path of systemd.unit(5), with /lib for where it is a folder of its own.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from kdumpd.observe.thread import Piece, begin, piece_of, tell
+from kdumpd.observe.threads import Piece, begin, piece_of, tell
 
 T = TypeVar("T")
 HURRY = 0.5  # seconds after which all that still waits is done at once, each in its own thread

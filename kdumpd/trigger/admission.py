@@ -3,7 +3,7 @@
 
 from collections.abc import Collection
 
-from kdumpd.call import CallError
+from kdumpd.dbus.messages import CallError
 from kdumpd.expose.turns import BUSY
 from kdumpd.trigger.peers import Peers
 from kdumpd.trigger.tokens import CrowdedError, Token, Tokens

@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kdumpd.model.finding import Fact
+from kdumpd.model.readiness.finding import Fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

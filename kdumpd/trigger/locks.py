@@ -4,7 +4,7 @@
 import re
 from collections.abc import Iterator
 
-from kdumpd.model.finding import Fact
+from kdumpd.model.readiness.finding import Fact
 from kdumpd.observe.files import Files
 
 # dpkg and apt (apt-get(8), "FILES" of dpkg(1)); rpm before and after it moved its database.

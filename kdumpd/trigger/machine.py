@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 
 from kdumpd.model.dump_estimate import parse_meminfo
-from kdumpd.model.finding import Fact, Unknown
+from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
-from kdumpd.observe.kernel import CRASH_LOADED
-from kdumpd.observe.surroundings import read_surroundings
+from kdumpd.observe.readiness.kernel import CRASH_LOADED
+from kdumpd.observe.readiness.system import read_surroundings
 from kdumpd.trigger.facts import MachineFacts, MemoryFacts
 from kdumpd.trigger.locks import read_locks
 

@@ -6,7 +6,7 @@ import os
 import pwd
 
 from kdumpd.model.text import shown
-from kdumpd.observe.thread import start
+from kdumpd.observe.threads import start
 
 PATIENCE = 1.0  # seconds for what may ask a server (nsswitch.conf(5))
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from kdumpd.model.finding import Finding, Severity
+from kdumpd.model.readiness.finding import Finding, Severity
 from kdumpd.trigger.facts import Facts
 from kdumpd.trigger.rules import capture, machine, people
 

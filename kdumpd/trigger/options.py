@@ -5,7 +5,7 @@ import argparse
 
 from kdumpd import __version__
 from kdumpd.arguments import Parser, add_bus_option, add_machine_options
-from kdumpd.trigger.descriptor import CRASH, KEYS
+from kdumpd.trigger.sysrq import CRASH, KEYS
 
 
 def arguments_parser() -> argparse.ArgumentParser:

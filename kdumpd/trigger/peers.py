@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who is at the other end of the bus, by the bus' own word. A connection's name is never reused."""
 
-from kdumpd.bus import BUS, Connection
-from kdumpd.call import BusError, CallError, Manner
-from kdumpd.expose.authority import NOT_AUTHORIZED
+from kdumpd.dbus.connection import BUS, Connection
+from kdumpd.dbus.messages import BusError, CallError, Manner
+from kdumpd.dbus.polkit import NOT_AUTHORIZED
 
 BRISK = Manner(seconds=5.0)
 

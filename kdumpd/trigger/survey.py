@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from kdumpd.call import BusError, CallError
+from kdumpd.dbus.messages import BusError, CallError
 from kdumpd.observe.files import Files
-from kdumpd.observe.thread import PatientThread, StuckError, ThreadError
-from kdumpd.trigger.daemon import Kdumpd
+from kdumpd.observe.threads import PatientThread, StuckError, ThreadError
 from kdumpd.trigger.facts import Facts, MachineFacts
+from kdumpd.trigger.kdumpd import Kdumpd
 from kdumpd.trigger.logind import Logind
 from kdumpd.trigger.machine import read_machine
 

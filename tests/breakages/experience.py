@@ -4,7 +4,7 @@
 from datetime import UTC, datetime
 
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.vocabulary import Proof
 from tests.breakages.breakage import Breakage
 

@@ -2,7 +2,7 @@
 """The running kernel, and what is around it."""
 
 from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.text import MIB
 from tests.breakages.breakage import (
     AMOUNTS,

@@ -2,7 +2,7 @@
 """The memory for the capture kernel, and the parameter that asks for it."""
 
 from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.text import MIB
 from tests.breakages.breakage import AMOUNTS, MENU, UNLOADED, Breakage, Tree, codes, each, unload
 

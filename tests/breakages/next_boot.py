@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the next boot would be."""
 
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.finding import Severity
 from tests.breakages.breakage import UNLOADED, Breakage, Tree, codes, each, unload
 from tests.breakages.memory import ASKED
 from tests.breakages.tool import FEDORA, FEDORAS, HOOK, IMAGE, RUNNING

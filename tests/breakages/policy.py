@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What leads to a panic, and what follows one."""
 
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.finding import Severity
 from tests.breakages.breakage import Breakage, codes, unload
 
 KERNEL = "proc/sys/kernel"

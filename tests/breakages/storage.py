@@ -3,7 +3,7 @@
 
 import os
 
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.finding import Severity
 from tests.breakages.breakage import PLACE, Breakage, Tree, codes, each
 from tests.breakages.tool import FEDORA, SETTINGS, SUSE
 

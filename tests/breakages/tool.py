@@ -2,7 +2,7 @@
 """The tool that loads the crash kernel, its unit, and the files that it loads."""
 
 from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.finding import Severity
 from tests.breakages.breakage import FILES, UNLOADED, Breakage, Tree, codes, each, unload
 
 SETTINGS = "etc/default/kdump-tools"

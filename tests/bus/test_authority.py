@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kdumpd.expose.interface import read_interfaces
+from kdumpd.dbus.introspection import read_interfaces
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened

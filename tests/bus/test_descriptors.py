@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from dbus_fast import Message, MessageFlag, MessageType
 
-from kdumpd.bus import connect
-from kdumpd.call import Target
+from kdumpd.dbus.connection import connect
+from kdumpd.dbus.messages import Target
 from tests.bus.daemon import Setup, running
 from tests.services.message_bus import Broker, private_bus
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.bus import connect
-from kdumpd.call import Target
+from kdumpd.dbus.connection import connect
+from kdumpd.dbus.messages import Target
 from tests.endurance.flood import MANAGER, SORTS, flooded
 from tests.hostile.traps import NOBODY
 from tests.services.message_bus import Broker

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.expose.interface import TRIGGER, read_interfaces
+from kdumpd.dbus.introspection import TRIGGER, read_interfaces
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.bus.trigger import Scene, TriggerSetup, arguments, limited, running_trigger, scene

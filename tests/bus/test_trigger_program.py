@@ -31,7 +31,7 @@ from tests.services.polkit import KDUMPD, NOBODY, needs_polkit
 pytestmark = pytest.mark.bus
 
 PYTHON = sys.executable
-MODULE = ("-m", "kdumpd.trigger.program")
+MODULE = ("-m", "kdumpd.trigger.main")
 # The program with a mistake in it, that is met with whenever somebody asks.
 MISTAKEN = """
 import sys

@@ -22,11 +22,11 @@ from tests.services.process import BOUND, Message, ServiceError, end
 
 # What the unit's drop-in for systemd 252 does: the descriptor is moved away from stdout.
 PASSING = 'exec 3>&1 1>&2; LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=sysrq exec "$@"'
-PROGRAM = (sys.executable, "-m", "kdumpd.trigger.program")
+PROGRAM = (sys.executable, "-m", "kdumpd.trigger.main")
 LIMITED = """
 import sys
-from kdumpd.trigger.program import Limits, main
-from kdumpd.trigger.trial import Patience
+from kdumpd.trigger.main import Limits, main
+from kdumpd.trigger.run import Patience
 sys.exit(main(limits=Limits({})))
 """
 ENABLED = "[CrashTest]\nEnabled=yes\nCountdownSec=3\n"

@@ -88,7 +88,7 @@ async def at_a_terminal(*arguments: str) -> AsyncIterator[Person]:
     process = await asyncio.create_subprocess_exec(
         *(program("setsid", "util-linux"), "--ctty"),
         *BOUND,
-        *(sys.executable, "-m", "kdumpd.client.cli", *arguments),
+        *(sys.executable, "-m", "kdumpd.ctl.main", *arguments),
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,

@@ -35,7 +35,7 @@ async def shown(
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, width, 0, 0))
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "kdumpd.client.cli", *arguments),
+            *(sys.executable, "-m", "kdumpd.ctl.main", *arguments),
             stdin=DEVNULL,
             stdout=terminal,
             stderr=terminal,
@@ -55,7 +55,7 @@ async def printed(
 ) -> Shown:
     """Return what the command prints into pipes."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "kdumpd.client.cli", *arguments),
+        *(sys.executable, "-m", "kdumpd.ctl.main", *arguments),
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,

@@ -33,7 +33,7 @@ class Outcome:
 
 async def kdumpdctl(*arguments: str) -> Outcome:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "kdumpd.client.cli", *arguments),
+        *(sys.executable, "-m", "kdumpd.ctl.main", *arguments),
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
@@ -250,7 +250,7 @@ async def test_wrong_command_line() -> None:
 
 
 async def test_full_disk_behind_a_redirection_is_one_sentence(shared: str) -> None:
-    script = f'exec "{sys.executable}" -m kdumpd.client.cli list --bus "{shared}" >/dev/full'
+    script = f'exec "{sys.executable}" -m kdumpd.ctl.main list --bus "{shared}" >/dev/full'
     process = await asyncio.create_subprocess_exec("sh", "-c", script, stderr=PIPE)
     async with asyncio.timeout(20):
         _, words = await process.communicate()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.client.options import arguments_parser
 from kdumpd.client.verbs import VERBS
+from kdumpd.ctl.options import arguments_parser
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.vocabulary import CaptureState
 from tests.bus.machine import Machine

@@ -68,7 +68,7 @@ async def without_a_terminal(
 ) -> AsyncIterator[asyncio.StreamReader]:
     """Run kdumpdctl with its words in a pipe; it prints nothing, and does not succeed."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "kdumpd.client.cli", *arguments),
+        *(sys.executable, "-m", "kdumpd.ctl.main", *arguments),
         stdin=stdin,
         stdout=PIPE,
         stderr=PIPE,

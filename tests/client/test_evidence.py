@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.client.dmesg import terminal_text
+from kdumpd.ctl.dmesg import terminal_text
 from tests.bus.daemon import Kdumpd, Setup, running
 from tests.bus.machine import Machine
 from tests.client.test_cli import Outcome, kdumpdctl
@@ -87,7 +87,7 @@ async def acknowledged(bus: str) -> list[bool]:
 async def printed(*arguments: str) -> bytes:
     """Return what kdumpdctl prints into a pipe."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "kdumpd.client.cli", *arguments),
+        *(sys.executable, "-m", "kdumpd.ctl.main", *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -102,7 +102,7 @@ async def on_a_terminal(*arguments: str) -> str:
     master, terminal = pty.openpty()
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "kdumpd.client.cli", *arguments),
+            *(sys.executable, "-m", "kdumpd.ctl.main", *arguments),
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,

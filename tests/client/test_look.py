@@ -97,7 +97,7 @@ def test_the_child_imports_nothing_from_where_it_is_started(
         (tmp_path / name).write_text("raise SystemExit('taken over')\n")
     done = subprocess.run(  # noqa: S603
         [
-            *(sys.executable, "-I", "-c", "import sys; from kdumpd.client.cli import main; main()"),
+            *(sys.executable, "-I", "-c", "import sys; from kdumpd.ctl.main import main; main()"),
             *("list", "--root", str(machine.root)),
         ],
         cwd=tmp_path,

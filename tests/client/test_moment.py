@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.client.moment import MomentError, parse_moment
+from kdumpd.ctl.timestamps import MomentError, parse_moment
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 27, 14, 30, 15, tzinfo=BERLIN)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.client.dmesg import highlighted
 from kdumpd.client.pager import pager_of
-from kdumpd.client.screen import Screen
+from kdumpd.ctl.dmesg import highlighted
+from kdumpd.ctl.terminal import Screen
 from tests.client.crashes import shared_daemon
 from tests.client.terminal import printed, shown
 from tests.observe.rights import as_root

@@ -12,12 +12,12 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
 from kdumpd.client.verbs import VERBS
-from kdumpd.document import READINESS, snake_case
-from kdumpd.expose.objects import (
+from kdumpd.expose.dbus_properties import (
     CAPTURE_PROPERTIES,
     CRASH_TEST_PROPERTIES,
     MANAGER_PROPERTIES,
 )
+from kdumpd.json_output import READINESS, snake_case
 from tests.bus.machine import Machine
 from tests.client.crashes import daemon_of, write_crashes
 from tests.client.terminal import printed

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kdumpd.client.selection import Properties
-from kdumpd.client.text import overview_lines
+from kdumpd.ctl.describe import overview_lines
 from kdumpd.model.text import MIB
 
 MANAGER: Properties = {

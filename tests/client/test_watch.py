@@ -50,7 +50,7 @@ class Watcher:
 @asynccontextmanager
 async def watching(bus: str, *more: str) -> AsyncIterator[Watcher]:
     process = await asyncio.create_subprocess_exec(
-        *(*BOUND, sys.executable, "-m", "kdumpd.client.cli", "watch", "--bus", bus, *more),
+        *(*BOUND, sys.executable, "-m", "kdumpd.ctl.main", "watch", "--bus", bus, *more),
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=PIPE,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.ledger_file import VERSION
+from kdumpd.ledger.database import VERSION
 from tests.container.captures import write_capture
 from tests.container.container import Container, booted
 from tests.container.deb import TREE, change_version

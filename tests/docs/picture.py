@@ -87,7 +87,7 @@ def longest(lines: list[str]) -> int:
 
 def ours(address: str) -> str:
     """Return the command line of this tree's kdumpdctl."""
-    return shlex.join([sys.executable, "-m", "kdumpd.client.cli", f"--bus={address}"])
+    return shlex.join([sys.executable, "-m", "kdumpd.ctl.main", f"--bus={address}"])
 
 
 def prepare(name: str, root: Path) -> None:

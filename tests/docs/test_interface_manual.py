@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kdumpd.expose.interface import DAEMON, TRIGGER, Interface, read_interfaces
+from kdumpd.dbus.introspection import DAEMON, TRIGGER, Interface, read_interfaces
 from tests.docs.interface_manual import EMITS, page
 from tests.services.process import output, program
 

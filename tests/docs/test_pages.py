@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from kdumpd import options
-from kdumpd.client import options as client_options
-from kdumpd.expose.message import MESSAGE_IDS
-from kdumpd.model.report import EXIT_STATUS
-from kdumpd.model.rulebook import RULES
+from kdumpd.ctl import options as client_options
+from kdumpd.expose.journal_entries import MESSAGE_IDS
+from kdumpd.model.readiness.report import EXIT_STATUS
+from kdumpd.model.readiness.verdict import RULES
 from kdumpd.model.vocabulary import CaptureState, Readiness
 from tests.docs.example import EXAMPLES
 from tests.docs.page import DOCS, PAGES, PROJECT, Block, all_blocks, links

@@ -35,8 +35,8 @@ CUTS = "tests/endurance/test_power_cuts.py::test_power_cuts"
 KILLS = "tests/endurance/test_kills.py::test_killed_at_any_moment"
 FLOODS = "tests/endurance/test_floods.py::test_an_honest_client_is_answered"
 TROUBLE = "tests/endurance/test_state_folder.py::test_a_disk_in_trouble"
-LEDGER, FLOW = "kdumpd/ledger_file.py", "kdumpd/flow.py"
-HERALD, WATCH = "kdumpd/expose/herald.py", "kdumpd/observe/watch.py"
+LEDGER, FLOW = "kdumpd/ledger/database.py", "kdumpd/engine.py"
+HERALD, WATCH = "kdumpd/expose/herald.py", "kdumpd/observe/captures/inotify.py"
 
 SABOTAGES: Mapping[str, Sabotage] = MappingProxyType(
     {
@@ -79,7 +79,7 @@ SABOTAGES: Mapping[str, Sabotage] = MappingProxyType(
             test="tests/endurance/test_damage.py::test_no_damage_goes_unnoticed",
         ),
         "answers first come, first served": Sabotage(
-            file="kdumpd/bus.py",
+            file="kdumpd/dbus/connection.py",
             old='self._turn(message.sender or "")',
             new="asyncio.Lock()",
             test=f"{FLOODS}[dbus-daemon-objects]",

@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from kdumpd.ledger import opened_ledger
-from kdumpd.ledger_file import ForeignLedgerError
-from kdumpd.model.event import Event
+from kdumpd.ledger.database import ForeignLedgerError
+from kdumpd.ledger.ledger import opened_ledger
+from kdumpd.model.events import Event
 from kdumpd.model.state import State
 from tests.endurance.conftest import Say
 from tests.test_ledger import ALL, aside, crash, events_of, keep, write

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
 
-from kdumpd.expose.dispatch import check_served
-from kdumpd.expose.interface import InterfaceError, parse_interfaces, read_interfaces
-from kdumpd.expose.objects import CAPTURE, MANAGER
+from kdumpd.dbus.dispatch import check_served
+from kdumpd.dbus.introspection import InterfaceError, parse_interfaces, read_interfaces
+from kdumpd.expose.dbus_properties import CAPTURE, MANAGER
 
 DOCUMENT = """<node><interface name="org.example.One">
 <!-- kept -->

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from kdumpd import __version__
 from kdumpd.expose.exposition import exposition
-from kdumpd.expose.measures import PREFIX, measures
-from kdumpd.model.capture import Capture
+from kdumpd.expose.prometheus import PREFIX, measures
+from kdumpd.model.captures.capture import Capture
 from kdumpd.model.crash import Crash
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.storage import StorageFacts
-from kdumpd.model.report import checks_of
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.report import checks_of
 from kdumpd.model.state import Growth, State
 from kdumpd.model.text import MIB
 from kdumpd.model.verdict import verdict_of

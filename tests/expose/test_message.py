@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kdumpd.expose.message import entry_of
-from kdumpd.model.event import Event, EventKind
+from kdumpd.expose.journal_entries import entry_of
+from kdumpd.model.events import Event, EventKind
 
 AT = datetime(2026, 11, 23, 1, 20, tzinfo=UTC)
 CRASH = {

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.expose.notify import Notifier, status_line, watchdog_seconds
+from kdumpd.expose.systemd import Notifier, status_line, watchdog_seconds
 from kdumpd.model.state import Growth, State
 
 

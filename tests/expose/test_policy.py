@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kdumpd.expose.authority import CRASH, MEANING
+from kdumpd.dbus.polkit import CRASH, MEANING
 from tests.services.process import output, program
 
 POLICY = Path(__file__).parents[2] / "dbus/org.kdumpd1.policy"

@@ -13,7 +13,7 @@ import pytest
 
 from kdumpd.expose import textfile
 from kdumpd.expose.textfile import Outcome, TextFile, write_whole
-from kdumpd.observe.thread import PatientThread
+from kdumpd.observe.threads import PatientThread
 
 PATIENCE, STUCK = 10.0, 0.05
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.expose.message import MESSAGE_IDS
-from kdumpd.model.event import EventKind
+from kdumpd.expose.journal_entries import MESSAGE_IDS
+from kdumpd.model.events import EventKind
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened

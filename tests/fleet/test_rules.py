@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kdumpd.expose.measures import PREFIX, measures
+from kdumpd.expose.prometheus import PREFIX, measures
 from kdumpd.model.state import State
 from tests.fleet.readme import FLEET, PROJECT, commands, rows
 from tests.services.process import output

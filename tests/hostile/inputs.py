@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kdumpd.model.capture import Capture, Layout
-from kdumpd.model.core import CoreFacts, Format
+from kdumpd.model.captures.capture import Capture, Layout
+from kdumpd.model.captures.core import CoreFacts, Format
+from kdumpd.model.captures.inspection import Inspected, to_answer
+from kdumpd.model.codec import to_record
 from kdumpd.model.crash import Crash as Died
 from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.inspection import Inspected, to_answer
-from kdumpd.model.record import to_record
 from kdumpd.model.vocabulary import CaptureState
 from tests import cores
 from tests.hostile.mutator import Parts

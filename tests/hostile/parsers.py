@@ -4,11 +4,11 @@
 import struct
 
 from kdumpd.inspect.memory import UnreadableMemoryError
-from kdumpd.model.inspection import InspectionError, to_answer
-from kdumpd.model.printk import PrintkError
-from kdumpd.model.record import RecordError, to_record
+from kdumpd.model.captures.inspection import InspectionError, to_answer
+from kdumpd.model.codec import RecordError, to_record
+from kdumpd.model.crashlog.printk import PrintkError
 from kdumpd.model.vmcoreinfo import VmcoreinfoError
-from kdumpd.observe.apport_report import ReportError
+from kdumpd.observe.captures.apport_report import ReportError
 from tests import cores
 from tests.hostile import readings
 from tests.hostile.inputs import (

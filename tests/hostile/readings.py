@@ -12,27 +12,27 @@ from dataclasses import fields, replace
 from datetime import UTC
 
 from kdumpd.config import ConfigError, Settings, apply, parse_assignments
-from kdumpd.inspect.kernel_log import read_kernel_log
+from kdumpd.inspect.kernel_log_rest import read_kernel_log
 from kdumpd.inspect.spool import Spool
-from kdumpd.inspect.unpacking import unwrap
-from kdumpd.model.capture import Capture
-from kdumpd.model.core import CoreFacts, Format, Part
+from kdumpd.inspect.unpack import unwrap
+from kdumpd.model.captures.capture import Capture
+from kdumpd.model.captures.core import CoreFacts, Format, Part
+from kdumpd.model.captures.inspection import LONGEST_LOG, parse_inspected, to_answer
+from kdumpd.model.captures.layouts import recognise, recognise_at_the_top
+from kdumpd.model.codec import from_record, to_record
 from kdumpd.model.crash import Crash as Died
-from kdumpd.model.crash_log import parse_kernel_log
-from kdumpd.model.crashkernel.expectation import expect
+from kdumpd.model.crashkernel.expect import expect
 from kdumpd.model.crashkernel.parameter import crashkernel_parameter
-from kdumpd.model.inspection import LONGEST_LOG, parse_inspected, to_answer
-from kdumpd.model.layout import recognise, recognise_at_the_top
-from kdumpd.model.mount_table import parse_mount_points
-from kdumpd.model.record import from_record, to_record
+from kdumpd.model.crashlog.crash import parse_kernel_log
+from kdumpd.model.formats.mounts import parse_mount_points
 from kdumpd.model.shell_assignments import parse_assignment
 from kdumpd.model.split_core import joined
 from kdumpd.model.suse_readme import parse_readme, with_readme
 from kdumpd.model.vmcoreinfo import parse_vmcoreinfo
-from kdumpd.observe.apport_report import is_kernel_crash, parse_report
-from kdumpd.observe.core import parse_magic, read_core
-from kdumpd.observe.flattened import Record, find_pages, parse_tail
-from kdumpd.observe.retention import parse_ages, parse_apport_job, parse_number
+from kdumpd.observe.captures.apport_report import is_kernel_crash, parse_report
+from kdumpd.observe.captures.retention import parse_ages, parse_apport_job, parse_number
+from kdumpd.observe.cores.core import parse_magic, read_core
+from kdumpd.observe.cores.flattened import Record, find_pages, parse_tail
 from tests.hostile.inputs import RECORD, SAID, SAID_FACTS, TRIPLE
 from tests.hostile.secrecy import is_telling
 from tests.printk import AMD64, MACHINES, Segments

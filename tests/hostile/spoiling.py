@@ -18,7 +18,7 @@ import asyncio, json, os, sys
 from pathlib import Path
 from kdumpd.config import Configuration, Settings
 from kdumpd.observe.files import Files
-from kdumpd.once import look_once
+from kdumpd.oneshot import look_once
 root, names, events = sys.argv[1], set(), {"open", "os.scandir", "os.listdir"}
 def heed(event, arguments):
     if event in events and isinstance(arguments[0], (str, bytes, os.PathLike)):

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from kdumpd.config import Configuration, Settings
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
-from kdumpd.once import look_once
+from kdumpd.oneshot import look_once
 from tests.hostile.canary import Canaries, canaries
 from tests.hostile.capabilities import without_rights
 from tests.hostile.spoiling import GONE, OUTSIDE, SPOILS, names_looked_at, spoilt

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.observe.core import read_core
+from kdumpd.observe.cores.core import read_core
 from tests.bus.daemon import Setup
 from tests.bus.machine import Machine
 from tests.cores import Crash, elf, flattened, kdump

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from kdumpd.expose.exposition import exposition
-from kdumpd.expose.measures import PREFIX, measures
 from kdumpd.expose.motd import lines
-from kdumpd.model.crash_log import parse_kernel_log
+from kdumpd.expose.prometheus import PREFIX, measures
+from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.model.state import State
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine

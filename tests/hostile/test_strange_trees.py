@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.vocabulary import Readiness
 from tests.bus.daemon import Setup, running
 from tests.hostile.spoiling import OUTSIDE, SPOILS, names_looked_at, spoilt

@@ -13,7 +13,7 @@ import pytest
 LOOK = """
 import ctypes, json, os, resource, socket, sys
 from pathlib import Path
-from kdumpd.inspect.confinement import Share, confine, forbid_processes
+from kdumpd.inspect.sandbox import Share, confine, forbid_processes
 confine(Share(cpu_seconds=7, address_space=1 << 29, file_size=1 << 20))
 forbid_processes()
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

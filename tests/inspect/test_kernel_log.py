@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.inspect.kernel_log import read_kernel_log
+from kdumpd.inspect.kernel_log_rest import read_kernel_log
 from kdumpd.inspect.memory import UnreadableMemoryError
-from kdumpd.model.inspection import LONGEST_LOG
-from kdumpd.model.printk import Machine, PrintkError
+from kdumpd.model.captures.inspection import LONGEST_LOG
+from kdumpd.model.crashlog.printk import Machine, PrintkError
 from tests.printk import (
     AMD64,
     BEYOND,

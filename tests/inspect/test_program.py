@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from kdumpd import __version__
-from kdumpd.model.inspection import Inspected, InspectionError
-from kdumpd.observe.flattened import MOST_RECORDS
-from kdumpd.observe.inspector import Limits, inspect
+from kdumpd.model.captures.inspection import Inspected, InspectionError
+from kdumpd.observe.cores.flattened import MOST_RECORDS
+from kdumpd.observe.cores.inspector import Limits, inspect
 from tests.cores import BLOCK, Crash, elf, flat, flattened, kdump
 from tests.wrappers import WRAPPERS
 
@@ -45,7 +45,7 @@ async def inspected(folder: Path, content: bytes, limits: Limits = PLENTY) -> In
 def run(
     *arguments: str, stdin: int = subprocess.DEVNULL, stdout: int = subprocess.PIPE
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kdumpd.inspect.program", *arguments]
+    command = [sys.executable, "-m", "kdumpd.inspect.main", *arguments]
     return subprocess.run(  # noqa: S603 - our own program
         command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
     )

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd.inspect.spool import opened_spool
-from kdumpd.inspect.unpacking import reassemble, unwrap
+from kdumpd.inspect.unpack import reassemble, unwrap
 from kdumpd.inspect.words import MOST_WRITTEN
-from kdumpd.model.core import CoreFacts, Format
-from kdumpd.observe.core import read_core
+from kdumpd.model.captures.core import CoreFacts, Format
+from kdumpd.observe.cores.core import read_core
 from tests.cores import (
     END,
     Crash,
@@ -272,7 +272,7 @@ STAND_IN = """
 import os, subprocess, sys
 from pathlib import Path
 from kdumpd.inspect.spool import opened_spool
-from kdumpd.inspect.unpacking import unwrap
+from kdumpd.inspect.unpack import unwrap
 Path(sys.argv[1]).write_text("#!/bin/sh\\n" + sys.argv[2])
 subprocess.run(["mount", "--bind", sys.argv[1], "/usr/bin/zstd"], check=True)
 with opened_spool() as spool:

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from kdumpd.model.capture import Capture, Layout, Sighting, capture_from, capture_id
-from kdumpd.model.core import CoreFacts, FileStamp, Format
+from kdumpd.model.captures.capture import Capture, Layout, Sighting, capture_from, capture_id
+from kdumpd.model.captures.core import CoreFacts, FileStamp, Format
+from kdumpd.model.captures.reading import Answer
+from kdumpd.model.captures.retention import NOTHING_REMOVED
 from kdumpd.model.crash import Crash
-from kdumpd.model.event import Event
+from kdumpd.model.events import Event
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.past_boots import PastBoots
 from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.reading import Answer
-from kdumpd.model.retention import NOTHING_REMOVED
+from kdumpd.model.readiness.facts import MachineFacts
 from kdumpd.model.state import CrashFolder, Observation, Patience, State
 from kdumpd.model.step import step
 from kdumpd.model.text import MIB

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd.model.boot_complaint import COMPLAINTS
-from kdumpd.model.boot_log import (
+from kdumpd.model.formats.boot_messages import (
     Area,
     AreaKind,
     Reason,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import Sighting, capture_from, capture_id
-from kdumpd.model.core import CoreFacts, FileStamp, Format
+from kdumpd.model.captures.capture import Sighting, capture_from, capture_id
+from kdumpd.model.captures.core import CoreFacts, FileStamp, Format
 from kdumpd.model.vocabulary import CaptureState
 from tests.model.looks import CUT, DIRECTORY, FACTS, START, STUMP, capture, distrusted, stamp
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kdumpd.model.crash import Crash
 from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.crash_log import parse_kernel_log
+from kdumpd.model.crashlog.crash import parse_kernel_log
 from tests.model.kernel_logs import FOLDER, HARDWARE, REAL, REMADE, read_log
 
 ALL = {**REAL, **REMADE}

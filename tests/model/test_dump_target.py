@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.dump_target import (
+from kdumpd.model.formats.kdump_settings import (
     DumpTarget,
     Kind,
     kdump_conf_options,

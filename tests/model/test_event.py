@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from kdumpd.model.capture import Capture
-from kdumpd.model.event import (
+from kdumpd.model.captures.capture import Capture
+from kdumpd.model.events import (
     CAPTURE_EVENTS,
     EVENT_DIGITS,
     EventKind,
@@ -15,8 +15,8 @@ from kdumpd.model.event import (
 )
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import info
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import info
 from kdumpd.model.verdict import Verdict, verdict_of
 from kdumpd.model.vocabulary import CaptureState, Readiness
 from tests.model.looks import CRASH, KERNEL, START, as_listed, capture, distrusted

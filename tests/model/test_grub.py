@@ -4,7 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd.model.boot_entry import BootEntry
-from kdumpd.model.grub import chosen_entry, entry_by_name, parse_grub_menu, parse_grubenv
+from kdumpd.model.formats.boot_loader import (
+    chosen_entry,
+    entry_by_name,
+    parse_grub_menu,
+    parse_grubenv,
+)
 
 # What matters of what grub-mkconfig of GRUB 2.06 writes.
 CONFIG = """

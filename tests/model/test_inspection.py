@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.core import CoreFacts, Format, Part
-from kdumpd.model.inspection import (
+from kdumpd.model.captures.core import CoreFacts, Format, Part
+from kdumpd.model.captures.inspection import (
     LONGEST_ANSWER,
     LONGEST_LOG,
     Inspected,

@@ -2,7 +2,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.iomem import Iomem, Region, parse_iomem, parse_ranges
+from kdumpd.model.formats.memory import Iomem, Region, parse_iomem, parse_ranges
 
 GIB = 1 << 30
 ARM64 = b"""40000000-bfffffff : System RAM

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
 
-from kdumpd.model.kernel_release import is_ordinary, release_in, release_key
+from kdumpd.model.formats.kernel import is_ordinary, release_in, release_key
 
 # From old to new, as the distributions name them.
 ORDERED = [

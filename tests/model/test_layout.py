@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import Layout
-from kdumpd.model.layout import (
+from kdumpd.model.captures.capture import Layout
+from kdumpd.model.captures.layouts import (
     BEGINNINGS_AT_THE_TOP,
     Members,
     recognise,

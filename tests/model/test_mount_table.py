@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.mount_table import (
+from kdumpd.model.formats.mounts import (
     FstabEntry,
     Mount,
     clean_path,

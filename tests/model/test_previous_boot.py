@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from kdumpd.model.boot_history import with_stop
-from kdumpd.model.boot_record import BootRecord
-from kdumpd.model.capture import NOTHING_KNOWN, Layout, Sighting, capture_id
-from kdumpd.model.core import CoreFacts
+from kdumpd.model.boots.record import BootRecord
+from kdumpd.model.captures.capture import NOTHING_KNOWN, Layout, Sighting, capture_id
+from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.crash import Crash
 from kdumpd.model.crash_report import new_crashes
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.event import Event, EventKind
+from kdumpd.model.events import Event, EventKind
 from kdumpd.model.facts.kernel import KernelFacts
 from kdumpd.model.facts.past_boots import PastBoot, PastBoots, Shutdown
 from kdumpd.model.facts.reservation import LastReservation

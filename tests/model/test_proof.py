@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kdumpd.model.capture import Layout, Sighting
-from kdumpd.model.core import CoreFacts
+from kdumpd.model.captures.capture import Layout, Sighting
+from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.crash import Crash
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.event import Event, EventKind
+from kdumpd.model.events import Event, EventKind
 from kdumpd.model.facts.past_boots import PastBoot, PastBoots
 from kdumpd.model.state import Patience, State
 from kdumpd.model.vocabulary import Proof

@@ -5,10 +5,10 @@ import pytest
 
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Severity
-from kdumpd.model.readiness import SENTENCES
-from kdumpd.model.rulebook import find, judge
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.verdict import find, judge
+from kdumpd.model.readiness_rest import SENTENCES
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
 from tests.model.looks import CRASH, KERNEL

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.capture import Capture, Layout
-from kdumpd.model.core import CoreFacts, Format
+from kdumpd.model.captures.capture import Capture, Layout
+from kdumpd.model.captures.core import CoreFacts, Format
+from kdumpd.model.codec import RecordError, from_record, to_record
 from kdumpd.model.crash import Crash
 from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.record import RecordError, from_record, to_record
 from kdumpd.model.vocabulary import CaptureState, Proof
 from tests.model.looks import as_listed, capture
 

@@ -7,10 +7,10 @@ import pytest
 
 from kdumpd.model.distribution import Distribution
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.facts.surroundings import SurroundingsFacts
-from kdumpd.model.remedy import (
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.remedies import (
     LOADS_OF_ANY,
     to_install,
     to_load,

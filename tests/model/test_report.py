@@ -2,10 +2,10 @@
 from dataclasses import replace
 
 from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Severity, Unknown, fine, info, unknown
-from kdumpd.model.remedy import LOADS_OF_ANY
-from kdumpd.model.report import (
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Severity, Unknown, fine, info, unknown
+from kdumpd.model.readiness.remedies import LOADS_OF_ANY
+from kdumpd.model.readiness.report import (
     EXIT_STATUS,
     Reading,
     Report,

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from kdumpd.model.boot_log import Area, AreaKind, ReservationLog
 from kdumpd.model.facts.boot_log import BootLog, LogSource
 from kdumpd.model.facts.fadump import FadumpFacts
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.reservation import ReservationFacts
-from kdumpd.model.iomem import Region
+from kdumpd.model.formats.boot_messages import Area, AreaKind, ReservationLog
+from kdumpd.model.formats.memory import Region
 from kdumpd.model.ram import Ram, RamSource, best_ram
-from kdumpd.model.reservation import Reservation, reservation_of
-from kdumpd.model.rulebook import find
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.reservation import Reservation, reservation_of
+from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Mechanism
 from tests.model.looks import KERNEL

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kdumpd.model.capture import Sighting
-from kdumpd.model.retention import NEVER, Removal, Retention, removal_of, with_the_next
+from kdumpd.model.captures.capture import Sighting
+from kdumpd.model.captures.retention import NEVER, Removal, Retention, removal_of, with_the_next
 from tests.model.looks import capture
 
 MADE = datetime(2026, 11, 23, 1, 14, tzinfo=UTC)

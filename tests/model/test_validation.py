@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from kdumpd.model.due import next_look
-from kdumpd.model.event import Event, EventKind
+from kdumpd.model.events import Event, EventKind
 from kdumpd.model.facts.reservation import LastReservation
 from kdumpd.model.facts.service import ServiceFacts
 from kdumpd.model.state import State

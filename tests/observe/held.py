@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from kdumpd.observe.thread import start
+from kdumpd.observe.threads import start
 
 T = TypeVar("T")
 

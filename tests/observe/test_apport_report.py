@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.observe import apport_report
-from kdumpd.observe.apport_report import ReportError, is_kernel_crash, parse_report
+from kdumpd.observe.captures import apport_report
+from kdumpd.observe.captures.apport_report import ReportError, is_kernel_crash, parse_report
 from tests.bus.machine import apport_report as report_on
 
 DMESG = b"".join(b"[%9d] line of the kernel\n" % number for number in range(3000))

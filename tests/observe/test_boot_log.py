@@ -9,8 +9,8 @@ import pytest
 
 from kdumpd.model.facts.boot_log import BootLog, LogSource
 from kdumpd.model.text import MIB
-from kdumpd.observe.boot_log import read_boot_log
 from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.boot_messages import read_boot_log
 from tests.bus.machine import BOOT_ID, RELEASE, Machine
 from tests.observe.journal_file import write_journal
 from tests.observe.rights import as_root

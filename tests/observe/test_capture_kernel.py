@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
-from kdumpd.model.finding import Unknown
+from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.text import MIB
-from kdumpd.observe.capture_kernel import read_capture_kernel
 from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.crash_kernel import read_capture_kernel
 from tests.bus.machine import RELEASE, Machine
 from tests.observe.loading import (
     MADE,

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.core import CoreFacts, Format
-from kdumpd.observe.core import read_core
-from kdumpd.observe.flattened import MOST_RECORDS
+from kdumpd.model.captures.core import CoreFacts, Format
+from kdumpd.observe.cores.core import read_core
+from kdumpd.observe.cores.flattened import MOST_RECORDS
 from tests.cores import (
     BLOCK,
     END,

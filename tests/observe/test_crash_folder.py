@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import Layout, Sighting, capture_from
-from kdumpd.model.core import CoreFacts, Format
+from kdumpd.model.captures.capture import Layout, Sighting, capture_from
+from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.budget import MOST_STRANGE
-from kdumpd.observe.crash_folder import read_crash_folder
-from kdumpd.observe.folder import OnFolder
+from kdumpd.observe.captures.safe_open import OnFolder
+from kdumpd.observe.captures.scan import read_crash_folder
 from tests.bus.machine import Machine
 from tests.cores import Crash, elf, flattened, kdump
 from tests.observe.rights import SOMEBODY, WITHOUT_RIGHTS, as_root
@@ -503,7 +503,7 @@ def link_elsewhere_folder(path: Path) -> None:
 SEEN = """
 import sys
 from pathlib import Path
-from kdumpd.observe.crash_folder import read_crash_folder
+from kdumpd.observe.captures.scan import read_crash_folder
 folder = read_crash_folder(Path(sys.argv[1]), b"/var/crash", {}, lambda _: None)
 print(folder.facts.problem)
 print(folder.listed, *sorted(name.decode() for name in folder.unread))
@@ -596,7 +596,7 @@ async def test_a_mount_in_a_crash_folder(machine: Machine) -> None:
 NEVER_ANSWERS = """
 import ctypes, os, sys, threading
 from pathlib import Path
-from kdumpd.observe.crash_folder import read_crash_folder
+from kdumpd.observe.captures.scan import read_crash_folder
 
 def mount(path):
     fuse = os.open("/dev/fuse", os.O_RDWR)  # nobody reads it

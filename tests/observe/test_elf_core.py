@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.observe.elf_core import read_elf_header, read_elf_vmcoreinfo
-from kdumpd.observe.source import CoreError, FileSource
+from kdumpd.observe.cores.elf import read_elf_header, read_elf_vmcoreinfo
+from kdumpd.observe.cores.source import CoreError, FileSource
 from tests.cores import PT_LOAD, PT_NOTE, Crash, Segment, elf, note
 
 PHNUM_AT = {True: 56, False: 44}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.observe.evidence import (
+from kdumpd.observe.captures.open_files import (
     MOST_STUCK,
     Evidence,
     EvidenceError,

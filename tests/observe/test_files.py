@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.finding import Unknown
+from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import MOST_LINKS, Files
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.observe.flattened import Record, find_pages, parse_tail, read_flattened
-from kdumpd.observe.source import CoreError, FileSource
+from kdumpd.observe.cores.flattened import Record, find_pages, parse_tail, read_flattened
+from kdumpd.observe.cores.source import CoreError, FileSource
 from tests.cores import BLOCK, END, Crash, Kdump, flat, kdump_records, page, record
 
 RECORDS = st.lists(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.core import FileStamp
-from kdumpd.observe.folder import (
+from kdumpd.model.captures.core import FileStamp
+from kdumpd.observe.captures.safe_open import (
     Folder,
     FolderError,
     VanishedError,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.inspection import InspectionError
-from kdumpd.observe.inspector import Limits, inspect
+from kdumpd.model.captures.inspection import InspectionError
+from kdumpd.observe.cores.inspector import Limits, inspect
 from tests.cores import Crash, flattened
 
 PATIENT = Limits(seconds=60)

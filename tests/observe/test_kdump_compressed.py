@@ -6,15 +6,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from kdumpd.model.core import Part
-from kdumpd.observe.kdump_compressed import (
+from kdumpd.model.captures.core import Part
+from kdumpd.observe.cores.kdump_compressed import (
     COMPRESSIONS,
     read_kdump_header,
     read_kdump_vmcoreinfo,
     read_missing_pages,
     read_part,
 )
-from kdumpd.observe.source import CoreError, FileSource
+from kdumpd.observe.cores.source import CoreError, FileSource
 from tests.cores import BLOCK, FIRST_PFN, ZERO_PAGE, Crash, Kdump, kdump, page, split
 
 STATUS_AT = 424

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from kdumpd.model.facts.folder import FolderFacts
 from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.rulebook import find, judge
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.verdict import find, judge
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
-from kdumpd.observe.kernel import read_kernel_facts, unread_kernel
+from kdumpd.observe.readiness.kernel import read_kernel_facts, unread_kernel
 from tests.bus.machine import BOOT_ID, FILES, RELEASE, Machine
 
 OLD = "sys/kernel/kexec_crash_loaded", "sys/kernel/kexec_crash_size"

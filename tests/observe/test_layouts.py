@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import Layout, Sighting
+from kdumpd.model.captures.capture import Layout, Sighting
+from kdumpd.model.captures.core import Format
 from kdumpd.model.copies import without_copies
-from kdumpd.model.core import Format
 from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe import budget
-from kdumpd.observe.apport_report import UNPACKABLE
-from kdumpd.observe.crash_folder import read_crash_folder
-from kdumpd.observe.visits import Visits
+from kdumpd.observe.captures.apport_report import UNPACKABLE
+from kdumpd.observe.captures.scan import read_crash_folder
+from kdumpd.observe.captures.scan_cache import Visits
 from tests.bus.machine import Machine, apport_report
 from tests.cores import Crash, elf, flattened, kdump, split
 from tests.observe.rights import SOMEBODY, as_root

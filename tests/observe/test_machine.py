@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.vocabulary import CaptureState
+from kdumpd.observe.captures.inotify import Watch
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.machine import Machine as Observed
 from kdumpd.observe.machine import Plan, Watchers, clock
-from kdumpd.observe.units import NoServiceManager
-from kdumpd.observe.watch import Watch
+from kdumpd.observe.readiness.units import NoServiceManager
 from kdumpd.observe.watcher import Identity, Unwatched
 from kdumpd.observe.watcher import Watcher as Watching
 from tests.bus.machine import BOOT_ID, Machine

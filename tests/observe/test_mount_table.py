@@ -3,10 +3,10 @@
 
 import pytest
 
-from kdumpd.observe.crash_folder import read_crash_folder
+from kdumpd.observe.captures.scan import read_crash_folder
 from kdumpd.observe.files import Files
-from kdumpd.observe.mount_table import OF_MACHINE, MountTable, is_hidden, read_mount_table
-from kdumpd.observe.storage import read_storage
+from kdumpd.observe.readiness.mounts import OF_MACHINE, MountTable, is_hidden, read_mount_table
+from kdumpd.observe.readiness.storage import read_storage
 from tests.bus.machine import Machine
 
 DISK = "25 1 8:1 / / rw - ext4 /dev/sda1 rw\n"

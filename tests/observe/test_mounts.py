@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.mount_table import parse_mount_points
+from kdumpd.model.formats.mounts import parse_mount_points
 from kdumpd.observe.mounts import read_mount_points, read_mounted_names
 from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.services.process import output

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.facts.next_boot import NextBootFacts
-from kdumpd.model.finding import Unknown
+from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
-from kdumpd.observe.next_boot import read_next_boot
+from kdumpd.observe.readiness.next_boot import read_next_boot
 from tests.bus.machine import RELEASE, Machine
 from tests.observe.loading import NEXT, boots, make_debian, make_fedora, make_suse, put
 from tests.observe.test_capture_kernel import SPOILS

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.crash_log import parse_kernel_log
-from kdumpd.model.inspection import Inspected, InspectionError
-from kdumpd.model.reading import Answer, Job
-from kdumpd.observe.crash_folder import read_crash_folder
-from kdumpd.observe.evidence import Evidence
-from kdumpd.observe.reader import CoreReader
+from kdumpd.model.captures.inspection import Inspected, InspectionError
+from kdumpd.model.captures.reading import Answer, Job
+from kdumpd.model.crashlog.crash import parse_kernel_log
+from kdumpd.observe.captures.core_reader import CoreReader
+from kdumpd.observe.captures.open_files import Evidence
+from kdumpd.observe.captures.scan import read_crash_folder
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import Layout, Sighting, capture_id
-from kdumpd.model.crash_log import parse_kernel_log
+from kdumpd.model.captures.capture import Layout, Sighting, capture_id
+from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.model.ended_boot import ended_boots, find_ended
 from kdumpd.model.facts.past_boots import PastBoots, Shutdown
 from kdumpd.model.state import State

@@ -11,15 +11,15 @@ import pytest
 from kdumpd.model.distribution import Distribution
 from kdumpd.model.facts.fadump import FadumpFacts
 from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.reservation import ReservationFacts
-from kdumpd.model.iomem import Region
+from kdumpd.model.formats.memory import Region
 from kdumpd.model.ram import Ram, RamSource
-from kdumpd.model.rulebook import find
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
-from kdumpd.observe.kernel import read_kernel_facts
-from kdumpd.observe.reservation import ReservationReader
+from kdumpd.observe.readiness.kernel import read_kernel_facts
+from kdumpd.observe.readiness.reservation import ReservationReader
 from tests.bus.machine import Machine
 from tests.observe.rights import WITHOUT_RIGHTS, as_root
 
@@ -165,7 +165,7 @@ def test_what_is_not_ours_to_read_is_no_fault(machine: Machine) -> None:
         (machine.root / name).chmod(0)
     script = (
         "from pathlib import Path; from kdumpd.observe.files import Files;"
-        "from kdumpd.observe.reservation import ReservationReader;"
+        "from kdumpd.observe.readiness.reservation import ReservationReader;"
         f"print(ReservationReader(Files(Path({str(machine.root)!r}))).read().unreadable)"
     )
     argv = [*WITHOUT_RIGHTS, sys.executable, "-c", script]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.retention import Retention
+from kdumpd.model.captures.retention import Retention
 from kdumpd.model.shell_assignments import parse_assignment
-from kdumpd.observe.retention import (
+from kdumpd.observe.captures.retention import (
     parse_age,
     parse_ages,
     parse_apport_job,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.observe.source import CoreError, FileSource
+from kdumpd.observe.cores.source import CoreError, FileSource
 
 
 def test_reads_exactly(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.dump_target import Tool
 from kdumpd.model.facts.storage import DumpFolder, StorageFacts
-from kdumpd.model.finding import Unknown
-from kdumpd.model.mount_table import Mount
+from kdumpd.model.formats.kdump_settings import Tool
+from kdumpd.model.formats.mounts import Mount
+from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
-from kdumpd.observe.storage import read_storage
+from kdumpd.observe.readiness.storage import read_storage
 from tests.observe.garbage import GARBAGE, Garbage, put
 
 DEBIAN, FEDORA, SUSE = "etc/default/kdump-tools", "etc/kdump.conf", "etc/sysconfig/kdump"

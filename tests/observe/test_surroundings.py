@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.facts.surroundings import SurroundingsFacts
-from kdumpd.model.finding import Unknown
+from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
-from kdumpd.observe.surroundings import read_surroundings
+from kdumpd.observe.readiness.system import read_surroundings
 from tests.observe.garbage import GARBAGE, Garbage, put
 
 EFI = "sys/firmware/efi/efivars/{}-8be4df61-93ca-11d2-aa0d-00e098032b8c"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.finding import Unknown
+from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.sysctl_files import read_sysctl_at_boot
 

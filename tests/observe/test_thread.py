@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.observe.thread import PatientThread, StuckError, ThreadError
+from kdumpd.observe.threads import PatientThread, StuckError, ThreadError
 
 SHORT, LONG = 0.05, 30.0
 

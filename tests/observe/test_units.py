@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from kdumpd.bus import Connection, connect, variant
-from kdumpd.call import Call, CallError, Reply, Signal
+from kdumpd.dbus.connection import Connection, connect, variant
+from kdumpd.dbus.messages import Call, CallError, Reply, Signal
 from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.observe.units import MANAGER, PROPERTIES, SYSTEMD, Units, unit_path
+from kdumpd.observe.readiness.units import MANAGER, PROPERTIES, SYSTEMD, Units, unit_path
 from tests.services.message_bus import Broker, Bus, private_bus
 
 pytestmark = pytest.mark.bus

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.capture import Sighting
-from kdumpd.observe.crash_folder import read_crash_folder
-from kdumpd.observe.visits import LONGEST_TICK, Visits
+from kdumpd.model.captures.capture import Sighting
+from kdumpd.observe.captures.scan import read_crash_folder
+from kdumpd.observe.captures.scan_cache import LONGEST_TICK, Visits
 from kdumpd.observe.watcher import Identity
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.observe.watch import MOST_WATCHES, Watch
+from kdumpd.observe.captures.inotify import MOST_WATCHES, Watch
 from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.services.process import output
 
@@ -352,7 +352,7 @@ async def test_nothing_is_left_after_a_failure(tmp_path: Path) -> None:
 
 PROGRAM = """
 import asyncio, logging, os, subprocess, sys
-from kdumpd.observe.watch import Watch
+from kdumpd.observe.captures.inotify import Watch
 
 def folder(watch, path):
     fd = os.open(path, os.O_RDONLY)

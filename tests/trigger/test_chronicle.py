@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from kdumpd.expose.journal import JournalError
-from kdumpd.expose.message import Entry
-from kdumpd.trigger.chronicle import MOST_USERS, SPARING_SECONDS, Chronicle
+from kdumpd.expose.journal_entries import Entry
+from kdumpd.trigger.journal import MOST_USERS, SPARING_SECONDS, Chronicle
 
 BECAUSE = "no such token"
 ALICE, BOB = 1000, 1001

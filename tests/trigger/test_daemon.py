@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kdumpd.model.time import microseconds
-from kdumpd.trigger.daemon import facts_of
 from kdumpd.trigger.facts import KdumpdFacts, Told
+from kdumpd.trigger.kdumpd import facts_of
 from kdumpd.trigger.logind import blockers
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)

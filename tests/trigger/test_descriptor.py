@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.trigger.descriptor import DescriptorError, passed_descriptor
+from kdumpd.trigger.sysrq import DescriptorError, passed_descriptor
 
 PID = 4711
 # What systemd passes for OpenFile=/proc/sysrq-trigger:sysrq, and the shell line for 252.
@@ -18,7 +18,7 @@ PASSED = {"LISTEN_FDS": "1", "LISTEN_PID": str(PID), "LISTEN_FDNAMES": "sysrq"}
 # The program that takes a descriptor and says what it got, where nothing of pytest's is open.
 TAKE = """
 import fcntl, os
-from kdumpd.trigger.descriptor import DescriptorError, passed_descriptor
+from kdumpd.trigger.sysrq import DescriptorError, passed_descriptor
 try:
     fd = passed_descriptor(os.environ, os.getpid())
 except DescriptorError as error:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.finding import Unknown
+from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
 from kdumpd.trigger.locks import parse_locks, read_locks
 from kdumpd.trigger.machine import parse_arrays, read_machine

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from kdumpd.model.finding import Severity, Unknown
 from kdumpd.model.objection import CODES
+from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.trigger.facts import (
     Facts,
     Inhibitor,

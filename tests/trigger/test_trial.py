@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from kdumpd.call import BusError, CallError
-from kdumpd.model.event import Event, EventKind
-from kdumpd.model.finding import Finding, warning
+from kdumpd.dbus.messages import BusError, CallError
+from kdumpd.model.events import Event, EventKind
+from kdumpd.model.readiness.finding import Finding, warning
 from kdumpd.trigger.facts import Facts, KdumpdFacts
-from kdumpd.trigger.trial import Means, Patience, Request, Stage, Trial
+from kdumpd.trigger.run import Means, Patience, Request, Stage, Trial
 from tests.trigger.facts import QUIET, changed
 
 HASTE = Patience(watch=0.01, journal=0.02, sync=0.1, crash=0.1)

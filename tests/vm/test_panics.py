@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.core import CoreFacts, Format
-from kdumpd.observe.core import read_core
+from kdumpd.model.captures.core import CoreFacts, Format
+from kdumpd.observe.cores.core import read_core
 from tests.vm.deaths import DEATHS, IN_EVERY_RUN
 from tests.vm.panics import Bench, Remains, real_panic
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from kdumpd.inspect.spool import opened_spool
-from kdumpd.inspect.unpacking import unwrap
-from kdumpd.model.core import CoreFacts
-from kdumpd.model.inspection import Inspected
-from kdumpd.observe.core import read_core
-from kdumpd.observe.inspector import PROGRAM, inspect
+from kdumpd.inspect.unpack import unwrap
+from kdumpd.model.captures.core import CoreFacts
+from kdumpd.model.captures.inspection import Inspected
+from kdumpd.observe.cores.core import read_core
+from kdumpd.observe.cores.inspector import PROGRAM, inspect
 from tests.services.process import program
 from tests.vm.corpus import Corpus
 

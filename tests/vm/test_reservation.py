@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.reservation import reservation_of
-from kdumpd.model.rulebook import find
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.reservation import reservation_of
+from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
-from kdumpd.observe.kernel import read_kernel_facts
-from kdumpd.observe.reservation import ReservationReader
+from kdumpd.observe.readiness.kernel import read_kernel_facts
+from kdumpd.observe.readiness.reservation import ReservationReader
 from tests.vm.guest import Scenario, run_guest
 from tests.vm.image import GuestImage
 

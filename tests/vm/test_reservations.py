@@ -3,7 +3,7 @@
 
 import pytest
 
-from kdumpd.model.boot_log import parse_reservation_log
+from kdumpd.model.formats.boot_messages import parse_reservation_log
 from tests.vm.image import GuestImage
 from tests.vm.reservations import UBUNTU, UBUNTU_GUIDE, Reserved, boot_all, read_table
 

@@ -8,7 +8,7 @@ import pytest
 from kdumpd.config import Configuration, Settings
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
-from kdumpd.once import look_once
+from kdumpd.oneshot import look_once
 from tests.machine_file import read_machine
 from tests.vm.scenes import SCENES
 from tests.worlds import CAPTURED, build

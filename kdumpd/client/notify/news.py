@@ -4,7 +4,10 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from kdumpd.client.notify.composition import (
+from kdumpd.client.notify.notice import Notice
+from kdumpd.client.selection import Properties
+from kdumpd.client.summary import was_intended
+from kdumpd.notify.notices import (
     crash_notice,
     crashes_notice,
     intended_notice,
@@ -12,9 +15,6 @@ from kdumpd.client.notify.composition import (
     lost_test_notice,
     unready_notice,
 )
-from kdumpd.client.notify.notice import Notice
-from kdumpd.client.selection import Properties
-from kdumpd.client.summary import was_intended
 
 MOST_AT_ONCE = 3  # crashes; more are told of in one notification
 NOT_READY = "not-ready"

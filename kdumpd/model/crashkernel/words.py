@@ -4,7 +4,7 @@
 import re
 
 from kdumpd.model.crashkernel.parameter import PREFIX, last_of_each_kind
-from kdumpd.model.crashkernel.ranges import parse_ranges
+from kdumpd.model.crashkernel.parse import parse_ranges
 
 MOST = 4  # of them are told
 LONGEST = 60  # characters of somebody's text in a sentence

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kdumpd.model.boot_log import ReservationLog
+from kdumpd.model.formats.boot_messages import ReservationLog
 
 
 class LogSource(StrEnum):

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kdumpd.model.finding import Fact, Unknown
+from kdumpd.model.readiness.finding import Fact, Unknown
 
 # What each asks for besides itself (Documentation/admin-guide/sysctl/kernel.rst).
 NEEDS = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from kdumpd.model.distribution import Distribution
 from kdumpd.model.facts.boot_log import BootLog
 from kdumpd.model.facts.fadump import FadumpFacts
-from kdumpd.model.iomem import Region
+from kdumpd.model.formats.memory import Region
 from kdumpd.model.ram import Ram
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 
 from kdumpd.model.dump_estimate import MemoryUse
-from kdumpd.model.dump_target import DumpSettings
-from kdumpd.model.finding import Fact
-from kdumpd.model.mount_table import FstabEntry, Mount
+from kdumpd.model.formats.kdump_settings import DumpSettings
+from kdumpd.model.formats.mounts import FstabEntry, Mount
+from kdumpd.model.readiness.finding import Fact
 
 
 class Unlocking(StrEnum):

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from kdumpd.model.finding import Fact
+from kdumpd.model.readiness.finding import Fact
 
 UNLOCKED = "none"
 

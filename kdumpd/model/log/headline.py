@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.log.headline_rules import RULES_OF, Kind
-from kdumpd.model.log.lines import Line
+from kdumpd.model.crashlog.headlines import RULES_OF, Kind
+from kdumpd.model.crashlog.lines import Line
 from kdumpd.model.time import MICROSECONDS
 
 RULES = tuple(

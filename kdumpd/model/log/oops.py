@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kdumpd.model.crash_class import CrashClass
+from kdumpd.model.crashlog.headlines import Kind
 from kdumpd.model.log.headline import Headline
-from kdumpd.model.log.headline_rules import Kind
 
 # Of several lines about one oops these say more than the others, whatever their order: a list's
 # corruption ends in a BUG, a BUG in an invalid opcode, and KASAN saw the cause of what came after.

@@ -4,7 +4,7 @@
 import re
 
 from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.log.headline_rules import Kind
+from kdumpd.model.crashlog.headlines import Kind
 
 # The kind of line that can tell more of such a panic; PANIC where it tells all by itself.
 RULES = (

@@ -3,7 +3,7 @@
 
 import re
 
-from kdumpd.model.log.scrub import HIDDEN, without_addresses
+from kdumpd.model.crashlog.scrub import HIDDEN, without_addresses
 
 LONGEST = 200  # characters
 

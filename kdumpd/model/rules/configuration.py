@@ -3,8 +3,8 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, info
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding, info
 
 
 def configuration(machine: MachineFacts) -> Iterator[Finding]:

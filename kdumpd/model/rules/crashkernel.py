@@ -4,10 +4,10 @@
 from collections.abc import Iterator
 
 from kdumpd.model.crashkernel.words import misspellings, superseded, unread_rest
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, info, warning
-from kdumpd.model.remedy import to_reserve
-from kdumpd.model.reservation import cmdline_of, expectations_of, reservation_of
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding, info, warning
+from kdumpd.model.readiness.remedies import to_reserve
+from kdumpd.model.readiness.reservation import cmdline_of, expectations_of, reservation_of
 from kdumpd.model.text import MIB, shown
 
 

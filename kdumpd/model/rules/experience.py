@@ -3,8 +3,8 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, fine, warning
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding, fine, warning
 
 
 def crash_test_failed(machine: MachineFacts) -> Iterator[Finding]:

@@ -3,10 +3,10 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.dump_target import DumpSettings
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, Unknown, info, unknown, warning
+from kdumpd.model.formats.kdump_settings import DumpSettings
 from kdumpd.model.mending import to_mend
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding, Unknown, info, unknown, warning
 from kdumpd.model.text import shown
 
 MADE = ": the capture tool makes it when it saves a dump"

@@ -3,10 +3,10 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.finding import Finding, info, warning
-from kdumpd.model.reservation import Reservation, reservation_of
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding, info, warning
+from kdumpd.model.readiness.reservation import Reservation, reservation_of
 from kdumpd.model.text import human_size
 
 

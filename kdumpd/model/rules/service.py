@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
-from kdumpd.model.remedy import to_restart, unit_of
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding, Unknown, fatal, fine, info, unknown, warning
+from kdumpd.model.readiness.remedies import to_restart, unit_of
 
 NEVER = {"masked", "masked-runtime"}
 BY_HAND = {"disabled"}

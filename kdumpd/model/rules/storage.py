@@ -4,10 +4,10 @@
 from collections.abc import Iterator
 
 from kdumpd.model.dump_estimate import MemoryUse, steady
-from kdumpd.model.dump_target import DumpSettings, Kind
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.storage import DumpFolder
-from kdumpd.model.finding import Finding, Unknown, fatal, fine, info, unknown, warning
+from kdumpd.model.formats.kdump_settings import DumpSettings, Kind
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding, Unknown, fatal, fine, info, unknown, warning
 from kdumpd.model.text import human_size, shown
 
 CLEAR = "remove old dumps, or name a folder on a larger disk"

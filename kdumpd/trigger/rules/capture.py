@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from kdumpd.model.finding import Finding, Severity, Unknown, fatal, unknown, warning
+from kdumpd.model.readiness.finding import Finding, Severity, Unknown, fatal, unknown, warning
 from kdumpd.trigger.facts import Facts
 
 ROOM = {"storage-too-small", "storage-no-inodes"}  # codes of kdumpd's findings

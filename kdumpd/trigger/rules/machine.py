@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.finding import Finding, Unknown, unknown, warning
+from kdumpd.model.readiness.finding import Finding, Unknown, unknown, warning
 from kdumpd.model.text import human_size
 from kdumpd.trigger.facts import Facts
 

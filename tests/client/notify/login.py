@@ -16,7 +16,7 @@ from tests.services.process import BOUND, end, program
 # Another user may not see the Python that runs the tests: it is loaded first.
 AS_ANOTHER = """
 import concurrent.futures.thread, os, sys
-from kdumpd.client.notify.program import main
+from kdumpd.notify.main import main
 os.setgroups([])
 os.setresgid(*3 * [{gid}])
 os.setresuid(*3 * [{uid}])
@@ -38,7 +38,7 @@ class Login:
     bus: str
     session: str
     options: Sequence[str] = ()
-    program: Sequence[str] = ("-m", "kdumpd.client.notify.program")  # python's arguments
+    program: Sequence[str] = ("-m", "kdumpd.notify.main")  # python's arguments
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kdumpd.client.notify.composition import (
+from kdumpd.client.notify.notice import Action, Notice, Urgency
+from kdumpd.notify.notices import (
     crash_notice,
     crashes_notice,
     full_notice,
@@ -20,7 +21,6 @@ from kdumpd.client.notify.composition import (
     refusal_notice,
     unready_notice,
 )
-from kdumpd.client.notify.notice import Action, Notice, Urgency
 from tests.client.notify.captures import capture, manager
 
 LONGEST_TITLE, LONGEST_BODY, MOST_LINES = 29, 1600, 8

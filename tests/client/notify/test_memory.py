@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.client.notify.memory import MOST_LINES, Memory, parse_told, state_file
+from kdumpd.notify.seen import MOST_LINES, Memory, parse_told, state_file
 
 KEY, OTHER = "capture 0123456789abcdef", "boot 0f8e1a3c lost"
 

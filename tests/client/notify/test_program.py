@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.client.notify.program import main
+from kdumpd.notify.main import main
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import Machine
 from tests.client.notify.login import Login, as_another, ended, logged_in, remembered

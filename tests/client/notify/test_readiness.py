@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kdumpd.client.notify.attendant import Pace
-from kdumpd.client.notify.program import notify
+from kdumpd.notify.main import notify
+from kdumpd.notify.notifier import Pace
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import BOOT_ID, Machine
 from tests.client.notify.login import Login, logged_in, remembered

@@ -5,7 +5,7 @@ import configparser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from kdumpd.client.notify.desktop import DESKTOP_ENTRY, ICON
+from kdumpd.notify.desktop import DESKTOP_ENTRY, ICON
 from tests.services.process import output, program
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.client.notify.terminal import TERMINALS, Terminal
+from kdumpd.notify.terminal import TERMINALS, Terminal
 
 SAYS = """#!/bin/sh
 printf '%s\\n' "$@" >"{said}"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.crashkernel.expectation import Expectation, Problem, expect
+from kdumpd.model.crashkernel.expect import Expectation, Problem, expect
 from kdumpd.model.crashkernel.memparse import short_size
 
 MIB, GIB = 1 << 20, 1 << 30

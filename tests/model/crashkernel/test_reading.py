@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
 
-from kdumpd.model.crashkernel.expectation import expect
+from kdumpd.model.crashkernel.expect import expect
 
 MIB, GIB = 1 << 20, 1 << 30
 FIRMWARE = 512 << 10  # what firmware keeps: a guest of 2 GiB has less than 2 GiB

@@ -6,8 +6,8 @@ Where it is not, the kernel itself says why, and the reason is written down here
 
 import pytest
 
-from kdumpd.model.boot_log import Area, AreaKind, Reason, parse_reservation_log
-from kdumpd.model.crashkernel.expectation import Expectation, Problem, expect
+from kdumpd.model.crashkernel.expect import Expectation, Problem, expect
+from kdumpd.model.formats.boot_messages import Area, AreaKind, Reason, parse_reservation_log
 from tests.vm.reservations import COMMAND_LINES, DEBIAN_12, UBUNTU_GUIDE, Reserved, read_table
 
 RELEASE = "6.1.0-56-amd64"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.crash_log import parse_kernel_log
-from kdumpd.model.log.lines import LONGEST_LOG, MOST_LINES, Line, parse_lines
+from kdumpd.model.crashlog.crash import parse_kernel_log
+from kdumpd.model.crashlog.lines import LONGEST_LOG, MOST_LINES, Line, parse_lines
 from tests.model.kernel_logs import read_log
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.log.lines import parse_lines
-from kdumpd.model.log.scrub import scrubbed
+from kdumpd.model.crashlog.lines import parse_lines
+from kdumpd.model.crashlog.scrub import scrubbed
 from kdumpd.model.log.sentence import plain_sentence
 
 # The two ways in which text of the kernel is shown to everyone: a line of its log, a sentence.

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.log.lines import Line
-from kdumpd.model.log.task_line import TaskLine, parse_task_line
+from kdumpd.model.crashlog.lines import Line
+from kdumpd.model.crashlog.task import TaskLine, parse_task_line
 
 NEW = b" Not tainted 6.1.0-56-amd64 #1"
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
 
-from kdumpd.model.log.lines import Line
-from kdumpd.model.log.trace import Frame, own_frames, parse_trace, plain_name
+from kdumpd.model.crashlog.lines import Line
+from kdumpd.model.crashlog.trace import Frame, own_frames, parse_trace, plain_name
 
 
 def trace(*texts: str) -> list[Frame]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.next_boot import NextBootFacts
 from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Severity
 from tests.model.machines import HEALTHY
 
 

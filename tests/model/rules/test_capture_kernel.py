@@ -2,8 +2,8 @@
 from dataclasses import replace
 
 from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
-from kdumpd.model.finding import Severity, Unknown
-from kdumpd.model.rulebook import find
+from kdumpd.model.readiness.finding import Severity, Unknown
+from kdumpd.model.readiness.verdict import find
 from tests.model.looks import KERNEL
 from tests.model.machines import CAPTURE_KERNEL, HEALTHY
 from tests.model.rules.breakage import Breakage, broken

@@ -3,8 +3,8 @@
 
 import pytest
 
-from kdumpd.model.finding import Severity
-from kdumpd.model.rulebook import RULES, check, find, judge
+from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.verdict import RULES, check, find, judge
 from kdumpd.model.vocabulary import Readiness
 from tests.model.machines import HEALTHY
 from tests.model.rules import (

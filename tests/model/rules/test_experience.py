@@ -3,8 +3,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from kdumpd.model.facts.last_test import LastTest
-from kdumpd.model.finding import Severity
-from kdumpd.model.rulebook import check
+from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.verdict import check
 from tests.model.machines import HEALTHY
 from tests.model.rules.breakage import Breakage
 

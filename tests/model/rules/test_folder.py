@@ -2,8 +2,8 @@
 from dataclasses import replace
 
 from kdumpd.model.facts.storage import StorageFacts
-from kdumpd.model.finding import Severity
-from kdumpd.model.rulebook import find
+from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.verdict import find
 from tests.model.machines import FOLDER, HEALTHY
 from tests.model.rules.breakage import Breakage
 

@@ -2,7 +2,7 @@
 from dataclasses import replace
 
 from kdumpd.model.facts.policy import PolicyFacts
-from kdumpd.model.finding import Severity
+from kdumpd.model.readiness.finding import Severity
 from tests.model.looks import KERNEL
 from tests.model.machines import HEALTHY
 from tests.model.rules.breakage import Breakage, broken

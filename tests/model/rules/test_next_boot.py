@@ -5,8 +5,8 @@ import pytest
 
 from kdumpd.model.distribution import Distribution
 from kdumpd.model.facts.next_boot import NextBootFacts
-from kdumpd.model.finding import Severity, Unknown
-from kdumpd.model.rulebook import check, find
+from kdumpd.model.readiness.finding import Severity, Unknown
+from kdumpd.model.readiness.verdict import check, find
 from tests.model.looks import KERNEL
 from tests.model.machines import HEALTHY, NEXT_BOOT
 from tests.model.rules.breakage import Breakage, broken

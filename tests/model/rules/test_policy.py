@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from kdumpd.model.facts.policy import PolicyFacts
-from kdumpd.model.finding import Fact, Severity, Unknown
-from kdumpd.model.rulebook import check, find
+from kdumpd.model.readiness.finding import Fact, Severity, Unknown
+from kdumpd.model.readiness.verdict import check, find
 from tests.model.machines import HEALTHY, POLICY
 from tests.model.rules.breakage import Breakage, broken
 

@@ -3,15 +3,15 @@ from dataclasses import replace
 from typing import Any
 
 from kdumpd.model.boot_complaint import Complaint, parse_complaint
-from kdumpd.model.boot_log import Area, AreaKind, ReservationLog
 from kdumpd.model.facts.boot_log import BootLog, LogSource
 from kdumpd.model.facts.fadump import FadumpFacts
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.reservation import LastReservation, ReservationFacts
-from kdumpd.model.finding import Severity
-from kdumpd.model.iomem import Region
+from kdumpd.model.formats.boot_messages import Area, AreaKind, ReservationLog
+from kdumpd.model.formats.memory import Region
 from kdumpd.model.ram import Ram, RamSource
-from kdumpd.model.rulebook import find
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB
 from tests.model.looks import KERNEL
 from tests.model.machines import HEALTHY, RESERVATION

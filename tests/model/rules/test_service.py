@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.finding import Severity, Unknown
-from kdumpd.model.rulebook import find
+from kdumpd.model.readiness.finding import Severity, Unknown
+from kdumpd.model.readiness.verdict import find
 from tests.model.looks import KERNEL
 from tests.model.machines import CAPTURE_KERNEL, HEALTHY
 from tests.model.rules.breakage import Breakage, broken

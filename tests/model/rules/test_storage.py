@@ -5,12 +5,17 @@ from typing import Any
 import pytest
 
 from kdumpd.model.dump_estimate import MemoryUse
-from kdumpd.model.dump_target import DumpSettings, parse_kdump_conf, parse_kdump_tools, parse_suse
-from kdumpd.model.facts.machine import MachineFacts
 from kdumpd.model.facts.storage import StorageFacts, Unlocking
-from kdumpd.model.finding import Severity, Unknown
-from kdumpd.model.mount_table import FstabEntry, Mount
-from kdumpd.model.rulebook import check, find
+from kdumpd.model.formats.kdump_settings import (
+    DumpSettings,
+    parse_kdump_conf,
+    parse_kdump_tools,
+    parse_suse,
+)
+from kdumpd.model.formats.mounts import FstabEntry, Mount
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Severity, Unknown
+from kdumpd.model.readiness.verdict import check, find
 from kdumpd.model.text import MIB
 from tests.model.machines import DUMP_FOLDER, FOLDER, HEALTHY, STORAGE
 from tests.model.rules.breakage import Breakage, broken

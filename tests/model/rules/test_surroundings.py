@@ -3,9 +3,9 @@ from dataclasses import replace
 from typing import Any
 
 from kdumpd.model.facts.fadump import FadumpFacts
-from kdumpd.model.facts.machine import MachineFacts
-from kdumpd.model.finding import Severity, Unknown
-from kdumpd.model.rulebook import check, find, judge
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Severity, Unknown
+from kdumpd.model.readiness.verdict import check, find, judge
 from kdumpd.model.vocabulary import Readiness
 from tests.model.machines import HEALTHY
 from tests.model.rules.breakage import Breakage, broken

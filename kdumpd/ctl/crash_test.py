@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpdctl test: crash this machine on purpose, to prove that a dump is saved."""
+
+import argparse
+import asyncio
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from kdumpd.arguments import EXIT_FAILURE
+from kdumpd.client.countdown import Order, crash
+from kdumpd.client.keys import STDERR, STDIN, forget_typed, typed_line
+from kdumpd.client.output import print_json, print_lines, tell
+from kdumpd.client.stop import Stop, StopError, stopping
+from kdumpd.ctl.trigger import Objection, Preparation, Trigger
+from kdumpd.dbus.messages import CallError
+from kdumpd.model.readiness.report import Check, Report, status_lines
+from kdumpd.model.time import microseconds
+
+WARNING = """\
+This crashes the kernel of {host}, the machine that you are on. All programs end at once, and all
+work that is not saved is lost. The crash kernel then saves a dump and starts the machine again,
+which takes some minutes; should that fail, somebody must reset it."""
+PROMPT = "Type the name of this machine to crash it; anything else is a no: "
+AFTERWARDS = "When it is back, this says whether a dump was saved: kdumpdctl status"
+UNCRASHED = "Nothing was crashed."
+
+
+class RefusedError(Exception):
+    """The crash is not asked for; the text says why, and what to do."""
+
+
+async def crash_test(trigger: Trigger, options: argparse.Namespace) -> int:
+    """Crash this machine on purpose after a countdown, to prove that a dump is saved."""
+    try:
+        if options.cancel:
+            return await cancel(trigger)
+        if options.dry_run:
+            return dry_run(await trigger.prepare(), options)
+        tell(await _attempt(trigger, options))
+    except RefusedError as refusal:
+        tell(f"{UNCRASHED} {refusal}")
+    except StopError as stopped:
+        if stopped.by_a_person:
+            tell(str(stopped))
+    except CallError as error:
+        tell(str(error))
+    return EXIT_FAILURE
+
+
+async def cancel(trigger: Trigger) -> int:
+    """Stop the test that is prepared or counted down, whoever asked for it, and return 0."""
+    await trigger.cancel(interactive=os.isatty(STDIN))
+    tell("The test is cancelled: the kernel is not crashed.")
+    return 0
+
+
+def dry_run(preparation: Preparation, options: argparse.Namespace) -> int:
+    """Print what speaks against a crash, and return 0 where nothing does but what is overridden."""
+    objections = preparation.objections
+    if options.json == "off":
+        print_lines(objection_lines(objections))
+    else:
+        record = {
+            "objections": [asdict(objection) for objection in objections],
+            "expires": microseconds(preparation.expires),
+        }
+        print_json(record, options.json)
+    return EXIT_FAILURE if standing(objections, options.override) else 0
+
+
+def objection_lines(objections: Sequence[Objection]) -> Iterator[str]:
+    """Yield in one sentence whether the kernel can be crashed, and then what speaks against it."""
+    if any(objection.fatal for objection in objections):
+        sentence = "The kernel cannot be crashed now."
+    elif objections:
+        sentence = "The kernel can be crashed, but something speaks against it."
+    else:
+        sentence = "The kernel can be crashed: nothing speaks against it."
+    checks = [
+        Check(code=one.code, outcome=one.severity, message=one.message, remedy=one.remedy)
+        for one in objections
+    ]
+    return status_lines(Report(summary=sentence, checks=checks))
+
+
+def standing(objections: Sequence[Objection], overridden: Sequence[str]) -> list[Objection]:
+    """Return the objections that are fatal or not overridden."""
+    return [one for one in objections if one.fatal or one.code not in overridden]
+
+
+async def _attempt(trigger: Trigger, options: argparse.Namespace) -> str:
+    """Have the kernel crashed if that is really meant, and return why it was not."""
+    host = os.uname().nodename
+    if options.yes not in {None, host}:
+        raise RefusedError(f"This machine is '{host}', not '{options.yes}'.")
+    preparation = await trigger.prepare()
+    objections = preparation.objections
+    if objections:
+        tell("\n".join(objection_lines(objections)) + "\n")
+    if any(objection.fatal for objection in objections):
+        raise RefusedError("First do what is said above.")
+    missing = standing(objections, options.override)
+    if options.yes is not None and missing:
+        raise RefusedError(f"To crash it in spite of that, add: {_overrides(missing)}")
+    with stopping() as stop:
+        if options.yes is None:
+            await _ask(preparation, host, missing, stop)
+        tell(AFTERWARDS)
+        overridden = [*options.override, *(objection.code for objection in missing)]
+        order = Order(host=host, token=preparation.token, overridden=overridden)
+        return await crash(trigger, order, stop)
+
+
+async def _ask(
+    preparation: Preparation, host: str, missing: Sequence[Objection], stop: Stop
+) -> None:
+    """Return if a person types the machine's name; RefusedError for anything else."""
+    if not (os.isatty(STDIN) and os.isatty(STDERR)):
+        words = f"--yes={shlex.quote(host)} {_overrides(missing)}".rstrip()
+        raise RefusedError(f"Nobody can be asked without a terminal. To crash {host}, add: {words}")
+    tell(WARNING.format(host=host))
+    if missing:
+        tell("With the name you also say yes to what speaks against it.")
+    forget_typed(STDIN)
+    tell(PROMPT, end="")
+    seconds = (preparation.expires - datetime.now(UTC)).total_seconds()
+    line = await _answer(seconds, stop)
+    if not (line and line.endswith(b"\n")):
+        tell("")
+    stop.check(f"Cancelled. {UNCRASHED}")
+    if line is None:
+        raise RefusedError("There was no answer in time.")
+    if os.fsdecode(line).strip() != host:
+        raise RefusedError(f"That was not '{host}'.")
+
+
+async def _answer(seconds: float, stop: Stop) -> bytes | None:
+    """Return the line that is typed in so many seconds, if one is."""
+    typed = asyncio.create_task(typed_line(STDIN))
+    waiting: list[asyncio.Future[Any]] = [typed, stop.asked]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return typed.result() if typed.done() else None
+    finally:
+        typed.cancel()
+        await asyncio.wait([typed])
+
+
+def _overrides(objections: Sequence[Objection]) -> str:
+    return " ".join(f"--override={shlex.quote(objection.code)}" for objection in objections)

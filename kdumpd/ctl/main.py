@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpdctl: ask the daemon. Results go to stdout, words to stderr."""
+
+import argparse
+import asyncio
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kdumpd.address import bus_address
+from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, discard_stdout
+from kdumpd.client.absence import AbsentError
+from kdumpd.client.look import Look, LookError
+from kdumpd.client.output import tell
+from kdumpd.client.selection import SelectionError
+from kdumpd.client.verbs import run_of
+from kdumpd.ctl.client import Daemon
+from kdumpd.ctl.options import SYSTEM, WITHOUT_DAEMON, parse_arguments
+from kdumpd.dbus.connection import connect
+from kdumpd.dbus.messages import BusError, CallError
+
+EXIT_ABSENT = 4
+ROOT = 0  # the uid
+INSTEAD = "This is a look without kdumpd, which would know more: what is gone, or acknowledged."
+START = "To start kdumpd: systemctl start kdumpd. Why it does not run: journalctl -u kdumpd"
+WHY_NOT = "Why it does not start: journalctl -u kdumpd-trigger"
+AS_ROOT = "Root gets an answer to this without kdumpd too."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run kdumpdctl's command line and return its exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parse_arguments(words)
+    try:
+        return asyncio.run(_ask(options))
+    except (CallError, SelectionError) as error:
+        tell(str(error))
+        return EXIT_ABSENT if options.verb in {"status", "check"} else EXIT_FAILURE
+    except (BusError, LookError) as error:
+        tell(str(error))
+        _advise(options)
+        return EXIT_ABSENT
+    except AbsentError as error:
+        tell(f"{error} on the bus '{options.bus}'.")
+        if options.bus == SYSTEM and options.verb == "test":
+            tell(WHY_NOT)
+        _advise(options)
+        return EXIT_ABSENT
+    except OSError as error:
+        # Of a closed pipe nobody is told: whoever read has seen enough.
+        if error.errno != errno.EPIPE:
+            tell(f"cannot print: {error.strerror}")
+        discard_stdout()
+        return EXIT_IO
+
+
+async def _ask(options: argparse.Namespace) -> int:
+    run = run_of(options.verb)
+    if options.verb == "watch":  # it outlives a connection
+        return await run(None, options)
+    if options.root is not None:
+        return await run(Look(options.root), options)
+    try:
+        async with connect(bus_address(options.bus, os.environ)) as connection:
+            if options.verb == "test":
+                from kdumpd.ctl.trigger import Trigger  # noqa: PLC0415  # of this command alone
+
+                return await run(Trigger(connection), options)
+            return await run(Daemon(connection), options)
+    except (AbsentError, BusError) as error:
+        if not _may_look(options):
+            raise
+        bus = f" on the bus '{options.bus}'" if isinstance(error, AbsentError) else ""
+        tell(f"{str(error).rstrip('.')}{bus}. {START}\n{INSTEAD}\n")
+    return await run(Look(Path("/")), options)
+
+
+def _may_look(options: argparse.Namespace) -> bool:
+    """Return whether this can be answered without the daemon: another bus' has another machine."""
+    return options.verb in WITHOUT_DAEMON and options.bus == SYSTEM and os.geteuid() == ROOT
+
+
+def _advise(options: argparse.Namespace) -> None:
+    """Say what to type where the daemon is not to be reached."""
+    if options.bus == SYSTEM and options.root is None and options.verb != "test":
+        tell(START)
+        if options.verb in WITHOUT_DAEMON and os.geteuid() != ROOT:
+            tell(AS_ROOT)
+    if options.verb in {"status", "check"}:
+        tell("Without kdumpd running: kdumpd --check judges readiness once.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpdctl report: one crash as a text to paste into a bug, with nothing in it that harms."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kdumpd import __version__
+from kdumpd.client.output import print_json, print_lines, tell
+from kdumpd.client.selection import Properties, select
+from kdumpd.client.summary import cause, joined
+from kdumpd.ctl.client import Daemon
+from kdumpd.model.crashlog.incident import find_incident
+from kdumpd.model.crashlog.lines import LONGEST_LOG, Line, parse_lines
+from kdumpd.model.crashlog.scrub import scrubbed
+from kdumpd.model.text import human_size, printable
+from kdumpd.model.time import MICROSECONDS
+from kdumpd.model.vocabulary import CaptureState
+
+HARDWARE = b"Hardware name: "
+LAST_LINES = 60  # of a log in which nothing tells where it begins
+HOST = "(host)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """What a report may tell."""
+
+    addresses: bool = False  # registers and code too
+    host: bool = False
+
+
+async def report(daemon: Daemon, options: argparse.Namespace) -> int:
+    """Print what is known of one crash, or of the newest, to paste it into a bug."""
+    capture = select(await daemon.captures(), options.id)
+    log = read_log(await daemon.open_dmesg(capture["Id"], interactive=sys.stdin.isatty()))
+    manner = Manner(addresses=options.addresses, host=options.host)
+    lines = parse_lines(log)
+    facts, log_lines = report_facts(capture, lines, manner), log_extract(capture, lines, manner)
+    if options.json == "off":
+        print_lines(report_lines(facts, log_lines, manner))
+    else:
+        named = {name.lower().replace(" ", "_"): text for name, text in facts.items()}
+        print_json({**named, "log": log_lines}, options.json)
+    if options.addresses:
+        tell("It holds addresses of the kernel: think before you publish it.")
+    return 0
+
+
+def report_lines(facts: dict[str, str], log_lines: Sequence[str], manner: Manner) -> Iterator[str]:
+    """Yield the whole text."""
+    known = {name: text for name, text in facts.items() if text}
+    width = max(len(name) for name in known)
+    yield from (f"{name:>{width}}: {text}" for name, text in known.items())
+    yield ""
+    without = "" if manner.addresses else "; * stands for what may be an address"
+    yield f"The kernel's log, from the first sign of it to its end{without}:"
+    yield ""
+    yield from log_lines
+
+
+def report_facts(capture: Properties, lines: Sequence[Line], manner: Manner) -> dict[str, str]:
+    """Return what the report says before the log, by its names; an unknown text is empty."""
+    return {
+        "Kernel": joined(capture["KernelRelease"], capture["Architecture"]),
+        "Build id": capture["BuildId"],
+        "Class": capture["Class"],
+        "Reason": capture["Reason"],
+        "Where": cause(capture).partition(" in ")[2],
+        "Signature": capture["Signature"],
+        "Occurrence": str(capture["Occurrence"] or ""),
+        "Command": capture["Command"],
+        "Tainted": capture["Tainted"],
+        "Hardware": hardware(lines),
+        "Hardware error": "the log tells of one" if capture["HardwareError"] else "",
+        "Host": capture["Host"] if manner.host else "",
+        "Dump": _dump(capture),
+        "Reported by": f"kdumpdctl {__version__}",
+    }
+
+
+def hardware(lines: Sequence[Line]) -> str:
+    """Return the machine's name as the kernel printed it last, empty where it did not."""
+    for line in reversed(lines):
+        if HARDWARE in line.text:
+            return printable(line.text.partition(HARDWARE)[2])
+    return ""
+
+
+def log_extract(capture: Properties, lines: Sequence[Line], manner: Manner) -> list[str]:
+    """Return the log's lines from the first sign of the crash, or its last where there is none."""
+    incident = find_incident(lines)
+    start = max(0, len(lines) - LAST_LINES) if incident is None else incident.start
+    host = "" if manner.host else capture["Host"]
+    return [_shown(line, host, manner) for line in lines[start:]]
+
+
+def read_log(fd: int) -> bytes:
+    """Return what is read from the descriptor, of a long log its end, and close it."""
+    with os.fdopen(fd, "rb") as log:
+        size = os.fstat(log.fileno()).st_size
+        log.seek(max(0, size - LONGEST_LOG))
+        return log.read(LONGEST_LOG)
+
+
+def _shown(line: Line, host: str, manner: Manner) -> str:
+    text = printable(line.text) if manner.addresses else scrubbed(line.text)
+    if host:
+        text = text.replace(host, HOST)
+    if line.time is None:
+        return text
+    seconds, fraction = divmod(line.time, MICROSECONDS)
+    return f"[{seconds:5}.{fraction:06}] {text}"
+
+
+def _dump(capture: Properties) -> str:
+    if capture["State"] in {CaptureState.COMPLETE, CaptureState.INCOMPLETE} and capture["CoreFile"]:
+        return joined(
+            capture["State"], human_size(capture["Size"]), capture["Format"], capture["Problem"]
+        )
+    return str(capture["State"])

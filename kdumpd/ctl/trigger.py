@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpd-trigger as its clients see it, one connection for all: a token is good on its own only."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
+from typing import Any
+
+from kdumpd.client.absence import absence
+from kdumpd.dbus.connection import Connection
+from kdumpd.dbus.messages import Manner, Target
+from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.time import time_from_microseconds
+
+NAME = "org.kdumpd1.Trigger"
+PATH = "/org/kdumpd1/trigger"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+ABSENT = "kdumpd-trigger is not installed, or cannot be started,"
+TRIGGER = Target(NAME, PATH, NAME)
+
+# Three minutes for a password, one for the longest countdown, the rest for a sync to slow disks.
+CRASHING_SECONDS = 600.0
+# The bus starts the service, which looks at the machine; a busy one takes longer than 25 seconds.
+STARTING = Manner(seconds=90.0)
+ASKING = Manner(seconds=90.0, interactive=True)
+BRISK = Manner(seconds=5.0)  # while the clock counts down
+
+
+class TriggerState(StrEnum):
+    """What the service is about to do once a crash was asked for."""
+
+    COUNTING_DOWN = "counting-down"
+    CRASHING = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """What speaks against a crash, and what to do about it."""
+
+    code: str
+    severity: str
+    message: str
+    remedy: str
+
+    @property
+    def fatal(self) -> bool:
+        """Whether it cannot be overridden."""
+        return self.severity == Severity.FATAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """The right to one attempt, what speaks against it, and how long it may be made."""
+
+    token: str
+    objections: Sequence[Objection]
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the service is about to do, and when the kernel is crashed if it counts down."""
+
+    state: str
+    deadline: datetime
+
+
+class Trigger:
+    """The service at the other end of a connection. AbsentError where there is none."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def prepare(self) -> Preparation:
+        """Return a token for a crash, and what speaks against one."""
+        token, objections, expires = await self._ask(TRIGGER, "Prepare", manner=STARTING)
+        return Preparation(
+            token=token,
+            objections=[
+                Objection(code=code, severity=severity, message=message, remedy=remedy)
+                for code, severity, message, remedy in objections
+            ],
+            expires=time_from_microseconds(expires),
+        )
+
+    async def crash(self, token: str, overridden: Sequence[str], *, interactive: bool) -> None:
+        """Crash the kernel in spite of these objections; CallError says why it was not."""
+        manner = Manner(seconds=CRASHING_SECONDS, interactive=interactive)
+        await self._ask(TRIGGER, "Trigger", "sas", token, list(overridden), manner=manner)
+
+    async def cancel(self, *, interactive: bool = False) -> None:
+        """End what is counted down or prepared; CallError where nothing is, or it is too late."""
+        await self._ask(TRIGGER, "Cancel", manner=ASKING if interactive else BRISK)
+
+    async def progress(self) -> Progress:
+        """Return how far it is."""
+        target = Target(NAME, PATH, PROPERTIES)
+        (properties,) = await self._ask(target, "GetAll", "s", NAME, manner=BRISK)
+        return Progress(
+            state=properties["State"], deadline=time_from_microseconds(properties["Deadline"])
+        )
+
+    async def follow(self, hint: Callable[[], object]) -> None:
+        """Call `hint` whenever the progress may be another."""
+        await self._connection.follow(TRIGGER, "Countdown", hint)
+        await self._connection.follow(Target(NAME, PATH, PROPERTIES), "PropertiesChanged", hint)
+
+    async def _ask(
+        self,
+        target: Target,
+        member: str,
+        signature: str = "",
+        *body: object,
+        manner: Manner | None = None,
+    ) -> list[Any]:
+        with absence(ABSENT):
+            return await self._connection.call(
+                target, member, signature, list(body), manner or Manner()
+            )

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one flow: observe → step → ledger → show."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Protocol
+
+from kdumpd.expose.herald import Herald
+from kdumpd.expose.terminal import Terminal
+from kdumpd.expose.trouble import Trouble
+from kdumpd.ledger.database import LedgerError
+from kdumpd.ledger.ledger import Ledger
+from kdumpd.model.acknowledgement import acknowledge
+from kdumpd.model.boot_history import decided, with_stop
+from kdumpd.model.captures.reading import put_down, worth_keeping
+from kdumpd.model.crash_test import MOST_TESTS, Intent, intended
+from kdumpd.model.due import next_look
+from kdumpd.model.events import Event, test_event
+from kdumpd.model.state import Observation, Patience, State
+from kdumpd.model.step import step
+from kdumpd.observe.captures.core_reader import CoreReader
+from kdumpd.observe.machine import Machine, clock
+from kdumpd.observe.past_boots import BootsObserver
+from kdumpd.observe.readiness.units import ServiceManager
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0  # while the ledger cannot be written
+
+
+class Sink(Protocol):
+    """Somebody to whom the state is shown."""
+
+    async def show(self, state: State) -> None:
+        """Show the state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the flow goes through."""
+
+    machine: Machine
+    services: ServiceManager
+    past: BootsObserver
+    reader: CoreReader
+    ledger: Ledger
+    herald: Herald
+    terminal: Terminal
+    patience: Patience
+
+
+class Flow:
+    """Takes every observation through the step, the ledger and the sinks, one at a time."""
+
+    def __init__(self, parts: Parts, retry_seconds: float = RETRY_SECONDS) -> None:
+        self._parts = parts
+        self._retry_seconds = retry_seconds
+        self._state = self._recorded = State()
+        self._unrecorded: tuple[Event, ...] = ()
+        self._trouble = Trouble(
+            log,
+            "what is new is not remembered, but told",
+            "the ledger can be written again: all that was new is recorded",
+        )
+        self._looked = asyncio.Condition()
+        self._last_look = 0
+        self._seen: Observation | None = None
+        self._advancing = asyncio.Lock()
+        self._sinks: Sequence[Sink] = ()
+
+    async def load(self) -> State:
+        """Return what the ledger remembers, and go on from there."""
+        self._recorded = await self._parts.ledger.load()
+        known = self._recorded.readings
+        readings = worth_keeping(known, self._parts.reader.tools) if known else {}
+        self._state = replace(self._recorded, readings=MappingProxyType(readings))
+        return self._state
+
+    async def look(self) -> None:
+        """Look at the machine now, and return when the outcome is shown."""
+        number = self._parts.machine.look_again()
+        async with self._looked:
+            await self._looked.wait_for(lambda: self._last_look >= number)
+
+    @property
+    def state(self) -> State:
+        """What is known now."""
+        return self._state
+
+    async def acknowledge(self, ids: Collection[str]) -> None:
+        """Acknowledge the captures of these ids, and return when that is shown."""
+        async with self._advancing:
+            self._state = acknowledge(self._state, ids)
+            await self._record(())
+            await self._show()
+        if self._trouble.lasts:
+            self._parts.machine.look_again()  # for the ledger to be tried again soon
+
+    async def record_test(self, intent: Intent) -> None:
+        """Record that the kernel is about to be crashed; LedgerError when that is not on disk."""
+        async with self._advancing:
+            if not self._parts.ledger.lasts:
+                raise LedgerError("the ledger is kept in memory, as it could not be opened")
+            test = intended(intent, self._state.verdict)
+            state = replace(self._state, tests=(test, *self._state.tests)[:MOST_TESTS])
+            # Unlike what is seen, an intent that cannot be kept is not told either: nobody crashes.
+            events = (*self._unrecorded, test_event(test))
+            await self._parts.ledger.record(self._recorded, state, events)
+            self._keep(state, events)
+            await self._show()
+
+    async def note_stop(self) -> None:
+        """Take note that this boot ends in order."""
+        self._state = with_stop(self._state, datetime.now(UTC))
+        await self._record(())
+
+    async def put_down(self) -> None:
+        """Take note that the core which is being read will not be read to its end."""
+        readings = put_down(self._state.readings)
+        self._state = replace(self._state, readings=MappingProxyType(readings))
+        await self._record(())
+
+    async def run(self, sinks: Sequence[Sink]) -> None:
+        """Observe, for ever."""
+        self._sinks = sinks
+        async for look in self._parts.machine.observations(self._due):
+            past = await self._parts.past.ask(again=not decided(self._state))
+            self._seen = replace(look, past=past)
+            await self._advance(self._seen)
+            async with self._looked:
+                self._last_look = look.number
+                self._looked.notify_all()
+
+    async def learn(self) -> None:
+        """Take in what comes of the cores that are read, for ever."""
+        async for answer in self._parts.reader.answers():
+            if self._seen is not None:
+                await self._advance(replace(self._seen, answers=(answer,)))
+            if self._due() is not None:
+                self._parts.machine.look_again()
+
+    async def _advance(self, seen: Observation) -> None:
+        async with self._advancing:
+            before = self._state
+            self._state, events = step(before, seen, self._parts.patience)
+            await self._record(events)
+            self._parts.terminal.tell(events)
+            # Only now: that it is tried must be on disk before a core is opened that may kill us.
+            if self._state.job is not None and self._state.job is not before.job:
+                self._parts.reader.read(self._state.job)
+            await self._show()
+
+    async def _show(self) -> None:
+        for sink in self._sinks:
+            await sink.show(self._state)
+
+    async def _record(self, events: tuple[Event, ...]) -> None:
+        """Record the state and the events; while that fails, tell them and try again each time."""
+        self._unrecorded += events
+        try:
+            await self._parts.ledger.record(self._recorded, self._state, self._unrecorded)
+        except LedgerError as error:
+            self._parts.herald.tell(self._unrecorded)
+            self._trouble.note(error)
+            return
+        self._keep(self._state, self._unrecorded)
+
+    def _keep(self, state: State, events: tuple[Event, ...]) -> None:
+        self._state = self._recorded = state
+        self._unrecorded = ()
+        if events:
+            self._parts.herald.wake()
+        self._trouble.note(None)
+
+    def _due(self) -> float | None:
+        due = next_look(self._state, clock(), self._parts.patience)
+        if self._trouble.lasts:
+            return self._retry_seconds if due is None else min(due, self._retry_seconds)
+        return due

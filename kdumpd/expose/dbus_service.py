@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Serve the state on D-Bus, as dbus/org.kdumpd1.xml writes it."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+
+from kdumpd.dbus.connection import UNKNOWN_OBJECT, Connection
+from kdumpd.dbus.dispatch import Dispatcher, Properties, check_served
+from kdumpd.dbus.introspection import Interface
+from kdumpd.dbus.messages import Call, CallError, Reply, Signal
+from kdumpd.dbus.polkit import Authority
+from kdumpd.expose.dbus_methods import Actions, GuardedMethods
+from kdumpd.expose.dbus_properties import (
+    CAPTURE,
+    CAPTURE_PROPERTIES,
+    CAPTURES_PATH,
+    CRASH_TEST,
+    CRASH_TEST_PROPERTIES,
+    MANAGER,
+    MANAGER_PATH,
+    MANAGER_PROPERTIES,
+    capture_path,
+    capture_properties,
+    crash_test_properties,
+    exported_captures,
+    manager_properties,
+)
+from kdumpd.expose.introspection import INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES
+from kdumpd.expose.turns import BUSY
+from kdumpd.model.captures.capture import Capture
+from kdumpd.model.crash_report import new_crashes
+from kdumpd.model.state import State
+
+LOOK_SECONDS = 20.0  # a caller waits no longer for a look
+
+PARENTS = {"/": ("org",), "/org": ("kdumpd1",)}
+ON_PARENT = (INTROSPECTABLE, PEER)
+ON_MANAGER = (MANAGER, CRASH_TEST, OBJECT_MANAGER, PROPERTIES, INTROSPECTABLE, PEER)
+ON_CAPTURE = (CAPTURE, PROPERTIES, INTROSPECTABLE, PEER)
+
+
+class Service:
+    """The objects on the bus: answers calls, and announces what changes from state to state."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        interfaces: Mapping[str, Interface],
+        state: State,
+        actions: Actions,
+    ) -> None:
+        self._connection = connection
+        self._state = state
+        self._captures = exported_captures(state)
+        self._managed: dict[str, dict[str, Properties]] | None = (
+            None  # once built, till they change
+        )
+        self._actions = actions
+        self._shown = asyncio.Event()
+        guarded = GuardedMethods(Authority(connection), actions, lambda: self._state)
+        methods = {
+            **guarded.table(),
+            (MANAGER, "Rescan"): self._look_now,
+            (MANAGER, "Revalidate"): self._look_now,
+        }
+        check_served(
+            interfaces,
+            frozenset(methods),
+            {
+                MANAGER: MANAGER_PROPERTIES,
+                CRASH_TEST: CRASH_TEST_PROPERTIES,
+                CAPTURE: CAPTURE_PROPERTIES,
+            },
+        )
+        managed = {(OBJECT_MANAGER, "GetManagedObjects"): self._get_managed_objects}
+        self._dispatcher = Dispatcher(interfaces, self, {**methods, **managed})
+
+    async def answer(self, call: Call) -> Reply:
+        """Answer one call; CallError for everything that cannot be answered."""
+        await self._shown.wait()
+        return await self._dispatcher.answer(call)
+
+    async def show(self, state: State) -> None:
+        """Take the state over, and announce what differs from the one before."""
+        before, self._state = self._state, state
+        captures_before = self._captures
+        if state.captures is not before.captures:
+            self._captures, self._managed = exported_captures(state), None
+        self._shown.set()
+        for signal in self._capture_changes(captures_before, self._captures):
+            await self._connection.emit(signal)
+        for signal in self._manager_changes(before, state):
+            await self._connection.emit(signal)
+
+    def interfaces_at(self, path: str) -> tuple[str, ...]:
+        """Return the names of the interfaces that the object there has."""
+        if path == MANAGER_PATH:
+            return ON_MANAGER
+        if path in PARENTS or path == CAPTURES_PATH:
+            return ON_PARENT
+        self._capture(path)
+        return ON_CAPTURE
+
+    def children(self, path: str) -> tuple[str, ...]:
+        """Return the names of the objects below."""
+        if path == MANAGER_PATH:
+            return (CAPTURES_PATH.removeprefix(MANAGER_PATH + "/"),)
+        if path == CAPTURES_PATH:
+            return tuple(self._captures)
+        return PARENTS.get(path, ())
+
+    def properties(self, path: str, interface: str) -> Properties:
+        """Return the plain values of an interface's properties."""
+        if interface == MANAGER:
+            return manager_properties(self._state)
+        if interface == CRASH_TEST:
+            return crash_test_properties(self._state)
+        if interface == CAPTURE:
+            return capture_properties(self._capture(path))
+        return {}
+
+    def _capture_changes(
+        self, before: Mapping[str, Capture], after: Mapping[str, Capture]
+    ) -> Iterator[Signal]:
+        signal = self._dispatcher.signal
+        if before is after:
+            return
+        for id_ in before.keys() - after.keys():
+            yield signal(
+                MANAGER_PATH,
+                OBJECT_MANAGER,
+                "InterfacesRemoved",
+                capture_path(id_),
+                list(ON_CAPTURE),
+            )
+        for id_, capture in after.items():
+            known = before.get(id_)
+            if known is None:
+                yield signal(
+                    MANAGER_PATH,
+                    OBJECT_MANAGER,
+                    "InterfacesAdded",
+                    capture_path(id_),
+                    self._capture_interfaces(capture),
+                )
+            elif known is not capture:
+                yield from self._dispatcher.changes(
+                    capture_path(id_),
+                    CAPTURE,
+                    capture_properties(known),
+                    capture_properties(capture),
+                )
+
+    def _manager_changes(self, before: State, after: State) -> Iterator[Signal]:
+        yield from self._dispatcher.changes(
+            MANAGER_PATH, MANAGER, manager_properties(before), manager_properties(after)
+        )
+        yield from self._dispatcher.changes(
+            MANAGER_PATH, CRASH_TEST, crash_test_properties(before), crash_test_properties(after)
+        )
+        for report in new_crashes(before, after):
+            path = capture_path(report.capture) if report.capture else "/"
+            yield self._dispatcher.signal(
+                MANAGER_PATH, MANAGER, "CrashReported", path, report.class_, report.reason
+            )
+        old, new = before.told, after.told
+        same_boot = before.validated_boot == after.validated_boot
+        if same_boot and old is not None and new is not None and old is not new:
+            yield self._dispatcher.signal(
+                MANAGER_PATH, MANAGER, "ReadinessChanged", str(old), str(new)
+            )
+
+    async def _look_now(self, _: Call) -> Reply:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._actions.look()
+        except TimeoutError as error:
+            raise CallError(BUSY, "the crash folders do not answer yet; ask again later") from error
+        return Reply()
+
+    async def _get_managed_objects(self, _: Call) -> Reply:
+        if self._managed is None:
+            self._managed = {
+                capture_path(id_): self._capture_interfaces(capture)
+                for id_, capture in self._captures.items()
+            }
+        return Reply("a{oa{sa{sv}}}", (self._managed,))
+
+    def _capture(self, path: str) -> Capture:
+        capture = self._captures.get(path.removeprefix(CAPTURES_PATH + "/"))
+        if capture is None or path != capture_path(capture.id):
+            raise CallError(UNKNOWN_OBJECT, f"no object {path}")
+        return capture
+
+    def _capture_interfaces(self, capture: Capture) -> dict[str, Properties]:
+        standard: dict[str, Properties] = {name: {} for name in ON_CAPTURE if name != CAPTURE}
+        typed = self._dispatcher.typed(CAPTURE, capture_properties(capture))
+        return {CAPTURE: typed, **standard}

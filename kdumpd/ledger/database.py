@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ledger's file: locked, opened, checked, and replaced where it is damaged."""
+
+import fcntl
+import logging
+import os
+import shutil
+import sqlite3
+from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kdumpd.ledger.tables import load_state, make_tables, read_untold
+from kdumpd.model.state import State
+from kdumpd.model.text import shown
+from kdumpd.seal import broken_seals, seal
+
+log = logging.getLogger("kdumpd.ledger.ledger")
+
+# 2: readings of cores; 3: what a boot came to; 4: crash tests, and how boots ended; 5: seals
+VERSION, SEALS = 5, 5
+IN_MEMORY = ":memory:"
+BUSY_SECONDS = 2.0
+# SQLite would keep up to 2,000 KiB of pages (sqlite.org/pragma.html#pragma_cache_size). All that is
+# known is in the state: a page is wanted again by what is written next, not by what is asked.
+CACHE_KIB = 256
+# Disk, rights or memory are to blame, not the file's content.
+OF_THE_MACHINE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+
+Opened = tuple[sqlite3.Connection, State]  # a file, and what it says was known
+
+
+class LedgerError(OSError):
+    """The ledger cannot be used; the text names the file and says why."""
+
+
+class ForeignLedgerError(LedgerError):
+    """The ledger belongs to another kdumpd: it is left alone."""
+
+
+class NewerLedgerError(ForeignLedgerError):
+    """A newer kdumpd wrote the ledger."""
+
+
+class BusyLedgerError(ForeignLedgerError):
+    """Another kdumpd has the ledger open."""
+
+
+def lock(path: Path) -> int:
+    """Return a descriptor that keeps other kdumpds out, -1 where there can be none.
+
+    A lock of our own: whoever reads the ledger with other programs is no kdumpd.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        raise BusyLedgerError(f"'{path}' is in use: another kdumpd runs") from error
+    return fd
+
+
+def open_or_replace(path: Path) -> Opened:
+    """Return the open file; a damaged one is moved aside, and made anew."""
+    try:
+        return _open(path)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if _code(error) in OF_THE_MACHINE:
+            raise LedgerError(f"'{path}' cannot be opened: {error}") from error
+        damage = shown(str(error).encode("utf-8", "surrogateescape"))
+    try:
+        aside = _move_aside(path)
+        opened = _open(path)
+    except (OSError, sqlite3.Error) as error:
+        raise LedgerError(f"'{path}' is damaged, and cannot be made anew: {error}") from error
+    log.warning("'%s' is damaged (%s): moved to '%s', and made anew", path, damage, aside)
+    return opened
+
+
+def open_spare(path: Path, folder: Path | None) -> Opened:
+    """Return a ledger that does not last, with all that is known as far as it can be read."""
+    if folder is not None:
+        copy = folder / path.name
+        try:
+            for suffix in ("", "-wal"):  # what was recorded last may be in the log alone
+                _copy(path.with_name(path.name + suffix), copy.with_name(copy.name + suffix))
+            return _open(copy)
+        except (OSError, sqlite3.Error) as error:
+            log.warning("'%s' cannot be copied to '%s': %s", path, folder, error)
+    return _open_database(IN_MEMORY, path)
+
+
+def _copy(file: Path, copy: Path) -> None:
+    copy.unlink(missing_ok=True)
+    with suppress(FileNotFoundError), file.open("rb") as content:
+        fd = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as made:
+            shutil.copyfileobj(content, made)
+
+
+def _code(error: Exception) -> int | None:
+    """Return SQLite's primary result code, None where the error is of a text that is no UTF-8."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _open(path: Path) -> Opened:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise LedgerError(f"'{path.parent}' cannot be made: {error.strerror}") from error
+    try:
+        # What is known of crashes is for its owner; SQLite's own files take the rights of this one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise LedgerError(f"'{path}' cannot be opened: {error.strerror}") from error
+    return _open_database(str(path), path)
+
+
+def _open_database(database: str, path: Path) -> Opened:
+    with ExitStack() as on_error:
+        connection = on_error.enter_context(
+            closing(sqlite3.connect(database, check_same_thread=False, timeout=BUSY_SECONDS))
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        version = _checked_version(connection, path)
+        make_tables(connection)
+        with connection:
+            connection.execute("BEGIN")
+            seal(connection, anew=version < SEALS)
+            if version != VERSION:
+                connection.execute(f"PRAGMA user_version = {VERSION}")
+        state = _checked_content(connection)
+        on_error.pop_all()
+    return connection, state
+
+
+def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
+    version: int
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise NewerLedgerError(
+            f"'{path}' is from a newer kdumpd (its version is {version}, not {VERSION}):"
+            " install that one again, or move the file away, and what it remembers is lost"
+        )
+    return version
+
+
+def _checked_content(connection: sqlite3.Connection) -> State:
+    (finding,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if finding != "ok":
+        raise sqlite3.DatabaseError(finding)
+    if broken := broken_seals(connection):
+        raise sqlite3.DatabaseError(f"a row of {broken[0]} is not what was written")
+    try:
+        state = load_state(connection)
+        read_untold(connection, 1 << 20)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise sqlite3.DatabaseError(f"a row makes no sense: {error}") from error
+    return state
+
+
+def _move_aside(path: Path) -> Path:
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        log_file = path.with_name(path.name + suffix)
+        if log_file.exists():
+            log_file.rename(aside.with_name(aside.name + suffix))
+    return aside

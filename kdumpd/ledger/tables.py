@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ledger's tables, and what is kept in their rows: captures, boots, and events to tell."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from kdumpd.model.announce import MOST_BOOTS
+from kdumpd.model.boots.record import BootRecord, CrashLoop
+from kdumpd.model.captures.capture import Capture
+from kdumpd.model.captures.core import CoreFacts
+from kdumpd.model.captures.reading import Reading, Readings
+from kdumpd.model.codec import RecordError, from_record, time_from_text, to_record
+from kdumpd.model.crash import Crash
+from kdumpd.model.crash_test import MOST_TESTS, CrashTest
+from kdumpd.model.events import Event, EventKind
+from kdumpd.model.facts.reservation import LastReservation
+from kdumpd.model.state import State
+from kdumpd.model.vocabulary import Readiness
+
+MOST_TOLD = 20_000  # events that are kept after they were told
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS capture (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS boot (
+    id TEXT PRIMARY KEY,
+    validated_at TEXT NOT NULL,
+    readiness TEXT NOT NULL,
+    reservation TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS test (id TEXT PRIMARY KEY, at TEXT NOT NULL, facts TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS history (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS loop (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS outbox (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    at TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    journaled_at TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS reading (
+    key TEXT PRIMARY KEY,
+    attempts INTEGER NOT NULL,
+    done INTEGER NOT NULL,
+    facts TEXT,
+    crash TEXT,
+    problem TEXT NOT NULL,
+    tools TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS untold ON outbox (number) WHERE journaled_at IS NULL;
+"""
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables that are missing, and the columns that an older kdumpd did not have."""
+    connection.executescript(SCHEMA)
+    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(boot)")]
+    if "reservation" not in columns:
+        connection.execute("ALTER TABLE boot ADD COLUMN reservation TEXT")
+
+
+def load_state(connection: sqlite3.Connection) -> State:
+    """Return what the rows say was known when the daemon last ran."""
+    captures = [
+        from_record(Capture, json.loads(facts))
+        for (facts,) in connection.execute("SELECT facts FROM capture ORDER BY id")
+    ]
+    boots = connection.execute(
+        "SELECT id, readiness, reservation FROM boot ORDER BY validated_at DESC LIMIT ?",
+        (MOST_BOOTS,),
+    ).fetchall()
+    return State(
+        captures=MappingProxyType({capture.id: capture for capture in captures}),
+        readings=MappingProxyType(_load_readings(connection)),
+        validated_boot=boots[0][0] if boots else "",
+        told=Readiness(boots[0][1]) if boots else None,
+        boots=tuple(
+            from_record(LastReservation, json.loads(reservation))
+            for _, _, reservation in boots
+            if reservation
+        ),
+        tests=_load_tests(connection),
+        history=_load_history(connection),
+        loops=_load_loops(connection),
+    )
+
+
+def write_captures(
+    connection: sqlite3.Connection, changed: Iterable[Capture], outgrown: Iterable[str]
+) -> None:
+    """Keep the captures that changed, and no more those that were outgrown."""
+    connection.executemany("DELETE FROM capture WHERE id = ?", [(id_,) for id_ in outgrown])
+    connection.executemany(
+        "INSERT OR REPLACE INTO capture (id, facts) VALUES (?, ?)",
+        [(capture.id, json.dumps(to_record(capture))) for capture in changed],
+    )
+
+
+def write_tests(connection: sqlite3.Connection, tests: Iterable[CrashTest]) -> None:
+    """Keep the tests that there have been, and what came of each."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO test (id, at, facts) VALUES (?, ?, ?)",
+        [(test.id, test.at.isoformat(), json.dumps(to_record(test))) for test in tests],
+    )
+    connection.execute(
+        "DELETE FROM test WHERE id NOT IN (SELECT id FROM test ORDER BY at DESC LIMIT ?)",
+        (MOST_TESTS,),
+    )
+
+
+def write_readings(connection: sqlite3.Connection, before: Readings, after: Readings) -> None:
+    """Keep how often each core was read, and what came of it."""
+    forgotten = [(key,) for key in before.keys() - after.keys()]
+    connection.executemany("DELETE FROM reading WHERE key = ?", forgotten)
+    connection.executemany(
+        "INSERT OR REPLACE INTO reading (key, attempts, done, facts, crash, problem, tools)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                key,
+                reading.attempts,
+                int(reading.done),
+                json.dumps(to_record(reading.facts)) if reading.facts else None,
+                json.dumps(to_record(reading.crash)) if reading.crash else None,
+                reading.problem,
+                reading.tools,
+            )
+            for key, reading in after.items()
+            if before.get(key) is not reading
+        ],
+    )
+
+
+def write_boot(connection: sqlite3.Connection, state: State) -> None:
+    """Keep which boot was validated, what it came to, and what was told of its readiness."""
+    if state.validated_boot and state.verdict is not None and state.told is not None:
+        outcomes = [one for one in state.boots if one.boot_id == state.validated_boot]
+        connection.execute(
+            "INSERT INTO boot (id, validated_at, readiness, reservation) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE"
+            " SET readiness = excluded.readiness, reservation = excluded.reservation",
+            (
+                state.validated_boot,
+                state.verdict.at.isoformat(),
+                state.told,
+                json.dumps(to_record(outcomes[0])) if outcomes else None,
+            ),
+        )
+
+
+def write_history(connection: sqlite3.Connection, before: State, after: State) -> None:
+    """Keep what changed of the boots and how they ended, and of the loops of crashes."""
+    for table, old, new in (
+        ("history", before.history, after.history),
+        ("loop", before.loops, after.loops),
+    ):
+        forgotten = {one.id for one in old} - {one.id for one in new}
+        connection.executemany(
+            f"DELETE FROM {table} WHERE id = ?",  # noqa: S608  # one of two names
+            [(id_,) for id_ in forgotten],
+        )
+        connection.executemany(
+            f"INSERT OR REPLACE INTO {table} (id, facts) VALUES (?, ?)",  # noqa: S608  # the same
+            [(one.id, json.dumps(to_record(one))) for one in new if one not in old],
+        )
+
+
+def write_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
+    """Keep events to tell; one that was kept before is not kept again."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO outbox (id, kind, at, facts) VALUES (?, ?, ?, ?)",
+        [
+            (event.id, event.kind, event.at.isoformat(), json.dumps(dict(event.facts)))
+            for event in events
+        ],
+    )
+    # What was told long ago is not told again: its capture is known, or was a stranger's.
+    connection.execute(
+        "DELETE FROM outbox WHERE journaled_at IS NOT NULL"
+        " AND number <= (SELECT max(number) FROM outbox) - ?",
+        (MOST_TOLD,),
+    )
+
+
+def read_untold(connection: sqlite3.Connection, most: int) -> list[Event]:
+    """Return the oldest events, at most so many, that were not told yet."""
+    rows = connection.execute(
+        "SELECT id, kind, at, facts FROM outbox WHERE journaled_at IS NULL ORDER BY number LIMIT ?",
+        (most,),
+    )
+    return [_event(*row) for row in rows]
+
+
+def _load_tests(connection: sqlite3.Connection) -> tuple[CrashTest, ...]:
+    rows = connection.execute("SELECT facts FROM test ORDER BY at DESC LIMIT ?", (MOST_TESTS,))
+    return tuple(from_record(CrashTest, json.loads(facts)) for (facts,) in rows)
+
+
+def _load_history(connection: sqlite3.Connection) -> tuple[BootRecord, ...]:
+    rows = connection.execute("SELECT facts FROM history")
+    records = [from_record(BootRecord, json.loads(facts)) for (facts,) in rows]
+    return tuple(sorted(records, key=lambda one: one.began or one.seen_at, reverse=True))
+
+
+def _load_loops(connection: sqlite3.Connection) -> tuple[CrashLoop, ...]:
+    rows = connection.execute("SELECT facts FROM loop")
+    loops = [from_record(CrashLoop, json.loads(facts)) for (facts,) in rows]
+    return tuple(sorted(loops, key=lambda one: one.last, reverse=True))
+
+
+def _load_readings(connection: sqlite3.Connection) -> dict[str, Reading]:
+    """Return what is known of readings; a row that makes no sense costs a reading, no more."""
+    rows = connection.execute(
+        "SELECT key, attempts, done, facts, crash, problem, tools FROM reading"
+    )
+    readings = {}
+    for key, attempts, done, facts, crash, problem, tools in rows:
+        try:
+            readings[key] = Reading(
+                attempts=attempts,
+                done=bool(done),
+                facts=from_record(CoreFacts, json.loads(facts)) if facts else None,
+                crash=from_record(Crash, json.loads(crash)) if crash else None,
+                problem=problem,
+                tools=tools,
+            )
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            continue
+    return readings
+
+
+def _event(id_: str, kind: str, at: str, facts: str) -> Event:
+    content = json.loads(facts)
+    if not isinstance(content, dict) or not all(isinstance(one, str) for one in content.values()):
+        raise RecordError(f"'{facts}' are no facts of an event")
+    return Event(
+        id=id_, kind=EventKind(kind), at=time_from_text(at), facts=MappingProxyType(content)
+    )

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is told of readiness: once in each boot what it is, and then each change that stands.
+
+kdump-tools unloads and loads the crash kernel to take over a new one: nobody is told of a moment.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from kdumpd.model.events import Event, boot_event, readiness_event
+from kdumpd.model.facts.reservation import LastReservation
+from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.state import Change, Observation, Patience, State
+from kdumpd.model.verdict import Verdict
+from kdumpd.model.vocabulary import Readiness
+
+MOST_BOOTS = 2  # this one, and the one before
+
+
+def with_verdict(
+    state: State, verdict: Verdict, seen: Observation, patience: Patience
+) -> tuple[State, Iterable[Event]]:
+    """Return the state with readiness as it was just judged, and what is to be told of it."""
+    boot = verdict.kernel.boot_id
+    after = replace(state, verdict=verdict, boots=_armed(state.boots, verdict))
+    if not boot:
+        return after, ()
+    if boot != state.validated_boot:
+        if verdict.readiness is not Readiness.READY and is_starting(seen, patience):
+            return replace(after, change=Change(to=verdict.readiness, since=seen.clock)), ()
+        return _validated(after, verdict), [boot_event(verdict)]
+    if state.told is None:
+        return replace(after, told=verdict.readiness), ()
+    change = _change(state, verdict.readiness, seen.clock)
+    if change is None or seen.clock < change.since + _wait(seen.machine.service, patience):
+        return replace(after, change=change), ()
+    event = readiness_event(verdict, state.told)
+    return replace(after, change=None, told=change.to), [event]
+
+
+def next_telling(state: State, patience: Patience) -> float | None:
+    """Return when a change may have stood long enough, None when nothing changes."""
+    if state.change is None or state.verdict is None:
+        return None
+    if state.verdict.kernel.boot_id != state.validated_boot:
+        return state.change.since + patience.steady
+    return state.change.since + _wait(state.verdict.machine.service, patience)
+
+
+def _validated(state: State, verdict: Verdict) -> State:
+    boot = verdict.kernel.boot_id
+    record = outcome(verdict)
+    others = tuple(one for one in state.boots if one.boot_id != boot)
+    return replace(
+        state,
+        change=None,
+        told=verdict.readiness,
+        validated_boot=boot,
+        boots=(record, *others)[:MOST_BOOTS],
+    )
+
+
+def _armed(boots: tuple[LastReservation, ...], verdict: Verdict) -> tuple[LastReservation, ...]:
+    """Return the boots, with note taken that in this one a capture was ready to start."""
+    if not verdict.reservation.armed:
+        return boots
+    return tuple(
+        one if one.armed or one.boot_id != verdict.kernel.boot_id else replace(one, armed=True)
+        for one in boots
+    )
+
+
+def outcome(verdict: Verdict) -> LastReservation:
+    """Return what the boot came to, as the next one compares itself with it."""
+    reservation = verdict.reservation
+    return LastReservation(
+        boot_id=verdict.kernel.boot_id,
+        crashkernel=verdict.kernel.crashkernel,
+        reserved=reservation.reserved or 0,
+        ram=reservation.ram.size if reservation.ram else None,
+        armed=bool(reservation.armed),
+    )
+
+
+def _change(state: State, readiness: Readiness, clock: float) -> Change | None:
+    if readiness is state.told:
+        return None
+    if state.change is not None and state.change.to is readiness:
+        return state.change
+    return Change(to=readiness, since=clock)
+
+
+def _wait(service: ServiceFacts, patience: Patience) -> float:
+    """Return how long a change must stand: longer while a unit is at work on it."""
+    return patience.unit if service.at_work else patience.steady
+
+
+def is_starting(seen: Observation, patience: Patience) -> bool:
+    """Return whether the boot is under way, so that the crash kernel may still be on its way."""
+    if seen.machine.service.starting is None:
+        return seen.clock < patience.boot
+    return seen.machine.service.starting and seen.clock < patience.longest_boot

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How a boot ended: the evidence, in the order in which it is believed, and a word for it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kdumpd.model.boots.attribution import LOGS, TOLERANCE, crashed_at
+from kdumpd.model.captures.capture import Capture
+from kdumpd.model.crash_test import CrashTest
+from kdumpd.model.ended_boot import EndedBoot
+from kdumpd.model.facts.past_boots import Shutdown
+from kdumpd.model.text import shown
+from kdumpd.model.vocabulary import BootEnd, CaptureState, Proof
+
+# What is learned later is believed only if it says more.
+RANKS = {
+    BootEnd.UNKNOWN: 0,
+    BootEnd.CLEAN: 1,
+    BootEnd.UNCLEAN: 1,
+    BootEnd.CRASH_NOT_CAPTURED: 2,
+    BootEnd.CRASH_INCOMPLETE: 3,
+    BootEnd.CRASH_CAPTURED: 4,
+    BootEnd.TEST_NOT_CAPTURED: 5,
+    BootEnd.TEST_CAPTURED: 6,
+}
+# These stand on what was found; the others on what was not, which may still come.
+AT_ONCE = frozenset({BootEnd.CRASH_CAPTURED, BootEnd.CRASH_INCOMPLETE, BootEnd.TEST_CAPTURED})
+
+STILL_LOOKED_FOR = (
+    "How the boot before ended is still looked for: this boot is not over, or a capture is still"
+    " being written."
+)
+NO_RECORD = (
+    "Nothing is known of the boot before: no journal on disk has it, and kdumpd did not run in it."
+    " A journal that is kept on disk (Storage=persistent in journald.conf) would tell."
+)
+UNREAD = "How the boot before ended is not known: {problem}."
+IN_ORDER = "The boot before ended in order: the machine was shut down or restarted."
+BEGUN = (
+    "The boot before was being shut down or restarted in order when its journal ends; whether that"
+    " came to its end is not recorded."
+)
+UNCLEAN = (
+    "The boot before ended without a shutdown: the power was lost, the machine was reset, or it"
+    " hung. A crash that left no trace looks the same."
+)
+UNARMED = "nothing was armed: no crash kernel was loaded that could have saved a dump."
+FAILED = (
+    "a crash kernel was loaded, and left no dump: it did not start, did not find the disk, or"
+    " could not write."
+)
+STARTED = (
+    "a crash kernel was loaded and started, as the journal shows, and left no dump: it did not find"
+    " the place for it, or could not write."
+)
+PERHAPS = "whether a crash kernel was loaded is not known."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """How a boot ended."""
+
+    end: BootEnd
+    reason: str
+    capture: Capture | None = None  # that tells of its crash
+    at: datetime | None = None  # of the crash, as far as it is known
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it need not be waited for what may still come."""
+        return self.end in AT_ONCE
+
+
+def judge(boot: EndedBoot, captures: Iterable[Capture], tests: Sequence[CrashTest]) -> Judgement:
+    """Return how the boot ended, by the captures of its crash and the tests that were recorded."""
+    found = sorted(captures, key=_worth)
+    best = found[-1] if found else None
+    dump = best if best is not None and best.layout not in LOGS else None
+    test = next((one for one in tests if _may_have_ended(boot, one)), None)
+    if test is not None and not (boot.in_order and best is None):
+        return _of_a_test(boot, test, dump)
+    if dump is not None:
+        return _of_a_dump(dump)
+    if best is not None:
+        armed = boot.armed if best.crash.armed is None else best.crash.armed
+        what = f"The kernel's last words are in '{shown(best.directory)}', but there is no dump: "
+        return Judgement(
+            end=BootEnd.CRASH_NOT_CAPTURED,
+            reason=what + _why_not(boot, armed=armed),
+            capture=best,
+            at=crashed_at(best) or boot.ended,
+        )
+    return _without_capture(boot)
+
+
+def mends(new: BootEnd, old: BootEnd) -> bool:
+    """Return whether a word that is found later says more than the one that stands."""
+    return RANKS[new] > RANKS[old]
+
+
+def _of_a_test(boot: EndedBoot, test: CrashTest, dump: Capture | None) -> Judgement:
+    if test.verdict is Proof.PASSED or _is_whole(dump):
+        return Judgement(
+            end=BootEnd.TEST_CAPTURED,
+            reason="The boot before was ended by a crash test, and its dump is complete.",
+            capture=dump,
+            at=test.at,
+        )
+    what = "The boot before was ended by a crash test, and "
+    if test.reason:
+        why = f"it has failed: {test.reason}"
+    elif dump is not None:
+        why = f"its dump is not complete: {_problem(dump)}"
+    else:
+        why = f"no dump was found; {_why_not(boot, armed=_first(test.armed, boot.armed))}"
+    return Judgement(end=BootEnd.TEST_NOT_CAPTURED, reason=what + why, capture=dump, at=test.at)
+
+
+def _of_a_dump(dump: Capture) -> Judgement:
+    whole = _is_whole(dump)
+    if dump.is_test:
+        end = BootEnd.TEST_CAPTURED if whole else BootEnd.TEST_NOT_CAPTURED
+        what = "The boot before was ended by a crash test"
+    else:
+        end = BootEnd.CRASH_CAPTURED if whole else BootEnd.CRASH_INCOMPLETE
+        what = "The kernel crashed"
+    place = shown(dump.directory)
+    if whole:
+        reason = f"{what}, and a complete dump is in '{place}'."
+    else:
+        reason = f"{what}, and what was saved in '{place}' is no complete dump: {_problem(dump)}"
+    return Judgement(end=end, reason=reason, capture=dump, at=dump.crashed_at)
+
+
+def _without_capture(boot: EndedBoot) -> Judgement:
+    if boot.capture_started:
+        reason = f"The kernel crashed, and nothing of it was found: {STARTED}"
+        return Judgement(end=BootEnd.CRASH_NOT_CAPTURED, reason=reason, at=boot.ended)
+    if boot.panic:
+        reason = "The kernel crashed, by its last words in the journal, and nothing was captured: "
+        reason += _why_not(boot, armed=boot.armed)
+        return Judgement(end=BootEnd.CRASH_NOT_CAPTURED, reason=reason, at=boot.ended)
+    if boot.stopped or boot.shutdown is Shutdown.DONE:
+        return Judgement(end=BootEnd.CLEAN, reason=IN_ORDER)
+    if boot.shutdown is Shutdown.BEGUN:
+        return Judgement(end=BootEnd.CLEAN, reason=BEGUN)
+    if boot.problem or not boot.known:
+        reason = UNREAD.format(problem=boot.problem) if boot.problem else NO_RECORD
+        return Judgement(end=BootEnd.UNKNOWN, reason=reason)
+    and_unarmed = " No crash kernel was loaded in it, so a crash could leave none."
+    return Judgement(
+        end=BootEnd.UNCLEAN, reason=UNCLEAN + (and_unarmed if boot.armed is False else "")
+    )
+
+
+def _may_have_ended(boot: EndedBoot, test: CrashTest) -> bool:
+    """Return whether a test of this boot can be what ended it: it did not go on for long after."""
+    if not test.boot_id or test.boot_id != boot.id or test.crashed_nothing:
+        return False
+    return boot.ended is None or test.at >= boot.ended - 2 * TOLERANCE
+
+
+def _why_not(boot: EndedBoot, *, armed: bool | None) -> str:
+    if boot.capture_started:
+        return STARTED
+    if armed is None:
+        return PERHAPS
+    return FAILED if armed else UNARMED
+
+
+def _first(first: bool | None, second: bool | None) -> bool | None:  # noqa: FBT001  # two answers to one question
+    return second if first is None else first
+
+
+def _is_whole(dump: Capture | None) -> bool:
+    return dump is not None and dump.state is CaptureState.COMPLETE
+
+
+def _problem(dump: Capture) -> str:
+    if dump.state is CaptureState.GONE:
+        return "it is gone."
+    if dump.state is CaptureState.DMESG_ONLY:
+        return "it is the kernel log alone."
+    return f"it {dump.problem or 'is cut off'}."
+
+
+def _worth(capture: Capture) -> tuple[bool, bool, bool, bool, str]:
+    """Return what sorts the captures of one crash, the one that tells most last."""
+    return (
+        capture.layout not in LOGS,
+        _is_whole(capture),
+        bool(capture.core_file),
+        capture.state is not CaptureState.GONE,
+        capture.id,
+    )

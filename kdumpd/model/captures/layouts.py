@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recognise captures by the names of the files in a folder.
+
+Names are matched whole, never by prefix: `vmcore-dmesg-incomplete.txt` is no core
+(open-power/op-test#780). The folder's own name is asked only where two writers use the same names:
+people rename folders, and a server that collects from hosts adds their names.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from kdumpd.model.captures.capture import Layout
+
+STAMP = rb"\d{12}"  # kdump-tools 1.8 and kdumpst: date +%Y%m%d%H%M
+WRAPPED = rb"\.(gz|bz2|xz|lz4|zst)"
+WRAPPER = rb"(" + WRAPPED + rb")?"  # kdump-tools' KDUMP_COMPRESSION
+PSTORE_ARCHIVE = b"/var/lib/systemd/pstore"  # made by systemd-tmpfiles
+README = b"README.txt"
+CAPTURE_KERNEL_LOG = b"kexec-dmesg.log"
+TEST_STATUS = b"vmcore-creation.status"
+NOTHING_SAVED = (
+    f"holds nothing of the crash: '{CAPTURE_KERNEL_LOG.decode()}' is the log of the kernel that"
+    " was to save it, and tells why it could not"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """The files of a capture: cores in the order of preference, and the kernel log beside them."""
+
+    layout: Layout
+    cores: tuple[bytes, ...] = ()
+    dmesg: bytes | None = None
+    parts: tuple[bytes, ...] = ()  # of one core that was split, in their order
+    notes: tuple[bytes, ...] = ()  # neither core nor log, but watched, or read for what they tell
+    member: bytes = b""  # which one, where several captures lie in one folder
+    is_test: bool = False
+    problem: str = ""  # what the names alone tell
+
+    @property
+    def names(self) -> tuple[bytes, ...]:
+        """All of the files, each once."""
+        log = (self.dmesg,) if self.dmesg else ()
+        return tuple(dict.fromkeys((*self.cores, *self.parts, *log, *self.notes)))
+
+
+Recogniser = Callable[[Collection[bytes], bytes], Iterable[Members]]
+
+
+def kdump_tools(names: Collection[bytes], _: bytes) -> Iterable[Members]:
+    """Recognise Debian's and Ubuntu's kdump-tools 1.8 (/usr/sbin/kdump-config).
+
+    dump-incomplete becomes dump.STAMP; the fallback, cp, writes vmcore-incomplete, later
+    vmcore.STAMP. Of two crashes in one minute the second replaces the core of the first; its
+    kernel log, dmesg.STAMP, is then the first's: makedumpfile 1.7.2 overwrites no log (tried).
+    """
+    cores = _matching(names, rb"dump\." + STAMP + WRAPPER, rb"vmcore\." + STAMP + WRAPPER)
+    growing = _matching(names, rb"dump-incomplete" + WRAPPER)
+    logs = _matching(names, rb"dmesg\." + STAMP)
+    if cores or growing or logs:
+        # The cp fallback's temporary name is also kdump-utils'; beside these files it is Debian's.
+        growing += _matching(names, rb"vmcore-incomplete")
+        yield Members(layout=Layout.KDUMP_TOOLS, cores=cores + growing, dmesg=_last(logs))
+
+
+def kdump_utils(names: Collection[bytes], folder: bytes) -> Iterable[Members]:
+    """Recognise Fedora's and RHEL's kdump-utils 1.0 (dracut module 99kdumpbase, kdump.sh).
+
+    Only `kdumpctl test` makes it write vmcore-creation.status, beside the core.
+    """
+    cores = _matching(names, rb"vmcore", rb"vmcore\.flat", rb"vmcore-incomplete")
+    cores += _matching(names, rb"vmcore(\.flat)?" + WRAPPED)  # by hand, to save space
+    parts = sorted(_matching(names, rb"vmcore\.[1-9]\d{0,3}"), key=_number)
+    logs = _matching(names, rb"vmcore-dmesg-incomplete\.txt", rb"vmcore-dmesg\.txt")
+    nothing = not (cores or parts or logs)
+    if nothing and CAPTURE_KERNEL_LOG not in names:
+        return
+    yield Members(
+        layout=Layout.KDUMP_UTILS,
+        cores=cores,
+        parts=tuple(parts),
+        dmesg=_last(logs),
+        notes=(CAPTURE_KERNEL_LOG,) if nothing else (),
+        is_test=TEST_STATUS in names or bool(re.fullmatch(rb"kdump-test-\d+-\d+", folder)),
+        problem=NOTHING_SAVED if nothing else "",
+    )
+
+
+def suse(names: Collection[bytes], _: bytes) -> Iterable[Members]:
+    """Recognise SUSE's kdump (dracut/kdump-save; its older kdumptool wrote README.txt once, last).
+
+    README.txt comes first, then the log, then vmcore under its final name; at last README.txt is
+    written again.
+    """
+    cores = _matching(names, rb"vmcore" + WRAPPER)
+    logs = _matching(names, rb"dmesg\.txt", rb"dmesg")
+    if ((cores or logs) and README in names) or (cores and logs):
+        notes = (README,) if README in names else ()
+        yield Members(layout=Layout.SUSE, cores=cores, dmesg=_last(logs), notes=notes)
+
+
+def steamos(names: Collection[bytes], folder: bytes) -> Iterable[Members]:
+    """Recognise SteamOS's kdumpst (initramfs/kdump-collect.sh), in crash/STAMP.
+
+    The log comes first; without FULL_COREDUMP it is all.
+    """
+    cores = _matching(names, rb"vmcore\.compressed")
+    logs = _matching(names, rb"dmesg\.txt")
+    if cores or (logs and re.fullmatch(STAMP, folder) and not _pstore_parts(names)):
+        yield Members(layout=Layout.STEAMOS, cores=cores, dmesg=_last(logs))
+
+
+def steamos_saved(names: Collection[bytes], folder: bytes) -> Iterable[Members]:
+    """Recognise what kdumpst makes of its captures at the next boot (save-dumps.sh).
+
+    The cores of all crashes lie in one folder, as crash/vmcore.STAMP; their logs went into a zip.
+    """
+    cores = _matching(names, rb"vmcore\." + STAMP)
+    others = _matching(names, rb"(dump|dmesg)\." + STAMP + WRAPPER, rb"dump-incomplete" + WRAPPER)
+    if not others and (folder == b"crash" or len(cores) > 1):
+        for core in cores:
+            yield Members(layout=Layout.STEAMOS, cores=(core,), member=core)
+
+
+def pstore(names: Collection[bytes], _: bytes) -> Iterable[Members]:
+    """Recognise the archive of systemd-pstore (252 and later, pstore.c): ID/, or ID/001/.
+
+    dmesg.txt is put together from the parts beside it; of those the first holds the log's end.
+    """
+    parts = _pstore_parts(names)
+    logs = _matching(names, rb"dmesg\.txt")
+    if logs or parts:
+        yield Members(layout=Layout.PSTORE, dmesg=(logs or parts)[0])
+
+
+def apport(names: Collection[bytes], _: bytes) -> Iterable[Members]:
+    """Recognise the reports of Ubuntu's apport (data/kernel_crashdump) on kdump-tools' captures.
+
+    Each is named after a kernel package and the capture's folder. Reports of programs begin with
+    an underscore; those of kernel packages that failed to install have no stamp.
+    """
+    for name in _matching(names, rb"linux-image-[^/]+-" + STAMP + rb"(\.\d+)?\.crash"):
+        yield Members(layout=Layout.APPORT, dmesg=name, member=name)
+
+
+def ubuntu(names: Collection[bytes], _: bytes) -> Iterable[Members]:
+    """Recognise what Ubuntu had before kdump-tools (initramfs script 0_kdump): one, in no folder.
+
+    Beside it vmcore.log holds what makedumpfile said, and no kernel log.
+    """
+    if b"vmcore" in names:
+        yield Members(layout=Layout.UBUNTU, cores=(b"vmcore",), member=b"vmcore")
+
+
+def ramoops(names: Collection[bytes], _: bytes) -> Iterable[Members]:
+    """Recognise what systemd-pstore has of back ends other than EFI and ERST: one record a file."""
+    for name in _matching(names, rb"dmesg-(?!efi|erst)[a-z_]+-\d+"):
+        yield Members(layout=Layout.PSTORE, dmesg=name, member=name)
+
+
+IN_FOLDERS: tuple[Recogniser, ...] = (
+    steamos_saved,
+    kdump_tools,
+    steamos,
+    suse,
+    pstore,
+    kdump_utils,
+)
+AT_THE_TOP: tuple[Recogniser, ...] = (apport, ubuntu, ramoops)
+
+
+BEGINNINGS_AT_THE_TOP = (b"linux-image-", b"vmcore", b"dmesg-")  # of the names these rules want
+
+
+def recognise(names: Collection[bytes], folder: bytes = b"") -> tuple[Members, ...]:
+    """Return the captures that a folder of this name holds, by the names of the files in it."""
+    return next((found for rule in IN_FOLDERS if (found := tuple(rule(names, folder)))), ())
+
+
+def recognise_at_the_top(names: Collection[bytes], folder: bytes = b"") -> tuple[Members, ...]:
+    """Return the captures whose files lie in a crash folder itself, which has this name."""
+    saved = steamos_saved(names, folder) if folder == b"crash" else ()
+    return (*saved, *(found for rule in AT_THE_TOP for found in rule(names, folder)))
+
+
+def _matching(names: Collection[bytes], *patterns: bytes) -> tuple[bytes, ...]:
+    return tuple(
+        name for pattern in patterns for name in sorted(names) if re.fullmatch(pattern, name)
+    )
+
+
+def _pstore_parts(names: Collection[bytes]) -> tuple[bytes, ...]:
+    return _matching(names, rb"dmesg-(efi|efi_pstore|erst)-\d+")
+
+
+def _last(names: Collection[bytes]) -> bytes | None:
+    return tuple(names)[-1] if names else None
+
+
+def _number(part: bytes) -> int:
+    return int(part.rpartition(b".")[2])

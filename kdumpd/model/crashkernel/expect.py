@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a kernel should reserve, by its command line and its RAM."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+
+from kdumpd.model.crashkernel.dialect import Dialect, dialect
+from kdumpd.model.crashkernel.explain import NOTHING, Clause, read_ranges
+from kdumpd.model.crashkernel.memparse import memparse, short_size
+from kdumpd.model.crashkernel.parameter import last_of_each_kind
+from kdumpd.model.crashkernel.parse import Ranges, excerpt, parse_ranges, walk
+
+PLAIN, HIGH, LOW, CMA = b"", b"high", b"low", b"cma"
+
+
+class Problem(StrEnum):
+    """Why nothing is to be reserved."""
+
+    NONE = ""
+    ABSENT = "absent"  # no crashkernel= at all
+    SYNTAX = "syntax"  # the kernel cannot read it
+    TOO_LARGE = "too-large"  # a size that is not smaller than the RAM
+    NO_MATCH = "no-match"  # the RAM lies in no range
+    ZERO = "zero"  # nothing is asked for
+    AUTO = "auto"  # only the kernels of RHEL 8 and before choose a size themselves
+    IGNORED = "ignored"  # ,low or ,cma without what it goes with, or ,high where there is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What should be reserved; sizes in bytes, and the words for it.
+
+    /sys/kernel/kexec_crash_size has `main`, from about Linux 6.5 `main` and the low area together;
+    never `cma`. x86 takes the size as it stands, s390 rounds it up to 1 MiB and others to a page;
+    what is aligned (16 MiB on x86, 2 MiB elsewhere) is the place.
+    """
+
+    main: int = 0  # the plain or the high area; 0 for none
+    low: int = 0  # beside ,high, if that comes to lie above 4 GiB; else the kernel leaves it out
+    low_beside_plain: int = 0  # beside a plain one that finds its room above 4 GiB only
+    cma: int = 0  # on top: memory that programs may use until the crash
+    offset: int | None = None  # where it must lie; None where the kernel chooses
+    high: bool = False
+    explanation: str = ""  # one sentence
+    reading: tuple[Clause, ...] = ()
+    ignored: tuple[Clause, ...] = ()  # the last of the reading: the kinds that do not count
+    problem: Problem = Problem.NONE
+
+    @property
+    def total(self) -> int:
+        """Return all that is set aside where the machine has memory above 4 GiB."""
+        return self.main + self.low + self.cma
+
+
+@lru_cache(maxsize=16)  # every rule about the reservation asks again
+def expect(
+    cmdline: bytes, ram: int, architecture: str = "x86_64", release: str = ""
+) -> Expectation:
+    """Return what a kernel with that command line and that many bytes of RAM should reserve.
+
+    `ram` is the memory map's total: System RAM in /proc/iomem, not MemTotal. `architecture` is the
+    machine as uname says it, `release` as well; without one, the kernel is the newest. As
+    kernel/crash_reserve.c (Linux 6.7 and later), before that kernel/crash_core.c with
+    arch/x86/kernel/setup.c and arch/arm64/mm/init.c.
+    """
+    tongue = dialect(architecture, release, cmdline)
+    values = last_of_each_kind(cmdline, tongue.kinds)
+    if not values:
+        return Expectation(
+            problem=Problem.ABSENT,
+            explanation=f"there is no crashkernel= on the kernel's command line: {NOTHING}",
+            reading=(Clause(text=NOTHING, applies=True),),
+        )
+    plain = _plain(values[PLAIN], ram, tongue) if PLAIN in values else None
+    high = _high(values, ram, tongue) if HIGH in values and tongue.high else None
+    chosen = _choose(plain, high, tongue)
+    chosen = _with_cma(chosen, values, tongue)
+    ignored = _left_out(values, chosen, tongue)
+    return replace(
+        chosen,
+        main=-(-chosen.main // tongue.unit) * tongue.unit,
+        reading=(*chosen.reading, *ignored),
+        ignored=ignored,
+    )
+
+
+def _choose(plain: Expectation | None, high: Expectation | None, tongue: Dialect) -> Expectation:
+    if plain and high and tongue.lenient and not plain.main:
+        return high if high.main else plain
+    if found := plain or high:
+        return found
+    explanation = f"no crashkernel= that counts here gives the main size: {NOTHING}"
+    return _alone(Expectation(problem=Problem.IGNORED, explanation=explanation))
+
+
+def _plain(value: bytes, ram: int, tongue: Dialect) -> Expectation:
+    if b":" in value:
+        expected = _of_ranges(parse_ranges(value), ram, tongue)
+    else:
+        expected = _of_size(value, ram, tongue)
+    fallback = tongue.low if expected.main and expected.offset is None and tongue.high else 0
+    return replace(expected, low_beside_plain=fallback)
+
+
+def _of_ranges(ranges: Ranges, ram: int, tongue: Dialect) -> Expectation:
+    rounded = -(-ram // tongue.rounding) * tongue.rounding
+    came = walk(ranges, rounded)
+    this = f"RAM {short_size(rounded)}"
+    if came.stop:
+        expected = Expectation(
+            problem=Problem.TOO_LARGE,
+            explanation=f"{this}: {NOTHING}, because the kernel stops reading at {came.stop.text}"
+            " where the size is not smaller than the RAM",
+        )
+    elif came.unreadable:
+        expected = _unreadable(ranges.complaint)
+    elif came.match is None:
+        expected = Expectation(
+            problem=Problem.NO_MATCH, explanation=f"{this} lies in no range: {NOTHING}"
+        )
+    elif not came.match.size:
+        expected = Expectation(
+            problem=Problem.ZERO, explanation=f"{this} lies in {came.match.text}: {NOTHING}"
+        )
+    elif ranges.offset_complaint:
+        expected = _unreadable(ranges.offset_complaint)
+    else:
+        expected = _of_match(came.match.size, came.match.text, ranges.offset, this)
+        expected = _bounded(expected, ram)
+    reading = read_ranges(ranges, rounded)
+    return replace(expected, reading=reading) if reading else _alone(expected)
+
+
+def _of_match(size: int, text: str, offset: int, this: str) -> Expectation:
+    where = f" at {short_size(offset)}" if offset else ""
+    return Expectation(
+        main=size,
+        offset=offset or None,
+        explanation=f"{this} lies in {text}: {short_size(size)} is reserved{where}",
+    )
+
+
+def _of_size(value: bytes, ram: int, tongue: Dialect) -> Expectation:
+    """Return what a SIZE[@OFFSET] asks for (parse_crashkernel_simple)."""
+    size, rest = memparse(value)
+    if value.startswith(b"auto"):
+        expected = Expectation(
+            problem=Problem.AUTO,
+            explanation="this kernel itself chooses how much is reserved, by the RAM; with little"
+            f" RAM {NOTHING}"
+            if tongue.auto
+            else "crashkernel=auto is a size for the kernels of RHEL 8 and before alone; with"
+            f" others {NOTHING}",
+        )
+    elif rest == value:
+        expected = _unreadable(
+            f"a size is missing before '{excerpt(value)}'" if value else "no size"
+        )
+    elif rest and not rest.startswith(b"@"):
+        expected = _unreadable(f"'{excerpt(rest)}' follows the size {excerpt(value[: -len(rest)])}")
+    elif not size:
+        expected = Expectation(problem=Problem.ZERO, explanation=f"the size is 0: {NOTHING}")
+    else:
+        offset = memparse(rest[1:])[0]
+        where = f" at {short_size(offset)}" if offset else ""
+        text = f"{short_size(size)} is reserved{where}, whatever the RAM"
+        expected = Expectation(main=size, offset=offset or None, explanation=text)
+        expected = _bounded(expected, ram)
+    return _alone(expected)
+
+
+def _high(values: dict[bytes, bytes], ram: int, tongue: Dialect) -> Expectation:
+    """Return what SIZE,high asks for, and SIZE,low beside it."""
+    size, complaint = _suffixed(values[HIGH], HIGH)
+    low, low_complaint = _suffixed(values[LOW], LOW) if LOW in values else (tongue.low, "")
+    if complaint:
+        return _alone(_unreadable(complaint))
+    if not size:
+        return _alone(Expectation(problem=Problem.ZERO, explanation=f"the size is 0: {NOTHING}"))
+    if low_complaint and not tongue.lenient:
+        return _alone(_unreadable(low_complaint))
+    low = tongue.low if low_complaint else low
+    expected = Expectation(
+        main=size,
+        low=low,
+        high=True,
+        explanation=f"{short_size(size)} is reserved, above 4G if there is room",
+    )
+    beside = Clause(text=f"if so, {short_size(low)} more is reserved below 4G", applies=True)
+    bounded = _alone(_bounded(expected, ram))
+    return replace(bounded, reading=(*bounded.reading, beside)) if bounded.low else bounded
+
+
+def _with_cma(expected: Expectation, values: dict[bytes, bytes], tongue: Dialect) -> Expectation:
+    if CMA not in values or not tongue.cma or not expected.main:
+        return expected
+    size = memparse(values[CMA])[0]  # counts even where what follows it is wrong
+    text = f"{short_size(size)} more is set aside, which programs may use until a crash"
+    clause = Clause(text=text, applies=True)
+    return replace(expected, cma=size, reading=(*expected.reading, clause))
+
+
+def _left_out(
+    values: dict[bytes, bytes], chosen: Expectation, tongue: Dialect
+) -> tuple[Clause, ...]:
+    """Say which kinds do not count, and why."""
+    why = {HIGH: "a plain crashkernel= is there", LOW: "no crashkernel=SIZE,high counts"}
+    if PLAIN in values and chosen.high:
+        why = {PLAIN: "it comes to nothing"}
+    elif HIGH in values and PLAIN not in values:
+        why = {} if tongue.high else dict.fromkeys((HIGH, LOW), "this architecture has none")
+    if not chosen.cma:
+        why[CMA] = "this architecture has none" if chosen.main else "it is only ever an addition"
+    return tuple(
+        Clause(
+            text=f"crashkernel={excerpt(values[kind])} is ignored, because {why[kind]}",
+            applies=False,
+        )
+        for kind in values
+        if kind in why and (kind != PLAIN or chosen.high)
+    )
+
+
+def _suffixed(value: bytes, kind: bytes) -> tuple[int, str]:
+    """Return the size of a SIZE,KIND and what is wrong with it (parse_crashkernel_suffix)."""
+    size, rest = memparse(value)
+    if rest == value:
+        return 0, f"a size is missing before '{excerpt(value)}'"
+    if rest != b"," + kind:
+        return 0, f"'{excerpt(rest)}' follows the size {excerpt(value[: -len(rest)])}"
+    return size, ""
+
+
+def _bounded(expected: Expectation, ram: int) -> Expectation:
+    # Checked from 6.12 ("crash: fix crash memory reserve exceed system memory bug"); before that,
+    # there was no room for it.
+    if expected.main < ram:
+        return expected
+    return Expectation(
+        problem=Problem.TOO_LARGE,
+        explanation=f"{short_size(expected.main)} is not smaller than the RAM of"
+        f" {short_size(ram)}: {NOTHING}",
+    )
+
+
+def _unreadable(complaint: str) -> Expectation:
+    return Expectation(
+        problem=Problem.SYNTAX,
+        explanation=f"the kernel cannot read crashkernel=, so {NOTHING}: {complaint}",
+    )
+
+
+def _alone(expected: Expectation) -> Expectation:
+    """Return it with its explanation as the only line of its reading."""
+    return replace(expected, reading=(Clause(text=expected.explanation, applies=True),))

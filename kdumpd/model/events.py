@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What happened: the things kdumpd tells, each once.
+
+An event's id is made from what it is about, so that the same happening, seen again after a restart
+or a lost ledger, carries the same id.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from types import MappingProxyType
+
+from kdumpd.model.boots.record import BootRecord, CrashLoop
+from kdumpd.model.captures.capture import Capture
+from kdumpd.model.crash_test import CrashTest, Intent
+from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness_rest import sentence
+from kdumpd.model.time import microseconds
+from kdumpd.model.verdict import Verdict
+from kdumpd.model.vocabulary import CaptureState, Readiness
+
+EVENT_DIGITS = 32
+MINUTE = timedelta(minutes=1)
+
+
+class EventKind(StrEnum):
+    """What kind of thing happened; each has its MESSAGE_ID and its catalog entry."""
+
+    CAPTURE_COMPLETE = "capture-complete"
+    CAPTURE_INCOMPLETE = "capture-incomplete"
+    CAPTURE_UNTRUSTED = "capture-untrusted"
+    CAPTURE_GONE = "capture-gone"
+    CAPTURE_EXPOSED = "capture-exposed"
+    BOOT_VALIDATED = "boot-validated"
+    READINESS_CHANGED = "readiness-changed"
+    TEST_REFUSED = "test-refused"
+    TEST_ANNOUNCED = "test-announced"
+    TEST_CANCELLED = "test-cancelled"
+    TEST_TRIGGERED = "test-triggered"
+    TEST_VERDICT = "test-verdict"
+    CRASH_NOT_CAPTURED = "crash-not-captured"
+    BOOT_UNCLEAN = "boot-unclean"
+    CRASH_LOOP = "crash-loop"
+
+
+CAPTURE_EVENTS = {
+    CaptureState.COMPLETE: EventKind.CAPTURE_COMPLETE,
+    CaptureState.GONE: EventKind.CAPTURE_GONE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One happening, with its facts as texts: names and paths may hold surrogate escapes."""
+
+    id: str
+    kind: EventKind
+    at: datetime
+    facts: Mapping[str, str]
+
+
+def capture_event(capture: Capture, at: datetime) -> Event:
+    """Return the event that tells of a capture in the state it is now in."""
+    kind = CAPTURE_EVENTS.get(capture.state, EventKind.CAPTURE_INCOMPLETE)
+    if not capture.trusted and kind is not EventKind.CAPTURE_GONE:
+        kind = EventKind.CAPTURE_UNTRUSTED
+    # A capture can come and go again: each going is a happening of its own.
+    occasion = at.isoformat() if kind is EventKind.CAPTURE_GONE else capture.state
+    return Event(
+        id=_event_id(kind, capture.id, occasion),
+        kind=kind,
+        at=at,
+        facts=_capture_facts(capture),
+    )
+
+
+def exposure_event(capture: Capture, at: datetime) -> Event:
+    """Return the event that tells of a capture which everybody may read."""
+    exposed = capture.exposed_file.decode("utf-8", "surrogateescape")
+    # Each exposure is a happening of its own; the same one, seen again, is not.
+    occasion = (capture.exposed_at or at).isoformat()
+    return Event(
+        id=_event_id(EventKind.CAPTURE_EXPOSED, capture.id, occasion),
+        kind=EventKind.CAPTURE_EXPOSED,
+        at=at,
+        facts={**_capture_facts(capture), "exposed": exposed},
+    )
+
+
+def boot_event(verdict: Verdict) -> Event:
+    """Return the event that tells, once in a boot, what the reservation turned out to be."""
+    return Event(
+        id=_event_id(EventKind.BOOT_VALIDATED, verdict.kernel.boot_id),
+        kind=EventKind.BOOT_VALIDATED,
+        at=verdict.at,
+        facts=_readiness_facts(verdict),
+    )
+
+
+def readiness_event(verdict: Verdict, before: Readiness) -> Event:
+    """Return the event that tells of a change of readiness within a boot."""
+    occasion = (verdict.kernel.boot_id, before, verdict.readiness, verdict.at.isoformat())
+    return Event(
+        id=_event_id(EventKind.READINESS_CHANGED, *occasion),
+        kind=EventKind.READINESS_CHANGED,
+        at=verdict.at,
+        facts={**_readiness_facts(verdict), "before": before},
+    )
+
+
+def test_event(test: CrashTest) -> Event:
+    """Return the event that tells that the kernel is about to be crashed."""
+    return Event(
+        id=_event_id(EventKind.TEST_TRIGGERED, test.id),
+        kind=EventKind.TEST_TRIGGERED,
+        at=test.at,
+        facts=_test_facts(test),
+    )
+
+
+def verdict_event(test: CrashTest, at: datetime) -> Event:
+    """Return the event that tells what came of a test."""
+    return Event(
+        id=_event_id(EventKind.TEST_VERDICT, test.id, test.verdict),
+        kind=EventKind.TEST_VERDICT,
+        at=at,
+        facts=_test_facts(test),
+    )
+
+
+def refusal_event(uid: int, because: str, at: datetime, codes: Iterable[str] = ()) -> Event:
+    """Return the event that tells that a user was refused a test: why, or by which objections."""
+    return Event(
+        id=_event_id(EventKind.TEST_REFUSED, str(uid), at.isoformat()),
+        kind=EventKind.TEST_REFUSED,
+        at=at,
+        facts=_known(uid=str(uid), because=because, objections=" ".join(codes)),
+    )
+
+
+def announcement_event(intent: Intent, seconds: float) -> Event:
+    """Return the event that tells everybody that the kernel will be crashed in some seconds."""
+    return Event(
+        id=_event_id(EventKind.TEST_ANNOUNCED, intent.id),
+        kind=EventKind.TEST_ANNOUNCED,
+        at=intent.at,
+        facts={**_intent_facts(intent), "seconds": f"{seconds:g}"},
+    )
+
+
+def cancellation_event(intent: Intent, because: str, at: datetime) -> Event:
+    """Return the event that tells that an announced test has not crashed the kernel, and why."""
+    return Event(
+        id=_event_id(EventKind.TEST_CANCELLED, intent.id),
+        kind=EventKind.TEST_CANCELLED,
+        at=at,
+        facts={**_intent_facts(intent), "because": because},
+    )
+
+
+def _intent_facts(intent: Intent) -> Mapping[str, str]:
+    return _known(
+        test=intent.id,
+        uid=str(intent.uid),
+        user=intent.user,
+        host=intent.host,
+        overridden=" ".join(intent.overridden),
+        rehearsal="yes" if intent.rehearsal else "",
+    )
+
+
+def not_captured_event(record: BootRecord, capture: Capture | None) -> Event:
+    """Return the event that tells of a boot's crash without a dump, by its kernel log if any."""
+    log = dict(_capture_facts(capture)) if capture else {}
+    # A file that was archived at the next boot does not have the time of the crash.
+    log.pop("crashed_at", "")
+    return Event(
+        id=_event_id(EventKind.CRASH_NOT_CAPTURED, record.id),
+        kind=EventKind.CRASH_NOT_CAPTURED,
+        at=record.decided_at or record.seen_at,
+        facts=_known(**{"reason": record.panic, **log, **_record_facts(record)}),
+    )
+
+
+def unclean_event(record: BootRecord) -> Event:
+    """Return the event that tells that a boot ended without a shutdown."""
+    return Event(
+        id=_event_id(EventKind.BOOT_UNCLEAN, record.id),
+        kind=EventKind.BOOT_UNCLEAN,
+        at=record.decided_at or record.seen_at,
+        facts=_record_facts(record),
+    )
+
+
+def loop_event(loop: CrashLoop, crashes: int, at: datetime) -> Event:
+    """Return the event that tells of several crashes soon after one another."""
+    return Event(
+        id=_event_id(EventKind.CRASH_LOOP, loop.id),
+        kind=EventKind.CRASH_LOOP,
+        at=at,
+        facts=_known(
+            crashes=str(crashes),
+            minutes=str((loop.last - loop.first) // MINUTE),
+            crashed_at=str(microseconds(loop.last)),
+        ),
+    )
+
+
+def _record_facts(record: BootRecord) -> Mapping[str, str]:
+    return _known(
+        boot=record.id,
+        kernel=record.release,
+        loaded=_number(record.armed),
+        crashed_at=str(microseconds(record.crashed_at)) if record.crashed_at else "",
+        because=record.reason,
+    )
+
+
+def _test_facts(test: CrashTest) -> Mapping[str, str]:
+    return _known(
+        test=test.id,
+        uid=_number(test.uid),
+        overridden=test.overridden,
+        kernel=test.kernel,
+        crashkernel=test.crashkernel,
+        loaded=_number(test.armed),
+        crashed_at=str(microseconds(test.at)),
+        verdict=test.verdict,
+        because=test.reason,
+        seconds=_number(test.seconds),
+        size=str(test.size),
+        capture=test.capture,
+    )
+
+
+def _capture_facts(capture: Capture) -> Mapping[str, str]:
+    crash = capture.crash
+    return _known(
+        capture=capture.id,
+        core=capture.core_file.decode("utf-8", "surrogateescape"),
+        dmesg=capture.dmesg_file.decode("utf-8", "surrogateescape"),
+        directory=capture.directory.decode("utf-8", "surrogateescape"),
+        state=capture.state,
+        kernel=capture.kernel_release,
+        crashed_at=str(microseconds(capture.crashed_at)) if capture.crashed_at else "",
+        size=str(capture.size),
+        problem=capture.problem,
+        **{"class": crash.class_},
+        reason=crash.reason,
+        function=crash.function,
+        signature=crash.signature,
+        occurrence=str(capture.occurrence) if capture.occurrence > 1 else "",
+    )
+
+
+def _readiness_facts(verdict: Verdict) -> Mapping[str, str]:
+    kernel, findings = verdict.kernel, verdict.findings
+    return _known(
+        readiness=verdict.readiness,
+        findings=" ".join(finding.code for finding in findings),
+        sentence=sentence(verdict.readiness, findings),
+        because="; ".join(one.message for one in findings if one.severity is not Severity.INFO),
+        crashkernel=kernel.crashkernel,
+        expected=_number(verdict.reservation.expected),
+        reserved=_number(verdict.reservation.reserved),
+        loaded=_number(verdict.reservation.armed),
+        kernel=kernel.release,
+    )
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(int(value))
+
+
+def _known(**facts: str) -> Mapping[str, str]:
+    return MappingProxyType({name: text for name, text in facts.items() if text})
+
+
+def _event_id(*parts: str) -> str:
+    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:EVENT_DIGITS]

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where the capture tools write, and how much they leave out: their settings, read as they do.
+
+Debian and Ubuntu: kdump-config and kdump-tools.conf of kdump-tools 1.8.1. Fedora and RHEL:
+kdump.conf(5) of kdump-utils. SUSE: kdump(5).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+from kdumpd.model.formats.mounts import clean_path
+from kdumpd.model.shell_assignments import assignments, parse_assignment
+from kdumpd.model.text import MIB
+
+DEFAULT_FOLDER = b"/var/crash"
+DEFAULT_LEVEL = 31
+LARGEST_LEVEL = 31
+DEBIAN_ARGUMENTS = b"-F -c -d 31"
+FEDORA_COLLECTOR = b"makedumpfile -l --message-level 7 -d 31"
+SUSE_FREE_MIB = 64  # KDUMP_FREE_DISK_SIZE
+FILE_SYSTEMS = {b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"minix", b"virtiofs"}
+REMOTES = {b"nfs", b"ssh", b"net"}
+LEVEL = rb"(?:^|\s)-[a-zA-Z]{0,8}d\s{0,8}(\d{1,2}(?:,\d{1,2}){0,8})(?=\s|$)"
+COMPRESSES = rb"(?:^|\s)-[a-zA-Z]{0,8}[clpz]"
+URL = rb"([a-z]{2,8})://([^\s]*)"
+
+
+class Tool(StrEnum):
+    """Who writes the dump."""
+
+    KDUMP_TOOLS = "kdump-tools"
+    KDUMP_UTILS = "kdump-utils"
+    SUSE = "kdump"
+
+
+class Kind(StrEnum):
+    """What the tool writes to."""
+
+    FOLDER = auto()
+    FILE_SYSTEM = auto()  # a device, and a folder on it, wherever it is mounted
+    RAW = auto()
+    REMOTE = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DumpTarget:
+    """One place that a tool writes to."""
+
+    kind: Kind
+    place: bytes  # the folder, the device, or the other machine
+    below: bytes = b""  # the folder on the device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DumpSettings:
+    """What one tool is told."""
+
+    tool: Tool
+    targets: tuple[DumpTarget, ...]
+    level: int = DEFAULT_LEVEL  # of makedumpfile's -d
+    compressed: bool = True
+    left_free: int = 0  # bytes; the tool removes a dump that leaves less
+
+    @property
+    def makes_folder(self) -> bool:
+        """Whether it makes a folder that is missing: kdump-utils' check_save_path_fs refuses."""
+        return self.tool is not Tool.KDUMP_UTILS
+
+
+def parse_kdump_tools(script: bytes) -> DumpSettings:
+    """Return what /etc/default/kdump-tools says; no targets where only a shell could tell."""
+    values = assignments(script)
+    arguments = values.get(b"MAKEDUMP_ARGS") or DEBIAN_ARGUMENTS
+    return DumpSettings(
+        tool=Tool.KDUMP_TOOLS,
+        targets=tuple(_debian_targets(values)),
+        level=parse_level(arguments),
+        compressed=_compresses(arguments) or bool(values.get(b"KDUMP_COMPRESSION")),
+    )
+
+
+def parse_kdump_conf(text: bytes) -> DumpSettings:
+    """Return what /etc/kdump.conf says; of several targets the last counts."""
+    options = kdump_conf_options(text)
+    collector = options.get(b"core_collector") or FEDORA_COLLECTOR
+    makedumpfile = b"makedumpfile" in collector
+    return DumpSettings(
+        tool=Tool.KDUMP_UTILS,
+        targets=tuple(_fedora_targets(options)),
+        level=parse_level(collector) if makedumpfile else 0,
+        compressed=makedumpfile and _compresses(collector),
+    )
+
+
+def kdump_conf_options(text: bytes) -> dict[bytes, bytes]:
+    """Return each option of /etc/kdump.conf, in the order in which they were said last.
+
+    As kdump_read_conf of kdump-utils 1.0.60 and those who read what it prints: the shell's `read`
+    parts the words at blanks and tabs alone and loses zero bytes, a comment ends the value wherever
+    it begins, and one pair of quotes goes after that. Every value is read twice.
+    """
+    options: dict[bytes, bytes] = {}
+    for line in text.replace(b"\0", b"").split(b"\n"):
+        if not line.strip() or line.lstrip().startswith(b"#"):
+            continue
+        option, value = _words(line)
+        value, comment, _ = value.partition(b"#")
+        if comment:
+            value = value.rstrip()
+        if len(value) > 1 and value.startswith(b'"') and value.endswith(b'"'):
+            value = value[1:-1]
+        option, value = _words(option + b" " + value)
+        options.pop(option, None)
+        options[option] = value
+    return options
+
+
+def parse_suse(script: bytes) -> DumpSettings:
+    """Return what /etc/sysconfig/kdump of SUSE's kdump says; KDUMP_TRANSFER hides the targets."""
+    own_script = parse_assignment(script, b"KDUMP_TRANSFER")
+    places = parse_assignment(script, b"KDUMP_SAVEDIR").split() or [DEFAULT_FOLDER]
+    level = parse_assignment(script, b"KDUMP_DUMPLEVEL")
+    kind = parse_assignment(script, b"KDUMP_DUMPFORMAT").lower()
+    free = parse_assignment(script, b"KDUMP_FREE_DISK_SIZE")
+    return DumpSettings(
+        tool=Tool.SUSE,
+        targets=() if own_script else tuple(_suse_target(place) for place in places),
+        level=min(int(level), LARGEST_LEVEL) if _is_number(level) else DEFAULT_LEVEL,
+        compressed=kind not in {b"elf", b"raw"},
+        left_free=(int(free) if _is_number(free) else SUSE_FREE_MIB) * MIB,
+    )
+
+
+def parse_level(arguments: bytes) -> int:
+    """Return the level of makedumpfile's -d, 0 without; of several the last, which is tried last.
+
+    It goes to the next when the disk is full (makedumpfile(8)).
+    """
+    found = re.findall(LEVEL, arguments)
+    return min(int(found[-1].rpartition(b",")[2]), LARGEST_LEVEL) if found else 0
+
+
+def _compresses(arguments: bytes) -> bool:
+    return bool(re.search(COMPRESSES, arguments))
+
+
+def _debian_targets(values: Mapping[bytes, bytes | None]) -> Iterator[DumpTarget]:
+    remotes = [values.get(name, b"") for name in (b"FTP", b"SSH", b"NFS")]
+    folder = values.get(b"KDUMP_COREDIR", DEFAULT_FOLDER)
+    if any(remotes):
+        yield from (DumpTarget(kind=Kind.REMOTE, place=one) for one in remotes if one)
+    elif None not in remotes and folder is not None:
+        yield DumpTarget(kind=Kind.FOLDER, place=clean_path(folder or DEFAULT_FOLDER))
+
+
+def _words(line: bytes) -> tuple[bytes, bytes]:
+    """Return the first word and the rest, as `read -r` of a shell parts them."""
+    first, rest, *_ = (*re.split(rb"[ \t]+", line.strip(b" \t"), maxsplit=1), b"")
+    return first, rest
+
+
+def _fedora_targets(options: dict[bytes, bytes]) -> Iterator[DumpTarget]:
+    if b"--mount" in options.get(b"dracut_args", b""):
+        return
+    path = clean_path(options.get(b"path") or DEFAULT_FOLDER)
+    chosen = [key for key in options if key in FILE_SYSTEMS | REMOTES | {b"raw"}]
+    if not chosen:
+        yield DumpTarget(kind=Kind.FOLDER, place=path)
+        return
+    place = options[chosen[-1]].replace(b'"', b"")
+    if chosen[-1] in FILE_SYSTEMS:
+        yield DumpTarget(kind=Kind.FILE_SYSTEM, place=place, below=path)
+    else:
+        yield DumpTarget(kind=Kind.RAW if chosen[-1] == b"raw" else Kind.REMOTE, place=place)
+
+
+def _suse_target(place: bytes) -> DumpTarget:
+    url = re.match(URL, place)
+    if url is None or url[1] == b"file":
+        return DumpTarget(kind=Kind.FOLDER, place=clean_path(url[2] if url else place))
+    # What stands before @ may hold a password.
+    return DumpTarget(kind=Kind.REMOTE, place=url[2].rpartition(b"@")[2])
+
+
+def _is_number(text: bytes) -> bool:
+    return re.fullmatch(rb"\d{1,9}", text) is not None

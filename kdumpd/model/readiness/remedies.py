@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What to type on a machine, by its distribution and its capture tool."""
+
+from kdumpd.model.distribution import Distribution, way_to_reserve
+from kdumpd.model.memory_need import memory_need
+from kdumpd.model.readiness.facts import MachineFacts
+
+# kdump-config(8); kdumpctl(8); kdump(7) of SUSE.
+LOADS = {
+    "kdump-tools": "kdump-config load",
+    "kdump-utils": "kdumpctl start",
+    "kdump": "systemctl restart kdump.service",
+}
+LOADS_OF_ANY = (
+    "kdump-config load (Debian, Ubuntu), kdumpctl start (Fedora, RHEL) or systemctl restart"
+    " kdump.service (SUSE)"
+)
+SWITCHES = {
+    "kdump-tools": "set USE_KDUMP=1 in /etc/default/kdump-tools, then kdump-config load",
+    "kdump-utils": "restore /etc/kdump.conf (see kdump.conf(5)), then kdumpctl start",
+}
+INSTALLS = {
+    Distribution.DEBIAN: "apt install kdump-tools",
+    Distribution.FEDORA: "dnf install kdump-utils (kexec-tools before Fedora 40 and RHEL 10)",
+    Distribution.SUSE: "zypper install kdump",
+    Distribution.OTHER: "install your distribution's capture tool, or kexec -p at each boot (see"
+    " kexec(8))",
+}
+# Debian's package puts crashkernel= into the boot loader's file itself, and enables its unit.
+BEGINNINGS = {
+    Distribution.DEBIAN: "apt install kdump-tools, then reboot",
+    Distribution.FEDORA: f"{INSTALLS[Distribution.FEDORA]}, then systemctl enable kdump.service"
+    " && kdumpctl reset-crashkernel --kernel=ALL && reboot",
+    Distribution.SUSE: "zypper install yast2-kdump, then yast2 kdump, and reboot",
+}
+MENUS = {
+    Distribution.DEBIAN: "update-grub",
+    Distribution.FEDORA: "grub2-mkconfig -o /boot/grub2/grub.cfg",
+    Distribution.SUSE: "grub2-mkconfig -o /boot/grub2/grub.cfg",
+    Distribution.OTHER: "grub-mkconfig -o /boot/grub/grub.cfg",
+}
+
+
+def to_load(machine: MachineFacts) -> str:
+    """Return the command that loads the crash kernel now; first what it cannot do without."""
+    if _begins(machine):
+        return "what reservation-missing says: after it, each boot loads one"
+    facts = machine.capture_kernel
+    if facts.tool == "":
+        return _first(machine) + INSTALLS[machine.reservation.distribution]
+    if facts.off and isinstance(facts.off, str):
+        return _first(machine) + to_switch_on(machine)
+    known = LOADS.get(facts.tool) if isinstance(facts.tool, str) else None
+    return _first(machine) + (
+        known or (f"systemctl restart {facts.unit}" if facts.unit else LOADS_OF_ANY)
+    )
+
+
+def to_restart(machine: MachineFacts) -> str:
+    """Return what to look at, and what to type then, where the unit loaded nothing."""
+    needed = _first(machine)
+    restart = f"systemctl restart {unit_of(machine)}"
+    return needed + restart if needed else f"{to_see_journal(machine)} says why; then {restart}"
+
+
+def to_see_journal(machine: MachineFacts) -> str:
+    """Return the command that shows what the unit said in this boot."""
+    return f"journalctl -b -u {unit_of(machine)}"
+
+
+def unit_of(machine: MachineFacts) -> str:
+    """Return the name of the unit that loads the crash kernel, the usual one if none is known."""
+    return machine.service.unit or machine.capture_kernel.unit or "kdump.service"
+
+
+def to_switch_on(machine: MachineFacts) -> str:
+    """Return what makes the tool load again, where its settings keep it from that."""
+    tool = machine.capture_kernel.tool
+    known = SWITCHES.get(tool) if isinstance(tool, str) else None
+    return known or "restore the tool's configuration"
+
+
+def to_install(machine: MachineFacts) -> str:
+    """Return what installs a tool that loads a crash kernel."""
+    if _begins(machine):
+        return "what reservation-missing says: it installs one"
+    return _first(machine) + INSTALLS[machine.reservation.distribution]
+
+
+def to_reserve(machine: MachineFacts, value: str) -> str:
+    """Return what gives the next boot a crashkernel= of that size."""
+    distribution = machine.reservation.distribution
+    if machine.surroundings.live:
+        return "install the system first: a live one forgets its boot loader's settings"
+    if machine.capture_kernel.tool == "" and distribution in BEGINNINGS:
+        return BEGINNINGS[distribution]
+    if not machine.kernel.crashkernel and _resets(machine):
+        return "kdumpctl reset-crashkernel --kernel=ALL && reboot"
+    return way_to_reserve(distribution, value)
+
+
+def _begins(machine: MachineFacts) -> bool:
+    """Return whether to_reserve() names all that a machine without kdump needs."""
+    return (
+        machine.kernel.reserved == 0
+        and not machine.kernel.crashkernel
+        and not machine.next_boot.crashkernel
+        and not machine.surroundings.live
+        and machine.capture_kernel.tool == ""
+        and machine.reservation.distribution in BEGINNINGS
+    )
+
+
+def _first(machine: MachineFacts) -> str:
+    """Return what must be done before a crash kernel can be loaded, empty for nothing."""
+    if machine.kernel.reserved == 0:
+        return "first reserve memory (see reservation-missing); after that: "
+    if (machine.kernel.reserved or 0) < (memory_need(machine.capture_kernel) or 0):
+        return "first reserve more (see reservation-below-estimate); after that: "
+    return ""
+
+
+def _resets(machine: MachineFacts) -> bool:
+    """Return whether kdumpctl knows how much is usual: from RHEL 9 and Fedora 35 on."""
+    return machine.capture_kernel.tool == "kdump-utils" and ".el8" not in machine.kernel.release
+
+
+def to_write_menu(machine: MachineFacts) -> str:
+    """Return the command that makes the boot loader's file anew from its settings."""
+    return MENUS[machine.reservation.distribution]

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Readiness in words: one sentence, then what was checked, and what to do about it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from kdumpd.model.crashkernel.parameter import as_written
+from kdumpd.model.readiness.finding import Finding, Severity
+from kdumpd.model.readiness_rest import sentence
+from kdumpd.model.vocabulary import Readiness
+
+UNKNOWN = "unknown"  # the outcome of a check that could not tell
+# Of commands that ask for readiness; what else can go wrong has other numbers.
+EXIT_STATUS = {
+    Readiness.READY: 0,
+    Readiness.DEGRADED: 1,
+    Readiness.NOT_READY: 2,
+    Readiness.UNSUPPORTED: 3,
+}
+MARKED, UNMARKED = "  > ", "    "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What came of one check, as everybody is told it."""
+
+    code: str
+    outcome: str  # ok, info, warning, fatal, or unknown
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One line of how crashkernel= reads, and whether it is about this machine."""
+
+    text: str
+    applies: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that is said of readiness."""
+
+    summary: str
+    checks: Sequence[Check]
+    crashkernel: str = ""
+    ram: str = ""  # how much memory, and where that is known from
+    reading: Sequence[Reading] = ()
+
+
+def summary(readiness: Readiness, findings: Iterable[Finding]) -> str:
+    """Return readiness as the word and the sentence that says it."""
+    return f"{readiness}: {sentence(readiness, findings)}"
+
+
+def checks_of(findings: Iterable[Finding]) -> tuple[Check, ...]:
+    """Return what came of each check."""
+    return tuple(
+        Check(
+            code=one.code,
+            outcome=UNKNOWN if one.unknown else str(one.severity),
+            message=one.message,
+            remedy=one.remedy,
+        )
+        for one in findings
+    )
+
+
+def status_lines(report: Report) -> Iterator[str]:
+    """Yield the sentence, and then what stands in the way, or is good to know."""
+    yield report.summary
+    for one in report.checks:
+        if one.outcome != Severity.OK:
+            yield ""
+            yield f"  {one.outcome}: {one.message} [{one.code}]"
+            yield f"  what to do: {one.remedy}"
+
+
+def check_lines(report: Report) -> Iterator[str]:
+    """Yield the sentence, a line for each check, and how crashkernel= reads."""
+    yield report.summary
+    yield ""
+    width = max((len(one.outcome) for one in report.checks), default=0)
+    for one in report.checks:
+        code = "" if one.outcome == Severity.OK else f" [{one.code}]"
+        yield f"  {one.outcome:<{width}}  {one.message}{code}"
+        if one.remedy:
+            yield f"  {'':<{width}}    what to do: {one.remedy}"
+    yield from _reading_lines(report)
+
+
+def _reading_lines(report: Report) -> Iterator[str]:
+    if not report.reading:
+        return
+    here = f" (here: {report.ram})" if report.ram else ""
+    yield ""
+    yield f"How the kernel reads {as_written(report.crashkernel)}{here}:"
+    for line in report.reading:
+        yield (MARKED if line.applies else UNMARKED) + line.text

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel and initrd that are to capture, on disk, and the tool that loads them."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.crashkernel.memparse import short_size
+from kdumpd.model.facts.capture_kernel import BootFile
+from kdumpd.model.memory_need import memory_need
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding, Unknown, fatal, fine, info, unknown, warning
+from kdumpd.model.readiness.remedies import to_install, to_reserve, to_switch_on
+from kdumpd.model.readiness.reservation import reservation_of
+from kdumpd.model.text import MIB, human_size
+
+SMALLEST = 1 << 16  # bytes: no kernel and no initrd with a shell is smaller
+STEP = 64 * MIB  # sizes of crashkernel= are told in multiples of it
+IMAGE, INITRD = "the crash kernel's image", "the capture initrd"
+
+
+def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that nothing known is installed which would load a crash kernel at boot."""
+    code, tool = "capture-tool-missing", machine.capture_kernel.tool
+    if isinstance(tool, Unknown):
+        yield unknown(code, tool)
+    if not isinstance(tool, str):
+        return
+    if tool:
+        yield fine(code, f"{tool} is installed to load the crash kernel")
+    elif machine.armed:
+        yield info(
+            code,
+            "the crash kernel was loaded by hand or by a tool that kdumpd does not know: the next"
+            " boot may load none",
+            to_install(machine),
+        )
+    else:
+        yield warning(
+            code,
+            "no tool that loads a crash kernel is installed, so no boot loads one",
+            to_install(machine),
+        )
+
+
+def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a setting by which the tool loads nothing."""
+    code, facts = "kdump-disabled", machine.capture_kernel
+    if isinstance(facts.off, Unknown):
+        yield unknown(code, facts.off)
+    elif facts.off:
+        # kdump-tools asks the same file again before they save the dump, after a panic.
+        asks_again = facts.tool == "kdump-tools"
+        report, also = (fatal, ", and saves no dump") if asks_again else (warning, "")
+        message = f"{facts.tool} loads no crash kernel at boot{also}: {facts.off}"
+        yield report(code, message, to_switch_on(machine))
+    elif facts.off is not None:
+        yield fine(code, f"{facts.tool} is not switched off")
+
+
+def capture_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the kernel that is to capture is not on disk."""
+    code, image = "capture-kernel-missing", machine.capture_kernel.kernel
+    if isinstance(image, Unknown):
+        yield unknown(code, image)
+    elif image is not None and _is_whole(image):
+        yield fine(code, f"the crash kernel's image is there: '{image.path}'")
+    elif image is not None and not _was_removed(machine, image):
+        follows = (
+            "the next boot or reload may load no crash kernel"
+            if machine.armed
+            else "no crash kernel can be loaded"
+        )
+        yield warning(
+            code,
+            f"{_gone(IMAGE, image)}: {follows}",
+            "reinstall that kernel's package, or name another in the capture tool's settings",
+        )
+
+
+def capture_initrd_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the initrd of the kernel that is to capture is not on disk."""
+    code, facts = "capture-initrd-missing", machine.capture_kernel
+    initrd = facts.initrd
+    if isinstance(initrd, Unknown):
+        yield unknown(code, initrd, "" if "cannot be" in initrd.problem else facts.reload)
+    elif initrd is not None and _is_whole(initrd):
+        yield fine(code, f"the capture initrd is there: '{initrd.path}'")
+    elif initrd is not None and initrd.size is None and facts.makes_initrd:
+        yield info(
+            code,
+            f"{_gone(INITRD, initrd)}: {facts.tool} makes it at the next load",
+            facts.reload,
+        )
+    elif initrd is not None:
+        yield warning(
+            code,
+            f"{_gone(INITRD, initrd)}: a crash kernel without it finds no disk to write to",
+            facts.reload,
+        )
+
+
+def capture_initrd_stale(machine: MachineFacts) -> Iterator[Finding]:
+    """Report an initrd that is older than what it was made from."""
+    code, facts = "capture-initrd-stale", machine.capture_kernel
+    if isinstance(facts.changed, Unknown):
+        yield unknown(code, facts.changed)
+    elif facts.changed:
+        names = " and ".join(f"'{name}'" for name in facts.changed[:3])
+        yield warning(
+            code,
+            f"the capture initrd was made before {names} changed, and captures as things were",
+            facts.reload,
+        )
+    elif facts.changed is not None:
+        yield fine(code, "the capture initrd is newer than what it was made from")
+
+
+def capture_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a capture kernel of another release, which works as a rule, but may be a leftover."""
+    code, image = "capture-kernel-differs", machine.capture_kernel.kernel
+    running = machine.kernel.release
+    if not isinstance(image, BootFile) or not image.size or not image.release or not running:
+        return
+    if image.release == running:
+        yield fine(code, f"the crash kernel is the running kernel, {running}")
+    else:
+        yield info(
+            code,
+            f"the crash kernel is {image.release}, not the running {running}",
+            "nothing, if that is meant; else name the running kernel in the tool's settings",
+        )
+
+
+def capture_initrd_differs(machine: MachineFacts) -> Iterator[Finding]:
+    """Report an initrd with the modules of another kernel: it finds no disk to write to."""
+    code, facts = "capture-initrd-differs", machine.capture_kernel
+    image, initrd = facts.kernel, facts.initrd
+    if not isinstance(image, BootFile) or not isinstance(initrd, BootFile):
+        return
+    if not image.release or not initrd.release or not initrd.size:
+        return
+    if image.release == initrd.release:
+        yield fine(code, f"the capture initrd is made for {image.release}")
+    else:
+        yield warning(
+            code,
+            f"the capture initrd is made for {initrd.release}, but the crash kernel is"
+            f" {image.release}, cannot use its modules, and may find no disk",
+            facts.reload,
+        )
+
+
+def capture_cmdline_rootless(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a command line of one's own for the crash kernel that names no root file system.
+
+    KDUMP_CMDLINE takes the place of all that kdump-config would take over from /proc/cmdline.
+    """
+    cmdline = machine.capture_kernel.cmdline
+    running = machine.reservation.cmdline
+    if cmdline and b"root=" in running and "root=" not in cmdline:
+        yield warning(
+            "capture-cmdline-rootless",
+            "KDUMP_CMDLINE gives the crash kernel no root=, which the running kernel has: it may"
+            " find no disk to write to",
+            "add root= to KDUMP_CMDLINE in /etc/default/kdump-tools, or use KDUMP_CMDLINE_APPEND;"
+            " then kdump-config reload",
+        )
+
+
+def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that less is reserved than kernel and initrd take by their own measure."""
+    code, reserved = "reservation-below-estimate", machine.kernel.reserved
+    estimate = memory_need(machine.capture_kernel)
+    if not reserved or estimate is None:
+        return
+    usual = reservation_of(machine).suggested
+    if reserved >= estimate:
+        yield fine(
+            code, "the reservation is enough for the crash kernel and its initrd by their sizes"
+        )
+    else:
+        yield warning(
+            code,
+            f"only {human_size(reserved)} is reserved, and the crash kernel and its initrd take"
+            f" about {human_size(estimate)}: loading may fail, or memory run out",
+            to_reserve(machine, short_size(max(usual, -(-estimate // STEP) * STEP))),
+        )
+
+
+def _was_removed(machine: MachineFacts, image: BootFile) -> bool:
+    """Return whether it is the running kernel, which another took the place of: that is said."""
+    removed = machine.next_boot.running_installed is False
+    return removed and image.size is None and image.release == machine.kernel.release
+
+
+def _is_whole(file: BootFile) -> bool:
+    return file.size is not None and file.size >= SMALLEST
+
+
+def _gone(what: str, file: BootFile) -> str:
+    if file.size is None:
+        problem = "does not exist"
+    else:
+        problem = f"has only {file.size} bytes" if file.size else "is empty"
+    return f"{what}, '{file.path}', {problem}"

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The memory that the kernel set aside at boot."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.boot_complaint import Complaint, Reason
+from kdumpd.model.crashkernel.expect import Problem
+from kdumpd.model.crashkernel.memparse import short_size
+from kdumpd.model.crashkernel.parameter import as_written
+from kdumpd.model.crashkernel.words import misspellings
+from kdumpd.model.formats.boot_messages import AreaKind
+from kdumpd.model.memory_need import memory_need
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding, Unknown, fatal, fine, info, unknown, warning
+from kdumpd.model.readiness.remedies import to_reserve
+from kdumpd.model.readiness.reservation import (
+    Reservation,
+    cmdline_of,
+    next_refusal_of,
+    reservation_of,
+)
+from kdumpd.model.text import MIB, human_size, shown
+from kdumpd.model.vocabulary import Mechanism
+
+LOOK = "see what the kernel said at boot: journalctl -k -g crashkernel"
+# The least low area that does: swiotlb takes 64 MiB by default, and x86 leaves 8 MiB beside it
+# (arch/x86/include/asm/crash_reserve.h, crash_low_size_default).
+LOW_NEEDED = 72 * MIB
+# Elsewhere no area is kept low; beside x86, some machines have no memory below 4 GiB at all.
+LOW_MATTERS = {"x86_64": warning, "aarch64": info, "riscv64": info, "loongarch64": info}
+MAIN_AREAS = {AreaKind.MAIN, AreaKind.HIGH}
+CLEARLY = 2  # below this part of what the most modest take, it is too small
+
+
+def reservation_unreadable(machine: MachineFacts) -> Iterator[Finding]:
+    """Report each file about memory that is there and says nothing we understand."""
+    for problem in machine.reservation.unreadable:
+        yield unknown("reservation-unreadable", Unknown(problem))
+
+
+def reservation_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that no memory is set aside, whatever was asked for, and why."""
+    code = "reservation-missing"
+    found = reservation_of(machine)
+    if not machine.kernel.supported or found.reserved is None:
+        return
+    if found.reserved:
+        yield fine(code, f"{human_size(found.reserved)} is reserved for the crash kernel")
+        return
+    reasons = tuple(_reasons(machine, found))
+    request = f"no memory is reserved for the crash kernel: {_request(machine)}"
+    way = _way(machine, found)
+    unexplained = machine.kernel.crashkernel and not reasons
+    message = "; ".join((request, *reasons, *_before(machine)))
+    yield fatal(code, message, LOOK if unexplained else way)
+
+
+def reservation_short(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the kernel reserved less than it was asked for."""
+    code = "reservation-short"
+    found = reservation_of(machine)
+    expected = _expected_main(found)
+    if not found.main or not expected:
+        return
+    if found.main >= expected:
+        yield fine(code, f"the reservation is no less than the {human_size(expected)} requested")
+    elif not _was_cut(machine, found):
+        message = (
+            f"only {found.main // MIB} MiB of the {expected // MIB} MiB requested by"
+            f" {as_written(machine.kernel.crashkernel)} is reserved, so the crash kernel may run"
+            " out of memory"
+        )
+        yield warning(code, "; ".join((message, *_complaints(machine, changed=True))), LOOK)
+
+
+def reservation_cut(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a reservation that was as requested at boot, and was made smaller since."""
+    found = reservation_of(machine)
+    expected = _expected_main(found)
+    if found.main and expected and found.main < expected and _was_cut(machine, found):
+        yield info(
+            "reservation-cut",
+            f"{human_size(expected)} was reserved at boot, but only {human_size(found.main)} is"
+            " left, because someone wrote a smaller size to kexec_crash_size",
+            "nothing if that was meant; else reboot, and look for what writes to"
+            " /sys/kernel/kexec_crash_size",
+        )
+
+
+def reservation_low(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that a reservation above 4 GiB has too little below, which many devices need."""
+    code = "reservation-low"
+    found = reservation_of(machine)
+    report = LOW_MATTERS.get(machine.reservation.architecture)
+    if not report or not found.areas or not found.areas.main.is_high:
+        return
+    low = found.areas.low.size if found.areas.low else 0
+    if low >= LOW_NEEDED:
+        yield fine(
+            code, f"{human_size(low)} of the reservation is below 4 GiB, for devices that need that"
+        )
+        return
+    has = f"only {human_size(low)} below" if low else "none below"
+    yield report(
+        code,
+        f"the memory reserved for the crash kernel is above 4 GiB, with {has}: a disk or network"
+        " card that cannot reach it may not work, and no dump be written",
+        f"set crashkernel={short_size(found.areas.main.size)},high"
+        f" crashkernel={LOW_NEEDED // MIB}M,low on the kernel's command line in the boot loader,"
+        " and reboot",
+    )
+
+
+def reservation_cma_short(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that less of the memory that programs may use is set aside than was asked for."""
+    code = "reservation-cma-short"
+    found = reservation_of(machine)
+    if found.expectation is None or not found.expectation.cma or found.cma is None:
+        return
+    if found.cma >= found.expectation.cma:
+        yield fine(
+            code,
+            f"{human_size(found.cma)} beside the reservation is the crash kernel's as well (,cma)",
+        )
+    else:
+        yield warning(
+            code,
+            f"only {found.cma // MIB} MiB of the {found.expectation.cma // MIB} MiB requested by"
+            " crashkernel=SIZE,cma is set aside, so the crash kernel may run out of memory",
+            "ask for less of ,cma and more without it, and reboot",
+        )
+
+
+def reservation_small(machine: MachineFacts) -> Iterator[Finding]:
+    """Report less memory than is usual, where no estimate of this machine's own says so."""
+    code = "reservation-small"
+    found = reservation_of(machine)
+    if not found.reserved or not found.least or found.ram is None:
+        return
+    if found.reserved < (memory_need(machine.capture_kernel) or 0):
+        return  # reservation-below-estimate, by a better reason
+    if (found.main or 0) < _expected_main(found) and _was_cut(machine, found):
+        return  # reservation-cut: asking for more would help nothing
+    size = found.reserved + (found.cma or 0)
+    if size >= found.least:
+        least = human_size(found.least)
+        yield fine(
+            code,
+            f"the reservation is no less than the {least} that a distribution makes with this RAM,"
+            f" {found.ram.words}",
+        )
+        return
+    report = warning if size * CLEARLY < found.least else info
+    yield report(
+        code,
+        f"only {human_size(size)} is reserved, and {human_size(found.suggested)} is usual for"
+        f" {human_size(found.ram.size)} of RAM: the crash kernel may run out of memory",
+        to_reserve(machine, found.usual),
+    )
+
+
+def fadump_refused(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that fadump was asked for on the command line and is not in use."""
+    asked = machine.reservation.cmdline.split()
+    fadump = machine.reservation.fadump
+    if {b"fadump=on", b"fadump=nocma"} & set(asked) and not (fadump and fadump.enabled):
+        message = "fadump= is on the kernel's command line, but the kernel does not use fadump"
+        yield info(
+            "fadump-refused",
+            "; ".join((message, *_complaints(machine, changed=False))),
+            "journalctl -k -g fadump may tell why; else take fadump= off the kernel's command line",
+        )
+
+
+def _request(machine: MachineFacts) -> str:
+    asked = machine.kernel.crashkernel
+    if asked:
+        return f"{as_written(asked)} came to nothing"
+    return "no crashkernel= on the kernel's command line"
+
+
+def _way(machine: MachineFacts, found: Reservation) -> str:
+    following = machine.next_boot.crashkernel
+    if (
+        following
+        and isinstance(following, str)
+        and not machine.kernel.crashkernel
+        and not next_refusal_of(machine)
+    ):
+        return f"reboot: the next boot has {as_written(following)}"
+    return to_reserve(machine, found.usual)
+
+
+def _reasons(machine: MachineFacts, found: Reservation) -> Iterator[str]:
+    expectation = found.expectation
+    if expectation and expectation.problem not in (Problem.NONE, Problem.ABSENT):
+        yield expectation.explanation
+    else:
+        yield from _complaints(machine, changed=False)
+    for word in misspellings(cmdline_of(machine)):
+        yield f"'{shown(word)}' means nothing to the kernel"
+
+
+def _complaints(machine: MachineFacts, *, changed: bool) -> Iterator[str]:
+    """Tell what the kernel said; `changed` where something was reserved."""
+    log = machine.reservation.log
+    complaints: tuple[Complaint, ...] = log.log.complaints if log else ()
+    for one in complaints:
+        if changed == (one.reason is Reason.CHANGED):
+            yield f"the kernel said '{one.words}': {one.explanation}"
+
+
+def _before(machine: MachineFacts) -> Iterator[str]:
+    last = machine.reservation.last
+    if last and last.reserved and last.crashkernel == machine.kernel.crashkernel:
+        ram = f" with {human_size(last.ram)} of RAM" if last.ram else ""
+        yield f"the boot before had {human_size(last.reserved)}{ram}"
+
+
+def _expected_main(found: Reservation) -> int:
+    """Return what the main area should have: sizes are never rounded down by a kernel."""
+    if not found.sure:
+        return 0
+    if found.mechanism is Mechanism.FADUMP:
+        return found.expected or 0
+    return found.expectation.main if found.expectation else 0
+
+
+def _was_cut(machine: MachineFacts, found: Reservation) -> bool:
+    """Return whether the log says that at boot there was as much as expected."""
+    log = machine.reservation.log
+    sizes = [area.size for area in log.log.areas if area.kind in MAIN_AREAS] if log else []
+    return max(sizes, default=0) >= _expected_main(found)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What around the kernel may forbid kexec, or take the dump away."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import (
+    Finding,
+    Severity,
+    Unknown,
+    fatal,
+    fine,
+    info,
+    unknown,
+    warning,
+)
+
+SIGNED = "load a kernel that your distribution signed: kexec -s -p; see journalctl -b -g kexec"
+
+
+def container(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that this is a container: the kernel is its host's."""
+    kind = machine.surroundings.container
+    if kind:
+        yield fatal(
+            "container",
+            f"this is a container ({kind}): its kernel is the host's, and only the host can"
+            " capture a crash of it",
+            "run kdumpd on the host",
+        )
+
+
+def capture_kernel_running(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the kernel that runs is the one that saves a dump."""
+    if machine.surroundings.capturing:
+        yield info(
+            "capture-kernel-running",
+            "the kernel that runs now is the crash kernel: the machine has crashed, and its"
+            " memory is in /proc/vmcore",
+            "wait for the dump to be saved, then reboot",
+        )
+
+
+def live_system(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a system that forgets what is written to it, dumps as well."""
+    word = machine.surroundings.live
+    if word:
+        yield warning(
+            "live-system",
+            f"this is a live system ({word}): what is written to its disk, a dump as well, is"
+            " gone after a reboot",
+            "install the system, or send dumps to another machine",
+        )
+
+
+def kexec_load_disabled(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that kernel.kexec_load_disabled was set: until the reboot nothing can be loaded.
+
+    What was loaded before stays (Documentation/admin-guide/sysctl/kernel.rst).
+    """
+    code, disabled = "kexec-load-disabled", machine.surroundings.load_disabled
+    if isinstance(disabled, Unknown):
+        yield unknown(code, disabled)
+    elif disabled is False:
+        yield fine(code, "a crash kernel may be loaded")
+    elif disabled:
+        yield _no_more_loads(machine, code, "kernel.kexec_load_disabled is set")
+
+
+def kexec_disabled_at_boot(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a setting by which the next boot allows no crash kernel any more.
+
+    systemd-sysctl.service runs early in a boot, before the units that load a crash kernel.
+    """
+    code, facts = "kexec-disabled-at-boot", machine.surroundings
+    if isinstance(facts.disabled_at_boot, Unknown):
+        yield unknown(code, facts.disabled_at_boot)
+    elif facts.disabled_at_boot and facts.load_disabled is False:
+        yield warning(
+            code,
+            f"the next boot may load no crash kernel: '/{facts.disabled_at_boot}' sets"
+            " kernel.kexec_load_disabled=1",
+            f"take kernel.kexec_load_disabled=1 out of /{facts.disabled_at_boot}, or set it only"
+            " after the crash kernel is loaded",
+        )
+
+
+def kexec_loads_used_up(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that kernel.kexec_load_limit_panic allows no further load; it can only be lowered."""
+    code, left = "kexec-loads-used-up", machine.surroundings.loads_left
+    if isinstance(left, Unknown):
+        yield unknown(code, left)
+    elif left == 0:
+        yield _no_more_loads(machine, code, "kernel.kexec_load_limit_panic is used up")
+
+
+def kernel_lockdown(machine: MachineFacts) -> Iterator[Finding]:
+    """Explain why a locked kernel has no crash kernel: it takes none that is not signed.
+
+    Lockdown forbids kexec_load(2), and kexec_file_load(2) of an image without a good signature
+    (kernel/kexec.c, kernel/kexec_file.c: LOCKDOWN_KEXEC, in both modes). What the capture kernel
+    may read is not its matter: /proc/vmcore is on neither list (security/security.c).
+    """
+    code, facts = "kernel-lockdown", machine.surroundings
+    if isinstance(facts.lockdown, Unknown):
+        yield unknown(code, facts.lockdown, severity=Severity.INFO)
+    elif facts.locked:
+        cause = " by Secure Boot" if facts.secure_boot is True else ""
+        locked = f"the kernel is locked down{cause} (mode {facts.lockdown})"
+        if machine.armed:
+            yield fine(code, f"{locked}, and accepted the crash kernel")
+        else:
+            yield info(code, f"{locked}: it accepts only a crash kernel that is signed", SIGNED)
+
+
+def post_notifiers(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that a panic does other things first, any of which may hang it.
+
+    crash_kexec_post_notifiers (Documentation/admin-guide/kernel-parameters.txt: "increases risks of
+    kdump failure"); systemd 246 turned it on for all, and took that back (systemd#16661).
+    """
+    code, facts = "post-notifiers", machine.surroundings
+    message = (
+        "a panic tells drivers first (crash_kexec_post_notifiers), and may hang before the"
+        " crash kernel starts"
+    )
+    if isinstance(facts.post_notifiers, Unknown):
+        yield unknown(code, facts.post_notifiers)
+    elif facts.post_notifiers is False:
+        yield fine(code, "on a panic the crash kernel starts before anything else")
+    elif facts.post_notifiers and machine.reservation.fadump:
+        yield fine(code, "on a panic the kernel tells its drivers, one of which starts fadump")
+    elif facts.post_notifiers and facts.notifiers_wanted:
+        remedy = "leave it so: the kernel itself asks for it here"
+        yield info(code, f"{message}; for {facts.notifiers_wanted}", remedy)
+    elif facts.post_notifiers:
+        yield warning(
+            code,
+            message,
+            "echo N > /sys/module/kernel/parameters/crash_kexec_post_notifiers, and take it from"
+            " the kernel's command line and from tmpfiles.d",
+        )
+
+
+def xen_dom0(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that Xen runs below this kernel, and has the memory and the crash kernel."""
+    if machine.surroundings.xen_dom0:
+        yield info(
+            "xen-dom0",
+            "this kernel is the first guest of Xen: memory is reserved for the crash kernel by"
+            " the command line of Xen, not of this kernel",
+            "set crashkernel= on Xen's command line; see xl info for what is there",
+        )
+
+
+def _no_more_loads(machine: MachineFacts, code: str, cause: str) -> Finding:
+    if machine.armed:
+        return info(
+            code,
+            f"{cause}: the crash kernel that is loaded stays, but cannot be loaded again after an"
+            " update",
+            "reboot after an update of the kernel",
+        )
+    return fatal(
+        code,
+        f"{cause}: no crash kernel can be loaded until the next boot",
+        "reboot, and load the crash kernel before this is set (see sysctl.d)",
+    )

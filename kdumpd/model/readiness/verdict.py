@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Would the next panic leave a vmcore?
+
+The kernel answers half of this in sysfs (a crash kernel is loaded, its memory is reserved);
+the other half is ours to judge. Every rule is one small function from facts to findings.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+
+from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.finding import Finding, Severity
+from kdumpd.model.readiness.rules import (
+    dump_target,
+    kernel,
+    loading,
+    next_boot,
+    panic_policy,
+    reservation,
+    system,
+)
+from kdumpd.model.rules import (
+    configuration,
+    crashkernel,
+    experience,
+    folder,
+    last_reservation,
+    service,
+    storage,
+)
+from kdumpd.model.vocabulary import Readiness
+
+# What a container has of its own; its kernel, its /boot and its boot loader are nobody's.
+OF_A_CONTAINER = {"configuration", "container", "crash-folder-unreadable", "facts-unreadable"}
+
+Rule = Callable[[MachineFacts], Iterable[Finding]]
+
+# In the order in which the findings are told: what is behind the others comes first.
+RULES: tuple[Rule, ...] = (
+    kernel.kernel_absent,
+    kernel.kexec_unsupported,
+    kernel.kernel_unreadable,
+    kernel.facts_unreadable,
+    system.container,
+    system.capture_kernel_running,
+    system.live_system,
+    system.xen_dom0,
+    reservation.reservation_unreadable,
+    reservation.reservation_missing,
+    reservation.reservation_short,
+    reservation.reservation_cut,
+    reservation.reservation_low,
+    reservation.reservation_cma_short,
+    loading.reservation_below_estimate,
+    reservation.reservation_small,
+    last_reservation.reservation_shrank,
+    last_reservation.reservation_grew,
+    crashkernel.crashkernel_repeated,
+    crashkernel.crashkernel_ignored,
+    crashkernel.crashkernel_misspelled,
+    crashkernel.crashkernel_without_unit,
+    crashkernel.crashkernel_fragile,
+    reservation.fadump_refused,
+    system.kexec_load_disabled,
+    system.kexec_disabled_at_boot,
+    system.kexec_loads_used_up,
+    system.kernel_lockdown,
+    loading.capture_tool_missing,
+    loading.kdump_disabled,
+    service.service_disabled,
+    service.saving_service_masked,
+    service.service_failed,
+    next_boot.running_kernel_removed,
+    loading.capture_kernel_missing,
+    loading.capture_initrd_missing,
+    loading.capture_initrd_stale,
+    loading.capture_kernel_differs,
+    loading.capture_initrd_differs,
+    loading.capture_cmdline_rootless,
+    kernel.crash_kernel_unloaded,
+    kernel.crash_kernel_lost,
+    service.service_proves_nothing,
+    system.post_notifiers,
+    next_boot.next_boot_unreserved,
+    next_boot.next_boot_differs,
+    next_boot.boot_loader_outdated,
+    next_boot.next_kernel_without_initrd,
+    folder.crash_folder_missing,
+    folder.crash_folder_unreadable,
+    storage.dump_settings_unreadable,
+    storage.dump_target_remote,
+    storage.dump_target_raw,
+    storage.dump_target_unmounted,
+    dump_target.dump_folder_missing,
+    dump_target.dump_folder_read_only,
+    dump_target.dump_folder_unmountable,
+    dump_target.dump_folder_not_mounted,
+    dump_target.dump_folder_encrypted,
+    dump_target.dump_folder_unwatched,
+    storage.storage_too_small,
+    storage.storage_no_inodes,
+    experience.crash_test_failed,
+    configuration.configuration,
+    panic_policy.panic_on_oops_off,
+    panic_policy.panic_policy,
+    panic_policy.panic_timeout,
+    panic_policy.sysrq,
+)
+
+
+def check(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Finding, ...]:
+    """Return what every rule says, also that a thing is as it should be, in the rules' order.
+
+    In a container only what is true of itself: the rest that is seen there is the host's.
+    """
+    findings = (finding for rule in rules for finding in rule(machine))
+    inside = bool(machine.surroundings.container)
+    return tuple(one for one in findings if not inside or one.code in OF_A_CONTAINER)
+
+
+def find(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Finding, ...]:
+    """Return every finding that is worth a word, in the order of the rules."""
+    return troubles(check(machine, rules))
+
+
+def troubles(checks: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings that say more than that a thing is as it should be."""
+    return tuple(one for one in checks if one.severity is not Severity.OK)
+
+
+def judge(machine: MachineFacts, findings: Collection[Finding]) -> Readiness:
+    """Fold the facts and their findings into one word."""
+    if not machine.kernel.supported or machine.surroundings.container:
+        return Readiness.UNSUPPORTED
+    severities = {finding.severity for finding in findings}
+    if Severity.FATAL in severities:
+        return Readiness.NOT_READY
+    return Readiness.DEGRADED if Severity.WARNING in severities else Readiness.READY

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The server that shows notifications: Desktop Notifications Specification 1.2."""
+
+import asyncio
+from collections.abc import Callable
+
+from kdumpd.client.notify.notice import Action, Notice
+from kdumpd.dbus.connection import BUS, Connection, variant
+from kdumpd.dbus.messages import Body, BusError, CallError, Signal, Target
+
+NAME = "org.freedesktop.Notifications"
+SERVER = Target(NAME, "/org/freedesktop/Notifications", NAME)
+APP_NAME, ICON, DESKTOP_ENTRY = "kdumpd", "kdumpd", "kdumpd-notify"
+BY_THE_SERVER = -1  # expire_timeout: the server decides, by the urgency
+ACTIONS, MARKUP = "actions", "body-markup"  # of GetCapabilities
+MOST_OPEN = 64
+
+
+class DesktopError(Exception):
+    """Nothing can be shown; the text says why."""
+
+
+class Desktop:
+    """Shows notices, and knows which of them are open and what is pressed on them."""
+
+    def __init__(self, connection: Connection, signals: asyncio.Queue[Signal]) -> None:
+        self._connection = connection
+        self._signals = signals
+        self._open: dict[int, Notice] = {}  # by the server's ids
+        self._server = ""  # its unique name: another one has other ids
+        self._showing = asyncio.Lock()  # a signal may come before the answer that it follows
+
+    async def follow(self, hint: Callable[[], object]) -> None:
+        """Call `hint` when a server comes or goes."""
+        await self._connection.follow(BUS, "NameOwnerChanged", hint, NAME)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a notice is open: some servers close those of programs that end."""
+        return bool(self._open)
+
+    async def show(self, notice: Notice) -> None:
+        """Return once the server has taken the notice; DesktopError where none does."""
+        async with self._showing:
+            await self._show(notice)
+
+    async def _show(self, notice: Notice) -> None:
+        (capabilities,) = await self._call("GetCapabilities")
+        server = await self._connection.owner(NAME)
+        if server != self._server:
+            self._open.clear()
+            self._server = server
+        actions = notice.actions if ACTIONS in capabilities else ()
+        (id_,) = await self._call(
+            "Notify",
+            "susssasa{sv}i",
+            APP_NAME,
+            0,  # replaces none: an id that was closed may come again otherwise
+            ICON,
+            notice.title,
+            notice.body(markup=MARKUP in capabilities),
+            [word for action, label in actions for word in (str(action), label)],
+            {
+                "urgency": variant("y", int(notice.urgency)),
+                "category": variant("s", str(notice.category)),
+                "desktop-entry": variant("s", DESKTOP_ENTRY),
+            },
+            BY_THE_SERVER,
+        )
+        self._open[id_] = notice
+        while len(self._open) > MOST_OPEN:
+            del self._open[next(iter(self._open))]
+
+    async def pressed(self) -> tuple[Notice, Action]:
+        """Wait until something is pressed on a notice, and return it once it is closed."""
+        while True:
+            signal = await self._signals.get()
+            async with self._showing:
+                pass  # what it is about is known then
+            if signal.sender != self._server:
+                continue
+            match signal.member, signal.signature, signal.body:
+                case "NotificationClosed", "uu", (id_, _):
+                    self._open.pop(id_, None)
+                case "ActionInvoked", "us", (id_, word) if word in set(Action):
+                    notice = self._open.pop(id_, None)
+                    if notice is not None:
+                        await self._close(id_)
+                        return notice, Action(word)
+                case _:
+                    continue
+
+    async def withdraw(self, outdated: Callable[[Notice], bool]) -> None:
+        """Close the notices that say nothing new any more."""
+        for id_ in [id_ for id_, notice in self._open.items() if outdated(notice)]:
+            del self._open[id_]
+            await self._close(id_)
+
+    async def _close(self, id_: int) -> None:
+        try:
+            await self._connection.call(SERVER, "CloseNotification", "u", [id_])
+        except (CallError, BusError):
+            return  # most servers have closed it when something is pressed
+
+    async def _call(self, member: str, signature: str = "", *body: object) -> Body:
+        try:
+            return await self._connection.call(SERVER, member, signature, list(body))
+        except CallError as error:
+            raise DesktopError(f"no server shows notifications: {error}") from error
+        except BusError as error:
+            raise DesktopError(str(error)) from error
+
+
+async def desktop_on(connection: Connection) -> Desktop:
+    """Return the desktop of a session, by its bus."""
+    return Desktop(
+        connection, await connection.listen(SERVER, "ActionInvoked", "NotificationClosed")
+    )

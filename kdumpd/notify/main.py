@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpd-notify: follow the daemon for a user's desktop, and tell of each crash once."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+from kdumpd import __version__
+from kdumpd.address import bus_address
+from kdumpd.arguments import Parser
+from kdumpd.client.notify.patience import GivenUpError, Patience
+from kdumpd.dbus.connection import Connection, connect
+from kdumpd.dbus.messages import BusError, TakenError
+from kdumpd.notify.desktop import desktop_on
+from kdumpd.notify.notifier import Attendant, Pace
+from kdumpd.notify.seen import Memory, state_file
+from kdumpd.notify.terminal import Terminal
+
+log = logging.getLogger(__name__)
+
+# Two on one session bus, started by the desktop and by the service manager, would tell twice.
+NAME = "org.kdumpd1.Notify"
+EPILOG = """\
+exit status: 0 when there is nothing more to do: the session ends, another kdumpd-notify runs in it,
+or a bus, kdumpd or a notification server is missing for too long. 64 for a wrong command line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run kdumpd-notify's command line and return its exit status."""
+    options = arguments_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    asyncio.run(_until_terminated(options))
+    return 0
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    """Return the parser of kdumpd-notify's command line."""
+    parser = Parser(
+        prog="kdumpd-notify",
+        description="Tell the user of this desktop of kernel crashes, each once.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"kdumpd-notify {__version__}")
+    parser.add_argument(
+        "--bus",
+        metavar="BUS",
+        type=_bus,
+        default="system",
+        help="where kdumpd is: system (the default), session, or an address",
+    )
+    parser.add_argument(
+        "--session-bus",
+        metavar="BUS",
+        type=_bus,
+        default="session",
+        help="where the desktop is: session (the default), system, or an address",
+    )
+    parser.add_argument(
+        "--wait",
+        metavar="SECONDS",
+        type=_seconds,
+        default=Pace().missing,
+        help="how long to wait for what is missing (default: %(default)g)",
+    )
+    return parser
+
+
+async def notify(bus: str, session_bus: str, environment: Mapping[str, str], pace: Pace) -> None:
+    """Follow the daemon for the desktop until nothing more can be done, which the log explains."""
+    memory = Memory(state_file(environment))
+    terminal = Terminal(environment, () if bus == "system" else (f"--bus={bus}",))
+    patience = Patience(pace.missing)
+    try:
+        addresses = bus_address(bus, environment), bus_address(session_bus, environment)
+        while True:
+            try:
+                async with connect(addresses[1]) as session:
+                    await session.own(NAME)
+                    patience.relieve()
+                    desktop = await desktop_on(session)
+                    attendant = Attendant(desktop, memory, terminal, pace, _uptime)
+                    await _attend(attendant, addresses[0], session)
+            except TakenError:
+                raise
+            except BusError as error:
+                delay = patience.miss(str(error))
+            await asyncio.sleep(delay)
+    except TakenError:
+        log.info("Another kdumpd-notify runs in this session.")
+    except (BusError, GivenUpError) as error:
+        log.info("Ending, what was not shown is shown at the next login: %s", error)
+    finally:
+        await terminal.close()
+
+
+async def _attend(attendant: Attendant, address: str, session: Connection) -> NoReturn:
+    """Follow and serve until the session's bus is lost (BusError) or GivenUpError."""
+    loss = asyncio.create_task(session.lost())
+    tasks = [
+        loss,
+        asyncio.create_task(attendant.follow(address)),
+        asyncio.create_task(attendant.serve()),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {loss}:
+            task.result()
+        raise BusError(loss.result())
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _until_terminated(options: argparse.Namespace) -> None:
+    task = asyncio.create_task(
+        notify(options.bus, options.session_bus, os.environ, Pace(missing=options.wait))
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _bus(text: str) -> str:
+    if text not in {"system", "session"} and ":" not in text:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no bus: write system, session or an address like unix:path=…"
+        )
+    return text
+
+
+def _seconds(text: str) -> float:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of seconds")
+    return float(text)
+
+
+def _uptime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

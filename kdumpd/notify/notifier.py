@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one who looks what is new, has it shown, and does what is pressed."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from kdumpd.client.absence import AbsentError
+from kdumpd.client.notify.news import NOT_READY, news
+from kdumpd.client.notify.notice import Action, Notice
+from kdumpd.client.notify.patience import Patience
+from kdumpd.client.selection import Properties
+from kdumpd.ctl.client import MANAGER, NAME, PATH, Daemon
+from kdumpd.dbus.connection import BUS, Connection, connect
+from kdumpd.dbus.messages import BusError, CallError, Target
+from kdumpd.notify.desktop import Desktop, DesktopError
+from kdumpd.notify.notices import ALL, full_notice, refusal_notice
+from kdumpd.notify.seen import Memory
+from kdumpd.notify.terminal import Terminal
+
+log = logging.getLogger(__name__)
+
+HINTS = (
+    (Target(NAME, PATH, "org.freedesktop.DBus.ObjectManager"), "InterfacesAdded"),
+    (Target(NAME, PATH, MANAGER), "CrashReported"),
+    (Target(NAME, PATH, "org.freedesktop.DBus.Properties"), "PropertiesChanged"),
+)
+NOT_RUNNING = "kdumpd does not run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long to wait for what, in seconds."""
+
+    missing: float = 300.0  # for a bus, for kdumpd or a server, until it is given up
+    collect: float = 2.0  # for more news, which come together after a boot
+    steady: float = 20.0  # until not-ready is believed: the crash kernel may be loaded anew
+    boot: float = 300.0  # after the boot, until the same: the crash kernel may be on its way
+
+
+class Attendant:
+    """Follows the daemon on one bus for a desktop on another."""
+
+    def __init__(
+        self,
+        desktop: Desktop,
+        memory: Memory,
+        terminal: Terminal,
+        pace: Pace,
+        uptime: Callable[[], float],
+    ) -> None:
+        self._desktop = desktop
+        self._memory = memory
+        self._terminal = terminal
+        self._pace = pace
+        self._uptime = uptime
+        self._patience = Patience(pace.missing)
+        self._wake = asyncio.Event()
+        self._daemon: Daemon | None = None
+        self._unready_since: float | None = None
+        self._fell = False  # the daemon has told that it stays not-ready
+
+    async def follow(self, address: str) -> None:
+        """Tell of what the daemon on this bus says, until GivenUpError."""
+        await self._desktop.follow(self._wake.set)
+        while True:
+            try:
+                async with connect(address) as connection:
+                    await self._watch(connection)
+            except BusError as error:
+                self._daemon = None
+                delay = self._miss(str(error))
+            await asyncio.sleep(delay)
+
+    async def serve(self) -> None:
+        """Do what is pressed, for ever: some of it asks a person and takes its time."""
+        async with asyncio.TaskGroup() as deeds:
+            while True:
+                notice, action = await self._desktop.pressed()
+                deeds.create_task(self._do(notice, action))
+
+    async def _watch(self, connection: Connection) -> NoReturn:
+        """Look at each hint, until BusError."""
+        daemon = self._daemon = Daemon(connection)
+        for source, member in HINTS:
+            await connection.follow(source, member, self._wake.set)
+        await connection.follow(Target(NAME, PATH, MANAGER), "ReadinessChanged", self._take_fall)
+        await connection.follow(BUS, "NameOwnerChanged", self._wake.set, NAME)
+        loss = asyncio.create_task(connection.lost())
+        loss.add_done_callback(lambda _: self._wake.set())
+        try:
+            while not loss.done():
+                self._wake.clear()
+                delay = await self._look(daemon)
+                try:
+                    async with asyncio.timeout(delay):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+                await asyncio.sleep(self._pace.collect)
+            raise BusError(loss.result())
+        finally:
+            loss.cancel()
+
+    async def _look(self, daemon: Daemon) -> float | None:
+        """Show what is new, and return in how many seconds to look without a hint."""
+        try:
+            manager, captures = await daemon.manager(), await daemon.captures()
+            acknowledged = {one["Id"] for one in captures if one["Acknowledged"]}
+            await self._desktop.withdraw(
+                lambda notice: bool(notice.about) and acknowledged.issuperset(notice.about)
+            )
+            told = await asyncio.to_thread(self._memory.read)
+            delay = self._unready_in(manager)
+            for notice in news(manager, captures, told, unready=delay == 0):
+                await self._desktop.show(notice)
+                await asyncio.to_thread(self._memory.add, notice.keys)
+        except AbsentError:
+            return self._miss(NOT_RUNNING)
+        except (CallError, DesktopError) as error:
+            return self._miss(str(error))
+        self._patience.relieve()
+        return delay or None
+
+    def _miss(self, what: str) -> float:
+        return self._patience.miss(what, stay=self._desktop.is_in_use)
+
+    def _take_fall(self) -> None:
+        self._fell = True
+        self._wake.set()
+
+    def _unready_in(self, manager: Properties) -> float | None:
+        """Return in how many seconds not-ready is to be believed, None where all is well."""
+        if manager["Readiness"] != NOT_READY:
+            self._unready_since, self._fell = None, False
+            return None
+        now = self._uptime()
+        if self._unready_since is None:
+            self._unready_since = now
+        if self._fell:
+            return 0
+        return max(0, self._unready_since + self._pace.steady - now, self._pace.boot - now)
+
+    async def _do(self, notice: Notice, action: Action) -> None:
+        if action is Action.ACKNOWLEDGE:
+            await self._acknowledge(notice)
+        elif not await self._terminal.open(notice.command):
+            await self._show(full_notice(notice))
+
+    async def _acknowledge(self, notice: Notice) -> None:
+        refusal = await self._refusal(notice)
+        if refusal:
+            await self._show(refusal_notice(notice, refusal))
+
+    async def _refusal(self, notice: Notice) -> str:
+        """Have crashes acknowledged, and return why they are not."""
+        if self._daemon is None:
+            return NOT_RUNNING
+        try:
+            if notice.acknowledges == ALL:
+                await self._daemon.acknowledge_all(interactive=True)
+            else:
+                await self._daemon.acknowledge(notice.acknowledges, interactive=True)
+        except AbsentError:
+            return NOT_RUNNING
+        except (CallError, BusError) as error:
+            return str(error)
+        return ""
+
+    async def _show(self, notice: Notice) -> None:
+        try:
+            await self._desktop.show(notice)
+        except DesktopError as error:
+            log.warning("'%s' is not shown: %s", notice.title, error)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read one capture: what its files prove, as far as they can be trusted."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from kdumpd.model.captures.capture import Layout, Sighting, capture_id, place_of
+from kdumpd.model.captures.core import CoreFacts, FileStamp
+from kdumpd.model.captures.layouts import README, Members
+from kdumpd.model.crash import Crash
+from kdumpd.model.crashlog.crash import parse_kernel_log
+from kdumpd.model.split_core import joined
+from kdumpd.model.suse_readme import LONGEST, parse_readme, with_readme
+from kdumpd.model.text import shown
+from kdumpd.model.time import time_of_file
+from kdumpd.observe.captures.apport_report import (
+    MOST_REPORT,
+    REPORT_HEAD,
+    ReportError,
+    is_kernel_crash,
+    parse_report,
+)
+from kdumpd.observe.captures.safe_open import Folder, untrusted_reason
+from kdumpd.observe.cores.core import read_core
+
+LOG_END = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
+STRANGE = b"not trusted\0"
+LONGEST_LOG = 1 << 20  # bytes of a kernel log, from its end, in which the crash is looked for
+
+
+class NoCaptureError(Exception):
+    """A file has a capture's name, and proves to be something else."""
+
+
+def read_sighting(folder: Folder, members: Members, known: Mapping[bytes, Sighting]) -> Sighting:
+    """Return what the capture is now; a known sighting whose files are unchanged is kept.
+
+    VanishedError and FolderError for files that cannot be read, NoCaptureError when it is none.
+    """
+    files = tuple(folder.stamp(name) for name in members.names)
+    made_at = _made_at(folder, members, files)
+    trusted_folder = folder.trusted and not _of_strangers(folder, members, files)
+    before = known.get(place_of(folder.path, members.member))
+    if before is not None and before.files == files and before.trusted_folder == trusted_folder:
+        if (before.made_at, before.reachable) == (made_at, folder.reachable):
+            return before
+        return replace(before, made_at=made_at, reachable=folder.reachable)
+    anew = _read_anew(folder, members, files)
+    return replace(anew, made_at=made_at, trusted_folder=trusted_folder, reachable=folder.reachable)
+
+
+def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> Sighting:
+    stamps = {file.name: file for file in files}
+    cores = [stamps[name] for name in members.cores]
+    parts = [stamps[name] for name in members.parts]
+    dmesg = stamps[members.dmesg] if members.dmesg else None
+    problem = _distrust(folder, files)
+    core, facts = next(iter(cores + parts), None), CoreFacts(problem=members.problem)
+    log = b""
+    if not problem:
+        core, facts = _best_core(folder, cores, parts, facts)
+        if README in stamps:
+            facts = _with_readme(folder, stamps[README], facts, core)
+        try:
+            log = _read_log(folder, members.layout, dmesg)
+        except ReportError as error:
+            facts = replace(facts, problem=str(error))
+    log_end = log[-LOG_END:]
+    # What says nothing of itself is what lies there; and strangers' is never one of the owner's.
+    place = place_of(folder.path, members.member)
+    crash = parse_kernel_log(log) if log else None
+    if members.layout is Layout.PSTORE and _is_a_note(folder, crash):
+        raise NoCaptureError(folder.path)
+    identity = facts.identity or log_end or (STRANGE + place if problem else place)
+    return Sighting(
+        directory=folder.path,
+        layout=members.layout,
+        trusted=not problem,
+        problem=problem,
+        files=files,
+        core=core,
+        dmesg=dmesg,
+        facts=facts,
+        crash=crash,
+        id=capture_id(identity),
+        filesystem=folder.filesystem,
+        parts=tuple(parts) if core in parts else (),
+        member=members.member,
+        is_test=members.is_test,
+        log_id=capture_id(log_end) if log else "",
+        logged_at=time_of_file(dmesg.modified_ns) if dmesg and log else None,
+    )
+
+
+def _is_a_note(folder: Folder, crash: Crash | None) -> bool:
+    """Return whether a dmesg.txt is just somebody's: the archive's folders are named in digits."""
+    return not folder.name.isdigit() and not (crash and crash.reason)
+
+
+def _of_strangers(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> bool:
+    """Return whether others than the owner put the files among those of other captures."""
+    return bool(members.member) and any(file.owner != folder.owner for file in files)
+
+
+def _made_at(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> datetime | None:
+    changed = max(file.modified_ns for file in files) if members.member else folder.modified_ns
+    return time_of_file(changed)
+
+
+def _distrust(folder: Folder, files: tuple[FileStamp, ...]) -> str:
+    if not folder.trusted:
+        return f"{folder.distrust}: contents not read"
+    for file in files:
+        reason = untrusted_reason(file, folder.owner)
+        if reason:
+            return f"'{shown(file.name)}' {reason}: contents not read"
+    return ""
+
+
+def _best_core(
+    folder: Folder, cores: list[FileStamp], parts: list[FileStamp], unread: CoreFacts
+) -> tuple[FileStamp | None, CoreFacts]:
+    """Return the first complete core, else the first: the cp fallback leaves a stump beside one.
+
+    The first part stands for a core in parts. Without any core, return what was not read.
+    """
+    read: list[tuple[FileStamp, CoreFacts]] = []
+    for core in cores:
+        facts = _read_core(folder, core)
+        if facts.part is not None:
+            facts = joined([(core.name, facts)])
+        if facts.complete:
+            return core, facts
+        read.append((core, facts))
+    if parts:
+        facts = joined([(part.name, _read_core(folder, part)) for part in parts])
+        if facts.complete:
+            return parts[0], facts
+        read.append((parts[0], facts))
+    return read[0] if read else (None, unread)
+
+
+def _read_core(folder: Folder, core: FileStamp) -> CoreFacts:
+    with folder.open_file(core) as fd:
+        return read_core(fd)
+
+
+def _with_readme(
+    folder: Folder, readme: FileStamp, facts: CoreFacts, core: FileStamp | None
+) -> CoreFacts:
+    with folder.open_file(readme) as fd:
+        said = parse_readme(os.pread(fd, LONGEST, 0))
+    return with_readme(facts, said, has_core=core is not None)
+
+
+def _read_log(folder: Folder, layout: Layout, dmesg: FileStamp | None) -> bytes:
+    """Return the end of the kernel log, empty without one.
+
+    ReportError when a report on the crash does not hold it.
+    """
+    if dmesg is None:
+        return b""
+    with folder.open_file(dmesg) as fd:
+        if layout is not Layout.APPORT:
+            return os.pread(fd, LONGEST_LOG, max(0, dmesg.size - LONGEST_LOG))
+        if not is_kernel_crash(os.pread(fd, REPORT_HEAD, 0)):
+            raise NoCaptureError(dmesg.name)
+        return parse_report(os.pread(fd, MOST_REPORT, 0))[-LONGEST_LOG:]

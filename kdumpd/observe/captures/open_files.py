@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Open a capture's files once more, to be handed out: what is trusted is judged by what is opened.
+
+The way there is walked as every look does, one name from the folder before it: since the last look
+anything in a crash folder may have been replaced.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from kdumpd.model.captures.capture import Capture
+from kdumpd.model.text import shown
+from kdumpd.observe.captures.safe_open import (
+    Folder,
+    FolderError,
+    VanishedError,
+    open_crash_folder,
+    untrusted_reason,
+)
+from kdumpd.observe.mounts import read_mount_points, read_mounted_names
+from kdumpd.observe.threads import start
+
+PATIENCE = 10.0  # seconds; a disk that sleeps needs about five
+MOST_STUCK = 16  # threads that a crash folder which does not answer may hold
+
+
+class EvidenceError(Exception):
+    """A file cannot be handed out; the text names it and says why."""
+
+
+class NoEvidenceError(EvidenceError):
+    """There is no such file, or no more."""
+
+
+class Openings:
+    """Opens files in threads: a file system that hangs stalls nobody else."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._under_way: Counter[bytes] = Counter()  # by place
+
+    async def run(self, place: bytes, open_: Callable[[], int]) -> int:
+        """Return the descriptor that is opened below a place; EvidenceError when none comes."""
+        if self._under_way[place] >= MOST_STUCK:
+            raise EvidenceError(f"'{shown(place)}' does not answer. Try again later.")
+        opening = start(lambda: _opened_or_error(open_))
+        self._under_way[place] += 1
+        opening.add_done_callback(lambda _: self._under_way.subtract([place]))
+        in_time = False
+        try:
+            done, _ = await asyncio.wait([opening], timeout=self._patience)
+            in_time = bool(done)
+        finally:
+            if not in_time:
+                opening.add_done_callback(_close)
+        if not in_time:
+            raise EvidenceError(f"'{shown(place)}' does not answer. Try again later.")
+        result = opening.result()
+        if isinstance(result, EvidenceError):
+            raise result
+        return result
+
+
+class Evidence:
+    """The files of captures below `root`, opened one at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._openings = Openings(PATIENCE)
+
+    async def open_core(self, folder: bytes, capture: Capture) -> int:
+        """Return a read-only descriptor of the core, which the caller closes."""
+        if not capture.core_file:
+            raise NoEvidenceError(f"Capture {capture.id} has no core.")
+        return await self.open(folder, capture.core_file)
+
+    async def open_dmesg(self, folder: bytes, capture: Capture) -> int:
+        """Return a read-only descriptor of the kernel log, which the caller closes."""
+        if not capture.dmesg_file:
+            raise NoEvidenceError(f"Capture {capture.id} has no kernel log beside its core.")
+        return await self.open(folder, capture.dmesg_file)
+
+    async def open(self, folder: bytes, path: bytes) -> int:
+        """Return a read-only descriptor of a file in a crash folder, which the caller closes."""
+        return await self._openings.run(folder, lambda: open_evidence(self._root, folder, path))
+
+
+def open_evidence(root: Path, folder: bytes, path: bytes) -> int:
+    """Return a read-only descriptor of a capture's file that lies inside the crash folder.
+
+    EvidenceError when it is not trusted, is no regular file with one name, or cannot be opened;
+    NoEvidenceError when it does not exist.
+    """
+    names = path.removeprefix(folder.rstrip(b"/") + b"/").split(b"/")
+    if not {b"", b".", b".."}.isdisjoint(names):
+        raise EvidenceError(f"'{shown(path)}' is no file of '{shown(folder)}'.")
+    try:
+        with ExitStack() as opened:
+            inside = opened.enter_context(open_crash_folder(root, folder, _unwatched))
+            if inside is None:
+                raise NoEvidenceError(f"'{shown(folder)}' does not exist.")
+            points = read_mount_points()
+            for name in names[:-1]:
+                _check_own(inside, name, points)
+                inside = opened.enter_context(inside.open_folder(name))
+            _check_own(inside, names[-1], points)
+            return _open_file(inside, names[-1])
+    except VanishedError as error:
+        raise NoEvidenceError(f"{error}.") from error
+    except FolderError as error:
+        raise EvidenceError(f"{error}.") from error
+    except OSError as error:
+        raise EvidenceError(f"'{shown(path)}' cannot be read: {error.strerror}.") from error
+
+
+def _open_file(folder: Folder, name: bytes) -> int:
+    if not folder.trusted:
+        raise EvidenceError(f"{folder.distrust}: not handed out.")
+    stamp = folder.stamp(name)
+    reason = untrusted_reason(stamp, folder.owner)
+    if reason:
+        raise EvidenceError(f"'{shown(folder.path_of(name))}' {reason}: not handed out.")
+    with folder.open_file(stamp) as fd:
+        status = os.fstat(fd)
+        if (status.st_nlink, status.st_uid, status.st_mode) != (
+            stamp.links,
+            stamp.owner,
+            stamp.mode,
+        ):
+            path = shown(folder.path_of(name))
+            raise EvidenceError(f"'{path}' was changed while it was opened: not handed out.")
+        return os.dup(fd)
+
+
+def _check_own(folder: Folder, name: bytes, points: frozenset[bytes]) -> None:
+    if name in read_mounted_names(folder.fd, points):
+        path = shown(folder.path_of(name))
+        raise EvidenceError(f"'{path}' is another file system, which is not looked into.")
+
+
+def _opened_or_error(open_: Callable[[], int]) -> int | EvidenceError:
+    try:
+        return open_()
+    except EvidenceError as error:
+        return error
+
+
+def _close(opening: asyncio.Future[int | EvidenceError]) -> None:
+    """Close what nobody waits for any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        result = opening.result()
+        if isinstance(result, int):
+            os.close(result)
+
+
+def _unwatched(_: int) -> None:
+    """Watch nothing."""

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read what the machine's own jobs remove: of cron, of systemd-tmpfiles, of the writers."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from kdumpd.model.captures.retention import DEBIAN_FOLDER, Retention
+from kdumpd.model.shell_assignments import parse_assignment
+from kdumpd.model.time import parse_span
+from kdumpd.observe.files import Files
+
+APPORT_JOB = "etc/cron.daily/apport"
+KDUMP_TOOLS = "etc/default/kdump-tools"
+SUSE = "etc/sysconfig/kdump"
+TMPFILES = ("etc/tmpfiles.d", "run/tmpfiles.d", "usr/lib/tmpfiles.d")  # a file hides its namesakes
+WITH_AGE = b"dDevqQxC"  # types of tmpfiles.d(5) whose age is looked at
+PATH, AGE = 1, 5  # the fields' places in a line
+MOST_BYTES = 1 << 16
+LONGEST_AGE = timedelta(days=36_500)
+FIND = rb"[ \t]*find[ \t]+/var/crash\b"
+KIND = rb"-type[ \t]+([df])\b"
+DAYS = rb"-mtime[ \t]+\+(\d{1,5})\b"
+
+
+def read_retention(root: Path) -> Retention:
+    """Return what the jobs of the machine below `root` remove; nothing is raised for what is wrong.
+
+    What cannot be read or understood removes nothing, as far as is known.
+    """
+    files = Files(root)
+    days = parse_apport_job(_read(files, APPORT_JOB)) if _is_executable(files, APPORT_JOB) else {}
+    debian = _read(files, KDUMP_TOOLS)
+    keeps = parse_number(parse_assignment(_read(files, SUSE), b"KDUMP_KEEP_OLD_DUMPS"))
+    return Retention(
+        apport_days=days.get(b"d"),
+        apport_file_days=days.get(b"f"),
+        most_dumps=parse_number(parse_assignment(debian, b"KDUMP_NUM_DUMPS")) or None,
+        dump_folder=parse_assignment(debian, b"KDUMP_COREDIR") or DEBIAN_FOLDER,
+        suse_keeps=None if not keeps else max(0, keeps),
+        ages=tuple(parse_ages(_read(files, name) for name in files.drop_ins(TMPFILES))),
+    )
+
+
+def parse_apport_job(script: bytes) -> dict[bytes, int]:
+    """Return how many days apport's daily job leaves files (f) and folders (d) in /var/crash."""
+    found = {}
+    for line in script.split(b"\n"):
+        kind = re.search(KIND, line) if re.match(FIND, line) else None
+        days = re.compile(DAYS).search(line, kind.end()) if kind else None
+        if kind and days:
+            found[kind[1]] = int(days[1])
+    return found
+
+
+def parse_number(text: bytes) -> int | None:
+    """Return the whole number, None for anything else."""
+    return int(text) if re.fullmatch(rb"-?\d{1,6}", text) else None
+
+
+def parse_ages(files: Iterable[bytes]) -> Iterator[tuple[bytes, timedelta]]:
+    """Yield each path of these files of tmpfiles.d(5) whose contents are removed, and their age."""
+    for text in files:
+        for line in text.split(b"\n"):
+            fields = line.split()
+            if len(fields) <= AGE or fields[0][:1] not in WITH_AGE:
+                continue
+            path, span = fields[PATH].rstrip(b"/"), parse_age(fields[AGE])
+            if span is not None and path.startswith(b"/") and not re.search(rb"[*?\[%]", path):
+                yield path, span
+
+
+def parse_age(text: bytes) -> timedelta | None:
+    """Return the time span of an age field such as 14d or 1d12h, None where it is none."""
+    text = text.rpartition(b":")[2].removeprefix(b"~")
+    span = parse_span(text.decode("utf-8", "replace"))
+    return span if span is not None and timedelta() < span < LONGEST_AGE else None
+
+
+def _is_executable(files: Files, name: str) -> bool:
+    status = files.status(name)
+    return isinstance(status, os.stat_result) and bool(status.st_mode & 0o111)
+
+
+def _read(files: Files, name: str) -> bytes:
+    """Return the beginning of a regular file, nothing where there is none."""
+    content = files.head(name, MOST_BYTES)
+    return content if isinstance(content, bytes) else b""

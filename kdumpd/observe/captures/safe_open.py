@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Open folders and files that strangers may have prepared: never through a link, or by path again.
+
+A crash folder can be writable by everyone (Ubuntu's /var/crash is mode 03777), so each component is
+opened from the descriptor of the one before it, and judged by what was really opened.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from kdumpd.model.captures.core import FileStamp
+from kdumpd.model.text import shown
+
+# O_NONBLOCK: a FIFO or a file under a write lease would hold a plain open (tried: 45 s).
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+MOST_NAMES = 1_000  # a capture has fewer than ten files
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies in a folder, sorted by name."""
+
+    names: list[bytes]
+    folders: list[bytes]  # those of folders alone, and all of these
+    entries: int  # how many were looked at
+
+
+OnFolder = Callable[[int], None]  # told of each open folder before it is listed
+
+
+class FolderError(Exception):
+    """A folder or file cannot be used; the text names it and says why."""
+
+
+class LinkError(FolderError):
+    """What should be a folder is a link or a file."""
+
+
+class VanishedError(FolderError):
+    """Something was removed or replaced between two looks at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """An open folder; trusted when only the machine's owner can change what lies on its path."""
+
+    fd: int
+    path: bytes
+    distrust: str  # which folder on the path others can change, and why; empty for none
+    owner: int  # the machine's owner: of the root folder, 0 on a real machine
+    reachable: bool = True  # whether everybody may go through every folder on its path
+
+    @property
+    def trusted(self) -> bool:
+        """Whether nobody but the machine's owner can change what lies on its path."""
+        return not self.distrust
+
+    @property
+    def filesystem(self) -> int:
+        """The id of the file system that it lies on (statfs(2)), the same at every mount."""
+        return os.statvfs(self.fd).f_fsid
+
+    @property
+    def name(self) -> bytes:
+        """The last component of its path."""
+        return self.path.rpartition(b"/")[2]
+
+    @property
+    def modified_ns(self) -> int:
+        """When something was last added to it or removed, in nanoseconds since 1970."""
+        return os.fstat(self.fd).st_mtime_ns
+
+    def names(self, most: int = MOST_NAMES) -> list[bytes]:
+        """Return the names in the folder, sorted, of so many entries at most."""
+        return self.listing(most).names
+
+    def listing(
+        self, most: int, most_names: int = MOST_NAMES, beginnings: tuple[bytes, ...] = (b"",)
+    ) -> Listing:
+        """Return what lies in the folder, of so many entries at most.
+
+        Of names there are so many at most, and only those that begin in one of these ways.
+        """
+        names: list[bytes] = []
+        folders: list[bytes] = []
+        looked_at = 0
+        with os.scandir(self.fd) as entries:
+            for entry in islice(entries, most):
+                looked_at += 1
+                name = os.fsencode(entry.name)
+                if name.startswith(beginnings) and len(names) < most_names:
+                    names.append(name)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(name)
+        return Listing(sorted(names), sorted(folders), looked_at)
+
+    def path_of(self, name: bytes) -> bytes:
+        """Return the path of a name in the folder."""
+        return _join(self.path, name)
+
+    def stamp(self, name: bytes) -> FileStamp:
+        """Return what stat says of the name, links not followed; VanishedError without it."""
+        try:
+            return _stamp(name, os.stat(name, dir_fd=self.fd, follow_symlinks=False))
+        except FileNotFoundError as error:
+            raise VanishedError(f"'{shown(self.path_of(name))}' does not exist") from error
+        except OSError as error:
+            path = shown(self.path_of(name))
+            raise FolderError(f"'{path}' cannot be read: {error.strerror}") from error
+
+    @contextmanager
+    def open_folder(self, name: bytes) -> Iterator["Folder"]:
+        """Open the folder of this name inside; VanishedError when it is none any more."""
+        try:
+            fd = _open(name, FOLDER, self.fd, self.path_of(name))
+        except LinkError as error:
+            raise VanishedError(str(error)) from error
+        try:
+            status = os.fstat(fd)
+            yield Folder(
+                fd=fd,
+                path=self.path_of(name),
+                distrust=self.distrust or _distrust(status, self.owner, self.path_of(name)),
+                owner=self.owner,
+                reachable=self.reachable and bool(status.st_mode & stat.S_IXOTH),
+            )
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def open_file(self, expected: FileStamp) -> Iterator[int]:
+        """Open the regular file that the stamp describes; FolderError when it is another by now."""
+        path = self.path_of(expected.name)
+        fd = _open(expected.name, FILE, self.fd, path)
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode) or status.st_ino != expected.inode:
+                raise VanishedError(f"'{shown(path)}' was replaced while it was opened")
+            yield fd
+        finally:
+            os.close(fd)
+
+
+@contextmanager
+def open_crash_folder(root: Path, path: bytes, on_folder: OnFolder) -> Iterator[Folder | None]:
+    """Open a folder below `root`, None when it does not exist.
+
+    `on_folder` is called with the last folder on the way that exists, before that is known: whoever
+    watches it will learn of what appears later.
+    """
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        owner = os.fstat(fd).st_uid
+        distrust, done, reachable = "", b"", True
+        for name in filter(None, path.split(b"/")):
+            below = _open_below(fd, name, path, on_folder)
+            if below is None:
+                yield None
+                return
+            os.close(fd)
+            fd = below
+            done = _join(done, name)
+            status = os.fstat(fd)
+            distrust = distrust or _distrust(status, owner, done)
+            reachable = reachable and bool(status.st_mode & stat.S_IXOTH)
+        on_folder(fd)
+        yield Folder(fd=fd, path=path, distrust=distrust, owner=owner, reachable=reachable)
+    finally:
+        os.close(fd)
+
+
+def untrusted_reason(stamp: FileStamp, owner: int) -> str:
+    """Return why a file's contents are not to be believed, empty when they are."""
+    if not stat.S_ISREG(stamp.mode):
+        return "is not a regular file"
+    if stamp.links != 1:
+        return f"has {stamp.links} hard links"
+    if stamp.owner != owner:
+        return f"belongs to uid {stamp.owner}, not to uid {owner}"
+    if stamp.mode & 0o022:
+        return f"is writable by others than its owner (mode {stat.S_IMODE(stamp.mode):04o})"
+    return ""
+
+
+def _distrust(status: os.stat_result, owner: int, path: bytes) -> str:
+    if status.st_uid != owner:
+        return f"'{shown(path)}' belongs to uid {status.st_uid}, not to uid {owner}"
+    # In a sticky folder nobody but the owner can rename or replace the owner's entries.
+    if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+        mode = stat.S_IMODE(status.st_mode)
+        return f"'{shown(path)}' is writable by others than its owner (mode {mode:04o})"
+    return ""
+
+
+def _open_below(fd: int, name: bytes, path: bytes, on_folder: OnFolder) -> int | None:
+    for watched in (False, True):
+        if watched:
+            on_folder(fd)
+        try:
+            return _open(name, FOLDER, fd, path)
+        except VanishedError:
+            continue
+    return None
+
+
+def _open(name: bytes, flags: int, dir_fd: int, path: bytes) -> int:
+    try:
+        return os.open(name, flags, dir_fd=dir_fd)
+    except FileNotFoundError as error:
+        raise VanishedError(f"'{shown(path)}' does not exist") from error
+    except OSError as error:
+        # O_NOFOLLOW on a link: ELOOP, with O_DIRECTORY ENOTDIR (open(2)).
+        if error.errno in {errno.ELOOP, errno.ENOTDIR}:
+            raise LinkError(f"'{shown(path)}' is, or leads through, a link or no folder") from error
+        raise FolderError(f"'{shown(path)}' cannot be opened: {error.strerror}") from error
+
+
+def _join(path: bytes, name: bytes) -> bytes:
+    return path.rstrip(b"/") + b"/" + name
+
+
+def _stamp(name: bytes, status: os.stat_result) -> FileStamp:
+    return FileStamp(
+        name=name,
+        inode=status.st_ino,
+        size=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        changed_ns=status.st_ctime_ns,
+        mode=status.st_mode,
+        links=status.st_nlink,
+        owner=status.st_uid,
+    )
+
+
+def bears(stamp: FileStamp, status: os.stat_result) -> bool:
+    """Return whether a file still bears the stamp but for its name.
+
+    To make another stamp and compare both takes more than twice the time of a stat.
+    """
+    return (
+        status.st_ctime_ns == stamp.changed_ns
+        and status.st_size == stamp.size
+        and status.st_mtime_ns == stamp.modified_ns
+        and status.st_ino == stamp.inode
+        and status.st_mode == stamp.mode
+        and status.st_nlink == stamp.links
+        and status.st_uid == stamp.owner
+    )

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Look at a crash folder: which captures lie in it, and what each proves about itself."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kdumpd.model.captures.capture import Sighting
+from kdumpd.model.captures.core import FileStamp
+from kdumpd.model.captures.layouts import (
+    BEGINNINGS_AT_THE_TOP,
+    PSTORE_ARCHIVE,
+    Members,
+    recognise,
+    recognise_at_the_top,
+)
+from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.state import CrashFolder
+from kdumpd.model.text import shown
+from kdumpd.observe.budget import MOST_ENTRIES, Budget
+from kdumpd.observe.captures.safe_open import (
+    Folder,
+    FolderError,
+    OnFolder,
+    VanishedError,
+    open_crash_folder,
+)
+from kdumpd.observe.captures.scan_cache import Visits
+from kdumpd.observe.files import Files
+from kdumpd.observe.mounts import read_mount_points_below, read_mounted_names
+from kdumpd.observe.readiness.mounts import is_hidden
+
+ANOTHER = "is another file system, which is not looked into"
+DEEPEST = 2  # levels of folders below a crash folder that are looked into
+
+Known = Mapping[bytes, Sighting]  # by place
+
+
+def read_crash_folder(
+    root: Path,
+    path: bytes,
+    known: Known,
+    on_folder: OnFolder,
+    visits: Visits | None = None,
+) -> CrashFolder:
+    """Return what lies in the crash folder; a known sighting whose files are unchanged is kept.
+
+    Folders that are as they were at the last two visits are not opened.
+
+    Nothing is raised for what lies there: what cannot be read is named, and the others go on.
+    """
+    filesystem = 0
+
+    def come_across(fd: int) -> None:
+        nonlocal filesystem
+        filesystem = os.statvfs(fd).f_fsid
+        on_folder(fd)
+
+    try:
+        with open_crash_folder(root, path, come_across) as folder:
+            if folder is None:
+                if is_hidden(Files(root), path):
+                    return CrashFolder(facts=_hidden(path), listed=False)
+                # What was seen here on another file system is not gone, but not mounted.
+                optional = path.rstrip(b"/") == PSTORE_ARCHIVE
+                facts = FolderFacts(path=path, present=False, optional=optional)
+                return CrashFolder(facts=facts, filesystem=filesystem)
+            look = _Look(
+                known=known,
+                on_folder=on_folder,
+                points=read_mount_points_below(folder.fd),
+                visits=visits or Visits(),
+            )
+            look.visits.begin()
+            sightings = sorted(look.at_the_top(folder), key=lambda one: one.place)
+            return CrashFolder(
+                facts=FolderFacts(path=path, present=True, problem=look.summed_up(folder)),
+                sightings=tuple(sightings),
+                listed=look.budget.all_seen,
+                filesystem=folder.filesystem,
+                unread=frozenset(look.problems),
+            )
+    except (FolderError, OSError) as error:
+        facts = FolderFacts(path=path, present=True, problem=_described(error, path))
+        return CrashFolder(facts=facts, listed=False)
+
+
+def _hidden(path: bytes) -> FolderFacts:
+    problem = f"'{shown(path)}' is hidden from kdumpd by its unit's sandbox"
+    return FolderFacts(path=path, present=True, problem=problem, hidden=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """One look, as far as it has come."""
+
+    known: Known
+    on_folder: OnFolder
+    points: frozenset[bytes]
+    visits: Visits
+    budget: Budget = field(default_factory=Budget)
+    problems: dict[bytes, str] = field(default_factory=dict)  # by path
+
+    def at_the_top(self, folder: Folder) -> Iterator[Sighting]:
+        """Yield the captures in the crash folder and in the folders inside."""
+        listing = folder.listing(self.budget.entries, MOST_ENTRIES, BEGINNINGS_AT_THE_TOP)
+        self.budget.list_entries(listing.entries)
+        members = {one.member: one for one in recognise_at_the_top(listing.names, folder.name)}
+        for stamp in self.budget.allowed(folder, self._unmounted(folder, members), self.problems):
+            yield from self._captures(folder, (members[stamp.name],))
+        yield from self._below(folder, listing.folders, depth=1)
+
+    def summed_up(self, folder: Folder) -> str:
+        """Return in one sentence what was wrong, empty when nothing was."""
+        if not self.budget.all_seen:
+            return f"'{shown(folder.path)}' has too many folders to look into all of them"
+        first, *others = self.problems.values() or [""]
+        return first + (f" (and {len(others)} more like this)" if others else "")
+
+    def _below(self, folder: Folder, names: Iterable[bytes], *, depth: int) -> Iterator[Sighting]:
+        for stamp in self.budget.allowed(folder, self._unmounted(folder, names), self.problems):
+            visit = self.visits.unchanged(folder, stamp)
+            if visit is not None:
+                self.budget.list_entries(visit.entries)
+                yield from visit.sightings
+                continue
+            try:
+                with folder.open_folder(stamp.name) as inside:
+                    self.on_folder(inside.fd)
+                    yield from self._inside(folder, stamp, inside, depth)
+            except VanishedError:
+                continue
+            except (FolderError, OSError) as error:
+                path = folder.path_of(stamp.name)
+                self.problems[path] = _described(error, path)
+
+    def _unmounted(self, folder: Folder, names: Iterable[bytes]) -> list[bytes]:
+        """Return the names that are no mount points; the others are told, and asked nothing."""
+        mounted = read_mounted_names(folder.fd, self.points)
+        inside = []
+        for name in names:
+            if name in mounted:
+                path = folder.path_of(name)
+                self.problems[path] = f"'{shown(path)}' {ANOTHER}: name it in CrashDirectories="
+            else:
+                inside.append(name)
+        return inside
+
+    def _inside(
+        self, above: Folder, stamp: FileStamp, folder: Folder, depth: int
+    ) -> Iterator[Sighting]:
+        listing = folder.listing(self.budget.entries)
+        self.budget.list_entries(listing.entries)
+        members = tuple(recognise(listing.names, folder.name)) if listing.names else ()
+        found = list(self._captures(folder, members)) if members else []
+        yield from found
+        # A file's name on a folder makes no folder of captures of it.
+        files = {name for one in members for name in one.names}
+        below = [name for name in listing.folders if name not in files]
+        if below and depth < DEEPEST:
+            yield from self._below(folder, below, depth=depth + 1)
+            return
+        if not members:
+            self.visits.on_foreign(folder.path)
+        if len(found) == len(members) and self.budget.all_seen:
+            self.visits.remember(above, stamp, folder, listing.entries, found)
+
+    def _captures(self, folder: Folder, members: Iterable[Members]) -> Iterator[Sighting]:
+        # Most machines have never crashed: what reads captures is not loaded before there is one.
+        from kdumpd.observe.captures.capture import NoCaptureError, read_sighting  # noqa: PLC0415  # as above
+
+        mounted = read_mounted_names(folder.fd, self.points)
+        for one in members:
+            try:
+                _refuse(folder, mounted.intersection(one.names))
+                yield read_sighting(folder, one, self.known)
+            except (NoCaptureError, VanishedError):
+                continue
+            except (FolderError, OSError) as error:
+                path = folder.path_of(one.member) if one.member else folder.path
+                self.problems[path] = _described(error, path)
+
+
+def _refuse(folder: Folder, mounted: Iterable[bytes]) -> None:
+    for name in mounted:
+        raise FolderError(f"'{shown(folder.path_of(name))}' {ANOTHER}")
+
+
+def _described(error: Exception, path: bytes) -> str:
+    if isinstance(error, OSError):
+        return f"'{shown(path)}' cannot be read: {error.strerror}"
+    return str(error)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the last looks found in each folder, so that one in which nothing changed is not opened."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kdumpd.model.captures.capture import Sighting
+from kdumpd.model.captures.core import FileStamp
+from kdumpd.observe.captures.safe_open import Folder, bears
+from kdumpd.observe.watcher import Identity
+
+# A change in the tick of the clock in which a folder was listed leaves its times as they are. The
+# coarsest, of FAT, is two seconds long; on a server's file system it is the server's clock.
+LONGEST_TICK = 2.0
+
+Keep = Callable[[Identity], bool]  # whether a folder need not be opened to be watched on
+OnForeign = Callable[[bytes], None]  # told the path of each folder that holds nothing of ours
+
+
+def keep_all(_: Identity) -> bool:
+    """Return that the folder is watched, or that nobody watches."""
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What a look found in a folder without folders of captures inside."""
+
+    stamp: FileStamp  # the folder's own, from before it was listed
+    identity: Identity
+    around: tuple[str, bool]  # what is thought of the folder above
+    entries: int
+    sightings: tuple[Sighting, ...]
+    since: float  # when a look had seen this stamp for the first time
+    settled: bool  # whether it was listed long enough after that
+    files: tuple[tuple[bytes, FileStamp], ...]  # of the sightings, by their paths from above
+
+
+class Visits:
+    """The folders below one crash folder, by their paths, as the last two looks found them."""
+
+    # state: what each folder held, so that one whose times and files are the same is not opened
+
+    def __init__(
+        self,
+        keep: Keep = keep_all,
+        on_foreign: OnForeign = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.on_foreign = on_foreign
+        self._keep = keep
+        self._clock = clock
+        self._before: dict[bytes, Visit] = {}
+        self._now: dict[bytes, Visit] = {}
+        self._began = clock()
+
+    def begin(self) -> None:
+        """Begin a look: what the last one did not come across is forgotten."""
+        self._before, self._now = self._now, {}
+        self._began = self._clock()
+
+    def unchanged(self, above: Folder, stamp: FileStamp) -> Visit | None:
+        """Return what lies in the folder of this stamp if it is what lay there at the last look.
+
+        What is behind its name by now is only compared, so that a link that was put there since
+        leads to nothing.
+        """
+        path = above.path_of(stamp.name)
+        visit = self._before.get(path)
+        if visit is None or not visit.settled or visit.stamp != stamp:
+            return None
+        if visit.around != _around(above) or not self._keep(visit.identity):
+            return None
+        if not all(_is_unchanged(above.fd, name, known) for name, known in visit.files):
+            return None
+        self._now[path] = visit
+        return visit
+
+    def remember(
+        self, above: Folder, stamp: FileStamp, inside: Folder, entries: int, found: list[Sighting]
+    ) -> None:
+        """Remember what was found in the folder of this stamp, which is open."""
+        status = os.fstat(inside.fd)
+        if status.st_ino != stamp.inode:
+            return
+        path = above.path_of(stamp.name)
+        before = self._before.get(path)
+        since = before.since if before is not None and before.stamp == stamp else self._clock()
+        self._now[path] = Visit(
+            stamp=stamp,
+            identity=(status.st_dev, status.st_ino),
+            around=_around(above),
+            entries=entries,
+            sightings=tuple(found),
+            since=since,
+            settled=self._began - since >= LONGEST_TICK,
+            files=tuple(
+                (stamp.name + b"/" + file.name, file) for one in found for file in one.files
+            ),
+        )
+
+
+def _around(above: Folder) -> tuple[str, bool]:
+    return above.distrust, above.reachable
+
+
+def _is_unchanged(fd: int, path: bytes, known: FileStamp) -> bool:
+    try:
+        now = os.stat(path, dir_fd=fd, follow_symlinks=False)
+    except OSError:
+        return False
+    return bears(known, now)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read a flattened core: `makedumpfile -F`, Debian's default (makedumpfile 1.7.2, makedumpfile.h).
+
+A header of 4096 bytes, then records of (offset, size, data) in the order of writing, then one
+record with offset and size -1. A record's data belongs to its offset in the core inside; of two for
+the same place the later one counts.
+"""
+
+import re
+import struct
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from kdumpd.observe.cores import kdump_compressed
+from kdumpd.observe.cores.kdump_compressed import KdumpHeader, read_kdump_header
+from kdumpd.observe.cores.source import CoreError, Source
+
+MAGIC = b"makedumpfile\0\0\0\0"
+HEADER_SIZE = 4096
+TYPE, VERSION = 1, 1
+RECORD = struct.Struct(">qq")
+END = b"\xff" * RECORD.size
+
+KEPT_RECORDS = 64  # from the front: header, sub-header and VMCOREINFO are among the first three
+MOST_RECORDS = 1 << 16  # walked at first: about 2 GiB of what makedumpfile 1.7.2 writes
+TAIL = 1 << 18  # bytes read from the end of a longer file: four records of that size, usually more
+LARGEST_RECORD = 1 << 26  # bytes
+# A plausible record header: an offset below 2^56, and a size above zero and below LARGEST_RECORD.
+PLAUSIBLE = rb"(?=\0[\s\S]{7}\0{4}(?!\0{4})[\0-\x03][\s\S]{3})"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record: where its data lies in the file, and where it belongs in the core inside."""
+
+    at: int
+    offset: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """Where the next record begins in the file."""
+        return self.at + self.size
+
+
+class FlattenedSource:
+    """The core inside, as far as its first and its last records tell it."""
+
+    size = 1 << 63  # not known without reading all records
+
+    def __init__(self, source: Source, records: list[Record], *, whole: bool) -> None:
+        self.whole = whole  # whether every record was seen
+        self._source = source
+        self._records = records
+
+    @property
+    def is_kdump(self) -> bool:
+        """Whether the core inside is kdump-compressed."""
+        return self.read(0, len(kdump_compressed.MAGIC)) == kdump_compressed.MAGIC
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes of the core inside; CoreError when no known record holds them."""
+        pieces = [
+            (max(offset, record.offset), min(offset + length, record.offset + record.size), record)
+            for record in self._records
+        ]
+        pieces = [piece for piece in pieces if piece[0] < piece[1]]
+        if not _covers([(start, end) for start, end, _ in pieces], offset, offset + length):
+            raise CoreError(f"holds nothing for offset {offset} in the records looked at")
+        content = bytearray(length)
+        for start, end, record in pieces:
+            data = self._source.read(record.at + start - record.offset, end - start)
+            content[start - offset : end - offset] = data
+        return bytes(content)
+
+
+def read_flattened(source: Source) -> tuple[FlattenedSource, bool]:
+    """Return the core inside, and whether the end record proves the file whole.
+
+    16 bytes of 0xff alone prove nothing, they may be a page's: records must lead there. They are
+    walked from the front; in a file of very many, the last must fit what the first say.
+    """
+    kind, version = struct.unpack(">qq", source.read(len(MAGIC), 16))
+    if (kind, version) != (TYPE, VERSION):
+        raise CoreError(f"is flattened in an unknown way (type {kind}, version {version})")
+    walk = _records(source)
+    records = list(islice(walk, MOST_RECORDS))
+    inside = FlattenedSource(source, records[:KEPT_RECORDS], whole=False)
+    if len(records) == MOST_RECORDS and inside.is_kdump:
+        return inside, _fits_its_end(source, records, walk, read_kdump_header(inside))
+    last = deque(walk, maxlen=KEPT_RECORDS) or deque(records[KEPT_RECORDS:], KEPT_RECORDS)
+    inside = FlattenedSource(source, [*records[:KEPT_RECORDS], *last], whole=True)
+    at = (last or records)[-1].end if records else HEADER_SIZE
+    return inside, at == source.size - RECORD.size and source.read(at, RECORD.size) == END
+
+
+def find_pages(records: list[Record], descriptors_at: int) -> int | None:
+    """Return where in a kdump-compressed core the pages begin, None when no record says it.
+
+    Behind the bitmaps two streams of records grow in turn: the page descriptors, and the pages,
+    which begin where the descriptors will end once all are written.
+    """
+    end = descriptors_at
+    for record in records:
+        if record.offset == end:
+            end += record.size
+        elif record.offset > end:
+            return record.offset
+    return None
+
+
+def parse_tail(tail: bytes, pages_at: int) -> bool:
+    """Return whether the last record of a long file is the last of the page descriptors.
+
+    Bytes in a page may look like records and an end; they cannot know where the pages begin.
+    """
+    if not tail.endswith(END):
+        return False
+    for match in re.finditer(PLAUSIBLE, tail):
+        offset, size = RECORD.unpack_from(tail, match.start())
+        leads_to_the_end = match.start() + RECORD.size + size == len(tail) - RECORD.size
+        if leads_to_the_end and offset + size == pages_at:
+            return True
+    return False
+
+
+def _fits_its_end(
+    source: Source, records: list[Record], walk: Iterator[Record], header: KdumpHeader
+) -> bool:
+    # The bitmaps of 4 TiB alone are 65,536 records of 4 KiB: the pages can begin behind them.
+    pages_at = find_pages(records, header.descriptors_at)
+    while pages_at is None:
+        more = list(islice(walk, MOST_RECORDS))
+        if not more:
+            return False
+        pages_at = find_pages(more, header.descriptors_at)
+    return parse_tail(source.read(source.size - TAIL, TAIL), pages_at)
+
+
+def _records(source: Source) -> Iterator[Record]:
+    at = HEADER_SIZE
+    while at + RECORD.size <= source.size:
+        offset, size = RECORD.unpack(source.read(at, RECORD.size))
+        record = Record(at + RECORD.size, offset, size)
+        if offset < 0 or not 0 < size < LARGEST_RECORD or record.end > source.size:
+            return
+        yield record
+        at = record.end
+
+
+def _covers(ranges: list[tuple[int, int]], start: int, end: int) -> bool:
+    for first, last in sorted(ranges):
+        if first <= start < last:
+            start = last
+    return start >= end

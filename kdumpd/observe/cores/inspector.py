@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Have one core read through by kdumpd-inspect, a child process that it may kill or take over."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from kdumpd.model.captures.inspection import (
+    LONGEST_ANSWER,
+    Inspected,
+    InspectionError,
+    NotBegunError,
+    parse_inspected,
+)
+from kdumpd.model.log.sentence import plain_sentence
+
+PIECE = 1 << 16  # bytes read at once
+LONGEST_WORDS = 4096  # bytes of stderr; what comes behind them is read and forgotten
+SLOWEST = 5_000_000  # bytes a second
+DYING = 5.0  # seconds that a killed child is waited for; only a dead disk or server holds it longer
+# A home that is said is not asked for: of /etc/passwd, and thus of whatever serves names here.
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
+# Isolated from the working directory, the user's folder and every PYTHON… variable; an installation
+# in a folder that Python does not know by itself is named last, so that it hides nothing.
+MAIN = """\
+import sys
+sys.path.append(sys.argv.pop(1))
+from kdumpd.inspect.main import main
+sys.exit(main())
+"""
+PROGRAM = (sys.executable, "-I", "-B", "-c", MAIN, str(Path(__file__).parents[2]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one reading may take."""
+
+    seconds: float = 900.0  # until it is killed
+    cpu_seconds: int = 600
+    address_space: int = 1 << 30  # bytes
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The options of kdumpd-inspect that say it."""
+        return f"--cpu-seconds={self.cpu_seconds}", f"--address-space={self.address_space}"
+
+
+def limits_for(size: int) -> Limits:
+    """Return what the reading of a file of so many bytes may take: bzip2 unpacks 5 MB a second."""
+    seconds = max(Limits().cpu_seconds, size // SLOWEST)
+    return Limits(seconds=1.5 * seconds, cpu_seconds=seconds)
+
+
+async def inspect(
+    fd: int, limits: Limits | None = None, program: Sequence[str] = PROGRAM
+) -> Inspected:
+    """Return what a child says of the open core; InspectionError when it says nothing usable.
+
+    The descriptor stays the caller's; where it stands in the file is not kept. No process is left,
+    but one that the kernel does not let die, which the error then says.
+    """
+    limits = limits_for(os.fstat(fd).st_size) if limits is None else limits
+    try:
+        child = _start(fd, (*program, *limits.arguments))
+    except OSError as error:
+        raise NotBegunError(f"kdumpd-inspect cannot be started: {error.strerror}") from error
+    try:
+        async with asyncio.timeout(limits.seconds):
+            return await asyncio.to_thread(parse_inspected, await child.answer())
+    except TimeoutError as error:
+        late = f"kdumpd-inspect had no answer after {limits.seconds:g} s"
+        if not await child.end():
+            late += f", and its process {child.pid} waits for a disk or server and cannot be ended"
+        raise InspectionError(late) from error
+    finally:
+        await child.end()
+
+
+class _Pipe:
+    """What comes out of a pipe; of more than `most` bytes the beginning."""
+
+    def __init__(self, file: IO[bytes], most: int) -> None:
+        self.content = bytearray()
+        self.overflown = False
+        self.settled = asyncio.Event()  # at its end, or when there is too much
+        self._file = file
+        self._most = most
+        os.set_blocking(file.fileno(), False)
+        asyncio.get_running_loop().add_reader(file.fileno(), self._read)
+
+    def close(self) -> None:
+        """Take no more; the writer finds nobody there."""
+        if not self._file.closed:
+            asyncio.get_running_loop().remove_reader(self._file.fileno())
+            self._file.close()
+        self.settled.set()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._file.fileno(), PIECE)
+        except BlockingIOError:
+            return
+        if not data:
+            self.close()
+        kept = data[: self._most - len(self.content)]
+        self.content += kept
+        if len(kept) < len(data):
+            self.overflown = True
+            self.settled.set()
+
+
+class _Child:
+    """A process that leads a group of its own; it is not reaped before the group was killed."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None  # noqa: S101 - both were asked for
+        assert process.stderr is not None  # noqa: S101
+        self.pid = process.pid
+        self._process = process
+        self._out = _Pipe(process.stdout, LONGEST_ANSWER)
+        self._err = _Pipe(process.stderr, LONGEST_WORDS)
+        self._gone = asyncio.Event()
+        self._pidfd = os.pidfd_open(process.pid)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._gone.set)
+
+    async def answer(self) -> bytes:
+        """Return what it prints once it has ended well; InspectionError when it does not."""
+        await self._out.settled.wait()
+        if self._out.overflown:
+            raise InspectionError(f"kdumpd-inspect said more than {LONGEST_ANSWER} bytes")
+        await self._gone.wait()
+        await self._err.settled.wait()
+        self._check_its_end()
+        return bytes(self._out.content)
+
+    async def end(self) -> bool:
+        """Kill and reap it with all that it started; return whether it is gone."""
+        if self._pidfd < 0:
+            return self._gone.is_set()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        try:
+            await asyncio.wait_for(self._gone.wait(), DYING)
+        except TimeoutError:
+            return False
+        finally:
+            self._release()
+        return True
+
+    def _check_its_end(self) -> None:
+        # It stays a zombie, so that nobody else can have its number and that of its group.
+        end = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
+        if end is None or (end.si_code, end.si_status) == (os.CLD_EXITED, 0):
+            return
+        if end.si_code == os.CLD_EXITED:
+            # Everybody may read what becomes of it, and a library's last words can hold addresses.
+            words = plain_sentence(bytes(self._err.content).strip().rpartition(b"\n")[2])
+            raise InspectionError(f"kdumpd-inspect failed ({end.si_status}): {words}")
+        if end.si_status == signal.SIGXCPU:
+            raise InspectionError("kdumpd-inspect needed more time of the CPU than it may take")
+        # Real-time signals have no names.
+        name = signal.strsignal(end.si_status) or "unknown"
+        said = f"kdumpd-inspect was ended by signal {end.si_status} ({name})"
+        raise InspectionError(f"{said}: the core may be damaged")
+
+    def _release(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._pidfd = -1
+        self._out.close()
+        self._err.close()
+        if self._gone.is_set():
+            self._process.wait()
+        else:
+            # Whenever it ends, it is reaped.
+            threading.Thread(target=self._process.wait, daemon=True).start()
+
+
+def _start(fd: int, command: Sequence[str]) -> _Child:
+    return _Child(
+        subprocess.Popen(  # noqa: S603 - the command is ours, and no shell reads it
+            command,
+            stdin=fd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            cwd="/",
+            env=ENVIRONMENT,
+            start_new_session=True,
+        )
+    )

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read what is to be loaded as the crash kernel."""
+
+from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
+from kdumpd.model.readiness.finding import Fact, Unknown
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness import kdump_tools, kdump_utils, suse_kdump
+from kdumpd.observe.readiness.boot_files import first_there
+from kdumpd.observe.unit_links import read_unit_state
+
+RELEASE = "proc/sys/kernel/osrelease"
+# The programs that load, and the tools that they belong to.
+PROGRAMS = {
+    "usr/sbin/kdump-config": kdump_tools.NAME,
+    "usr/bin/kdumpctl": kdump_utils.NAME,
+    "usr/sbin/kdumpctl": kdump_utils.NAME,
+    "usr/lib/kdump/load.sh": suse_kdump.NAME,
+    "lib/kdump/load.sh": suse_kdump.NAME,
+    "usr/lib/kdumpst/kdumpst-load.sh": "kdumpst",
+    "usr/lib/kdump/kdump-load.sh": "kdumpst",
+}
+STEAM_UNITS = ("kdumpst-init.service", "kdump-init.service")
+
+
+def read_capture_kernel(files: Files) -> CaptureKernelFacts:
+    """Return what is to be loaded as the crash kernel; nothing is raised for what is wrong."""
+    tool, release = read_tool(files), files.text(RELEASE)
+    running = release if isinstance(release, str) else ""
+    if tool == kdump_tools.NAME:
+        return kdump_tools.read_kdump_tools(files, running)
+    if tool == kdump_utils.NAME:
+        return kdump_utils.read_kdump_utils(files, running)
+    if tool == suse_kdump.NAME:
+        return suse_kdump.read_suse_kdump(files, running)
+    there = STEAM_UNITS if isinstance(tool, str) and tool else ()
+    units = ((unit, read_unit_state(files, unit)) for unit in there)
+    unit, state = next(((unit, state) for unit, state in units if state), ("", None))
+    return CaptureKernelFacts(tool=tool, unit=unit, unit_state=state)
+
+
+def read_tool(files: Files) -> Fact[str]:
+    """Return the name of the tool that loads the crash kernel; None where no programs are."""
+    program = first_there(files, PROGRAMS)
+    if program:
+        return PROGRAMS[program]
+    for name in PROGRAMS:
+        if (status := files.status(name)) is not None:
+            return status if isinstance(status, Unknown) else files.unknown(name, "is no file")
+    return None if files.status("usr") is None else ""

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What kdump-tools of Debian and Ubuntu would load: kdump-config and its configuration.
+
+As of kdump-tools 1.8.1 (Debian 12) and 1.10.7 (Debian 13).
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
+from kdumpd.model.readiness.finding import Fact, Unknown
+from kdumpd.model.shell_assignments import assignments, odd_line
+from kdumpd.model.text import MIB, printable
+from kdumpd.observe.fadump import uses_fadump
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.boot_files import (
+    changed_since,
+    first_there,
+    is_there,
+    read_initrd,
+    read_kernel_image,
+)
+from kdumpd.observe.unit_links import read_unit_state
+
+NAME, UNIT = "kdump-tools", "kdump-tools.service"
+# kdump-config starts the crash kernel with systemd.unit=kdump-tools-dump.service.
+SAVING_UNIT = "kdump-tools-dump.service"
+CONFIG = "etc/default/kdump-tools"
+FOLDER = "var/lib/kdump"
+# Makes the initrd of one release; `kdump-config load` runs it where the initrd is missing.
+HOOK = "etc/kernel/postinst.d/kdump-tools"
+SYSCTLS = "etc/kdump/sysctl.conf"
+MOST_MIB = 1 << 20
+
+
+def read_kdump_tools(files: Files, running: str) -> CaptureKernelFacts:
+    """Return what kdump-config would load for the running release."""
+    script = files.plain(CONFIG)
+    facts = CaptureKernelFacts(
+        tool=NAME,
+        off=_off(files, script),
+        unit=UNIT,
+        unit_state=read_unit_state(files, UNIT),
+        saving_unit=SAVING_UNIT,
+        saving_unit_state=read_unit_state(files, SAVING_UNIT),
+    )
+    if uses_fadump(files) or not running:
+        return facts
+    values = assignments(script) if isinstance(script, bytes) else {}
+    kernel, initrd = _kernel_name(files, values, running), _initrd_name(files, values, running)
+    image = read_kernel_image(files, kernel) if kernel else None
+    release = image.release if isinstance(image, BootFile) and image.release else running
+    return replace(
+        facts,
+        kernel=image,
+        initrd=read_initrd(files, initrd, _unpacked(files, release)) if initrd else None,
+        cmdline=printable(values.get(b"KDUMP_CMDLINE") or b""),
+        changed=_changed(files, kernel, initrd, release) if kernel and initrd else None,
+        # One of the administrator's own is not made.
+        makes_initrd=makes_initrd(files) and initrd.lstrip("/").startswith(f"{FOLDER}/"),
+        reload=f"/{HOOK} {release} && kdump-config reload",
+    )
+
+
+def has_initrd(files: Files, release: str) -> bool:
+    """Return whether a release has its capture initrd."""
+    return is_there(files, f"{FOLDER}/initrd.img-{release}")
+
+
+def makes_initrd(files: Files) -> bool:
+    """Return whether a missing initrd is made at boot."""
+    return is_there(files, HOOK)
+
+
+def _off(files: Files, script: Fact[bytes]) -> Fact[str]:
+    """Return what keeps /etc/init.d/kdump-tools from loading: `[ "$USE_KDUMP" -ne 0 ]`."""
+    if script is None:
+        return f"'{files.shown(CONFIG)}' does not exist"
+    if isinstance(script, Unknown):
+        return script
+    if odd_line(script) is not None:
+        return None  # what it says cannot be told, and is said of the dump's settings
+    use = assignments(script).get(b"USE_KDUMP", b"")
+    if use is None or (re.fullmatch(rb"-?[0-9]{1,9}", use) and int(use) != 0):
+        return ""
+    return f"'{files.shown(CONFIG)}' says USE_KDUMP={printable(use[:20])}"
+
+
+def _kernel_name(files: Files, values: Mapping[bytes, bytes | None], running: str) -> str:
+    # kdump-config lets its links in FOLDER lead to the running release before it loads.
+    own = (f"boot/vmlinuz-{running}", f"boot/vmlinux-{running}")
+    name = _path(values.get(b"KDUMP_KERNEL", b""))
+    if name is None:
+        return ""
+    if name and not name.startswith(f"/{FOLDER}/"):
+        return name
+    return first_there(files, (*filter(None, [name]), *own)) or own[0]
+
+
+def _initrd_name(files: Files, values: Mapping[bytes, bytes | None], running: str) -> str:
+    kernel = _path(values.get(b"KDUMP_KERNEL", b""))
+    name = _path(values.get(b"KDUMP_INITRD", b""))
+    if kernel == "":
+        return first_there(files, (f"boot/initrd.img-{running}",))
+    if not name or not name.startswith(f"/{FOLDER}/"):
+        return name or ""
+    own = f"{FOLDER}/initrd.img-{running}"
+    return first_there(files, (name, own)) or own
+
+
+def _path(value: bytes | None) -> str | None:
+    """Return a path as it is configured, None for what cannot be one."""
+    return None if value is None or b"\0" in value else os.fsdecode(value)
+
+
+def _unpacked(files: Files, release: str) -> int | None:
+    """Return the bytes of the unpacked initrd, as the hook of 1.10 and later noted in MiB."""
+    size = files.number(f"{FOLDER}/size_initrd.img-{release}")
+    return size * MIB if isinstance(size, int) and 0 < size < MOST_MIB else None
+
+
+def _changed(files: Files, kernel: str, initrd: str, release: str) -> Fact[tuple[str, ...]]:
+    """Return what was changed since: the kernel, and what kdump-config itself compares."""
+    changed = changed_since(files, initrd, (kernel,))
+    now, then = files.content(SYSCTLS), files.content(f"{FOLDER}/latest_sysctls-{release}")
+    for fact in (now, then):
+        if isinstance(fact, Unknown):
+            return fact
+    told = isinstance(now, bytes) and isinstance(then, bytes) and now != then
+    sysctls = (files.shown(SYSCTLS),) if told else ()
+    return None if changed is None else (*changed, *sysctls)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read where a dump would be written."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+
+from kdumpd.model.dump_estimate import MemoryUse, memory_use, parse_meminfo
+from kdumpd.model.facts.storage import DumpFolder, StorageFacts
+from kdumpd.model.formats.kdump_settings import (
+    DumpSettings,
+    DumpTarget,
+    Kind,
+    parse_kdump_conf,
+    parse_kdump_tools,
+    parse_suse,
+)
+from kdumpd.model.formats.mounts import Mount, clean_path, find_mount
+from kdumpd.model.readiness.finding import Fact, Unknown
+from kdumpd.model.shell_assignments import odd_line
+from kdumpd.model.text import printable
+from kdumpd.observe.encryption import read_unlocking
+from kdumpd.observe.files import NOT_THERE, Files
+from kdumpd.observe.readiness.mounts import (
+    MountTable,
+    find_device,
+    find_not_mounted,
+    is_hidden,
+    is_mounted_at_boot,
+    read_mount_table,
+)
+
+# kdump-utils has an /etc/sysconfig/kdump as well, which says nothing of where it writes.
+SETTINGS: tuple[tuple[str, Callable[[bytes], DumpSettings], bool], ...] = (
+    ("etc/default/kdump-tools", parse_kdump_tools, True),  # whether a shell reads it
+    ("etc/kdump.conf", parse_kdump_conf, False),
+    ("etc/sysconfig/kdump", parse_suse, True),
+)
+MEMINFO = "proc/meminfo"
+SHOWN = 60  # characters of a line that is not understood
+# ext4 keeps clusters that not even root gets, each a block but with bigalloc: the lesser of 2 % and
+# 4096. f_bfree counts them (admin-guide/ext4.rst; ext4_has_free_clusters, fs/ext4/balloc.c).
+RESERVED = "sys/fs/ext4/{device}/reserved_clusters"
+# Asking these how much room they have may take for ever, or mount something.
+NOT_ASKED = ("nfs", "cifs", "smb", "ceph", "glusterfs", "fuse", "autofs", "9p", "lustre", "afs")
+
+
+def read_storage(files: Files) -> StorageFacts:
+    """Return where a dump would be written; nothing is raised for what is wrong."""
+    settings = _read_settings(files)
+    memory = _read_memory(files)
+    if not isinstance(settings, DumpSettings):
+        return StorageFacts(settings=settings, memory=memory)
+    table = read_mount_table(files)
+    mounted = table if isinstance(table, MountTable) else MountTable()
+    paths = [(one, _folder(files, mounted, one)) for one in settings.targets]
+    return StorageFacts(
+        settings=settings,
+        folders=tuple(_read_folder(files, mounted, path) for _, path in paths if path is not None),
+        unmounted=tuple(
+            one.place
+            for one, path in paths
+            if one.kind is Kind.FILE_SYSTEM and path is None and mounted.mounts
+        ),
+        mounts=len(table.mounts) if isinstance(table, MountTable) else table,
+        memory=memory,
+    )
+
+
+def _read_settings(files: Files) -> Fact[DumpSettings]:
+    for name, parse, is_script in SETTINGS:
+        content = files.plain(name)
+        if isinstance(content, bytes):
+            odd = odd_line(content) if is_script else None
+            return parse(content) if odd is None else _untold(files, name, odd)
+        if content is not None:
+            return content
+    return None
+
+
+def _untold(files: Files, name: str, line: bytes) -> Unknown:
+    # Only what is set: the value may be a password, and everybody is told.
+    shown = printable(line.partition(b"=")[0][:SHOWN])
+    return files.unknown(
+        name,
+        f"holds more than plain settings, such as '{shown}=…': only a shell could tell what they"
+        " are",
+    )
+
+
+def _read_memory(files: Files) -> Fact[MemoryUse]:
+    content = files.plain(MEMINFO)
+    if not isinstance(content, bytes):
+        return content
+    return memory_use(parse_meminfo(content)) or files.unknown(MEMINFO, "does not say MemTotal")
+
+
+def _folder(files: Files, table: MountTable, target: DumpTarget) -> bytes | None:
+    if target.kind is Kind.FOLDER:
+        return target.place
+    if target.kind is not Kind.FILE_SYSTEM:
+        return None
+    mount = find_device(files, table, target.place)
+    return None if mount is None else clean_path(mount.point + target.below)
+
+
+def _read_folder(files: Files, table: MountTable, path: bytes) -> DumpFolder:
+    mount = find_mount(table.mounts, path)
+    hidden = is_hidden(files, path)
+    asked = not (hidden or (mount and mount.type.startswith(NOT_ASKED)))
+    room = _room(files, path, _reserved(files, mount)) if asked else (None, None)
+    return DumpFolder(
+        path=path,
+        present=Unknown("it is hidden from kdumpd") if hidden else _is_folder(files, path),
+        mount=mount,
+        mounted_at_boot=_at_boot(files, table, mount),
+        not_mounted=find_not_mounted(table, path),
+        unlocking=read_unlocking(files, mount.source if mount else b""),
+        free=room[0],
+        free_files=room[1],
+    )
+
+
+def _at_boot(files: Files, table: MountTable, mount: Mount | None) -> Fact[bool]:
+    return None if mount is None else is_mounted_at_boot(files, table, mount)
+
+
+def _is_folder(files: Files, path: bytes) -> Fact[bool]:
+    if b"\0" in path:
+        return False
+    status = files.status(os.fsdecode(path))
+    return stat.S_ISDIR(status.st_mode) if isinstance(status, os.stat_result) else status
+
+
+def _reserved(files: Files, mount: Mount | None) -> int:
+    """Return how many free blocks nobody can have."""
+    if mount is None or not mount.source.startswith(b"/dev/"):
+        return 0
+    device = files.resolve(os.fsdecode(mount.source)).name
+    clusters = files.number(RESERVED.format(device=device))
+    return max(0, clusters) if isinstance(clusters, int) else 0
+
+
+def _room(files: Files, path: bytes, reserved: int) -> tuple[Fact[int], Fact[int]]:
+    """Return the free bytes and files where the folder is, or where it would be made."""
+    for folder in _upwards(path):
+        try:
+            status = os.statvfs(files.resolve(folder))
+        except OSError as error:
+            if error.errno in NOT_THERE:
+                continue
+            problem = files.unknown(folder, f"does not say how much room it has: {error.strerror}")
+            return problem, problem
+        except ValueError:  # a zero byte
+            return Unknown("the dump folder has a name that no folder can have"), None
+        return (
+            max(0, status.f_bfree - reserved) * status.f_frsize if status.f_blocks else None,
+            status.f_ffree if status.f_files else None,
+        )
+    return None, None
+
+
+def _upwards(path: bytes) -> Iterator[str]:
+    folder = PurePosixPath(os.fsdecode(path))
+    return (str(one) for one in (folder, *folder.parents))

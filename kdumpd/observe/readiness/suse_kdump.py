@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What kdump of SUSE would load: load.sh and mkdumprd of its kdump package."""
+
+from collections.abc import Iterator
+
+from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
+from kdumpd.model.shell_assignments import assignments
+from kdumpd.observe.fadump import uses_fadump
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.boot_files import (
+    changed_since,
+    first_there,
+    is_there,
+    read_initrd,
+    read_kernel_image,
+)
+from kdumpd.observe.unit_links import read_unit_state
+
+NAME, UNIT = "kdump", "kdump.service"
+CONFIG = "etc/sysconfig/kdump"
+KERNEL, INITRD = "var/lib/kdump/kernel", "var/lib/kdump/initrd"
+IMAGES = ("vmlinuz", "image", "Image", "vmlinux")  # as mkdumprd looks for them
+# What mkdumprd compares only matters where the dump goes over the network.
+NETWORK = ("etc/hosts", "etc/nsswitch.conf")
+RELOAD = "mkdumprd -f && systemctl restart kdump.service"
+
+
+def read_suse_kdump(files: Files, running: str) -> CaptureKernelFacts:
+    """Return what load.sh would load."""
+    state = read_unit_state(files, UNIT)
+    if uses_fadump(files) or not running:
+        return CaptureKernelFacts(tool=NAME, off="", unit=UNIT, unit_state=state)
+    kernel, initrd = _names(files, running)
+    return CaptureKernelFacts(
+        tool=NAME,
+        off="",
+        unit=UNIT,
+        unit_state=state,
+        kernel=read_kernel_image(files, kernel),
+        initrd=read_initrd(files, initrd),
+        changed=changed_since(files, initrd, (kernel, *_made_of(files))),
+        makes_initrd=True,
+        reload=RELOAD,
+    )
+
+
+def _names(files: Files, running: str) -> tuple[str, str]:
+    """Return where kernel and initrd are; before kdump 2.0 they were in /boot, by release."""
+    old = f"boot/initrd-{running}-kdump"
+    if is_there(files, old) and not is_there(files, INITRD):
+        images = [f"boot/{image}-{running}" for image in IMAGES]
+        return first_there(files, images) or images[0], old
+    # mkdumprd makes the link anew, to the kernel that /boot's own link leads to.
+    return first_there(files, (KERNEL, *(f"boot/{image}" for image in IMAGES))) or KERNEL, INITRD
+
+
+def _made_of(files: Files) -> Iterator[str]:
+    yield CONFIG
+    script = files.plain(CONFIG)
+    values = assignments(script) if isinstance(script, bytes) else {}
+    target = values.get(b"KDUMP_SAVEDIR") or b""
+    if target and not target.startswith((b"/", b"file:")):
+        yield from NETWORK

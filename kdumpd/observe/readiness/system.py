@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read whether kexec is allowed here."""
+
+import re
+
+from kdumpd.model.facts.surroundings import SurroundingsFacts
+from kdumpd.model.readiness.finding import Fact, Unknown
+from kdumpd.observe.fadump import uses_fadump
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.mounts import MountTable, read_mount_table
+from kdumpd.observe.sysctl_files import read_sysctl_at_boot
+
+MANAGER = "run/systemd/container"  # what the service manager found it runs in
+ENVIRONMENT = "proc/1/environ"
+BOOTED_BY_SYSTEMD = "run/systemd/system"  # sd_booted(3)
+MARKS = (("run/.containerenv", "podman"), (".dockerenv", "docker"))
+GVISOR = b"Sun Jan 10 15:06:54 PST 2016"  # the date of every kernel that gVisor claims to be
+WSL = b"microsoft"  # 4.4.0-19041-Microsoft, 5.15.153.1-microsoft-standard-WSL2
+KIND = r"[A-Za-z0-9_.-]{1,40}"
+# live-boot(7), casper(7), dracut.cmdline(7), overlayroot, and Arch's and openSUSE's images.
+LIVE = (
+    r"boot=(?:live|casper)|rd\.live\.image|root=live:\S{1,200}|toram"
+    r"|overlayroot=tmpfs\S{0,100}|archisobasedir=\S{1,100}|kiwi_hybrid=1"
+)
+PERSISTENT = {"persistence", "persistent", "rd.live.overlay"}
+LOCKDOWN = "sys/kernel/security/lockdown"
+CHOSEN = r"\[([a-z]{1,20})\]"
+EFI_VARIABLES = "sys/firmware/efi/efivars"
+EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+EFI_BYTES = 5  # four of attributes, and one that is 0 or 1
+NOTIFIERS = "sys/module/kernel/parameters/crash_kexec_post_notifiers"
+YES, NO = {"Y", "y", "1"}, {"N", "n", "0"}
+SEV_SNP = "sys/module/kvm_amd/parameters/sev_snp"
+
+
+def read_surroundings(files: Files) -> SurroundingsFacts:
+    """Return whether kexec is allowed here; nothing is raised for what is wrong."""
+    return SurroundingsFacts(
+        container=_container(files),
+        live=_live(files),
+        capturing=files.status("proc/vmcore") is not None,
+        xen_dom0=_says(files, "proc/xen/capabilities", {"control_d"}) is True,
+        lockdown=_lockdown(files),
+        secure_boot=_secure_boot(files),
+        load_disabled=_is_set(files, "proc/sys/kernel/kexec_load_disabled"),
+        disabled_at_boot=_disabled_at_boot(files),
+        loads_left=files.number("proc/sys/kernel/kexec_load_limit_panic"),
+        post_notifiers=_notifiers(files),
+        notifiers_wanted=_notifiers_wanted(files),
+    )
+
+
+def _disabled_at_boot(files: Files) -> Fact[str]:
+    told = read_sysctl_at_boot(files, "kernel.kexec_load_disabled")
+    if told is None or isinstance(told, Unknown):
+        return told
+    value, path = told
+    return path if value == "1" else None
+
+
+def _container(files: Files) -> str:
+    said = files.text(MANAGER)
+    if isinstance(said, str) and said:
+        return _named(said)
+    return _of_first_process(files) or _of_kernel(files) or _of_marks(files)
+
+
+def _of_first_process(files: Files) -> str:
+    for variable in _bytes(files, ENVIRONMENT).split(b"\0"):
+        name, _, value = variable.partition(b"=")
+        if name == b"container" and value:
+            return _named(value.decode("ascii", "replace"))
+    return ""
+
+
+def _of_kernel(files: Files) -> str:
+    if WSL in _bytes(files, "proc/sys/kernel/osrelease").lower():
+        return "wsl"
+    if GVISOR in _bytes(files, "proc/version"):
+        return "gvisor"
+    guest_of_openvz = files.status("proc/vz") is not None and files.status("proc/bc") is None
+    return "openvz" if guest_of_openvz else ""
+
+
+def _has_its_own_disk(files: Files) -> bool:
+    """Return whether / lies on a disk: a container's is a view of its host's files."""
+    table = read_mount_table(files)
+    mounts = table.mounts if isinstance(table, MountTable) else ()
+    return any(one.point == b"/" and one.source.startswith(b"/dev/") for one in mounts)
+
+
+def _of_marks(files: Files) -> str:
+    # Disks made from an image keep its mark, and are booted like any other.
+    if files.status(BOOTED_BY_SYSTEMD) is not None or _has_its_own_disk(files):
+        return ""
+    return next((kind for mark, kind in MARKS if files.status(mark) is not None), "")
+
+
+def _named(kind: str) -> str:
+    return kind if re.fullmatch(KIND, kind) else "unknown"
+
+
+def _live(files: Files) -> str:
+    words = _bytes(files, "proc/cmdline").decode("ascii", "backslashreplace").split()
+    if any(word.partition("=")[0] in PERSISTENT for word in words):
+        return ""
+    return next((word for word in words if re.fullmatch(LIVE, word) and word.isprintable()), "")
+
+
+def _lockdown(files: Files) -> Fact[str]:
+    said = files.text(LOCKDOWN)
+    if not isinstance(said, str):
+        return said
+    chosen = re.search(CHOSEN, said)
+    return chosen[1] if chosen else files.unknown(LOCKDOWN, "names no mode")
+
+
+def _secure_boot(files: Files) -> Fact[bool]:
+    on, setup = (_efi(files, name) for name in ("SecureBoot", "SetupMode"))
+    return on if on is not True else setup is not True
+
+
+def _efi(files: Files, variable: str) -> Fact[bool]:
+    name = f"{EFI_VARIABLES}/{variable}-{EFI_GLOBAL}"
+    content = files.content(name)
+    if not isinstance(content, bytes):
+        return content
+    if len(content) != EFI_BYTES or content[-1] > 1:
+        return files.unknown(name, "is no variable of one byte that is 0 or 1")
+    return content[-1] == 1
+
+
+def _is_set(files: Files, name: str) -> Fact[bool]:
+    number = files.number(name)
+    return number != 0 if isinstance(number, int) else number
+
+
+def _notifiers(files: Files) -> Fact[bool]:
+    said = files.text(NOTIFIERS)
+    if not isinstance(said, str):
+        return said
+    if said in YES | NO:
+        return said in YES
+    return files.unknown(NOTIFIERS, "says neither Y nor N")
+
+
+def _notifiers_wanted(files: Files) -> str:
+    # drivers/hv/hv_common.c, arch/powerpc/kernel/fadump.c, arch/x86/virt/svm/sev.c
+    if files.status("sys/bus/vmbus") is not None:
+        return "Hyper-V, which is told of the panic first"
+    if uses_fadump(files):
+        return "fadump, which is started that way"
+    if _says(files, SEV_SNP, YES):
+        return "SEV-SNP, whose memory is opened first"
+    return ""
+
+
+def _says(files: Files, name: str, words: set[str]) -> bool:
+    said = files.text(name)
+    return isinstance(said, str) and said in words
+
+
+def _bytes(files: Files, name: str) -> bytes:
+    content = files.content(name)
+    return content if isinstance(content, bytes) else b""

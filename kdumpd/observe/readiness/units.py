@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ask systemd what it knows of the unit that loads the crash kernel, and be told of changes."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from kdumpd.dbus.connection import Connection
+from kdumpd.dbus.messages import BusError, CallError, Manner, Target
+from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.readiness.finding import Fact
+from kdumpd.model.text import printable
+
+SYSTEMD = "org.freedesktop.systemd1"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+MANAGER = Target(SYSTEMD, "/org/freedesktop/systemd1", f"{SYSTEMD}.Manager")
+# Debian and Ubuntu; Fedora, RHEL and SUSE; SUSE once more; SteamOS.
+UNITS = (
+    "kdump-tools.service",
+    "kdump.service",
+    "kdump-early.service",
+    "kdumpst-init.service",
+)
+PATIENCE = 5.0  # seconds, for all that is asked
+BRISK = Manner(seconds=PATIENCE)
+STOPPING_PATIENCE = 2.0  # seconds; a machine that stops waits for this daemon
+STARTING = {"initializing", "starting"}
+MANAGER_SIGNALS = ("StartupFinished", "UnitFilesChanged")
+
+
+class ServiceManager(Protocol):
+    """Somebody who knows the units of the machine."""
+
+    async def read(self) -> ServiceFacts:
+        """Return what is known of the unit that loads the crash kernel."""
+
+    async def is_stopping(self) -> bool:
+        """Return whether the machine is known to be shutting down in order."""
+
+
+class NoServiceManager:
+    """Nobody is asked: without a bus, and of a machine below another root."""
+
+    async def read(self) -> ServiceFacts:
+        """Return that nothing is known."""
+        return ServiceFacts()
+
+    async def is_stopping(self) -> bool:
+        """Return that nothing is known of it."""
+        return False
+
+
+class Units:
+    """systemd's account, over the system bus (org.freedesktop.systemd1(5)); it may be absent."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def follow(self, hint: Callable[[], object]) -> None:
+        """Call `hint` whenever a unit or the boot comes further; without systemd never."""
+        try:
+            await self._connection.call(MANAGER, "Subscribe", manner=BRISK)
+        except (BusError, CallError):
+            return
+        for member in MANAGER_SIGNALS:
+            await self._connection.follow(MANAGER, member, hint)
+        for name in UNITS:
+            await self._connection.follow(_unit(name), "PropertiesChanged", hint)
+
+    async def read(self) -> ServiceFacts:
+        """Return what systemd says now; nothing is known where it does not answer."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._facts()
+        except (BusError, CallError, TimeoutError):
+            return ServiceFacts()
+
+    async def is_stopping(self) -> bool:
+        """Return whether systemd shuts the machine down; False where it does not answer in time."""
+        try:
+            async with asyncio.timeout(STOPPING_PATIENCE):
+                return await self._system_state() == "stopping"
+        except (BusError, CallError, TimeoutError):
+            return False
+
+    async def _facts(self) -> ServiceFacts:
+        starting = await self._system_state() in STARTING
+        for name in UNITS:
+            facts = await self._unit_facts(name, starting=starting)
+            if facts.load_state != "not-found":
+                return facts
+        return ServiceFacts(starting=starting)
+
+    async def _system_state(self) -> str:
+        target = Target(SYSTEMD, MANAGER.path, PROPERTIES)
+        words = [MANAGER.interface, "SystemState"]
+        (state,) = await self._connection.call(target, "Get", "ss", words, BRISK)
+        return str(state)
+
+    async def _unit_facts(self, name: str, *, starting: bool) -> ServiceFacts:
+        unit = await self._all(name, "Unit")
+        service = await self._all(name, "Service")
+        status = service.get("ExecMainStatus")
+        return ServiceFacts(
+            unit=name,
+            load_state=_word(unit, "LoadState"),
+            active_state=_word(unit, "ActiveState"),
+            result=_word(service, "Result"),
+            unit_file_state=_word(unit, "UnitFileState"),
+            exec_main_status=status if isinstance(status, int) else None,
+            starting=starting,
+        )
+
+    async def _all(self, name: str, interface: str) -> Mapping[str, Any]:
+        words = [f"{SYSTEMD}.{interface}"]
+        (properties,) = await self._connection.call(_unit(name), "GetAll", "s", words, BRISK)
+        return dict(properties)
+
+
+def unit_path(name: str) -> str:
+    """Return the object path of a unit: all but letters and digits as _ and two hex digits."""
+    escaped = "".join(
+        char if char.isascii() and char.isalnum() else f"_{ord(char):02x}" for char in name
+    )
+    return f"/org/freedesktop/systemd1/unit/{escaped}"
+
+
+def _unit(name: str) -> Target:
+    return Target(SYSTEMD, unit_path(name), PROPERTIES)
+
+
+def _word(properties: Mapping[str, Any], name: str) -> Fact[str]:
+    value = properties.get(name)
+    return printable(value.encode()) if isinstance(value, str) else None

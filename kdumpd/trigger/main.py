@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpd-trigger: put the parts together and run them."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from kdumpd.address import bus_address
+from kdumpd.arguments import EXIT_FAILURE
+from kdumpd.config import Settings, read_configuration
+from kdumpd.dbus.connection import Connection, connect
+from kdumpd.dbus.introspection import TRIGGER, InterfaceError, read_interfaces
+from kdumpd.dbus.messages import BusError, CallError
+from kdumpd.dbus.polkit import POLKIT_SECONDS, Authority
+from kdumpd.expose.journal import Journal
+from kdumpd.expose.systemd import ServiceManager
+from kdumpd.trigger.admission import Admission
+from kdumpd.trigger.journal import IDENTIFIER, Chronicle
+from kdumpd.trigger.kdumpd import Kdumpd
+from kdumpd.trigger.logind import Logind
+from kdumpd.trigger.names import user_name
+from kdumpd.trigger.options import arguments_parser
+from kdumpd.trigger.peers import Peers
+from kdumpd.trigger.run import Means, Patience
+from kdumpd.trigger.service import Parts, Service
+from kdumpd.trigger.survey import MachineSurvey
+from kdumpd.trigger.sysrq import DescriptorError, SysrqTrigger, passed_descriptor
+from kdumpd.trigger.tokens import Tokens
+
+log = logging.getLogger("kdumpd-trigger")
+
+BUS_NAME = "org.kdumpd1.Trigger"
+SETTLING_SECONDS = 5.0  # for the answers to what still came
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long the program waits, in seconds."""
+
+    idle: float = 60.0  # for somebody to ask for something
+    polkit: float = POLKIT_SECONDS
+    trial: Patience = field(default_factory=Patience)
+
+
+class EndError(Exception):
+    """The program is to end; the text says why."""
+
+
+class Configuration:
+    """The configuration, read anew each time; what is wrong with it is said once."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._said: tuple[str, ...] = ()
+
+    async def settings(self) -> Settings:
+        """Return the settings as they are now."""
+        options = self._options
+        configuration = await asyncio.to_thread(read_configuration, options.root, options.config)
+        if configuration.problems != self._said:
+            for problem in configuration.problems:
+                log.warning("%s (the default stands)", problem)
+        self._said = configuration.problems
+        return configuration.settings
+
+    async def allows(self) -> bool:
+        """Return whether it allows a crash test now."""
+        return (await self.settings()).crash_test
+
+
+async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits) -> None:
+    """Serve until the bus is lost, a signal ends it, or nobody asks for anything any more."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    manager = ServiceManager(os.environ)
+    async with connect(bus_address(options.bus, os.environ)) as connection:
+        service = Service(
+            connection, read_interfaces(TRIGGER), parts_of(options, connection, sysrq, limits)
+        )
+        connection.serve(service.answer)
+        await connection.own(BUS_NAME)
+        manager.tell("READY=1")
+        log.info("READY: kdumpd-trigger%s", ", for a rehearsal" if sysrq.rehearses else "")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_until_idle(service, limits.idle))
+                group.create_task(_until_lost(connection))
+                group.create_task(_until_set(stop))
+        except* EndError as ends:
+            service.end(str(ends.exceptions[0]))
+            manager.tell("STOPPING=1")
+            with suppress(BusError, CallError):
+                await connection.disown(BUS_NAME)
+            await connection.settle(SETTLING_SECONDS)
+
+
+def parts_of(
+    options: argparse.Namespace, connection: Connection, sysrq: SysrqTrigger, limits: Limits
+) -> Parts:
+    """Return what the service works with."""
+    configuration, peers, kdumpd = Configuration(options), Peers(connection), Kdumpd(connection)
+    chronicle = Chronicle(Journal(IDENTIFIER), time.monotonic)
+    means = Means(
+        survey=MachineSurvey(options.root, kdumpd, Logind(connection)),
+        recorder=kdumpd,
+        peers=peers,
+        key=sysrq,
+        tell=chronicle.tell,
+        allowed=configuration.allows,
+        patience=limits.trial,
+    )
+    return Parts(
+        authority=Authority(connection, limits.polkit),
+        peers=peers,
+        admission=Admission(Tokens(time.monotonic), peers),
+        chronicle=chronicle,
+        means=means,
+        settings=configuration.settings,
+        user_name=user_name,
+        host=os.uname().nodename,
+    )
+
+
+def main(arguments: Sequence[str] | None = None, limits: Limits = Limits()) -> int:
+    """Run kdumpd-trigger's command line and return its exit status."""
+    # First of all: should stderr be the descriptor, a word of argparse's would be a command.
+    fd, problem = _take_descriptor()
+    options = arguments_parser().parse_args(arguments)
+    level = logging.WARNING if "JOURNAL_STREAM" in os.environ else logging.INFO
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    if problem:
+        log.error("kdumpd-trigger: %s", problem)
+        return EXIT_FAILURE
+    return run(options, SysrqTrigger(fd, options.key), limits)
+
+
+def run(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits) -> int:
+    """Serve, and return 0 when it came to its end, 1 when it could not go on."""
+    failures: list[Exception] = []
+    try:
+        asyncio.run(serve(options, sysrq, limits))
+    except* (BusError, InterfaceError) as group:
+        failures.extend(group.exceptions)
+    for failure in failures:
+        log.error("kdumpd-trigger: %s", failure)
+    return EXIT_FAILURE if failures else 0
+
+
+def _take_descriptor() -> tuple[int, str]:
+    """Return the descriptor that was passed, or why there is none."""
+    try:
+        return passed_descriptor(os.environ, os.getpid()), ""
+    except DescriptorError as error:
+        return -1, str(error)
+
+
+async def _until_idle(service: Service, seconds: float) -> None:
+    await service.tend(seconds)
+    raise EndError("kdumpd-trigger was idle")
+
+
+async def _until_lost(connection: Connection) -> None:
+    raise BusError(await connection.lost())
+
+
+async def _until_set(stop: asyncio.Event) -> None:
+    await stop.wait()
+    raise EndError("kdumpd-trigger was stopped")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
