@@ -14,12 +14,11 @@ from kdumpd.expose.terminal import Terminal
 from kdumpd.expose.trouble import Trouble
 from kdumpd.ledger.database import LedgerError
 from kdumpd.ledger.ledger import Ledger
-from kdumpd.model.acknowledgement import acknowledge
+from kdumpd.model.announce import next_look
 from kdumpd.model.boot_history import decided, with_stop
 from kdumpd.model.captures.reading import put_down, worth_keeping
 from kdumpd.model.crash_test import MOST_TESTS, Intent, intended
-from kdumpd.model.due import next_look
-from kdumpd.model.events import Event, test_event
+from kdumpd.model.events import Event, acknowledge, test_event
 from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.step import step
 from kdumpd.observe.captures.core_reader import CoreReader

@@ -11,9 +11,9 @@ from kdumpd.config import Configuration
 from kdumpd.expose.dbus_properties import capture_properties, manager_properties
 from kdumpd.json_output import plain_record, readiness_record, readiness_report, to_json
 from kdumpd.model.readiness.report import EXIT_STATUS, check_lines
+from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.step import judged, step
-from kdumpd.model.verdict import Verdict
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints
 from kdumpd.observe.machine import Machine, Plan, Watchers

@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 
 from kdumpd.config import read_configuration
-from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.model.readiness.finding import Finding, Severity
-from kdumpd.model.readiness.verdict import RULES
+from kdumpd.model.readiness.verdict import RULES, Verdict
 from kdumpd.model.state import State
 from kdumpd.model.step import judged
-from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
 from kdumpd.observe.hints import Hints

@@ -12,8 +12,8 @@ from types import ModuleType
 import pytest
 
 import kdumpd
-from kdumpd.model.boot_complaint import COMPLAINTS
-from kdumpd.model.log import headline, panic_class
+from kdumpd.model.crashlog import headlines, incident
+from kdumpd.model.formats.boot_messages import COMPLAINTS
 
 KEPT = 512  # re._MAXCACHE: with one more, the oldest is compiled again
 FUNCTIONS = {"compile", "match", "fullmatch", "search", "finditer", "findall", "sub", "split"}
@@ -37,8 +37,8 @@ MODULES = [
 ]
 EXPRESSIONS = dict(one for module in MODULES for one in expressions_of(module))
 TABLES = [
-    *(text for *_, text in headline.RULES),
-    *(text for *_, text in panic_class.RULES),
+    *(text for *_, text in headlines.RULES),
+    *(text for *_, text in incident.RULES),
     *(text for text, *_ in COMPLAINTS),
 ]
 

@@ -23,9 +23,9 @@ from kdumpd.ledger.tables import MOST_TOLD
 from kdumpd.model.boots.record import BootRecord, CrashLoop
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import Event, EventKind, capture_event
-from kdumpd.model.facts.reservation import LastReservation
+from kdumpd.model.readiness.facts import LastReservation
+from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import State
-from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 from kdumpd.seal import SEALED
 from tests.model.looks import (

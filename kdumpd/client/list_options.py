@@ -7,8 +7,7 @@ from datetime import datetime
 
 from kdumpd.client.summary import UNTRUSTED
 from kdumpd.ctl.timestamps import MomentError, parse_moment
-from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.vocabulary import CaptureState, CrashClass
 
 STATES = (*map(str, CaptureState), UNTRUSTED)
 

@@ -4,10 +4,9 @@
 from collections.abc import Iterator
 
 from kdumpd.client.selection import Properties
-from kdumpd.model.crash_class import CrashClass, crash_was_intended
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.time import time_from_microseconds
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.vocabulary import CaptureState, CrashClass, crash_was_intended
 
 UNTRUSTED = "untrusted"
 

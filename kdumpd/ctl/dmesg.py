@@ -16,9 +16,8 @@ from kdumpd.client.selection import select
 from kdumpd.ctl.client import Daemon
 from kdumpd.ctl.report import read_log
 from kdumpd.ctl.terminal import Screen, Style, read_screen
-from kdumpd.model.crashlog.headlines import Kind
+from kdumpd.model.crashlog.headlines import Kind, parse_headline
 from kdumpd.model.crashlog.lines import parse_lines
-from kdumpd.model.log.headline import parse_headline
 
 CHUNK = 1 << 16
 KEPT = "\n\t"

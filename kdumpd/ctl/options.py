@@ -8,7 +8,7 @@ from kdumpd import __version__
 from kdumpd.arguments import JSON, Parser, existing_folder
 from kdumpd.client.list_options import add_list_options
 from kdumpd.client.verbs import VERBS
-from kdumpd.model.objection import unheard_of
+from kdumpd.model.crash_test import unheard_of
 
 SYSTEM = "system"
 MODES = [[mode] for mode in JSON]

@@ -7,15 +7,15 @@ from typing import Any
 
 from kdumpd import __version__
 from kdumpd.dbus.dispatch import Properties
-from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.boots.record import uncaptured
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.crash_test import CrashTest, staleness
+from kdumpd.model.events import unacknowledged
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.readiness.report import checks_of, summary
+from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import State
 from kdumpd.model.time import EPOCH, microseconds
-from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Proof
 
 MANAGER = "org.kdumpd1.Manager"

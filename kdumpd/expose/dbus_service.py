@@ -28,7 +28,7 @@ from kdumpd.expose.dbus_properties import (
 from kdumpd.expose.introspection import INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES
 from kdumpd.expose.turns import BUSY
 from kdumpd.model.captures.capture import Capture
-from kdumpd.model.crash_report import new_crashes
+from kdumpd.model.events import new_crashes
 from kdumpd.model.state import State
 
 LOOK_SECONDS = 20.0  # a caller waits no longer for a look

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC
 from types import MappingProxyType
 
-from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.events import Event, EventKind
-from kdumpd.model.readiness_rest import SENTENCES
+from kdumpd.model.readiness.report import SENTENCES
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.time import time_from_microseconds
-from kdumpd.model.vocabulary import CaptureState, Proof, Readiness
+from kdumpd.model.vocabulary import CaptureState, CrashClass, Proof, Readiness
 
 EMERGENCY, CRITICAL, WARNING, NOTICE, INFO = 0, 2, 4, 5, 6  # syslog(3)
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from kdumpd.expose.journal_entries import entry_of
 from kdumpd.expose.textfile import TextFile
-from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.captures.capture import by_time
-from kdumpd.model.events import capture_event
-from kdumpd.model.readiness_rest import sentence
+from kdumpd.model.events import capture_event, unacknowledged
+from kdumpd.model.readiness.report import sentence
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import Readiness
 

@@ -11,10 +11,10 @@ from enum import StrEnum
 
 from kdumpd import __version__
 from kdumpd.expose.exposition import NO_LABELS, Labels, Metric
-from kdumpd.model.acknowledgement import unacknowledged
 from kdumpd.model.crash_test import staleness
-from kdumpd.model.dump_estimate import MemoryUse
+from kdumpd.model.events import unacknowledged
 from kdumpd.model.formats.kdump_settings import DumpSettings
+from kdumpd.model.formats.memory import MemoryUse
 from kdumpd.model.readiness.report import checks_of
 from kdumpd.model.state import State
 from kdumpd.model.text import shown

@@ -13,9 +13,8 @@ from kdumpd.inspect.memory import (
 )
 from kdumpd.inspect.spool import opened_spool
 from kdumpd.inspect.unpack import reassemble
-from kdumpd.model.captures.core import Format
+from kdumpd.model.captures.core import Format, VmcoreinfoError, parse_vmcoreinfo
 from kdumpd.model.crashlog.printk import PrintkError, Values
-from kdumpd.model.vmcoreinfo import VmcoreinfoError, parse_vmcoreinfo
 from kdumpd.observe.cores.core import read_inside, read_vmcoreinfo
 from kdumpd.observe.cores.source import CoreError, FileSource
 

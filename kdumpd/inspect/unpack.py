@@ -7,8 +7,7 @@ from dataclasses import replace
 from kdumpd.inspect.pieces import Stream, read_pieces
 from kdumpd.inspect.spool import Spool
 from kdumpd.inspect.wrapper import unpacked
-from kdumpd.model.captures.core import CoreFacts, Format
-from kdumpd.model.split_core import joined
+from kdumpd.model.captures.core import CoreFacts, Format, joined
 from kdumpd.observe.cores import flattened
 from kdumpd.observe.cores.core import HEAD, judge, no_end_record, parse_magic
 from kdumpd.observe.cores.flattened import END, LARGEST_RECORD, RECORD

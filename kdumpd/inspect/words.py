@@ -6,7 +6,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kdumpd.model.log.sentence import plain_sentence
+from kdumpd.model.crashlog.scrub import plain_sentence
 
 MOST_WRITTEN = 1 << 16  # bytes; who writes more is ended
 MOST_READ = 4096  # bytes, from the end

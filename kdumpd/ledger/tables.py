@@ -12,12 +12,11 @@ from kdumpd.model.captures.capture import Capture
 from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.captures.reading import Reading, Readings
 from kdumpd.model.codec import RecordError, from_record, time_from_text, to_record
-from kdumpd.model.crash import Crash
 from kdumpd.model.crash_test import MOST_TESTS, CrashTest
 from kdumpd.model.events import Event, EventKind
-from kdumpd.model.facts.reservation import LastReservation
+from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.state import State
-from kdumpd.model.vocabulary import Readiness
+from kdumpd.model.vocabulary import Crash, Readiness
 
 MOST_TOLD = 20_000  # events that are kept after they were told
 

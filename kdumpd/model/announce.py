@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kdumpd.model.events import Event, boot_event, readiness_event
-from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.readiness.facts import LastReservation, ServiceFacts
+from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import Change, Observation, Patience, State
-from kdumpd.model.verdict import Verdict
 from kdumpd.model.vocabulary import Readiness
 
 MOST_BOOTS = 2  # this one, and the one before
@@ -100,3 +99,16 @@ def is_starting(seen: Observation, patience: Patience) -> bool:
     if seen.machine.service.starting is None:
         return seen.clock < patience.boot
     return seen.machine.service.starting and seen.clock < patience.longest_boot
+
+
+def next_look(state: State, clock: float, patience: Patience) -> float | None:
+    """Return in how many seconds something is due to settle, None when nothing is."""
+    due = [
+        growth.since + patience.settle
+        for growth in state.settling.values()
+        if not growth.awaits_reading
+    ]
+    due += state.missing.values()
+    telling = next_telling(state, patience)
+    due += [] if telling is None else [telling]
+    return max(0.0, min(due) - clock) if due else None

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A crash test: the intent that was recorded before the crash, and what came of it."""
+"""A crash test: the objections to it, the intent recorded before the crash, and its outcome."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kdumpd.model.crashkernel.parameter import as_written
-from kdumpd.model.facts.capture_kernel import BootFile
-from kdumpd.model.facts.last_test import LastTest
+from kdumpd.model.crashkernel.parse import as_written
 from kdumpd.model.formats.kdump_settings import DumpSettings
-from kdumpd.model.readiness.facts import MachineFacts
-from kdumpd.model.verdict import Verdict
+from kdumpd.model.readiness.facts import BootFile, LastTest, MachineFacts
+from kdumpd.model.readiness.verdict import Verdict
+from kdumpd.model.text import shown
 from kdumpd.model.vocabulary import Proof
 
 MOST_TESTS = 20  # that are remembered
@@ -139,3 +138,45 @@ def _basis(machine: MachineFacts) -> Basis:
 
 def _stamp(file: BootFile) -> str:
     return "" if file.size is None else f"{file.path} {file.size} {file.modified}"
+
+
+MOST_TOLD, LONGEST = 5, 40  # of what a caller made up
+CODES = (
+    "kdumpd-absent",
+    "container",
+    "live-system",
+    "capture-kernel-running",
+    "unsupported",
+    "crash-kernel-unloaded",
+    "would-hang",
+    "not-ready",
+    "not-judged-anew",
+    "too-little-space",
+    "capture-being-written",
+    "test-recently",
+    "boot-loop",
+    "machine-unread",
+    "just-booted",
+    "busy",
+    "pressure",
+    "dirty-pages",
+    "md-rebuilding",
+    "btrfs-busy",
+    "zfs-degraded",
+    "packages-changing",
+    "others-logged-in",
+    "inhibited",
+)
+
+
+def unheard_of(codes: Iterable[str]) -> str:
+    """Return in a sentence which of these codes there is not; empty where all are known."""
+    unknown = [code for code in codes if code not in CODES]
+    if not unknown:
+        return ""
+    words = ", ".join(f"'{_word(code)}'" for code in unknown[:MOST_TOLD])
+    return f"No objection has the code {words}. The codes are: {', '.join(CODES)}."
+
+
+def _word(code: str) -> str:
+    return shown(code.encode("utf-8", "surrogateescape"))[:LONGEST]

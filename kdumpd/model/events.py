@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What happened: the things kdumpd tells, each once.
+"""Events: what is told in the journal, which crashes are new, and which are acknowledged.
 
 An event's id is made from what it is about, so that the same happening, seen again after a restart
 or a lost ledger, carries the same id.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
 
 from kdumpd.model.boots.record import BootRecord, CrashLoop
-from kdumpd.model.captures.capture import Capture
+from kdumpd.model.captures.capture import Capture, by_time
 from kdumpd.model.crash_test import CrashTest, Intent
 from kdumpd.model.readiness.finding import Severity
-from kdumpd.model.readiness_rest import sentence
+from kdumpd.model.readiness.report import sentence
+from kdumpd.model.readiness.verdict import Verdict
+from kdumpd.model.state import State
 from kdumpd.model.time import microseconds
-from kdumpd.model.verdict import Verdict
-from kdumpd.model.vocabulary import CaptureState, Readiness
+from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashClass, Readiness
 
 EVENT_DIGITS = 32
 MINUTE = timedelta(minutes=1)
@@ -280,3 +281,80 @@ def _known(**facts: str) -> Mapping[str, str]:
 
 def _event_id(*parts: str) -> str:
     return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:EVENT_DIGITS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrashReport:
+    """A crash; without a capture where nothing was saved of it."""
+
+    capture: str  # its id
+    class_: str
+    reason: str
+
+
+def new_crashes(before: State, after: State) -> Iterator[CrashReport]:
+    """Yield the crashes that are known after, and were not before."""
+    reported = {after.attributed[id_] for id_ in before.captures if id_ in after.attributed}
+    reported |= {one.id for one in before.history if one.reported}
+    for capture in _newly_told(before, after):
+        boot = after.attributed.get(capture.id, "")
+        if boot in reported:
+            continue
+        reported |= {boot} if boot else set()
+        crash = capture.crash
+        yield CrashReport(capture=capture.id, class_=str(crash.class_), reason=crash.reason)
+    for record in reversed(after.history):
+        if record.reported and record.id not in reported and _is_uncaptured(record):
+            yield _without_capture(record)
+
+
+def _is_uncaptured(record: BootRecord) -> bool:
+    return record.end is BootEnd.CRASH_NOT_CAPTURED and not record.capture
+
+
+def _without_capture(record: BootRecord) -> CrashReport:
+    reason = record.panic or record.reason
+    return CrashReport(capture="", class_=str(CrashClass.UNKNOWN), reason=reason)
+
+
+def _newly_told(before: State, after: State) -> list[Capture]:
+    """Return the captures whose crash is new, the oldest first."""
+    outgrown = {
+        capture.place
+        for id_, capture in before.captures.items()
+        if id_ not in after.captures and capture.trusted and not capture.log_awaited
+    }
+    new = [
+        capture
+        for id_, capture in after.captures.items()
+        if _tells(capture)
+        and not _tells(before.captures.get(id_))
+        and capture.place not in outgrown
+    ]
+    return sorted(new, key=by_time)
+
+
+def _tells(capture: Capture | None) -> bool:
+    """Return whether a capture is known well enough to tell of a crash."""
+    if capture is None or not capture.trusted or capture.log_awaited:
+        return False
+    return capture.state is not CaptureState.GONE or capture.was_read
+
+
+def acknowledge(state: State, ids: Collection[str]) -> State:
+    """Return the state in which the captures of these ids, where there are such, are acknowledged.
+
+    A capture that is acknowledged already stays the same object, as do all others.
+    """
+    captures = {
+        id_: replace(capture, acknowledged=True)
+        if id_ in ids and not capture.acknowledged
+        else capture
+        for id_, capture in state.captures.items()
+    }
+    return replace(state, captures=MappingProxyType(captures))
+
+
+def unacknowledged(state: State) -> frozenset[str]:
+    """Return the ids of the crashes of which nobody has taken note yet."""
+    return frozenset(id_ for id_, capture in state.captures.items() if capture.waits)

@@ -5,17 +5,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kdumpd.model.boots.journal import PastBoots
 from kdumpd.model.boots.record import BootRecord, CrashLoop
 from kdumpd.model.captures.capture import Capture, Sighting
 from kdumpd.model.captures.core import FileStamp
 from kdumpd.model.captures.reading import Answer, Job, Reading
 from kdumpd.model.captures.retention import NOTHING_REMOVED, Retention
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.past_boots import PastBoots
-from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.readiness.facts import MachineFacts
-from kdumpd.model.verdict import Verdict
+from kdumpd.model.readiness.facts import FolderFacts, LastReservation, MachineFacts
+from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.vocabulary import Readiness
 
 

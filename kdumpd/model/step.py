@@ -1,28 +1,222 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one step: from what is known and what is seen to what is known now, and what to tell."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from math import inf
 from types import MappingProxyType
 
 from kdumpd.model.announce import with_verdict
 from kdumpd.model.boot_history import with_boots
-from kdumpd.model.captures.capture import Capture, Sighting, capture_from
-from kdumpd.model.captures.reading import Job, Readings, next_job, sighted, with_answers
-from kdumpd.model.copies import without_copies
+from kdumpd.model.captures.capture import Capture, Layout, Sighting, by_time, capture_from
+from kdumpd.model.captures.core import FileStamp
+from kdumpd.model.captures.reading import (
+    Job,
+    Readings,
+    is_awaited,
+    next_job,
+    read_through,
+    sighted,
+    with_answers,
+)
+from kdumpd.model.captures.retention import removal_of, with_the_next
 from kdumpd.model.crash_test import last_test
 from kdumpd.model.events import Event, capture_event, exposure_event
-from kdumpd.model.forgetting import without_forgotten
 from kdumpd.model.formats.mounts import is_inside
-from kdumpd.model.occurrence import with_occurrences
-from kdumpd.model.removal import with_removals
-from kdumpd.model.settling import is_same_log, settle
-from kdumpd.model.state import CrashFolder, Observation, Patience, Shown, State
+from kdumpd.model.readiness.verdict import Verdict, verdict_of
+from kdumpd.model.state import CrashFolder, Growth, Observation, Patience, Shown, State
 from kdumpd.model.test_outcome import with_tests
-from kdumpd.model.verdict import Verdict, verdict_of
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.time import NANOSECONDS
+from kdumpd.model.vocabulary import CaptureState, Crash
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What was sighted, parted by whether it is still written."""
+
+    settled: list[Sighting] = field(default_factory=list)
+    settling: dict[bytes, Growth] = field(default_factory=dict)
+    resting: dict[bytes, Growth] = field(default_factory=dict)  # settled, though it may still grow
+    to_read: list[Sighting] = field(default_factory=list)  # cores to be read through
+
+
+def settle(state: State, seen: Observation, patience: Patience) -> Settlement:
+    """Return what has settled, what has not, and which cores are to be read through."""
+    parted = Settlement()
+    listed = _by_place(state.captures)
+    ids = {capture.id for capture in listed.values()}
+    for shown in seen.sightings:
+        growth = state.settling.get(shown.place) or state.resting.get(shown.place)
+        if growth is None or growth.files != shown.files:
+            growth = Growth(files=shown.files, since=seen.clock)
+        known = listed.get(shown.place)
+        sighting = read_through(shown, state.readings)
+        if known is not None and sighting.id not in ids:
+            sighting = _named(sighting, known)
+        waited = seen.clock - growth.since >= patience.settle
+        awaited, finished = is_awaited(shown, state.readings), _finished(sighting)
+        if awaited and shown.facts.wrapped:
+            # Nothing is known of it, not even which crash it is, before it was read through.
+            rested = waited or _is_old(sighting.core, seen, patience)
+            parted.settling[shown.place] = replace(growth, awaits_reading=rested)
+            parted.to_read.extend([shown] if rested else [])
+        elif finished or waited or _listed(state.captures, sighting):
+            parted.settled.append(sighting)
+            parted.resting.update({} if finished else {shown.place: growth})
+            parted.to_read.extend([shown] if awaited else [])
+        else:
+            parted.settling[shown.place] = replace(growth, awaits_reading=False)
+    return parted
+
+
+def _is_old(core: FileStamp | None, seen: Observation, patience: Patience) -> bool:
+    age = seen.at.timestamp() - (core.modified_ns / NANOSECONDS if core else 0.0)
+    return age >= patience.settle
+
+
+def _by_place(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
+    return {
+        capture.place: capture
+        for capture in captures.values()
+        if capture.state is not CaptureState.GONE
+    }
+
+
+def _named(sighting: Sighting, known: Capture) -> Sighting:
+    """Return the sighting under the id listed for its place, unless it proves another crash."""
+    if sighting.facts.identity:
+        return sighting
+    if not sighting.trusted_folder:  # a stranger's, made where the capture was
+        return sighting
+    if not is_same_log(sighting, known):
+        return sighting
+    return replace(sighting, id=known.id)
+
+
+def is_same_log(sighting: Sighting, known: Capture) -> bool:
+    """Return whether no kernel log shows that they are two crashes."""
+    return not (sighting.log_id and known.log_id) or sighting.log_id == known.log_id
+
+
+def _finished(sighting: Sighting) -> bool:
+    # The writers rename as their last act; a whole core of the temporary name is about to move.
+    return (
+        sighting.complete and sighting.core is not None and b"incomplete" not in sighting.core.name
+    )
+
+
+def _listed(captures: Mapping[str, Capture], sighting: Sighting) -> bool:
+    known = captures.get(sighting.id)
+    return known is not None and capture_from(sighting, known.found_at, known) == known
+
+
+# apport copies the kernel log of kdump-tools' captures into reports of its own. The kernel itself
+# writes its log to pstore as well where crash_kexec_post_notifiers is set, as on Hyper-V.
+COPIED_TO = frozenset({Layout.APPORT, Layout.PSTORE})
+
+
+def without_copies(sightings: Iterable[Sighting], known: Iterable[Capture]) -> list[Sighting]:
+    """Return the sightings without the logs of crashes that have a capture of their own.
+
+    Such a log may outlive the capture: it is no other crash when that is gone.
+    """
+    seen = list(sightings)
+    marks: set[tuple[object, ...]] = set()
+    for original in seen:
+        if original.layout not in COPIED_TO:
+            marks.update(_marks(original.log_id, original.crash))
+    for capture in known:
+        if capture.layout not in COPIED_TO:
+            marks.update(_marks(capture.log_id, capture.crash))
+    return [
+        one
+        for one in seen
+        if one.layout not in COPIED_TO or marks.isdisjoint(_marks(one.log_id, one.crash))
+    ]
+
+
+def _marks(log_id: str, crash: Crash | None) -> Iterator[tuple[object, ...]]:
+    """Yield what no other crash shares: its log, and the microsecond in which it began."""
+    if log_id:
+        yield (log_id,)
+    if crash is not None and crash.moment is not None and crash.kernel_release:
+        yield crash.moment, crash.kernel_release, crash.class_, crash.function
+
+
+# Nobody can open them any more; what was told of them stays in the journal.
+
+KEPT = timedelta(days=90)  # after it was found gone
+MOST_GONE = 1000
+
+
+def without_forgotten(
+    captures: Mapping[str, Capture], wanted: Collection[str], at: datetime
+) -> Mapping[str, Capture]:
+    """Return the captures but for those that are gone since long, or are too many of the gone.
+
+    One that waits for somebody to acknowledge it is kept, and those that are wanted.
+    """
+    gone = [_dated(one, at) for one in captures.values() if one.state is CaptureState.GONE]
+    gone.sort(key=lambda one: (one.gone_at or at, one.id), reverse=True)
+    kept = {
+        one.id: one
+        for number, one in enumerate(gone)
+        if one.waits or one.id in wanted or not _is_past(one, at, among=number)
+    }
+    if all(captures[id_] is one for id_, one in kept.items()) and len(kept) == len(gone):
+        return captures
+    forgotten = {one.id for one in gone} - kept.keys()
+    return {id_: kept.get(id_, one) for id_, one in captures.items() if id_ not in forgotten}
+
+
+def _is_past(capture: Capture, at: datetime, *, among: int) -> bool:
+    """Return whether it is gone for long, or so many are gone since; not before that was told."""
+    age = at - (capture.gone_at or at)
+    return age >= KEPT or (among >= MOST_GONE and age > timedelta())
+
+
+def _dated(capture: Capture, at: datetime) -> Capture:
+    # An older kdumpd did not keep the time.
+    return capture if capture.gone_at else replace(capture, gone_at=at)
+
+
+def with_occurrences(captures: Mapping[str, Capture]) -> dict[str, Capture]:
+    """Return the captures, each with its number among those of the same signature, from 1 on.
+
+    The oldest crash is the first; a capture whose number stays is the same object.
+    """
+    alike: defaultdict[str, list[Capture]] = defaultdict(list)
+    for capture in captures.values():
+        if capture.crash.signature:
+            alike[capture.crash.signature].append(capture)
+    numbers = {
+        capture.id: number
+        for group in alike.values()
+        for number, capture in enumerate(sorted(group, key=by_time), 1)
+    }
+    return {
+        id_: capture
+        if capture.occurrence == numbers.get(id_, 0)
+        else replace(capture, occurrence=numbers.get(id_, 0))
+        for id_, capture in captures.items()
+    }
+
+
+def with_removals(
+    captures: Mapping[str, Capture], settled: Iterable[Sighting], seen: Observation
+) -> dict[str, Capture]:
+    """Return the captures, each with when it will be removed, and by what."""
+    directories = [sighting.directory for sighting in seen.sightings]
+    next_ = with_the_next(seen.retention, directories)
+    after = dict(captures)
+    for sighting in settled:
+        known = after.get(sighting.id)
+        removal = removal_of(sighting, seen.retention, next_)
+        if known and known.place == sighting.place and removal != (known.removal_at, known.removal):
+            after[known.id] = replace(known, removal_at=removal[0], removal=removal[1])
+    return after
 
 
 def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:

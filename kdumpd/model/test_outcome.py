@@ -7,15 +7,14 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from kdumpd.model.announce import is_starting
+from kdumpd.model.boots.record import ended_boots, find_ended
 from kdumpd.model.captures.capture import Capture, Layout
-from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.crash_test import MOST_TESTS, RUNS_ON, CrashTest
-from kdumpd.model.ended_boot import ended_boots, find_ended
 from kdumpd.model.events import Event, verdict_event
+from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.text import MIB
-from kdumpd.model.verdict import Verdict
-from kdumpd.model.vocabulary import CaptureState, Proof
+from kdumpd.model.vocabulary import CaptureState, CrashClass, Proof
 
 # The intent is on disk a moment before the crash; what syncing takes lies between.
 EARLIEST, LATEST = timedelta(seconds=-30), timedelta(minutes=5)

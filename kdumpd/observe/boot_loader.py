@@ -6,19 +6,22 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from kdumpd.model.boot_entry import BootEntry, chosen_by_pattern, in_boot_order, parse_boot_entry
-from kdumpd.model.crashkernel.parameter import crashkernel_parameter
+from kdumpd.model.crashkernel.parse import crashkernel_parameter
 from kdumpd.model.formats.boot_loader import (
+    BootEntry,
     GrubMenu,
+    chosen_by_pattern,
     chosen_entry,
     chosen_name,
     entry_by_name,
+    in_boot_order,
     is_grub_script,
+    parse_boot_entry,
     parse_grub_menu,
     parse_grubenv,
+    parse_zipl,
 )
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.model.zipl import parse_zipl
 from kdumpd.observe.files import LONGEST, Files
 
 # GRUB tells the kernel where it found it (grub-core/loader/i386/linux.c); zipl says BOOT_IMAGE=0.

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.facts.next_boot import NextBootFacts
-from kdumpd.model.facts.policy import PolicyFacts
-from kdumpd.model.facts.reservation import ReservationFacts
-from kdumpd.model.facts.storage import StorageFacts
-from kdumpd.model.facts.surroundings import SurroundingsFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import (
+    CaptureKernelFacts,
+    MachineFacts,
+    NextBootFacts,
+    PolicyFacts,
+    ReservationFacts,
+    StorageFacts,
+    SurroundingsFacts,
+)
 from kdumpd.observe.files import Files
 from kdumpd.observe.policy import read_policy
 from kdumpd.observe.readiness.crash_kernel import read_capture_kernel

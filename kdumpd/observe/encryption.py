@@ -3,7 +3,7 @@
 
 import os
 
-from kdumpd.model.facts.storage import Unlocking
+from kdumpd.model.readiness.facts import Unlocking
 from kdumpd.observe.files import Files
 
 BLOCKS = "sys/class/block"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read what the kernel says of POWER's firmware-assisted dump."""
 
-from kdumpd.model.facts.fadump import FadumpFacts
+from kdumpd.model.readiness.facts import FadumpFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 

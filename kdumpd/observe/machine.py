@@ -10,8 +10,7 @@ from pathlib import Path
 
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.retention import Retention
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import FolderFacts, MachineFacts
 from kdumpd.model.state import CrashFolder, Observation
 from kdumpd.model.text import shown
 from kdumpd.observe.captures.retention import read_retention

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from kdumpd.model.boots.journal import parse_boot
-from kdumpd.model.facts.past_boots import PastBoot, PastBoots
+from kdumpd.model.boots.journal import PastBoot, PastBoots, parse_boot
 from kdumpd.observe.boots import MOST_BOOTS, read_boots
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel_journal import FOLDERS

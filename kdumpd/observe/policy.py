@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from kdumpd.model.facts.policy import NEEDS, PolicyFacts
+from kdumpd.model.readiness.facts import NEEDS, PolicyFacts
 from kdumpd.model.readiness.finding import Fact
 from kdumpd.observe.files import Files
 

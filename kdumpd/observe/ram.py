@@ -3,7 +3,7 @@
 
 import re
 
-from kdumpd.model.dump_estimate import parse_meminfo
+from kdumpd.model.formats.memory import parse_meminfo
 from kdumpd.observe.files import Files
 
 BLOCKS = "sys/devices/system/memory"

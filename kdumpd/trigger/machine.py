@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from kdumpd.model.dump_estimate import parse_meminfo
+from kdumpd.model.formats.memory import parse_meminfo
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files

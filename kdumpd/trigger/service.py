@@ -15,7 +15,7 @@ from kdumpd.dbus.messages import Call, CallError, Reply
 from kdumpd.dbus.polkit import CRASH, Authority
 from kdumpd.expose.introspection import INTROSPECTABLE, PEER, PROPERTIES
 from kdumpd.expose.turns import BUSY, Turns
-from kdumpd.model.objection import unheard_of
+from kdumpd.model.crash_test import unheard_of
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.time import microseconds
 from kdumpd.trigger.admission import Admission

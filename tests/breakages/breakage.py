@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.readiness.facts import LastReservation, ServiceFacts
 from kdumpd.model.readiness.finding import Severity
 
 LONG_AGO = 1_600_000_000  # before anything was made of it; seconds since 1970

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The running kernel, and what is around it."""
 
-from kdumpd.model.facts.reservation import LastReservation
+from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.text import MIB
 from tests.breakages.breakage import (

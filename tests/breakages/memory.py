@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The memory for the capture kernel, and the parameter that asks for it."""
 
-from kdumpd.model.facts.reservation import LastReservation
+from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.text import MIB
 from tests.breakages.breakage import AMOUNTS, MENU, UNLOADED, Breakage, Tree, codes, each, unload

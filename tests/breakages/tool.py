@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The tool that loads the crash kernel, its unit, and the files that it loads."""
 
-from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.model.readiness.finding import Severity
 from tests.breakages.breakage import FILES, UNLOADED, Breakage, Tree, codes, each, unload
 

@@ -15,8 +15,7 @@ import pytest
 
 from kdumpd.client.verbs import VERBS
 from kdumpd.ctl.options import arguments_parser
-from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.vocabulary import CaptureState, CrashClass
 from tests.bus.machine import Machine
 from tests.client.crashes import daemon_of, write_crashes
 from tests.client.terminal import printed

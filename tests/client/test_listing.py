@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.vocabulary import CaptureState, CrashClass
 from tests.client.crashes import shared_daemon
 from tests.client.terminal import printed
 

@@ -11,16 +11,13 @@ from kdumpd import __version__
 from kdumpd.expose.exposition import exposition
 from kdumpd.expose.prometheus import PREFIX, measures
 from kdumpd.model.captures.capture import Capture
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.facts.storage import StorageFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import MachineFacts, StorageFacts
 from kdumpd.model.readiness.report import checks_of
+from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import Growth, State
 from kdumpd.model.text import MIB
-from kdumpd.model.verdict import verdict_of
-from kdumpd.model.vocabulary import CaptureState, Proof
+from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass, Proof
 from tests.expose.parsing import read_openmetrics
 from tests.model.looks import CUT, KERNEL, START, as_listed, capture, of_another_crash
 from tests.model.machines import DUMP_FOLDER, HEALTHY, STORAGE

@@ -11,8 +11,8 @@ import pytest
 
 from kdumpd.expose.metrics import HEARTBEAT, Metrics, is_due
 from kdumpd.expose.textfile import Outcome, TextFile
+from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import State
-from kdumpd.model.verdict import verdict_of
 from tests.model.looks import START, as_listed, capture
 from tests.model.machines import DUMP_FOLDER, HEALTHY, STORAGE
 

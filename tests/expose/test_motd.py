@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from kdumpd.expose.motd import lines, motd_path
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import CrashClass
+from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import Change, State
-from kdumpd.model.verdict import verdict_of
-from kdumpd.model.vocabulary import Readiness
+from kdumpd.model.vocabulary import Crash, CrashClass, Readiness
 from tests.model.looks import CUT, KERNEL, START, as_listed, capture, of_another_crash
 from tests.model.machines import HEALTHY
 

@@ -13,9 +13,8 @@ from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.captures.inspection import Inspected, to_answer
 from kdumpd.model.codec import to_record
-from kdumpd.model.crash import Crash as Died
-from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.vocabulary import CaptureState, CrashClass
+from kdumpd.model.vocabulary import Crash as Died
 from tests import cores
 from tests.hostile.mutator import Parts
 from tests.printk import MACHINES, records, ring

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable
 
-from kdumpd.model.boot_complaint import COMPLAINTS
+from kdumpd.model.formats.boot_messages import COMPLAINTS
 from tests.hostile import machine_readings as readings
 from tests.hostile.inputs import DEFAULTS, MOUNTS
 from tests.hostile.mutator import Parts

@@ -5,47 +5,66 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 
-from kdumpd.model.boot_complaint import parse_complaint
-from kdumpd.model.boot_entry import chosen_by_pattern, parse_boot_entry
 from kdumpd.model.boots.journal import BootEntries, Moment, parse_boot
+from kdumpd.model.captures.layouts import parse_record_time
 from kdumpd.model.crashkernel.expect import expect
-from kdumpd.model.crashkernel.memparse import MASK, memparse, short_size
-from kdumpd.model.crashkernel.parameter import crashkernel_parameter
-from kdumpd.model.crashkernel.words import misspellings, superseded, unread_rest
-from kdumpd.model.distribution import parse_os_release, way_to_reserve
-from kdumpd.model.dump_estimate import memory_use, parse_meminfo, steady
-from kdumpd.model.facts.boot_log import BootLog, LogSource
-from kdumpd.model.facts.capture_kernel import BootFile
-from kdumpd.model.facts.next_boot import NextBootFacts
-from kdumpd.model.facts.storage import DumpFolder
+from kdumpd.model.crashkernel.parse import (
+    MASK,
+    crashkernel_parameter,
+    memparse,
+    misspellings,
+    short_size,
+    superseded,
+    unread_rest,
+)
 from kdumpd.model.formats.boot_loader import (
+    chosen_by_pattern,
     chosen_entry,
     chosen_name,
     entry_by_name,
     is_grub_script,
+    parse_boot_entry,
     parse_grub_menu,
     parse_grubenv,
+    parse_zipl,
 )
-from kdumpd.model.formats.boot_messages import parse_reservation_log
+from kdumpd.model.formats.boot_messages import parse_complaint, parse_reservation_log
 from kdumpd.model.formats.kdump_settings import (
     LARGEST_LEVEL,
     DumpSettings,
+    assignments,
     parse_kdump_conf,
     parse_kdump_tools,
     parse_suse,
 )
-from kdumpd.model.formats.kernel import plain_release, release_in, release_key
-from kdumpd.model.formats.memory import parse_iomem, parse_ranges
+from kdumpd.model.formats.kernel import (
+    parse_kernel_image,
+    parse_os_release,
+    plain_release,
+    release_in,
+    release_key,
+    way_to_reserve,
+)
+from kdumpd.model.formats.memory import (
+    best_ram,
+    memory_use,
+    parse_iomem,
+    parse_meminfo,
+    parse_ranges,
+    steady,
+)
 from kdumpd.model.formats.mounts import find_mount, mount_unit, parse_fstab, parse_mountinfo
-from kdumpd.model.kernel_image import parse_kernel_image
-from kdumpd.model.pstore_name import parse_record_time
-from kdumpd.model.ram import best_ram
-from kdumpd.model.readiness.facts import MachineFacts
-from kdumpd.model.shell_assignments import assignments
-from kdumpd.model.sysrq import keyboard_deeds
+from kdumpd.model.readiness.facts import (
+    BootFile,
+    BootLog,
+    DumpFolder,
+    LogSource,
+    MachineFacts,
+    NextBootFacts,
+)
+from kdumpd.model.readiness.rules.panic_policy import keyboard_deeds
+from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.text import printable
-from kdumpd.model.verdict import verdict_of
-from kdumpd.model.zipl import parse_zipl
 from kdumpd.observe.kmsg import parse_record
 from tests.model.looks import START
 from tests.model.machines import HEALTHY

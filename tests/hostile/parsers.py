@@ -4,10 +4,10 @@
 import struct
 
 from kdumpd.inspect.memory import UnreadableMemoryError
+from kdumpd.model.captures.core import VmcoreinfoError
 from kdumpd.model.captures.inspection import InspectionError, to_answer
 from kdumpd.model.codec import RecordError, to_record
 from kdumpd.model.crashlog.printk import PrintkError
-from kdumpd.model.vmcoreinfo import VmcoreinfoError
 from kdumpd.observe.captures.apport_report import ReportError
 from tests import cores
 from tests.hostile import readings

@@ -16,19 +16,16 @@ from kdumpd.inspect.kernel_log_rest import read_kernel_log
 from kdumpd.inspect.spool import Spool
 from kdumpd.inspect.unpack import unwrap
 from kdumpd.model.captures.capture import Capture
-from kdumpd.model.captures.core import CoreFacts, Format, Part
+from kdumpd.model.captures.core import CoreFacts, Format, Part, joined, parse_vmcoreinfo
 from kdumpd.model.captures.inspection import LONGEST_LOG, parse_inspected, to_answer
-from kdumpd.model.captures.layouts import recognise, recognise_at_the_top
+from kdumpd.model.captures.layouts import parse_readme, recognise, recognise_at_the_top, with_readme
 from kdumpd.model.codec import from_record, to_record
-from kdumpd.model.crash import Crash as Died
 from kdumpd.model.crashkernel.expect import expect
-from kdumpd.model.crashkernel.parameter import crashkernel_parameter
+from kdumpd.model.crashkernel.parse import crashkernel_parameter
 from kdumpd.model.crashlog.crash import parse_kernel_log
+from kdumpd.model.formats.kdump_settings import parse_assignment
 from kdumpd.model.formats.mounts import parse_mount_points
-from kdumpd.model.shell_assignments import parse_assignment
-from kdumpd.model.split_core import joined
-from kdumpd.model.suse_readme import parse_readme, with_readme
-from kdumpd.model.vmcoreinfo import parse_vmcoreinfo
+from kdumpd.model.vocabulary import Crash as Died
 from kdumpd.observe.captures.apport_report import is_kernel_crash, parse_report
 from kdumpd.observe.captures.retention import parse_ages, parse_apport_job, parse_number
 from kdumpd.observe.cores.core import parse_magic, read_core

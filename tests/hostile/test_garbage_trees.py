@@ -9,7 +9,7 @@ import pytest
 
 from kdumpd.config import Configuration, Settings
 from kdumpd.model.readiness.finding import Severity
-from kdumpd.model.verdict import Verdict
+from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
 from kdumpd.oneshot import look_once

@@ -10,7 +10,7 @@ import pytest
 
 from kdumpd.inspect.makedumpfile import read_log
 from kdumpd.inspect.memory import UnreadableMemoryError
-from kdumpd.model.log.sentence import plain_sentence
+from kdumpd.model.crashlog.scrub import plain_sentence
 from tests.cores import Crash, elf, kdump
 from tests.services.process import program
 

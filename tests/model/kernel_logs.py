@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from kdumpd.model.crash_class import CrashClass
+from kdumpd.model.vocabulary import CrashClass
 
 FOLDER = Path(__file__).parent.parent / "samples" / "logs"
 OOT = "out-of-tree module, unsigned module (G OE)"

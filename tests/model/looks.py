@@ -5,20 +5,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from kdumpd.model.boots.journal import PastBoots
 from kdumpd.model.captures.capture import Capture, Layout, Sighting, capture_from, capture_id
 from kdumpd.model.captures.core import CoreFacts, FileStamp, Format
 from kdumpd.model.captures.reading import Answer
 from kdumpd.model.captures.retention import NOTHING_REMOVED
-from kdumpd.model.crash import Crash
 from kdumpd.model.events import Event
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.facts.past_boots import PastBoots
-from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import FolderFacts, KernelFacts, MachineFacts, ServiceFacts
 from kdumpd.model.state import CrashFolder, Observation, Patience, State
 from kdumpd.model.step import step
 from kdumpd.model.text import MIB
+from kdumpd.model.vocabulary import Crash
 
 BOOT = "0f8e1a3c-5b7d-4e2f-9a6c-d4b8f0e2c1a5"
 CRASH = b"/var/crash"

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A machine on which nothing stands in the way of the next capture."""
 
-from kdumpd.model.distribution import Distribution
-from kdumpd.model.dump_estimate import MemoryUse
-from kdumpd.model.facts.boot_log import BootLog, LogSource
-from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.next_boot import NextBootFacts
-from kdumpd.model.facts.policy import PolicyFacts
-from kdumpd.model.facts.reservation import ReservationFacts
-from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.facts.storage import DumpFolder, StorageFacts
-from kdumpd.model.facts.surroundings import SurroundingsFacts
 from kdumpd.model.formats.boot_messages import Area, AreaKind, ReservationLog
 from kdumpd.model.formats.kdump_settings import parse_kdump_tools
-from kdumpd.model.formats.memory import Region
+from kdumpd.model.formats.kernel import Distribution
+from kdumpd.model.formats.memory import MemoryUse, Ram, RamSource, Region
 from kdumpd.model.formats.mounts import Mount
-from kdumpd.model.ram import Ram, RamSource
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import (
+    BootFile,
+    BootLog,
+    CaptureKernelFacts,
+    DumpFolder,
+    FolderFacts,
+    LogSource,
+    MachineFacts,
+    NextBootFacts,
+    PolicyFacts,
+    ReservationFacts,
+    ServiceFacts,
+    StorageFacts,
+    SurroundingsFacts,
+)
 from kdumpd.model.text import MIB
 from tests.model.looks import CRASH, KERNEL
 

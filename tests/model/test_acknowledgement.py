@@ -3,8 +3,8 @@
 
 from dataclasses import replace
 
-from kdumpd.model.acknowledgement import acknowledge, unacknowledged
 from kdumpd.model.captures.capture import capture_from
+from kdumpd.model.events import acknowledge, unacknowledged
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import CaptureState
 from tests.model.looks import CUT, START, as_listed, capture, distrusted, of_another_crash

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.boot_entry import (
+from kdumpd.model.formats.boot_loader import (
     BootEntry,
     chosen_by_pattern,
     in_boot_order,

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.boot_complaint import COMPLAINTS
 from kdumpd.model.formats.boot_messages import (
+    COMPLAINTS,
     Area,
     AreaKind,
     Reason,

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.crashlog.crash import parse_kernel_log
+from kdumpd.model.vocabulary import Crash, CrashClass
 from tests.model.kernel_logs import FOLDER, HARDWARE, REAL, REMADE, read_log
 
 ALL = {**REAL, **REMADE}

@@ -14,13 +14,16 @@ from kdumpd.model.crash_test import (
     last_test,
     staleness,
 )
-from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
-from kdumpd.model.facts.last_test import LastTest
-from kdumpd.model.facts.storage import StorageFacts
 from kdumpd.model.formats.kdump_settings import parse_kdump_tools
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import (
+    BootFile,
+    CaptureKernelFacts,
+    LastTest,
+    MachineFacts,
+    StorageFacts,
+)
 from kdumpd.model.readiness.finding import Unknown
-from kdumpd.model.verdict import Verdict, verdict_of
+from kdumpd.model.readiness.verdict import Verdict, verdict_of
 from kdumpd.model.vocabulary import Proof
 from tests.model.looks import BOOT, KERNEL
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.dump_estimate import KERNEL_IMAGE, MemoryUse, memory_use, parse_meminfo, steady
+from kdumpd.model.formats.memory import KERNEL_IMAGE, MemoryUse, memory_use, parse_meminfo, steady
 from kdumpd.model.text import MIB
 
 # Debian 12 in a virtual machine of 1.5 GiB, of which 384 MiB were reserved.

@@ -13,11 +13,9 @@ from kdumpd.model.events import (
     capture_event,
     readiness_event,
 )
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import FolderFacts, KernelFacts, MachineFacts
 from kdumpd.model.readiness.finding import info
-from kdumpd.model.verdict import Verdict, verdict_of
+from kdumpd.model.readiness.verdict import Verdict, verdict_of
 from kdumpd.model.vocabulary import CaptureState, Readiness
 from tests.model.looks import CRASH, KERNEL, START, as_listed, capture, distrusted
 

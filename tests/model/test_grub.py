@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.boot_entry import BootEntry
 from kdumpd.model.formats.boot_loader import (
+    BootEntry,
     chosen_entry,
     entry_by_name,
     parse_grub_menu,

@@ -4,7 +4,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.kernel_image import KernelImage, parse_kernel_image
+from kdumpd.model.formats.kernel import KernelImage, parse_kernel_image
 
 
 def x86_image(version: int = 0x20F, text: bytes = b"6.1.0-56-amd64 (a@b) #1 SMP") -> bytes:

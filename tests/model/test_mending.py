@@ -3,7 +3,7 @@
 
 import pytest
 
-from kdumpd.model.mending import to_mend
+from kdumpd.model.readiness.finding import to_mend
 
 
 @pytest.mark.parametrize(

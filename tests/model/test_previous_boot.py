@@ -8,19 +8,15 @@ from datetime import datetime, timedelta
 import pytest
 
 from kdumpd.model.boot_history import with_stop
+from kdumpd.model.boots.journal import PastBoot, PastBoots, Shutdown
 from kdumpd.model.boots.record import BootRecord
 from kdumpd.model.captures.capture import NOTHING_KNOWN, Layout, Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_report import new_crashes
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.events import Event, EventKind
-from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.facts.past_boots import PastBoot, PastBoots, Shutdown
-from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.events import Event, EventKind, new_crashes
+from kdumpd.model.readiness.facts import KernelFacts, LastReservation, ServiceFacts
 from kdumpd.model.state import State
-from kdumpd.model.vocabulary import BootEnd, Proof
+from kdumpd.model.vocabulary import BootEnd, Crash, Proof
 from tests.model.looks import (
     BOOT,
     CUT,

@@ -7,15 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kdumpd.model.boots.journal import PastBoot, PastBoots
 from kdumpd.model.captures.capture import Layout, Sighting
 from kdumpd.model.captures.core import CoreFacts
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.events import Event, EventKind
-from kdumpd.model.facts.past_boots import PastBoot, PastBoots
 from kdumpd.model.state import Patience, State
-from kdumpd.model.vocabulary import Proof
+from kdumpd.model.vocabulary import Crash, CrashClass, Proof
 from tests.model.looks import BOOT, CUT, FACTS, KERNEL, START, Watched, capture
 
 DIED = datetime(2026, 11, 23, 1, 13, 34, tzinfo=UTC)  # as FACTS has it

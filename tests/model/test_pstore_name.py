@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kdumpd.model.pstore_name import RecordTime, parse_record_time
+from kdumpd.model.captures.layouts import RecordTime, parse_record_time
 
 ARCHIVE = b"/var/lib/systemd/pstore/"
 SECONDS = 1_700_000_123

@@ -3,12 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import FolderFacts, KernelFacts, MachineFacts
 from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.report import SENTENCES
 from kdumpd.model.readiness.verdict import find, judge
-from kdumpd.model.readiness_rest import SENTENCES
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
 from tests.model.looks import CRASH, KERNEL

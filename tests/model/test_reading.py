@@ -8,15 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdumpd.model.announce import next_look
 from kdumpd.model.captures.capture import Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.captures.reading import MOST_ATTEMPTS, PAUSE, Answer, put_down, worth_keeping
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.due import next_look
 from kdumpd.model.events import EventKind
 from kdumpd.model.state import State
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass
 from tests.model.looks import BOOT, DIRECTORY, FACTS, PATIENCE, START, Watched, capture, stamp
 
 CRASH = Crash(class_=CrashClass.NMI, signature="0123456789abcdef")

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.codec import RecordError, from_record, to_record
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.vocabulary import CaptureState, Proof
+from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass, Proof
 from tests.model.looks import as_listed, capture
 
 TIMES = st.datetimes(timezones=st.just(UTC))

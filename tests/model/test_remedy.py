@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.distribution import Distribution
-from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.facts.next_boot import NextBootFacts
-from kdumpd.model.facts.surroundings import SurroundingsFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.formats.kernel import Distribution
+from kdumpd.model.readiness.facts import (
+    CaptureKernelFacts,
+    MachineFacts,
+    NextBootFacts,
+    SurroundingsFacts,
+)
 from kdumpd.model.readiness.remedies import (
     LOADS_OF_ANY,
     to_install,

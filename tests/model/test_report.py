@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from dataclasses import replace
 
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import FolderFacts, MachineFacts
 from kdumpd.model.readiness.finding import Severity, Unknown, fine, info, unknown
 from kdumpd.model.readiness.remedies import LOADS_OF_ANY
 from kdumpd.model.readiness.report import (
@@ -14,7 +13,7 @@ from kdumpd.model.readiness.report import (
     status_lines,
     summary,
 )
-from kdumpd.model.verdict import verdict_of
+from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.vocabulary import Readiness
 from tests.model.looks import CRASH, KERNEL, START
 

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from kdumpd.model.facts.boot_log import BootLog, LogSource
-from kdumpd.model.facts.fadump import FadumpFacts
-from kdumpd.model.facts.reservation import ReservationFacts
 from kdumpd.model.formats.boot_messages import Area, AreaKind, ReservationLog
-from kdumpd.model.formats.memory import Region
-from kdumpd.model.ram import Ram, RamSource, best_ram
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.formats.memory import Ram, RamSource, Region, best_ram
+from kdumpd.model.readiness.facts import (
+    BootLog,
+    FadumpFacts,
+    LogSource,
+    MachineFacts,
+    ReservationFacts,
+)
 from kdumpd.model.readiness.reservation import Reservation, reservation_of
 from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB

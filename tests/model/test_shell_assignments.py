@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.shell_assignments import LONGEST, assignments, odd_line
+from kdumpd.model.formats.kdump_settings import LONGEST, assignments, odd_line
 
 PLAIN = [
     "A=5",

@@ -3,8 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.captures.core import CoreFacts, Part
-from kdumpd.model.split_core import joined
+from kdumpd.model.captures.core import CoreFacts, Part, joined
 from tests.model.looks import FACTS
 
 FRAMES = 100

@@ -7,18 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.acknowledgement import acknowledge
+from kdumpd.model.announce import next_look
 from kdumpd.model.captures.capture import Layout, Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.captures.retention import NOTHING_REMOVED, Retention
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.due import next_look
-from kdumpd.model.events import Event, EventKind
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.forgetting import KEPT
+from kdumpd.model.events import Event, EventKind, acknowledge
+from kdumpd.model.readiness.facts import FolderFacts
 from kdumpd.model.state import CrashFolder, State
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.step import KEPT
+from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass
 from tests.model.looks import (
     BOOT,
     CRASH,

@@ -3,7 +3,7 @@
 
 import pytest
 
-from kdumpd.model.suggestion import least_bytes, suggested_bytes
+from kdumpd.model.readiness.reservation import least_bytes, suggested_bytes
 from kdumpd.model.text import MIB
 
 GIB = 1 << 30

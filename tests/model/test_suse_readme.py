@@ -2,7 +2,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.suse_readme import LONGEST, Readme, parse_readme, with_readme
+from kdumpd.model.captures.layouts import LONGEST, Readme, parse_readme, with_readme
 from tests.bus.machine import PLACEHOLDER, README
 from tests.model.looks import CUT, FACTS
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
 
-from kdumpd.model.sysrq import DEEDS, keyboard_deeds, keyboard_may_crash
+from kdumpd.model.readiness.rules.panic_policy import DEEDS, keyboard_deeds, keyboard_may_crash
 
 
 @pytest.mark.parametrize(

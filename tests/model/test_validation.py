@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.due import next_look
+from kdumpd.model.announce import next_look
 from kdumpd.model.events import Event, EventKind
-from kdumpd.model.facts.reservation import LastReservation
-from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.readiness.facts import LastReservation, ServiceFacts
 from kdumpd.model.state import State
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.vmcoreinfo import VmcoreinfoError, parse_vmcoreinfo
+from kdumpd.model.captures.core import VmcoreinfoError, parse_vmcoreinfo
 
 # Of a real panic: the first and the last lines of 3,300 bytes.
 NOTE = b"""OSRELEASE=6.1.0-56-amd64

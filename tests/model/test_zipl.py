@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.boot_entry import BootEntry
-from kdumpd.model.zipl import parse_zipl
+from kdumpd.model.formats.boot_loader import BootEntry, parse_zipl
 
 SECTIONS = """
 [debian]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.facts.boot_log import BootLog, LogSource
+from kdumpd.model.readiness.facts import BootLog, LogSource
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.boot_messages import read_boot_log

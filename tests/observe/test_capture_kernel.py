@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
+from kdumpd.model.readiness.facts import BootFile, CaptureKernelFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.facts.storage import Unlocking
+from kdumpd.model.readiness.facts import Unlocking
 from kdumpd.observe.encryption import read_unlocking
 from kdumpd.observe.files import Files
 from tests.observe.garbage import GARBAGE, Garbage, put

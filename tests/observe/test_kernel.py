@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.kernel import KernelFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import FolderFacts, KernelFacts, MachineFacts
 from kdumpd.model.readiness.verdict import find, judge
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness

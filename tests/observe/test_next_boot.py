@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.facts.next_boot import NextBootFacts
+from kdumpd.model.readiness.facts import NextBootFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.next_boot import read_next_boot

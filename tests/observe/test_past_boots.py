@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.facts.past_boots import PastBoot, PastBoots, Shutdown
+from kdumpd.model.boots.journal import PastBoot, PastBoots, Shutdown
 from kdumpd.observe.boots import MOST_BOOTS
 from kdumpd.observe.files import Files
 from kdumpd.observe.past_boots import BootsObserver, read_past_boots

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.facts.policy import PolicyFacts
+from kdumpd.model.readiness.facts import PolicyFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.policy import EVENTS, read_policy

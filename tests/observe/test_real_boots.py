@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from kdumpd.model.boots.journal import PastBoots, Shutdown
+from kdumpd.model.boots.record import ended_boots, find_ended
 from kdumpd.model.captures.capture import Layout, Sighting, capture_id
 from kdumpd.model.crashlog.crash import parse_kernel_log
-from kdumpd.model.ended_boot import ended_boots, find_ended
-from kdumpd.model.facts.past_boots import PastBoots, Shutdown
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import BootEnd
 from kdumpd.observe.files import Files

@@ -8,13 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.distribution import Distribution
-from kdumpd.model.facts.fadump import FadumpFacts
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.facts.reservation import ReservationFacts
-from kdumpd.model.formats.memory import Region
-from kdumpd.model.ram import Ram, RamSource
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.formats.kernel import Distribution
+from kdumpd.model.formats.memory import Ram, RamSource, Region
+from kdumpd.model.readiness.facts import FadumpFacts, FolderFacts, MachineFacts, ReservationFacts
 from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files

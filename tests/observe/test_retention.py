@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd.model.captures.retention import Retention
-from kdumpd.model.shell_assignments import parse_assignment
+from kdumpd.model.formats.kdump_settings import parse_assignment
 from kdumpd.observe.captures.retention import (
     parse_age,
     parse_ages,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.facts.storage import DumpFolder, StorageFacts
 from kdumpd.model.formats.kdump_settings import Tool
 from kdumpd.model.formats.mounts import Mount
+from kdumpd.model.readiness.facts import DumpFolder, StorageFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.storage import read_storage

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.facts.surroundings import SurroundingsFacts
+from kdumpd.model.readiness.facts import SurroundingsFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.system import read_surroundings

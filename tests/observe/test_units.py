@@ -11,7 +11,7 @@ import pytest
 
 from kdumpd.dbus.connection import Connection, connect, variant
 from kdumpd.dbus.messages import Call, CallError, Reply, Signal
-from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.observe.readiness.units import MANAGER, PROPERTIES, SYSTEMD, Units, unit_path
 from tests.services.message_bus import Broker, Bus, private_bus
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from kdumpd.model.objection import CODES
+from kdumpd.model.crash_test import CODES
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.trigger.facts import (
     Facts,

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.facts.folder import FolderFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import FolderFacts, MachineFacts
 from kdumpd.model.readiness.reservation import reservation_of
 from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB

@@ -8,9 +8,9 @@ boot may have it too. So the kernel's release and its own seconds since its boot
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from kdumpd.model.boots.record import LONG_AGO, EndedBoot
 from kdumpd.model.captures.capture import Capture, Layout
-from kdumpd.model.ended_boot import LONG_AGO, EndedBoot
-from kdumpd.model.pstore_name import RecordTime, parse_record_time
+from kdumpd.model.captures.layouts import RecordTime, parse_record_time
 from kdumpd.model.time import MICROSECONDS
 
 TOLERANCE = timedelta(minutes=5)  # journald writes to the disk every 5 minutes; and clocks differ

@@ -4,10 +4,43 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum, auto
 
-from kdumpd.model.facts.past_boots import PastBoot, Shutdown
 from kdumpd.model.text import printable
 from kdumpd.model.time import MICROSECONDS, time_if_any
+
+
+class Shutdown(StrEnum):
+    """What the journal has of the shutdown at the end of a boot."""
+
+    NONE = auto()
+    BEGUN = auto()  # systemd or its logind said that the machine shuts down
+    DONE = auto()  # journald was told to end, and was not started again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastBoot:
+    """One boot that is over."""
+
+    id: str  # as KernelFacts.boot_id
+    began: datetime  # by the clock as it was set at the end of the boot
+    ended: datetime  # when its last entry was written
+    uptime: float  # seconds at its last entry; what the machine slept does not count
+    release: str = ""  # of its kernel
+    is_capture: bool = False  # whether it was the kernel that saves the dump of another
+    shutdown: Shutdown = Shutdown.NONE
+    panic: str = ""  # the kernel's last words, if it is a panic and they came that far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastBoots:
+    """The last boots before the one that runs, the newest first, as the journal orders them."""
+
+    boots: tuple[PastBoot, ...] = ()
+    began: datetime | None = None  # when the boot that runs began; None where it is not told
+    problem: str = ""  # why the journal could not be read
+
 
 BOOT_ID = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
 LONGEST = 4096  # characters of a message that are looked at

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kdumpd.model.boots.attribution import LOGS, TOLERANCE, crashed_at
+from kdumpd.model.boots.journal import Shutdown
+from kdumpd.model.boots.record import EndedBoot
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.ended_boot import EndedBoot
-from kdumpd.model.facts.past_boots import Shutdown
 from kdumpd.model.text import shown
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Proof
 

@@ -8,10 +8,8 @@ from hashlib import sha256
 from stat import S_IROTH, S_ISREG
 
 from kdumpd.model.captures.core import NOTHING_READ, CoreFacts, FileStamp, Format
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import crash_was_intended
 from kdumpd.model.time import time_of_file
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.vocabulary import CaptureState, Crash, crash_was_intended
 
 ID_DIGITS = 16
 NOTHING_KNOWN = Crash()

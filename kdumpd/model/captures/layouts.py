@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recognise captures by the names of the files in a folder.
+"""How each capture tool names and describes its files.
 
 Names are matched whole, never by prefix: `vmcore-dmesg-incomplete.txt` is no core
 (open-power/op-test#780). The folder's own name is asked only where two writers use the same names:
@@ -8,9 +8,13 @@ people rename folders, and a server that collects from hosts adds their names.
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from kdumpd.model.captures.capture import Layout
+from kdumpd.model.captures.core import CoreFacts
+from kdumpd.model.text import printable
+from kdumpd.model.time import EPOCH
 
 STAMP = rb"\d{12}"  # kdump-tools 1.8 and kdumpst: date +%Y%m%d%H%M
 WRAPPED = rb"\.(gz|bz2|xz|lz4|zst)"
@@ -200,3 +204,97 @@ def _last(names: Collection[bytes]) -> bytes | None:
 
 def _number(part: bytes) -> int:
     return int(part.rpartition(b".")[2])
+
+
+LONGEST = 4096  # bytes that are read
+LONGEST_VALUE = 128
+PLACEHOLDER = b"the crash dump is likely incomplete"
+UNFINISHED = "its writer has not finished: README.txt is still the placeholder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readme:
+    """What a README.txt says; an unknown text is empty."""
+
+    finished: bool  # whether it was written again after the core
+    status: str = ""  # of the core, in the writer's words; older writers say none
+    host: str = ""
+    kernel_release: str = ""
+
+
+def parse_readme(text: bytes) -> Readme:
+    """Return what the text says; nothing is wrong with any."""
+    lines = (line.partition(b":") for line in text[:LONGEST].splitlines())
+    values = {key.strip().lower(): _value(value) for key, _, value in lines}
+    return Readme(
+        finished=PLACEHOLDER not in re.sub(rb"\s+", b" ", text[:LONGEST]),
+        status=values.get(b"vmcore status", ""),
+        host=values.get(b"host", ""),
+        kernel_release=values.get(b"kernel version", ""),
+    )
+
+
+def with_readme(facts: CoreFacts, readme: Readme, *, has_core: bool) -> CoreFacts:
+    """Return the facts and what the README.txt adds: a core that proves whole is whole."""
+    facts = replace(
+        facts,
+        host=facts.host or readme.host,
+        kernel_release=facts.kernel_release or readme.kernel_release,
+    )
+    if facts.complete:
+        return facts
+    said = f"README.txt says '{readme.status}'" if readme.status else ""
+    return replace(
+        facts,
+        problem="; ".join(
+            filter(
+                None,
+                (
+                    facts.problem if has_core else "has no core",
+                    said if readme.finished else UNFINISHED,
+                ),
+            )
+        ),
+    )
+
+
+def _value(value: bytes) -> str:
+    return printable(value.strip())[:LONGEST_VALUE]
+
+
+# systemd-pstore (src/pstore/pstore.c) names the folder after the record's number without the part's
+# own digits. EFI's number is (seconds since 1970 * 100 + part) * 1000 + count
+# (drivers/firmware/efi/efi-pstore.c, generic_id()), and the folder is the seconds with, below it,
+# the count. ERST's has in its upper half the seconds since 1970 of the first record of that boot
+# (drivers/firmware/efi/cper.c, cper_next_record_id()). Debian's 252 and older ones leave the last
+# six digits out of either number.
+
+FOLDER = rb"/(\d{9,20})(?:/\d{3})?/?$"
+EFI_DIGITS, OLD_EFI_DIGITS = 10, 9
+OLD_ERST_DIGITS, ERST_DIGITS, LEFT_OUT = range(12, 14), range(18, 20), 1_000_000
+BEYOND = 1 << 63  # after 2038, ERST's numbers are made another way
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTime:
+    """A time in the life of the kernel that died."""
+
+    at: datetime
+    exact: bool  # whether it is when it died; otherwise it may have lived on for long
+
+
+def parse_record_time(directory: bytes) -> RecordTime | None:
+    """Return what the name of an archive's folder says of the time, None where it says nothing."""
+    match = re.search(FOLDER, directory)
+    if match is None:
+        return None
+    digits, number = len(match[1]), int(match[1])
+    if digits == EFI_DIGITS:
+        return RecordTime(EPOCH + timedelta(seconds=number), exact=True)
+    if digits == OLD_EFI_DIGITS:
+        return RecordTime(EPOCH + timedelta(seconds=number * 10 + 9), exact=True)
+    if digits in OLD_ERST_DIGITS:
+        number, digits = number * LEFT_OUT, ERST_DIGITS.start
+    if digits in ERST_DIGITS and number < BEYOND:
+        return RecordTime(EPOCH + timedelta(seconds=number >> 32), exact=False)
+    return None

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from kdumpd.model.captures.capture import Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts, FileStamp
-from kdumpd.model.crash import Crash
+from kdumpd.model.vocabulary import Crash
 
 MOST_ATTEMPTS = 2
 PAUSE = 30.0  # seconds until what could not be begun is tried again

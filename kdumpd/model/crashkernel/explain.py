@@ -4,8 +4,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kdumpd.model.crashkernel.memparse import short_size
-from kdumpd.model.crashkernel.parse import Entry, Ranges, boundaries, walk
+from kdumpd.model.crashkernel.parse import Entry, Ranges, boundaries, short_size, walk
 
 MOST = 64  # entries that are explained; a line of the boot loader has a handful
 NOTHING = "nothing is reserved"

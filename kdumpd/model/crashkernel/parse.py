@@ -1,13 +1,56 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The form with ranges, START-[END]:SIZE[,...][@OFFSET] (parse_crashkernel_mem)."""
+"""Read crashkernel= as the kernel reads it: which one counts, its sizes and its ranges."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kdumpd.model.crashkernel.memparse import MASK, memparse_at
 from kdumpd.model.text import printable
 
-LONGEST = 40  # characters of somebody's text in a sentence
+NUMBER = rb"0[xX](?P<hexadecimal>[0-9a-fA-F]+)|(?P<octal>0[0-7]*)|(?P<decimal>[0-9]+)"
+BASES = {"hexadecimal": 16, "octal": 8, "decimal": 10}
+SUFFIXES = b"kmgtpe"
+MASK = (1 << 64) - 1
+UNITS = ("", *SUFFIXES.decode().upper())
+
+
+def memparse(text: bytes) -> tuple[int, bytes]:
+    """Return the number at the beginning, and what follows it; nothing is taken where none is.
+
+    As memparse() of lib/cmdline.c and simple_strtoull() of lib/vsprintf.c: 0x is hexadecimal, 0
+    octal, one of K M G T P E in either case follows, and what does not fit into 64 bits loses its
+    upper bits. A suffix alone is 0.
+    """
+    value, end = memparse_at(text, 0)
+    return value, text[end:]
+
+
+def memparse_at(text: bytes, start: int) -> tuple[int, int]:
+    """Return the number that begins at `start`, and where it ends: at `start` if there is none."""
+    match = re.compile(NUMBER).match(text, start)
+    end, kind = (match.end(), match.lastgroup) if match else (start, None)
+    value = _number(match[kind], BASES[kind]) if match and kind else 0
+    power = SUFFIXES.find(text[end : end + 1].lower()) + 1 if end < len(text) else 0
+    return (value << 10 * power) & MASK, end + (power > 0)
+
+
+def short_size(size: int) -> str:
+    """Return bytes as crashkernel= would have them: 64M, 1536M, 2G."""
+    power = 0
+    while size and size % 1024 == 0 and power + 1 < len(UNITS):
+        size, power = size // 1024, power + 1
+    return f"{size}{UNITS[power]}"
+
+
+def _number(digits: bytes, base: int) -> int:
+    # int() refuses thousands of digits, and takes a time that grows with their square.
+    value = 0
+    for digit in digits:
+        value = (value * base + int(chr(digit), base)) & MASK
+    return value
+
+
+MAX_PIECE_CHARACTERS = 40  # characters of somebody's text in a sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +123,11 @@ def walk(ranges: Ranges, ram: int) -> Walk:
 
 def excerpt(text: bytes) -> str:
     """Return somebody's text for a sentence: printable, and not too long."""
-    return printable(text) if len(text) <= LONGEST else printable(text[:LONGEST]) + "..."
+    return (
+        printable(text)
+        if len(text) <= MAX_PIECE_CHARACTERS
+        else printable(text[:MAX_PIECE_CHARACTERS]) + "..."
+    )
 
 
 def _parse_entry(value: bytes, begin: int) -> tuple[Entry, int] | str:
@@ -128,3 +175,78 @@ def boundaries(ranges: Ranges) -> Iterator[int]:
         yield entry.size + 1
         if entry.end != MASK:
             yield entry.end
+
+
+PREFIX = b"crashkernel="
+VALUE = rb"[^ \0]*"
+KINDS = (b"high", b"low", b"cma")
+
+
+def crashkernel_parameter(cmdline: bytes) -> str:
+    """Return the crashkernel= parameter as written, empty where there is none.
+
+    The last of each kind counts (kernel/crash_reserve.c, get_last_crashkernel), and the text counts
+    wherever it stands, not by word. Several kinds are separated by a space. It is safe to show.
+    """
+    found = (value.partition(b"\n")[0] for value in last_of_each_kind(cmdline).values())
+    return " ".join(printable(value) for value in found)
+
+
+def last_of_each_kind(cmdline: bytes, kinds: tuple[bytes, ...] = KINDS) -> dict[bytes, bytes]:
+    """Return what stands behind the last crashkernel= of each kind; b"" is the plain kind.
+
+    What ends in a kind that is not among `kinds`, as ,cma is to an older kernel, is a plain one.
+    """
+    last: dict[bytes, bytes] = {}
+    pieces = cmdline.removesuffix(b"\n").split(PREFIX)[1:]
+    for number, piece in enumerate(pieces, 1):
+        match = re.match(VALUE, piece)
+        value = match[0] if match else b""
+        # Where the text stands within a value, both end alike, and the inner one comes last.
+        if len(value) < len(piece) or number == len(pieces):
+            ending = value.rpartition(b",")[2] if b"," in value else b""
+            last[ending if ending in kinds else b""] = value
+    return last
+
+
+def as_written(values: str) -> str:
+    """Return the parameters as they stand on a command line, from their values."""
+    return " ".join(f"crashkernel={value}" for value in values.split())
+
+
+MOST = 4  # of them are told
+MAX_WORD_CHARACTERS = 60  # characters of somebody's text in a sentence
+# Not the kernel's own crashkernel=; the kernel hands what it does not know to init in silence.
+MISSPELT = (
+    rb"(?i)(?:crash[_-]kernel[=:]|crashkernel:|crashkernal=|crashkernels=|crashk=|kdump_crashkernel=)"
+    rb"[^ \n\0]*"
+)
+PARAMETER = rb"crashkernel=([^ \n\0]*)"
+
+
+def misspellings(cmdline: bytes) -> tuple[bytes, ...]:
+    """Return the words that look like crashkernel= and are not."""
+    words = cmdline.split()
+    return tuple(
+        word[:MAX_WORD_CHARACTERS]
+        for word in words
+        if re.fullmatch(MISSPELT, word) or _is_shouted(word)
+    )
+
+
+def superseded(cmdline: bytes) -> tuple[bytes, ...]:
+    """Return the values that do not count because another one of their kind comes later."""
+    last = set(last_of_each_kind(cmdline).values())
+    values = dict.fromkeys(re.findall(PARAMETER, cmdline))
+    found = [value for value in values if value not in last]
+    return tuple(value[:MAX_WORD_CHARACTERS] for value in found[:MOST])
+
+
+def unread_rest(cmdline: bytes) -> str:
+    """Return what is wrong behind the last range that can be read, empty where nothing is."""
+    value = last_of_each_kind(cmdline).get(b"", b"")
+    return parse_ranges(value).complaint if b":" in value else ""
+
+
+def _is_shouted(word: bytes) -> bool:
+    return word.lower().startswith(PREFIX) and not word.startswith(PREFIX)

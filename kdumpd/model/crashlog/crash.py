@@ -1,27 +1,53 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What crashed, out of the kernel log of a crash."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import CrashClass
+from kdumpd.model.crashlog.headlines import Headline
 from kdumpd.model.crashlog.incident import Incident, find_incident
 from kdumpd.model.crashlog.lines import Line, parse_lines
+from kdumpd.model.crashlog.scrub import plain_sentence
 from kdumpd.model.crashlog.task import TaskLine, find_task_lines, shown_command
 from kdumpd.model.crashlog.trace import (
     Frame,
     blocked_frames,
+    is_dying,
     own_frames,
     parse_trace,
     plain_name,
     program_counter,
 )
-from kdumpd.model.log.headline import Headline
-from kdumpd.model.log.machinery import is_dying
-from kdumpd.model.log.sentence import plain_sentence
-from kdumpd.model.log.signature import signature
 from kdumpd.model.text import printable
+from kdumpd.model.vocabulary import Crash, CrashClass
+
+MOST_FRAMES = 6  # as many as ABRT takes
+HEX_DIGITS = 16
+NUMBER = r"\w*\d\w*"
+# No function is to blame: all of them are one crash.
+BY_CLASS = frozenset({CrashClass.SYSRQ, CrashClass.OUT_OF_MEMORY, CrashClass.ROOT_NOT_MOUNTED})
+# Where the kernel was is chance, or always the same: the reason tells them apart.
+BY_REASON = frozenset({CrashClass.NMI, CrashClass.MACHINE_CHECK, CrashClass.INIT_KILLED})
+
+
+def signature(class_: CrashClass, functions: Sequence[bytes], reason: str) -> str:
+    """Return the same 16 hex digits for the same crash, whatever the boot; empty for nothing known.
+
+    It is made from the class and the innermost functions, or from the reason without its numbers
+    where there are none; out of memory, sysrq and a missing root are each one crash.
+    """
+    if class_ in BY_CLASS:
+        parts = [b""]
+    elif functions and class_ not in BY_REASON:
+        parts = list(functions[:MOST_FRAMES])
+    elif reason:
+        kept = reason if class_ is CrashClass.INIT_KILLED else re.sub(NUMBER, "", reason)
+        parts = [kept.encode()]
+    else:
+        return ""
+    return hashlib.sha256(b"\n".join([class_.encode(), *parts])).hexdigest()[:HEX_DIGITS]
+
 
 MOST_LINES = 2000  # of one incident
 SYSRQ_FUNCTION = b"sysrq_handle_crash"

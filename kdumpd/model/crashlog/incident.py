@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The last incident in a kernel log: where it begins, and what it was.
+"""Find the crash in a kernel log: the lines that belong to it, and its class.
 
 An oops, a warning or an out-of-memory that the kernel outlived is not the cause of a panic hours
 later. So a panic's own words say what kind of line can be its cause, and only a line of that kind
@@ -12,16 +12,115 @@ What they cannot do is to come last: after its panic, or its last oops, a kernel
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from kdumpd.model.crash_class import CrashClass
-from kdumpd.model.crashlog.headlines import Kind
+from kdumpd.model.crashlog.headlines import Headline, Kind, find_headlines
 from kdumpd.model.crashlog.lines import Line
 from kdumpd.model.crashlog.task import find_task_lines
 from kdumpd.model.crashlog.trace import parse_trace
-from kdumpd.model.log.headline import Headline, find_headlines
-from kdumpd.model.log.oops import find_oops
-from kdumpd.model.log.panic_class import AFTER_AN_OOPS, panic_class
+from kdumpd.model.vocabulary import CrashClass
+
+# Of several lines about one oops these say more than the others, whatever their order: a list's
+# corruption ends in a BUG, a BUG in an invalid opcode, and KASAN saw the cause of what came after.
+TELLING = (
+    CrashClass.LIST_CORRUPTION,
+    CrashClass.STACK_OVERFLOW,
+    CrashClass.KASAN,
+    CrashClass.KERNEL_BUG,
+    CrashClass.NULL_DEREFERENCE,
+)
+
+
+def find_oops(marks: Sequence[Headline]) -> Headline | None:
+    """Return the first line of the last oops, with the class that all its lines together give."""
+    lines = _lines_of_last_oops(marks)
+    if not lines:
+        return None
+    first = next((line for line in lines if line.sentence), lines[0])
+    classes = [line.class_ for line in lines]
+    known = [class_ for class_ in classes if class_ is not CrashClass.UNKNOWN]
+    telling = [class_ for class_ in TELLING if class_ in classes]
+    return replace(first, class_=next(iter((*telling, *known)), CrashClass.UNKNOWN))
+
+
+def _lines_of_last_oops(marks: Sequence[Headline]) -> Sequence[Headline]:
+    """Return the last oops' lines: those between its number and the number of the oops before."""
+    lines: list[Headline] = []
+    numbered = False
+    for mark in reversed(marks):
+        if lines and not mark.belongs(lines[-1]):
+            break
+        if mark.kind is Kind.DIE:
+            if numbered or any(line.kind is Kind.OOPS for line in lines):
+                break
+            numbered = True
+        if mark.kind in (Kind.OOPS, Kind.DIE) or _explains(mark):
+            lines.append(mark)
+    return lines[::-1] if any(line.kind in (Kind.OOPS, Kind.DIE) for line in lines) else []
+
+
+def _explains(mark: Headline) -> bool:
+    """Return whether a report or a later line is part of an oops that it stands beside."""
+    return mark.kind is Kind.EXPLANATION or (
+        mark.kind is Kind.REPORT and mark.class_ in (CrashClass.KASAN, CrashClass.NULL_DEREFERENCE)
+    )
+
+
+# The kind of line that can tell more of such a panic; PANIC where it tells all by itself.
+RULES = (
+    (CrashClass.SYSRQ, Kind.REQUEST, rb"sysrq triggered crash"),
+    # kernel/panic.c, check_panic_on_warn(): "kernel: …", "KASAN: …" since 6.2
+    (CrashClass.PANIC_ON_WARN, Kind.REPORT, rb"(?:.{1,40}: )?panic_on_warn set"),
+    (CrashClass.KASAN, Kind.REPORT, rb"kasan\.fault=panic set"),
+    (CrashClass.SOFT_LOCKUP, Kind.LOCKUP, rb"softlockup: hung tasks"),
+    (CrashClass.HUNG_TASK, Kind.LOCKUP, rb"hung_task: blocked tasks"),
+    (CrashClass.HARD_LOCKUP, Kind.LOCKUP, rb"(?:Watchdog detected )?[Hh]ard LOCKUP"),
+    (CrashClass.RCU_STALL, Kind.LOCKUP, rb"RCU Stall"),
+    # arch/x86/kernel/cpu/mce/core.c; drivers/acpi/apei/ghes.c; arch/arm64/kernel/traps.c
+    (
+        CrashClass.MACHINE_CHECK,
+        Kind.HARDWARE,
+        (
+            rb"(?:Fatal |Uncorrected |Unrecoverable )?(?:local )?[Mm]achine [Cc]heck"
+            rb"|Timeout: Not all CPUs entered broadcast exc|Timeout synchronizing machine check"
+            rb"|Fatal hardware error|Processor context corrupt|Asynchronous SError Interrupt"
+            rb"|\w{0,20} ?synchronous external abort"
+        ),
+    ),
+    (CrashClass.NMI, Kind.NMI, rb"NMI|Non[ -]maskable|An NMI occurred"),
+    (
+        CrashClass.OUT_OF_MEMORY,
+        Kind.PANIC,
+        rb"Out of memory|out of memory|System is deadlocked on memory",
+    ),
+    (CrashClass.INIT_KILLED, Kind.OOPS, rb"Attempted to kill init"),
+    (CrashClass.ROOT_NOT_MOUNTED, Kind.PANIC, rb"VFS: Unable to mount root fs"),
+    (
+        CrashClass.STACK_OVERFLOW,
+        Kind.OOPS,
+        rb"[Kk]ernel stack overflow|corrupted stack end|Corrupt kernel stack",
+    ),
+    (CrashClass.STACK_CORRUPTION, Kind.OOPS, rb"stack-protector: "),  # kernel/panic.c
+    (CrashClass.USER_REQUEST, Kind.PANIC, rb"dumptest$"),  # drivers/misc/lkdtm/bugs.c
+    # Machine halted is what follows a double fault.
+    (CrashClass.DOUBLE_FAULT, Kind.OOPS, rb"Machine halted"),
+)
+# What a panic says that only follows an oops: alone it is no reason.
+AFTER_AN_OOPS = (
+    rb"(?:Oops[^:]{0,60}: )?Fatal exception|Aiee, killing interrupt|Attempted to kill the idle"
+)
+
+
+def panic_class(sentence: bytes) -> tuple[CrashClass, Kind]:
+    """Return the class of a panic by its own words, and what kind of line can tell more of it.
+
+    Words that are not known here may follow an oops, as some architectures' do.
+    """
+    for class_, kind, pattern in RULES:
+        if re.match(pattern, sentence):
+            return class_, kind
+    return CrashClass.UNKNOWN, Kind.OOPS
+
 
 INIT = 1
 PANICKING = frozenset({b"panic", b"vpanic", b"nmi_panic"})  # kernel/panic.c

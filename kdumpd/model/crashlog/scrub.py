@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Text of the kernel that can be shown to everyone: no address, no register, no code byte.
+"""Take kernel addresses out of text that everybody may read.
 
 Names of functions with their offsets stay: they say where it was in the kernel that everybody can
 download, not where that kernel was in memory.
@@ -55,3 +55,21 @@ def _without_addresses(text: str, shorten: Shorten) -> str:
 
 def _in_line(match: re.Match[str]) -> str:
     return match[0] if match["offset"] or match["exit"] or match["short"] else HIDDEN
+
+
+LONGEST = 200  # characters
+
+
+def plain_sentence(text: bytes) -> str:
+    """Return the text printable, with every marked number and every long one as an asterisk.
+
+    An exit code of four digits or fewer stays: it is no address.
+    """
+    shown = " ".join(without_addresses(text, _in_sentence).split())
+    return shown[:LONGEST].rstrip()
+
+
+def _in_sentence(match: re.Match[str]) -> str:
+    if match["exit"]:
+        return f"exitcode=0x{match['exit']}"
+    return "" if match["offset"] else HIDDEN

@@ -1,11 +1,91 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""GRUB's files: grub.cfg, as grub-mkconfig writes it, and the grubenv block."""
+"""Boot loaders: the entries of grub.cfg, of BLS files and of zipl.conf."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from kdumpd.model.boot_entry import BootEntry, filled
+from kdumpd.model.formats.kernel import is_ordinary, release_in, release_key
+
+VARIABLE = r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?"
+# Longer than the longest command line that a kernel takes (COMMAND_LINE_SIZE: 4096 on s390).
+LONGEST = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class BootEntry:
+    """A kernel that the boot loader may start."""
+
+    name: str
+    kernel: str = ""  # the image's path, as the entry has it
+    options: str | None = None  # the command line; None where the entry does not say it
+    version: str = ""
+
+    @property
+    def release(self) -> str:
+        """Return the kernel's release, empty where the entry does not name it."""
+        return release_in(self.kernel.rpartition("/")[2]) or (
+            self.version if is_ordinary(self.version) else ""
+        )
+
+
+def parse_boot_entry(name: str, text: str, variables: Mapping[str, str]) -> BootEntry:
+    """Return what a file of boot loader entries says, with GRUB's `variables` in their places.
+
+    https://uapi-group.org/specifications/specs/boot_loader_specification/, type 1; the variables
+    are Fedora's addition (grub-core/commands/blscfg.c), empty where not set.
+    """
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, _, value = line.strip().partition(" ")
+        found.setdefault(key, []).append(value.strip())
+    options = found.get("options")
+    kernel = (found.get("linux") or found.get("efi") or [""])[0]
+    return BootEntry(
+        name=name,
+        kernel=kernel,
+        options=None if options is None else filled(" ".join(options), variables),
+        version=(found.get("version") or [""])[0],
+    )
+
+
+def in_boot_order(entries: Iterable[BootEntry]) -> list[BootEntry]:
+    """Return the entries with the newest first, as boot loaders show them."""
+    return sorted(entries, key=lambda entry: release_key(entry.version or entry.name), reverse=True)
+
+
+def chosen_by_pattern(entries: Iterable[BootEntry], pattern: str) -> BootEntry | None:
+    """Return the entry that systemd-boot starts by `default` in loader.conf(5), or without one."""
+    ordered = in_boot_order(entries)
+    if pattern and pattern != "@saved":
+        for entry in ordered:
+            if _fits(entry.name, pattern) or _fits(f"{entry.name}.conf", pattern):
+                return entry
+    return ordered[0] if ordered else None
+
+
+def filled(text: str, variables: Mapping[str, str]) -> str:
+    """Return the text with GRUB's variables replaced; no more than a command line can hold."""
+    whole = re.sub(VARIABLE, lambda match: variables.get(match[1], "")[:LONGEST], text[:LONGEST])
+    return whole[:LONGEST]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Return whether a name fits a pattern of `*`; the rarer `?` and `[` stand for themselves."""
+    first, *others = pattern.lower().split("*")
+    name = name.lower()
+    if not others:
+        return name == first
+    if not name.startswith(first):
+        return False
+    at = len(first)
+    for piece in others[:-1]:
+        found = name.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return len(name) - at >= len(others[-1]) and name.endswith(others[-1])
+
 
 ENTRY = r"(menuentry|submenu)[ \t]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))"
 IDENTITY = r"(?:\$menuentry_id_option|--id)[ \t=]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))"
@@ -164,3 +244,34 @@ def _identity(line: str) -> str:
 
 def _one_of(groups: tuple[str | None, ...]) -> str:
     return next((group for group in groups if group), "")
+
+
+DEFAULT_SECTION = "defaultboot"
+
+
+def parse_zipl(text: str) -> BootEntry | None:
+    """Return the entry that starts next, None where the file does not tell."""
+    sections = _sections(text)
+    default = sections.get(DEFAULT_SECTION, {})
+    menu = sections.get(":" + default.get("defaultmenu", ""), {})
+    name = default.get("default") or menu.get(menu.get("default", ""), "")
+    section = sections.get(name)
+    if section is None or "parmfile" in section:
+        return None
+    return BootEntry(
+        name=name, kernel=section.get("image", ""), options=section.get("parameters", "")
+    )
+
+
+def _sections(text: str) -> dict[str, dict[str, str]]:
+    sections: dict[str, dict[str, str]] = {}
+    current: dict[str, str] = {}
+    for line in (line.strip() for line in text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            current = sections.setdefault(line[1:-1].strip(), {})
+        elif line.startswith(":"):
+            current = sections.setdefault(line, {})
+        elif line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            current[key.strip()] = value.strip().strip("\"'")
+    return sections

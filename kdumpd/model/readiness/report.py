@@ -1,13 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Readiness in words: one sentence, then what was checked, and what to do about it."""
+"""Readiness as people and programs are told it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kdumpd.model.crashkernel.parameter import as_written
+from kdumpd.model.crashkernel.parse import as_written
 from kdumpd.model.readiness.finding import Finding, Severity
-from kdumpd.model.readiness_rest import sentence
 from kdumpd.model.vocabulary import Readiness
+
+SENTENCES = {
+    Readiness.READY: "The next kernel panic would leave a dump.",
+    Readiness.DEGRADED: "The next kernel panic may leave a dump, but something stands in the way.",
+    Readiness.NOT_READY: "The next kernel panic would leave no usable dump.",
+    Readiness.UNSUPPORTED: "No kernel here can capture its own crash.",
+}
+UNTOLD = "Whether the next kernel panic would leave a dump cannot be told."
+
+
+def sentence(readiness: Readiness, findings: Iterable[Finding]) -> str:
+    """Return in one sentence what the word says."""
+    fatal = [one for one in findings if one.severity is Severity.FATAL]
+    if readiness is Readiness.NOT_READY and fatal and all(one.unknown for one in fatal):
+        return UNTOLD
+    return SENTENCES[readiness]
+
 
 UNKNOWN = "unknown"  # the outcome of a check that could not tell
 # Of commands that ask for readiness; what else can go wrong has other numbers.

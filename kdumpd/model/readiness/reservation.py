@@ -1,21 +1,70 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The memory for the next capture: requested, expected, reserved and suggested, side by side."""
+"""The memory that the kernel reserved, what it should have reserved, and what is usual."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kdumpd.model.crashkernel.expect import Expectation, Problem, expect
 from kdumpd.model.crashkernel.explain import Clause
-from kdumpd.model.crashkernel.memparse import short_size
-from kdumpd.model.crashkernel.parameter import as_written, last_of_each_kind
-from kdumpd.model.facts.fadump import FadumpFacts
+from kdumpd.model.crashkernel.parse import as_written, last_of_each_kind, short_size
 from kdumpd.model.formats.boot_messages import AreaKind, ReservationLog
-from kdumpd.model.formats.memory import Region
-from kdumpd.model.ram import Ram, RamSource
-from kdumpd.model.readiness.facts import MachineFacts
-from kdumpd.model.suggestion import least_bytes, suggested_bytes
-from kdumpd.model.text import MIB
+from kdumpd.model.formats.memory import Ram, RamSource, Region
+from kdumpd.model.readiness.facts import FadumpFacts, MachineFacts
+from kdumpd.model.text import GIB, MIB
 from kdumpd.model.vocabulary import Mechanism
+
+TIB = 1 << 40
+ROUNDING = 128 * MIB  # as the kernel rounds the RAM up for its ranges
+
+Table = Sequence[tuple[int, int]]  # from this much RAM on, this much is reserved
+
+# kdump-utils (Fedora, RHEL), kdump-lib.sh, kdump_get_arch_recommend_crashkernel(). It reserves
+# nothing below 2 GiB; there the figure is Debian 13's, crashkernel=512M-:192M.
+SMALL: Table = ((512 * MIB, 192 * MIB),)
+X86: Table = (*SMALL, (2 * GIB, 256 * MIB), (64 * GIB, 512 * MIB))
+ARM64: Table = (*SMALL, (2 * GIB, 256 * MIB), (4 * GIB, 320 * MIB), (64 * GIB, 576 * MIB))
+PPC64: Table = (
+    *SMALL,
+    (2 * GIB, 384 * MIB),
+    (4 * GIB, 512 * MIB),
+    (16 * GIB, GIB),
+    (64 * GIB, 2 * GIB),
+    (128 * GIB, 4 * GIB),
+)
+FADUMP: Table = (
+    (4 * GIB, 768 * MIB),
+    (16 * GIB, GIB),
+    (64 * GIB, 2 * GIB),
+    (128 * GIB, 4 * GIB),
+    (TIB, 6 * GIB),
+    (2 * TIB, 12 * GIB),
+    (4 * TIB, 20 * GIB),
+    (8 * TIB, 36 * GIB),
+    (16 * TIB, 64 * GIB),
+    (32 * TIB, 128 * GIB),
+    (64 * TIB, 180 * GIB),
+)
+# Debian 13 on amd64, crashkernel=512M-:192M: with any RAM, enough for its own capture kernel.
+LEAST_X86 = 192 * MIB
+TABLES = {"aarch64": ARM64, "ppc64le": PPC64, "ppc64": PPC64}
+
+
+def suggested_bytes(ram: int, architecture: str, *, fadump: bool = False) -> int:
+    """Return how many bytes are usually reserved with this much RAM, 0 where nobody reserves any.
+
+    kdump-utils' table for the architecture decides, x86_64's where it has none of its own; below
+    its smallest machine, Debian 13's figure.
+    """
+    rounded = -(-ram // ROUNDING) * ROUNDING
+    table = FADUMP if fadump else TABLES.get(architecture, X86)
+    return max((size for start, size in table if start <= rounded), default=0)
+
+
+def least_bytes(ram: int, architecture: str, *, fadump: bool = False) -> int:
+    """Return the least that a distribution reserves with this much RAM, 0 where none does."""
+    suggested = suggested_bytes(ram, architecture, fadump=fadump)
+    return min(suggested, LEAST_X86) if architecture == "x86_64" else suggested
+
 
 USUAL = 512 * MIB  # where the RAM is not known
 # Where nothing is usual for so little RAM: the example of Ubuntu's server guide, 384M-2G:64M.

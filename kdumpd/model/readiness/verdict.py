@@ -6,9 +6,12 @@ the other half is ours to judge. Every rule is one small function from facts to 
 """
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import KernelFacts, MachineFacts
 from kdumpd.model.readiness.finding import Finding, Severity
+from kdumpd.model.readiness.reservation import Reservation, reservation_of
 from kdumpd.model.readiness.rules import (
     dump_target,
     kernel,
@@ -17,15 +20,6 @@ from kdumpd.model.readiness.rules import (
     panic_policy,
     reservation,
     system,
-)
-from kdumpd.model.rules import (
-    configuration,
-    crashkernel,
-    experience,
-    folder,
-    last_reservation,
-    service,
-    storage,
 )
 from kdumpd.model.vocabulary import Readiness
 
@@ -52,13 +46,13 @@ RULES: tuple[Rule, ...] = (
     reservation.reservation_cma_short,
     loading.reservation_below_estimate,
     reservation.reservation_small,
-    last_reservation.reservation_shrank,
-    last_reservation.reservation_grew,
-    crashkernel.crashkernel_repeated,
-    crashkernel.crashkernel_ignored,
-    crashkernel.crashkernel_misspelled,
-    crashkernel.crashkernel_without_unit,
-    crashkernel.crashkernel_fragile,
+    reservation.reservation_shrank,
+    reservation.reservation_grew,
+    reservation.crashkernel_repeated,
+    reservation.crashkernel_ignored,
+    reservation.crashkernel_misspelled,
+    reservation.crashkernel_without_unit,
+    reservation.crashkernel_fragile,
     reservation.fadump_refused,
     system.kexec_load_disabled,
     system.kexec_disabled_at_boot,
@@ -66,9 +60,9 @@ RULES: tuple[Rule, ...] = (
     system.kernel_lockdown,
     loading.capture_tool_missing,
     loading.kdump_disabled,
-    service.service_disabled,
-    service.saving_service_masked,
-    service.service_failed,
+    loading.service_disabled,
+    loading.saving_service_masked,
+    loading.service_failed,
     next_boot.running_kernel_removed,
     loading.capture_kernel_missing,
     loading.capture_initrd_missing,
@@ -78,28 +72,28 @@ RULES: tuple[Rule, ...] = (
     loading.capture_cmdline_rootless,
     kernel.crash_kernel_unloaded,
     kernel.crash_kernel_lost,
-    service.service_proves_nothing,
+    loading.service_proves_nothing,
     system.post_notifiers,
     next_boot.next_boot_unreserved,
     next_boot.next_boot_differs,
     next_boot.boot_loader_outdated,
     next_boot.next_kernel_without_initrd,
-    folder.crash_folder_missing,
-    folder.crash_folder_unreadable,
-    storage.dump_settings_unreadable,
-    storage.dump_target_remote,
-    storage.dump_target_raw,
-    storage.dump_target_unmounted,
+    dump_target.crash_folder_missing,
+    dump_target.crash_folder_unreadable,
+    dump_target.dump_settings_unreadable,
+    dump_target.dump_target_remote,
+    dump_target.dump_target_raw,
+    dump_target.dump_target_unmounted,
     dump_target.dump_folder_missing,
     dump_target.dump_folder_read_only,
     dump_target.dump_folder_unmountable,
     dump_target.dump_folder_not_mounted,
     dump_target.dump_folder_encrypted,
     dump_target.dump_folder_unwatched,
-    storage.storage_too_small,
-    storage.storage_no_inodes,
-    experience.crash_test_failed,
-    configuration.configuration,
+    dump_target.storage_too_small,
+    dump_target.storage_no_inodes,
+    system.crash_test_failed,
+    system.configuration,
     panic_policy.panic_on_oops_off,
     panic_policy.panic_policy,
     panic_policy.panic_timeout,
@@ -135,3 +129,36 @@ def judge(machine: MachineFacts, findings: Collection[Finding]) -> Readiness:
     if Severity.FATAL in severities:
         return Readiness.NOT_READY
     return Readiness.DEGRADED if Severity.WARNING in severities else Readiness.READY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Readiness as last judged."""
+
+    at: datetime
+    machine: MachineFacts
+    reservation: Reservation
+    readiness: Readiness
+    checks: tuple[Finding, ...]  # what every rule said
+
+    @property
+    def kernel(self) -> KernelFacts:
+        """What the running kernel says."""
+        return self.machine.kernel
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The checks that are worth a word."""
+        return troubles(self.checks)
+
+
+def verdict_of(machine: MachineFacts, at: datetime) -> Verdict:
+    """Return readiness as the facts tell it."""
+    checks = check(machine)
+    return Verdict(
+        at=at,
+        machine=machine,
+        reservation=reservation_of(machine),
+        readiness=judge(machine, checks),
+        checks=checks,
+    )

@@ -11,9 +11,9 @@ from kdumpd.model.captures.capture import place_of
 from kdumpd.model.captures.core import FileStamp
 from kdumpd.model.captures.inspection import Inspected, InspectionError, NotBegunError
 from kdumpd.model.captures.reading import Answer, Job
-from kdumpd.model.crash import Crash
+from kdumpd.model.crashlog.scrub import plain_sentence
 from kdumpd.model.formats.mounts import is_inside
-from kdumpd.model.log.sentence import plain_sentence
+from kdumpd.model.vocabulary import Crash
 from kdumpd.observe.captures.open_files import Evidence, EvidenceError
 
 Inspect = Callable[[int], Awaitable[Inspected]]

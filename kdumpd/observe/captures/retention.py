@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from kdumpd.model.captures.retention import DEBIAN_FOLDER, Retention
-from kdumpd.model.shell_assignments import parse_assignment
+from kdumpd.model.formats.kdump_settings import parse_assignment
 from kdumpd.model.time import parse_span
 from kdumpd.observe.files import Files
 

@@ -15,7 +15,7 @@ from kdumpd.model.captures.layouts import (
     recognise,
     recognise_at_the_top,
 )
-from kdumpd.model.facts.folder import FolderFacts
+from kdumpd.model.readiness.facts import FolderFacts
 from kdumpd.model.state import CrashFolder
 from kdumpd.model.text import shown
 from kdumpd.observe.budget import MOST_ENTRIES, Budget

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 
-from kdumpd.model.captures.core import CoreFacts, Format
+from kdumpd.model.captures.core import CoreFacts, Format, VmcoreinfoError, parse_vmcoreinfo
 from kdumpd.model.text import printable
-from kdumpd.model.vmcoreinfo import VmcoreinfoError, parse_vmcoreinfo
 from kdumpd.observe.cores import elf, flattened, kdump_compressed
 from kdumpd.observe.cores.elf import read_elf_header, read_elf_vmcoreinfo
 from kdumpd.observe.cores.flattened import read_flattened

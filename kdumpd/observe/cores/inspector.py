@@ -20,7 +20,7 @@ from kdumpd.model.captures.inspection import (
     NotBegunError,
     parse_inspected,
 )
-from kdumpd.model.log.sentence import plain_sentence
+from kdumpd.model.crashlog.scrub import plain_sentence
 
 PIECE = 1 << 16  # bytes read at once
 LONGEST_WORDS = 4096  # bytes of stderr; what comes behind them is read and forgotten

@@ -5,9 +5,14 @@ import os
 import stat
 from collections.abc import Iterable
 
-from kdumpd.model.facts.capture_kernel import BootFile
-from kdumpd.model.formats.kernel import plain_release, release_in
-from kdumpd.model.kernel_image import HEAD, KernelImage, parse_kernel_image
+from kdumpd.model.formats.kernel import (
+    HEAD,
+    KernelImage,
+    parse_kernel_image,
+    plain_release,
+    release_in,
+)
+from kdumpd.model.readiness.facts import BootFile
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable
 from kdumpd.observe.files import Files

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from kdumpd.model.facts.boot_log import BootLog, LogSource
 from kdumpd.model.formats.boot_messages import parse_reservation_log
+from kdumpd.model.readiness.facts import BootLog, LogSource
 from kdumpd.model.time import EPOCH
 from kdumpd.observe.files import Files
 from kdumpd.observe.kernel_journal import FOLDERS, read_journal

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read what is to be loaded as the crash kernel."""
 
-from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
+from kdumpd.model.readiness.facts import CaptureKernelFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness import kdump_tools, kdump_utils, suse_kdump

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
+from kdumpd.model.formats.kdump_settings import assignments, odd_line
+from kdumpd.model.readiness.facts import BootFile, CaptureKernelFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.model.shell_assignments import assignments, odd_line
 from kdumpd.model.text import MIB, printable
 from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files

@@ -4,11 +4,10 @@
 import os
 from collections.abc import Iterator, Mapping
 
-from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.formats.kdump_settings import kdump_conf_options
+from kdumpd.model.formats.kdump_settings import assignments, kdump_conf_options
 from kdumpd.model.formats.kernel import release_in
+from kdumpd.model.readiness.facts import CaptureKernelFacts
 from kdumpd.model.readiness.finding import Fact
-from kdumpd.model.shell_assignments import assignments
 from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.boot_files import (

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from kdumpd.model.crashkernel.parameter import crashkernel_parameter
-from kdumpd.model.facts.kernel import KernelFacts
+from kdumpd.model.crashkernel.parse import crashkernel_parameter
+from kdumpd.model.readiness.facts import KernelFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files

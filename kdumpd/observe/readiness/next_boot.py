@@ -3,10 +3,10 @@
 
 import os
 
-from kdumpd.model.crashkernel.parameter import crashkernel_parameter
-from kdumpd.model.facts.next_boot import NextBootFacts
+from kdumpd.model.crashkernel.parse import crashkernel_parameter
+from kdumpd.model.formats.kdump_settings import assignments
+from kdumpd.model.readiness.facts import NextBootFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.model.shell_assignments import assignments
 from kdumpd.observe.boot_loader import NextEntry, read_next_entry
 from kdumpd.observe.files import Files
 from kdumpd.observe.installed_kernels import is_installed, newest_release

@@ -5,11 +5,9 @@ import os
 import re
 from typing import TypeVar
 
-from kdumpd.model.distribution import Distribution, parse_os_release
-from kdumpd.model.facts.boot_log import BootLog
-from kdumpd.model.facts.reservation import ReservationFacts
-from kdumpd.model.formats.memory import Iomem, Region, parse_iomem, parse_ranges
-from kdumpd.model.ram import Ram, best_ram
+from kdumpd.model.formats.kernel import Distribution, parse_os_release
+from kdumpd.model.formats.memory import Iomem, Ram, Region, best_ram, parse_iomem, parse_ranges
+from kdumpd.model.readiness.facts import BootLog, ReservationFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.fadump import ENABLED, read_fadump
 from kdumpd.observe.files import Files

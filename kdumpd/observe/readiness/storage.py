@@ -6,19 +6,19 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
-from kdumpd.model.dump_estimate import MemoryUse, memory_use, parse_meminfo
-from kdumpd.model.facts.storage import DumpFolder, StorageFacts
 from kdumpd.model.formats.kdump_settings import (
     DumpSettings,
     DumpTarget,
     Kind,
+    odd_line,
     parse_kdump_conf,
     parse_kdump_tools,
     parse_suse,
 )
+from kdumpd.model.formats.memory import MemoryUse, memory_use, parse_meminfo
 from kdumpd.model.formats.mounts import Mount, clean_path, find_mount
+from kdumpd.model.readiness.facts import DumpFolder, StorageFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.model.shell_assignments import odd_line
 from kdumpd.model.text import printable
 from kdumpd.observe.encryption import read_unlocking
 from kdumpd.observe.files import NOT_THERE, Files

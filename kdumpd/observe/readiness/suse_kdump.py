@@ -3,8 +3,8 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.shell_assignments import assignments
+from kdumpd.model.formats.kdump_settings import assignments
+from kdumpd.model.readiness.facts import CaptureKernelFacts
 from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.boot_files import (

@@ -3,7 +3,7 @@
 
 import re
 
-from kdumpd.model.facts.surroundings import SurroundingsFacts
+from kdumpd.model.readiness.facts import SurroundingsFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import BusError, CallError, Manner, Target
-from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.model.readiness.finding import Fact
 from kdumpd.model.text import printable
 

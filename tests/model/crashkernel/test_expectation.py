@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.crashkernel.expect import Expectation, Problem, expect
-from kdumpd.model.crashkernel.memparse import short_size
+from kdumpd.model.crashkernel.parse import short_size
 
 MIB, GIB = 1 << 20, 1 << 30
 STEP = 128 * MIB

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.crashkernel.memparse import memparse, short_size
+from kdumpd.model.crashkernel.parse import memparse, short_size
 
 SUFFIXES = "kmgtpe"
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.crashkernel.parameter import crashkernel_parameter
+from kdumpd.model.crashkernel.parse import crashkernel_parameter
 
 
 @pytest.mark.parametrize(

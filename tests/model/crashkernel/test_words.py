@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.crashkernel.words import misspellings, superseded, unread_rest
+from kdumpd.model.crashkernel.parse import misspellings, superseded, unread_rest
 
 
 @pytest.mark.parametrize(

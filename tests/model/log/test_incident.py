@@ -3,9 +3,8 @@
 
 import pytest
 
-from kdumpd.model.crash import Crash
-from kdumpd.model.crash_class import CrashClass
 from kdumpd.model.crashlog.crash import parse_kernel_log
+from kdumpd.model.vocabulary import Crash, CrashClass
 from tests.model.kernel_logs import read_log
 
 CPU = "CPU: 1 PID: 700 Comm: victim Kdump: loaded Not tainted 6.1.0-21-amd64 #1  Debian 6.1.90-1"

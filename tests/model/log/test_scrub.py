@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd.model.crashlog.lines import parse_lines
-from kdumpd.model.crashlog.scrub import scrubbed
-from kdumpd.model.log.sentence import plain_sentence
+from kdumpd.model.crashlog.scrub import plain_sentence, scrubbed
 
 # The two ways in which text of the kernel is shown to everyone: a line of its log, a sentence.
 WAYS = (scrubbed, plain_sentence)

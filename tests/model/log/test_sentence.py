@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.log.sentence import plain_sentence
+from kdumpd.model.crashlog.scrub import plain_sentence
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kdumpd.model.facts.capture_kernel import CaptureKernelFacts
-from kdumpd.model.facts.next_boot import NextBootFacts
-from kdumpd.model.facts.service import ServiceFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import (
+    CaptureKernelFacts,
+    MachineFacts,
+    NextBootFacts,
+    ServiceFacts,
+)
 from kdumpd.model.readiness.finding import Severity
 from tests.model.machines import HEALTHY
 

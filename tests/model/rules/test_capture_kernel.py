@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from dataclasses import replace
 
-from kdumpd.model.facts.capture_kernel import BootFile, CaptureKernelFacts
+from kdumpd.model.readiness.facts import BootFile, CaptureKernelFacts
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import find
 from tests.model.looks import KERNEL

@@ -2,7 +2,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from kdumpd.model.facts.last_test import LastTest
+from kdumpd.model.readiness.facts import LastTest
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.verdict import check
 from tests.model.machines import HEALTHY

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from dataclasses import replace
 
-from kdumpd.model.facts.storage import StorageFacts
+from kdumpd.model.readiness.facts import StorageFacts
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.verdict import find
 from tests.model.machines import FOLDER, HEALTHY

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from dataclasses import replace
 
-from kdumpd.model.facts.policy import PolicyFacts
+from kdumpd.model.readiness.facts import PolicyFacts
 from kdumpd.model.readiness.finding import Severity
 from tests.model.looks import KERNEL
 from tests.model.machines import HEALTHY

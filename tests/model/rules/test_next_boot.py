@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.distribution import Distribution
-from kdumpd.model.facts.next_boot import NextBootFacts
+from kdumpd.model.formats.kernel import Distribution
+from kdumpd.model.readiness.facts import NextBootFacts
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import check, find
 from tests.model.looks import KERNEL

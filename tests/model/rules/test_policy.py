@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.facts.policy import PolicyFacts
+from kdumpd.model.readiness.facts import PolicyFacts
 from kdumpd.model.readiness.finding import Fact, Severity, Unknown
 from kdumpd.model.readiness.verdict import check, find
 from tests.model.machines import HEALTHY, POLICY

@@ -2,14 +2,22 @@
 from dataclasses import replace
 from typing import Any
 
-from kdumpd.model.boot_complaint import Complaint, parse_complaint
-from kdumpd.model.facts.boot_log import BootLog, LogSource
-from kdumpd.model.facts.fadump import FadumpFacts
-from kdumpd.model.facts.reservation import LastReservation, ReservationFacts
-from kdumpd.model.formats.boot_messages import Area, AreaKind, ReservationLog
-from kdumpd.model.formats.memory import Region
-from kdumpd.model.ram import Ram, RamSource
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.formats.boot_messages import (
+    Area,
+    AreaKind,
+    Complaint,
+    ReservationLog,
+    parse_complaint,
+)
+from kdumpd.model.formats.memory import Ram, RamSource, Region
+from kdumpd.model.readiness.facts import (
+    BootLog,
+    FadumpFacts,
+    LastReservation,
+    LogSource,
+    MachineFacts,
+    ReservationFacts,
+)
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB

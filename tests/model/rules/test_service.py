@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.facts.service import ServiceFacts
+from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import find
 from tests.model.looks import KERNEL

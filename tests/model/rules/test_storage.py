@@ -4,16 +4,15 @@ from typing import Any
 
 import pytest
 
-from kdumpd.model.dump_estimate import MemoryUse
-from kdumpd.model.facts.storage import StorageFacts, Unlocking
 from kdumpd.model.formats.kdump_settings import (
     DumpSettings,
     parse_kdump_conf,
     parse_kdump_tools,
     parse_suse,
 )
+from kdumpd.model.formats.memory import MemoryUse
 from kdumpd.model.formats.mounts import FstabEntry, Mount
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import MachineFacts, StorageFacts, Unlocking
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import check, find
 from kdumpd.model.text import MIB

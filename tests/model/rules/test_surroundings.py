@@ -2,8 +2,7 @@
 from dataclasses import replace
 from typing import Any
 
-from kdumpd.model.facts.fadump import FadumpFacts
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import FadumpFacts, MachineFacts
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import check, find, judge
 from kdumpd.model.vocabulary import Readiness

@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether the capture kernel has the folder that a dump goes to, and kdumpd looks into it."""
+"""Where a dump goes: whether the crash kernel reaches it, it has room, and kdumpd watches it."""
 
 from collections.abc import Iterator
 
-from kdumpd.model.facts.storage import DumpFolder, Unlocking
-from kdumpd.model.formats.kdump_settings import DumpSettings, Tool
+from kdumpd.model.formats.kdump_settings import DumpSettings, Kind, Tool
+from kdumpd.model.formats.memory import MemoryUse, steady
 from kdumpd.model.formats.mounts import Mount, clean_path, is_inside
-from kdumpd.model.readiness.facts import MachineFacts
-from kdumpd.model.readiness.finding import Finding, Unknown, fatal, fine, info, unknown, warning
-from kdumpd.model.text import shown
+from kdumpd.model.readiness.facts import DumpFolder, MachineFacts, Unlocking
+from kdumpd.model.readiness.finding import (
+    Finding,
+    Unknown,
+    fatal,
+    fine,
+    info,
+    to_mend,
+    unknown,
+    warning,
+)
+from kdumpd.model.text import human_size, shown
 
 IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
 RAM_DISKS = (b"/dev/zram", b"/dev/ram")
@@ -192,3 +201,161 @@ def _tool(machine: MachineFacts) -> Tool | None:
 def _settings_file(machine: MachineFacts) -> str:
     tool = _tool(machine)
     return SETTINGS[tool] if tool else "the capture tool's settings"
+
+
+CLEAR = "remove old dumps, or name a folder on a larger disk"
+
+
+def dump_settings_unreadable(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that the capture tool's settings cannot be read: the place of a dump is not known."""
+    if isinstance(machine.storage.settings, Unknown):
+        yield unknown("dump-settings-unreadable", machine.storage.settings)
+
+
+def dump_target_remote(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a dump that leaves the machine: whether it arrives cannot be seen from here."""
+    yield from _elsewhere(machine, Kind.REMOTE, "dump-target-remote", "sent to", "arrives")
+
+
+def dump_target_raw(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a dump that is written to a device without a file system."""
+    yield from _elsewhere(
+        machine, Kind.RAW, "dump-target-raw", "written to the bare device", "is whole"
+    )
+
+
+def dump_target_unmounted(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a device for dumps that is not mounted: kdump-utils wants it mounted when it loads."""
+    for device in machine.storage.unmounted:
+        yield info(
+            "dump-target-unmounted",
+            f"dumps go to '{shown(device)}', which is not mounted: its room is not known, and"
+            " kdumpd does not see what is written there",
+            f"give '{shown(device)}' a folder in /etc/fstab, mount that folder, and add it to"
+            " CrashDirectories= in kdumpd.conf",
+        )
+
+
+def storage_too_small(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a disk that may, or that will, be full before the dump is whole."""
+    code, storage = "storage-too-small", machine.storage
+    if isinstance(storage.memory, Unknown):
+        yield unknown(code, storage.memory)
+    if not isinstance(storage.settings, DumpSettings):
+        return
+    for folder in storage.folders:
+        if folder.present is False or folder.not_mounted:
+            continue
+        if isinstance(folder.free, Unknown):
+            yield unknown(code, folder.free)
+        elif folder.free is not None:
+            memory = storage.memory if isinstance(storage.memory, MemoryUse) else None
+            yield from _room(folder.path, folder.free, storage.settings, memory)
+
+
+def storage_no_inodes(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a file system on which no file can be made, however much room it has."""
+    for folder in machine.storage.folders:
+        if isinstance(folder.free_files, int) and folder.free_files < 1:
+            yield fatal(
+                "storage-no-inodes",
+                f"the disk of the dump folder '{shown(folder.path)}' has no free inodes, so no dump"
+                " can be saved",
+                f"du --inodes -xS '{_point(folder)}' | sort -n | tail shows which folders hold most"
+                " files; remove some (rm)",
+            )
+
+
+def _elsewhere(
+    machine: MachineFacts, kind: Kind, code: str, goes: str, does: str
+) -> Iterator[Finding]:
+    settings = machine.storage.settings
+    for target in settings.targets if isinstance(settings, DumpSettings) else ():
+        if target.kind is kind:
+            place = shown(_without_password(target.place))
+            yield info(
+                code,
+                f"dumps are {goes} '{place}': whether one {does} cannot be told from here, nor does"
+                " kdumpd see it",
+                "prove it by a crash test, and look there",
+            )
+
+
+def _without_password(place: bytes) -> bytes:
+    """Return where it is, and who logs in there, without his password."""
+    who, at, where = place.rpartition(b"@")
+    return who.partition(b":")[0] + at + where
+
+
+def _point(folder: DumpFolder) -> str:
+    return shown(folder.mount.point if folder.mount else folder.path)
+
+
+def _room(
+    path: bytes, free: int, settings: DumpSettings, memory: MemoryUse | None
+) -> Iterator[Finding]:
+    code, name = "storage-too-small", shown(path)
+    room = max(0, free - settings.left_free)
+    need = memory.estimate(settings.level, compressed=settings.compressed) if memory else 0
+    least = memory.least(settings.level) if memory else 1
+    if room < least:
+        full = f"the disk of the dump folder '{name}' is full, so no dump can be saved"
+        yield fatal(code, full, CLEAR)
+    elif steady(room) < steady(need):
+        yield warning(
+            code,
+            f"a dump may need {human_size(steady(need))}, and the disk of the dump folder '{name}'"
+            f" has {human_size(steady(room))} for it: the dump may be cut off",
+            CLEAR,
+        )
+    elif memory:
+        yield fine(
+            code, f"the dump folder '{name}' has room for a dump of {human_size(steady(need))}"
+        )
+
+
+MADE = ": the capture tool makes it when it saves a dump"
+FAILS = ": a dump may not be saved"
+NOBODY = ", and no capture tool would make it"
+
+
+def crash_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a crash folder that does not exist: some tools make it, others fail."""
+    settings = machine.storage.settings
+    made = isinstance(settings, DumpSettings) and settings.makes_folder
+    report = info if made else warning
+    for folder in machine.folders if machine.kernel.present else ():
+        if not (folder.present or folder.problem or folder.optional):
+            name = shown(folder.path)
+            yield report(
+                "crash-folder-missing",
+                f"the crash folder '{name}' does not exist"
+                + (MADE if made else FAILS if report is warning else NOBODY),
+                f"mkdir -m 0700 '{name}', or mount what belongs there",
+            )
+
+
+def crash_folder_unreadable(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a crash folder whose captures could not be seen."""
+    for folder in machine.folders:
+        if folder.problem:
+            yield unknown(
+                "crash-folder-unreadable",
+                Unknown(folder.problem),
+                _to_see(folder.path) if folder.hidden else _to_read(folder.problem),
+            )
+
+
+def _to_see(path: bytes) -> str:
+    return (
+        f"systemctl edit kdumpd, and write there [Service] and BindReadOnlyPaths={shown(path)}, a"
+        " line each, then systemctl restart kdumpd: see kdumpd.conf(5)"
+    )
+
+
+def _to_read(problem: str) -> str:
+    if "cannot be" in problem:
+        return to_mend(problem)
+    if "does not answer" in problem:
+        return "see whether its disk answers: journalctl -k -p err"
+    return "name the folder where captures really are by CrashDirectories= in kdumpd.conf"

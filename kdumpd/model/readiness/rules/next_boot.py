@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.crashkernel.parameter import as_written
+from kdumpd.model.crashkernel.parse import as_written
 from kdumpd.model.readiness.facts import MachineFacts
 from kdumpd.model.readiness.finding import Finding, Unknown, fine, info, unknown, warning
 from kdumpd.model.readiness.remedies import to_reserve, to_write_menu

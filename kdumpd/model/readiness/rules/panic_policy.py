@@ -5,7 +5,35 @@ from collections.abc import Collection, Iterator
 
 from kdumpd.model.readiness.facts import MachineFacts
 from kdumpd.model.readiness.finding import Finding, Severity, Unknown, fine, info, unknown
-from kdumpd.model.sysrq import EVERYTHING, keyboard_deeds, keyboard_may_crash
+
+# The value binds the keyboard and serial consoles only: whoever may write to /proc/sysrq-trigger,
+# root by default, may do all of it whatever the value says.
+
+EVERYTHING = 1
+CRASH = 0x8  # of the letter c as well (drivers/tty/sysrq.c, sysrq_crash_op)
+DEEDS = {
+    0x2: "log level",
+    0x4: "keyboard",
+    CRASH: "debugging",
+    0x10: "sync",
+    0x20: "remount read-only",
+    0x40: "ending programs",
+    0x80: "reboot",
+    0x100: "renice",
+}
+
+
+def keyboard_deeds(value: int) -> tuple[str, ...]:
+    """Return in a word each what the keyboard may do, in the order of the bits."""
+    if value == EVERYTHING:
+        return tuple(DEEDS.values())
+    return tuple(words for bit, words in DEEDS.items() if value & bit)
+
+
+def keyboard_may_crash(value: int) -> bool:
+    """Return whether the keys Alt, SysRq and c crash the machine."""
+    return value == EVERYTHING or bool(value & CRASH)
+
 
 OOPS = "panic_on_oops"
 # By the sysctls of Documentation/admin-guide/sysctl/kernel.rst and vm.rst.

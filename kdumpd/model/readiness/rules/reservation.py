@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The memory that the kernel set aside at boot."""
+"""The memory that the kernel reserved at boot, and the crashkernel= that asked for it."""
 
 from collections.abc import Iterator
 
-from kdumpd.model.boot_complaint import Complaint, Reason
 from kdumpd.model.crashkernel.expect import Problem
-from kdumpd.model.crashkernel.memparse import short_size
-from kdumpd.model.crashkernel.parameter import as_written
-from kdumpd.model.crashkernel.words import misspellings
-from kdumpd.model.formats.boot_messages import AreaKind
-from kdumpd.model.memory_need import memory_need
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.crashkernel.parse import (
+    as_written,
+    misspellings,
+    short_size,
+    superseded,
+    unread_rest,
+)
+from kdumpd.model.formats.boot_messages import AreaKind, Complaint, Reason
+from kdumpd.model.readiness.facts import LastReservation, MachineFacts
 from kdumpd.model.readiness.finding import Finding, Unknown, fatal, fine, info, unknown, warning
-from kdumpd.model.readiness.remedies import to_reserve
+from kdumpd.model.readiness.remedies import memory_need, to_reserve
 from kdumpd.model.readiness.reservation import (
     Reservation,
     cmdline_of,
+    expectations_of,
     next_refusal_of,
     reservation_of,
 )
@@ -231,3 +234,113 @@ def _was_cut(machine: MachineFacts, found: Reservation) -> bool:
     log = machine.reservation.log
     sizes = [area.size for area in log.log.areas if area.kind in MAIN_AREAS] if log else []
     return max(sizes, default=0) >= _expected_main(found)
+
+
+def reservation_shrank(machine: MachineFacts) -> Iterator[Finding]:
+    """Report less memory than at the last boot although the same was asked for."""
+    found = reservation_of(machine)
+    last = _comparable(machine, found)
+    if last and found.reserved and found.reserved < last.reserved and not _was_whole(machine, last):
+        yield warning(
+            "reservation-shrank",
+            f"only {_now(found)} is reserved, and the boot before had {_then(last)}, although"
+            " crashkernel= is the same: the crash kernel may run out of memory",
+            "see whether memory was taken out, or give crashkernel= a size for this RAM",
+        )
+
+
+def reservation_grew(machine: MachineFacts) -> Iterator[Finding]:
+    """Report more memory than at the last boot although the same was asked for."""
+    found = reservation_of(machine)
+    last = _comparable(machine, found)
+    if last and found.reserved and found.reserved > last.reserved:
+        yield info(
+            "reservation-grew",
+            f"{_now(found)} is reserved, and the boot before had {_then(last)}, although"
+            " crashkernel= is the same",
+            "nothing, if memory was added or the kernel is another one",
+        )
+
+
+def _comparable(machine: MachineFacts, found: Reservation) -> LastReservation | None:
+    last, kernel = machine.reservation.last, machine.kernel
+    if last is None or last.boot_id == kernel.boot_id or not last.reserved:
+        return None
+    return last if found.reserved and last.crashkernel == kernel.crashkernel else None
+
+
+def _was_whole(machine: MachineFacts, last: LastReservation) -> bool:
+    """Return whether the log says that at boot there was as much: it was cut since."""
+    log = machine.reservation.log
+    return log is not None and sum(area.size for area in log.log.areas) >= last.reserved
+
+
+def _now(found: Reservation) -> str:
+    return f"{human_size(found.reserved or 0)}{_of(found.ram.size if found.ram else None)}"
+
+
+def _then(last: LastReservation) -> str:
+    return f"{human_size(last.reserved)}{_of(last.ram)}"
+
+
+def _of(ram: int | None) -> str:
+    return f" with {human_size(ram)} of RAM" if ram else ""
+
+
+def crashkernel_repeated(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that crashkernel= is given more than once with different sizes."""
+    for value in superseded(cmdline_of(machine)):
+        yield info(
+            "crashkernel-repeated",
+            f"crashkernel={shown(value)} does not count, because another one comes after it",
+            _without(f"crashkernel={shown(value)}"),
+        )
+
+
+def crashkernel_ignored(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a ,high, ,low or ,cma that does not count beside what else is there."""
+    if not machine.kernel.reserved:
+        return
+    for clause in (clause for one in expectations_of(machine)[:1] for clause in one.ignored):
+        yield info("crashkernel-ignored", clause.text, _without(clause.text.partition(" ")[0]))
+
+
+def crashkernel_misspelled(machine: MachineFacts) -> Iterator[Finding]:
+    """Report what looks like crashkernel= and means nothing, beside one that counts."""
+    if not machine.kernel.reserved:
+        return
+    for word in misspellings(cmdline_of(machine)):
+        yield info(
+            "crashkernel-misspelled",
+            f"'{shown(word)}' on the command line means nothing to the kernel",
+            _without(shown(word)),
+        )
+
+
+def crashkernel_without_unit(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a size in bytes, as memparse() reads a number without K, M or G (lib/cmdline.c)."""
+    for found in expectations_of(machine)[:1]:
+        if 0 < found.main < MIB:
+            yield warning(
+                "crashkernel-without-unit",
+                f"crashkernel= asks for {found.main} bytes: a unit such as M is missing, and no"
+                " crash kernel fits in there",
+                to_reserve(machine, reservation_of(machine).usual),
+            )
+
+
+def crashkernel_fragile(machine: MachineFacts) -> Iterator[Finding]:
+    """Report ranges that only work because the kernel stops reading before what is wrong."""
+    if not any(one.main for one in expectations_of(machine)):
+        return
+    if complaint := unread_rest(cmdline_of(machine)):
+        yield info(
+            "crashkernel-fragile",
+            "with other RAM the kernel would reserve nothing, because it cannot read all of"
+            f" crashkernel=: {complaint}",
+            "mend crashkernel= on the kernel's command line in the boot loader",
+        )
+
+
+def _without(word: str) -> str:
+    return f"take {word} off the kernel's command line in the boot loader"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What around the kernel may forbid kexec, or take the dump away."""
+"""What around the kernel forbids kexec, takes the dump away, or is known by a crash test."""
 
 from collections.abc import Iterator
 
@@ -165,4 +165,32 @@ def _no_more_loads(machine: MachineFacts, code: str, cause: str) -> Finding:
         code,
         f"{cause}: no crash kernel can be loaded until the next boot",
         "reboot, and load the crash kernel before this is set (see sysctl.d)",
+    )
+
+
+def configuration(machine: MachineFacts) -> Iterator[Finding]:
+    """Report lines of kdumpd.conf(5) that cannot be used; they keep no dump from being saved."""
+    for problem in machine.configuration:
+        yield info(
+            "configuration",
+            f"{problem} (the default stands)",
+            "mend it, see kdumpd.conf(5), and have it read: systemctl reload kdumpd",
+        )
+
+
+def crash_test_failed(machine: MachineFacts) -> Iterator[Finding]:
+    """Report that a crash of this machine, set up as it is now, has left no complete dump."""
+    code, test = "crash-test-failed", machine.last_test
+    if test is None:
+        return
+    day = f"{test.at:%Y-%m-%d}"
+    if test.passed:
+        yield fine(code, f"the crash test of {day} left a complete dump")
+        return
+    reason = test.reason.rstrip(".")
+    because = f": {reason[:1].lower()}{reason[1:]}" if reason else ""
+    yield warning(
+        code,
+        f"the crash test of {day} failed{because}",
+        "mend what it names, and see by another test whether that was it: kdumpdctl test",
     )
