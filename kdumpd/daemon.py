@@ -32,18 +32,16 @@ from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.ledger.database import LedgerError, NewerLedgerError
 from kdumpd.ledger.ledger import opened_ledger
 from kdumpd.model.state import Patience
+from kdumpd.observe.boots import BootsObserver
 from kdumpd.observe.captures.core_reader import CoreReader
 from kdumpd.observe.captures.inotify import Watch
 from kdumpd.observe.captures.open_files import Evidence
-from kdumpd.observe.cores.inspector import inspect
+from kdumpd.observe.cores.inspector import inspect, read_toolbox
 from kdumpd.observe.files import Files
-from kdumpd.observe.hints import Hints
-from kdumpd.observe.machine import Machine, Plan, Watchers
-from kdumpd.observe.past_boots import BootsObserver
+from kdumpd.observe.machine import Hints, Machine, Plan, Watchers
 from kdumpd.observe.readiness.reservation import IOMEM
 from kdumpd.observe.readiness.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.threads import PatientThread
-from kdumpd.observe.toolbox import read_toolbox
 from kdumpd.options import arguments_parser
 from kdumpd.signals import Signals
 

@@ -21,8 +21,7 @@ from kdumpd.model.crash_test import Intent
 from kdumpd.model.formats.mounts import is_inside
 from kdumpd.observe.captures.apport_report import MOST_REPORT, ReportError, parse_report
 from kdumpd.observe.captures.core_reader import Inspect
-from kdumpd.observe.captures.open_files import Evidence, EvidenceError, NoEvidenceError
-from kdumpd.observe.memory_file import sealed
+from kdumpd.observe.captures.open_files import Evidence, EvidenceError, NoEvidenceError, sealed
 
 READING_SECONDS = 24.0  # a caller waits for 25 (libdbus, sd-bus)
 

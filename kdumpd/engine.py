@@ -21,9 +21,9 @@ from kdumpd.model.crash_test import MOST_TESTS, Intent, intended
 from kdumpd.model.events import Event, acknowledge, test_event
 from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.step import step
+from kdumpd.observe.boots import BootsObserver
 from kdumpd.observe.captures.core_reader import CoreReader
 from kdumpd.observe.machine import Machine, clock
-from kdumpd.observe.past_boots import BootsObserver
 from kdumpd.observe.readiness.units import ServiceManager
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,7 @@ from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import Observation, Patience, State
 from kdumpd.model.step import judged, step
 from kdumpd.observe.files import Files
-from kdumpd.observe.hints import Hints
-from kdumpd.observe.machine import Machine, Plan, Watchers
+from kdumpd.observe.machine import Hints, Machine, Plan, Watchers
 from kdumpd.observe.readiness.units import NoServiceManager
 
 log = logging.getLogger(__name__)

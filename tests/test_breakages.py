@@ -20,8 +20,7 @@ from kdumpd.model.state import State
 from kdumpd.model.step import judged
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
-from kdumpd.observe.hints import Hints
-from kdumpd.observe.machine import Machine, Plan, Watchers
+from kdumpd.observe.machine import Hints, Machine, Plan, Watchers
 from kdumpd.observe.readiness.units import NoServiceManager, ServiceManager
 from tests.breakages import experience, kernel, memory, next_boot, policy, storage, tool
 from tests.breakages.breakage import Breakage, Tree

@@ -17,14 +17,13 @@ from kdumpd.expose.terminal import Terminal
 from kdumpd.ledger.ledger import Ledger, opened_ledger
 from kdumpd.model.state import Patience, State
 from kdumpd.model.vocabulary import BootEnd
+from kdumpd.observe.boots import BootsObserver
 from kdumpd.observe.captures.core_reader import CoreReader
 from kdumpd.observe.captures.open_files import Evidence
 from kdumpd.observe.cores.inspector import inspect
 from kdumpd.observe.files import Files
-from kdumpd.observe.hints import Hints
+from kdumpd.observe.machine import Hints, Plan, Watchers
 from kdumpd.observe.machine import Machine as Observed
-from kdumpd.observe.machine import Plan, Watchers
-from kdumpd.observe.past_boots import BootsObserver
 from kdumpd.observe.readiness.units import NoServiceManager
 from kdumpd.observe.threads import Start, start
 from tests.bus.machine import BOOT_ID, Machine

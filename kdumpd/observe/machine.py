@@ -2,29 +2,200 @@
 """Look at the whole machine, whenever there is a reason to, and never longer than a bound."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.retention import Retention
-from kdumpd.model.readiness.facts import FolderFacts, MachineFacts
+from kdumpd.model.readiness.facts import (
+    CaptureKernelFacts,
+    FolderFacts,
+    MachineFacts,
+    NextBootFacts,
+    PolicyFacts,
+    ReservationFacts,
+    StorageFacts,
+    SurroundingsFacts,
+)
 from kdumpd.model.state import CrashFolder, Observation
 from kdumpd.model.text import shown
 from kdumpd.observe.captures.retention import read_retention
-from kdumpd.observe.captures.scan import read_crash_folder
-from kdumpd.observe.captures.scan_cache import Visits
-from kdumpd.observe.conditions import Asking, Conditions
+from kdumpd.observe.captures.scan import ForeignFolders, read_crash_folder
+from kdumpd.observe.captures.scan_cache import Unwatched, Visits, Watcher
 from kdumpd.observe.files import Files
-from kdumpd.observe.foreign import ForeignFolders
-from kdumpd.observe.hints import Hints
-from kdumpd.observe.pace import Pace
+from kdumpd.observe.readiness.crash_kernel import read_capture_kernel
+from kdumpd.observe.readiness.kernel import read_kernel_facts, read_policy, unread_kernel
+from kdumpd.observe.readiness.next_boot import read_next_boot
+from kdumpd.observe.readiness.reservation import ReservationReader
+from kdumpd.observe.readiness.storage import read_storage
+from kdumpd.observe.readiness.system import read_surroundings
 from kdumpd.observe.readiness.units import ServiceManager
-from kdumpd.observe.threads import PatientThread, StuckError
-from kdumpd.observe.watcher import Unwatched, Watcher
-from kdumpd.observe.worker import Worker
+from kdumpd.observe.threads import PatientThread, Start, StuckError, Worker
+
+PATIENCE = 5.0  # seconds; a caller waits for these and for captures
+WATCHED = (
+    "boot",
+    "boot/grub",
+    "boot/grub2",
+    "boot/loader/entries",
+    "etc/default",
+    "etc/default/grub.d",
+    "etc/sysconfig",
+    "var/lib/kdump",
+)
+T = TypeVar("T")
+Unread = Callable[[str], T]  # returns the facts of what could not be asked, given why
+
+
+def watch_folders(files: Files, watcher: Watcher) -> None:
+    """Have the folders watched in which kernels, initrds and their configuration are installed."""
+    for name in WATCHED:
+        try:
+            fd = os.open(files.resolve(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            watcher.folder(fd)
+        finally:
+            os.close(fd)
+    watcher.forget_others()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How questions are asked, and who is told on the loop when an answer comes too late."""
+
+    start: Start
+    on_late: Callable[[], object]
+
+
+class Question(Generic[T]):
+    """One group of facts: how it is read, and what stands for it when nothing answers in time."""
+
+    def __init__(
+        self,
+        read: Callable[[], T],
+        unread: Unread[T],
+        asking: Asking,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._read = read
+        self._unread = unread
+        self._thread = PatientThread[T](patience, asking.on_late, asking.start)
+
+    async def ask(self) -> T:
+        """Return the facts."""
+        try:
+            return await self._thread.run(self._read)
+        except StuckError as error:
+            return self._unread(f"the machine's files do not answer: {error}")
+
+
+class Conditions:
+    """All groups of facts of the machine below one root."""
+
+    def __init__(self, files: Files, watcher: Watcher, asking: Asking) -> None:
+        self._watching = Question(lambda: watch_folders(files, watcher), lambda _: None, asking)
+        self._kernel = Question(lambda: read_kernel_facts(files.root), unread_kernel, asking)
+        self._reservation = Question(
+            ReservationReader(files).read, lambda why: ReservationFacts(problem=why), asking
+        )
+        self._capture_kernel = Question(
+            lambda: read_capture_kernel(files), lambda why: CaptureKernelFacts(problem=why), asking
+        )
+        self._next_boot = Question(
+            lambda: read_next_boot(files), lambda why: NextBootFacts(problem=why), asking
+        )
+        self._storage = Question(
+            lambda: read_storage(files), lambda why: StorageFacts(problem=why), asking
+        )
+        self._policy = Question(
+            lambda: read_policy(files), lambda why: PolicyFacts(problem=why), asking
+        )
+        self._surroundings = Question(
+            lambda: read_surroundings(files), lambda why: SurroundingsFacts(problem=why), asking
+        )
+
+    async def ask(self) -> MachineFacts:
+        """Return what is known of the machine now, but for its crash folders and its services.
+
+        What does not answer says so.
+        """
+        async with asyncio.TaskGroup() as group:
+            # First: a change during the look brings another one.
+            group.create_task(self._watching.ask())
+            kernel = group.create_task(self._kernel.ask())
+            reservation = group.create_task(self._reservation.ask())
+            capture_kernel = group.create_task(self._capture_kernel.ask())
+            next_boot = group.create_task(self._next_boot.ask())
+            storage = group.create_task(self._storage.ask())
+            policy = group.create_task(self._policy.ask())
+            surroundings = group.create_task(self._surroundings.ask())
+        return MachineFacts(
+            kernel=kernel.result(),
+            folders=(),
+            reservation=reservation.result(),
+            capture_kernel=capture_kernel.result(),
+            next_boot=next_boot.result(),
+            storage=storage.result(),
+            policy=policy.result(),
+            surroundings=surroundings.result(),
+        )
+
+
+class Hints:
+    """What came in since the last look. Captures come in storms, and are no reason to ask all."""
+
+    def __init__(self) -> None:
+        self._any = asyncio.Event()
+        self._everything = False
+
+    def folders(self) -> None:
+        """Say that a crash folder may have changed."""
+        self._any.set()
+
+    def everything(self) -> None:
+        """Say that anything may have changed."""
+        self._everything = True
+        self._any.set()
+
+    def take(self) -> bool:
+        """Return whether anything may have changed, and begin anew."""
+        everything, self._everything = self._everything, False
+        self._any.clear()
+        return everything
+
+    async def wait(self) -> None:
+        """Return when a hint has come in."""
+        await self._any.wait()
+
+
+RATIO = 2.0  # seconds of rest for each of looking, so that looks get a third of one processor
+# Seconds of rest that may be owed: what comes after quiet, as a dump does, is looked at at once.
+CREDIT = 1.0
+LONGEST = 2.0  # seconds of one pause, also after a look at a folder that hardly answers
+
+
+class Pace:
+    """Counts what is owed in rest."""
+
+    def __init__(self) -> None:
+        self._owed = 0.0
+        self._ended = 0.0
+
+    def pause(self, began: float, ended: float) -> float:
+        """Return how many seconds to rest after a look that took from `began` to `ended`."""
+        rested = max(0.0, began - self._ended)
+        owed = max(0.0, self._owed - rested) + RATIO * (ended - began)
+        self._owed = min(CREDIT + LONGEST, owed)
+        self._ended = ended
+        return max(0.0, self._owed - CREDIT)
+
 
 LOOK_PATIENCE = 10.0  # seconds for one look at one crash folder
 POLL = 60.0  # seconds; sysfs does not tell when a crash kernel is loaded or unloaded

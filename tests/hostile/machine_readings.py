@@ -65,7 +65,7 @@ from kdumpd.model.readiness.facts import (
 from kdumpd.model.readiness.rules.panic_policy import keyboard_deeds
 from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.text import printable
-from kdumpd.observe.kmsg import parse_record
+from kdumpd.observe.readiness.boot_messages import parse_record
 from tests.model.looks import START
 from tests.model.machines import HEALTHY
 

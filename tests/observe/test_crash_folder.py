@@ -12,9 +12,8 @@ import pytest
 from kdumpd.model.captures.capture import Layout, Sighting, capture_from
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.vocabulary import CaptureState
-from kdumpd.observe.budget import MOST_STRANGE
 from kdumpd.observe.captures.safe_open import OnFolder
-from kdumpd.observe.captures.scan import read_crash_folder
+from kdumpd.observe.captures.scan import MOST_STRANGE, read_crash_folder
 from tests.bus.machine import Machine
 from tests.cores import Crash, elf, flattened, kdump
 from tests.observe.rights import SOMEBODY, WITHOUT_RIGHTS, as_root

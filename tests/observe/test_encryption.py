@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.readiness.facts import Unlocking
-from kdumpd.observe.encryption import read_unlocking
 from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.storage import read_unlocking
 from tests.observe.garbage import GARBAGE, Garbage, put
 
 ROOT = b"/dev/mapper/vg-root"

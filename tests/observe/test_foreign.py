@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from kdumpd.observe.foreign import MOST_SAID, ForeignFolders
+from kdumpd.observe.captures.scan import MOST_SAID, ForeignFolders
 
 
 def test_each_is_said_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,9 +5,8 @@ import asyncio
 
 import pytest
 
-from kdumpd.observe.conditions import Asking, Question
-from kdumpd.observe.machine import FolderObserver
-from kdumpd.observe.watcher import Unwatched
+from kdumpd.observe.captures.scan_cache import Unwatched
+from kdumpd.observe.machine import Asking, FolderObserver, Question
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened
 from tests.observe.held import Held

@@ -12,7 +12,7 @@ from kdumpd.model.captures.capture import Layout, Sighting
 from kdumpd.model.captures.core import Format
 from kdumpd.model.step import without_copies
 from kdumpd.model.vocabulary import CaptureState
-from kdumpd.observe import budget
+from kdumpd.observe.captures import scan
 from kdumpd.observe.captures.apport_report import UNPACKABLE
 from kdumpd.observe.captures.scan import read_crash_folder
 from kdumpd.observe.captures.scan_cache import Visits
@@ -331,12 +331,12 @@ def test_a_report_that_is_not_trusted(machine: Machine, strange: str) -> None:
 def test_more_reports_of_strangers_than_are_looked_at(machine: Machine) -> None:
     machine.crash.chmod(0o3777)
     machine.apport(STAMP, DMESG)
-    for number in range(budget.MOST_STRANGE + 10):
+    for number in range(scan.MOST_STRANGE + 10):
         path = machine.crash / f"linux-image-x-{number:012}.crash"
         path.write_bytes(apport_report(DMESG))
         os.chown(path, SOMEBODY, -1)
     folder = read_crash_folder(machine.root, CRASH, {}, lambda _: None)
-    assert len(folder.sightings) == 1 + budget.MOST_STRANGE
+    assert len(folder.sightings) == 1 + scan.MOST_STRANGE
     assert [one.place for one in folder.sightings if one.trusted] == [
         b"/var/crash/linux-image-6.8.0-31-generic-202611230113.crash"
     ]

@@ -7,13 +7,12 @@ import pytest
 
 from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.captures.inotify import Watch
+from kdumpd.observe.captures.scan_cache import Identity, Unwatched
+from kdumpd.observe.captures.scan_cache import Watcher as Watching
 from kdumpd.observe.files import Files
-from kdumpd.observe.hints import Hints
+from kdumpd.observe.machine import Hints, Plan, Watchers, clock
 from kdumpd.observe.machine import Machine as Observed
-from kdumpd.observe.machine import Plan, Watchers, clock
 from kdumpd.observe.readiness.units import NoServiceManager
-from kdumpd.observe.watcher import Identity, Unwatched
-from kdumpd.observe.watcher import Watcher as Watching
 from tests.bus.machine import BOOT_ID, Machine
 from tests.cores import Crash, flattened
 

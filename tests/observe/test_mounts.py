@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.formats.mounts import parse_mount_points
-from kdumpd.observe.mounts import read_mount_points, read_mounted_names
+from kdumpd.observe.captures.safe_open import read_mount_points, read_mounted_names
 from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.services.process import output
 
@@ -64,7 +64,7 @@ def test_this_machine(tmp_path: Path) -> None:
 
 PROGRAM = r"""
 import os, subprocess, sys
-from kdumpd.observe.mounts import read_mount_points, read_mounted_names
+from kdumpd.observe.captures.safe_open import read_mount_points, read_mounted_names
 folder = os.open(sys.argv[1], os.O_RDONLY)
 for name in (b"a", b"b c", b"d\re", b"f\\g", b"h\n", b"\xff", b"i/deeper"):
     path = os.path.join(os.fsencode(sys.argv[1]), name)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.observe.pace import CREDIT, LONGEST, RATIO, Pace
+from kdumpd.observe.machine import CREDIT, LONGEST, RATIO, Pace
 
 
 def test_after_quiet_nothing_waits() -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.boots.journal import PastBoot, PastBoots, Shutdown
-from kdumpd.observe.boots import MOST_BOOTS
+from kdumpd.observe.boots import MOST_BOOTS, BootsObserver, read_past_boots
 from kdumpd.observe.files import Files
-from kdumpd.observe.past_boots import BootsObserver, read_past_boots
 from tests.bus.machine import BOOT_ID, Machine
 from tests.observe.held import Held
 from tests.observe.journal_file import (

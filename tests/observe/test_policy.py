@@ -6,7 +6,7 @@ import pytest
 from kdumpd.model.readiness.facts import PolicyFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
-from kdumpd.observe.policy import EVENTS, read_policy
+from kdumpd.observe.readiness.kernel import EVENTS, read_policy
 from tests.observe.garbage import GARBAGE, Garbage, put
 
 # As Debian 12 has them with kdump-tools.

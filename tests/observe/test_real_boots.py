@@ -14,8 +14,8 @@ from kdumpd.model.captures.capture import Layout, Sighting, capture_id
 from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import BootEnd
+from kdumpd.observe.boots import read_past_boots
 from kdumpd.observe.files import Files
-from kdumpd.observe.past_boots import read_past_boots
 from tests.bus.machine import Machine
 from tests.model.looks import BOOT, CUT, FACTS, KERNEL, PATIENCE, Watched, capture
 

@@ -7,7 +7,7 @@ import pytest
 
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
-from kdumpd.observe.sysctl_files import read_sysctl_at_boot
+from kdumpd.observe.readiness.system import read_sysctl_at_boot
 
 NAME = "kernel.kexec_load_disabled"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.observe.toolbox import read_drgn_version, read_toolbox
+from kdumpd.observe.cores.inspector import read_drgn_version, read_toolbox
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import pytest
 
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.observe.captures.scan import read_crash_folder
-from kdumpd.observe.captures.scan_cache import LONGEST_TICK, Visits
-from kdumpd.observe.watcher import Identity
+from kdumpd.observe.captures.scan_cache import LONGEST_TICK, Identity, Visits
 from tests.bus.machine import Machine
 from tests.cores import Crash, flattened
 

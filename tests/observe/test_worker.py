@@ -6,8 +6,7 @@ from functools import partial
 
 import pytest
 
-from kdumpd.observe.threads import PatientThread, StuckError, ThreadError
-from kdumpd.observe.worker import Worker
+from kdumpd.observe.threads import PatientThread, StuckError, ThreadError, Worker
 
 SHORT, LONG = 0.05, 30.0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyinotify
 
-from kdumpd.observe.watcher import Identity
+from kdumpd.observe.captures.scan_cache import Identity
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ anything in a crash folder may have been replaced.
 """
 
 import asyncio
+import fcntl
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -19,9 +20,10 @@ from kdumpd.observe.captures.safe_open import (
     FolderError,
     VanishedError,
     open_crash_folder,
+    read_mount_points,
+    read_mounted_names,
     untrusted_reason,
 )
-from kdumpd.observe.mounts import read_mount_points, read_mounted_names
 from kdumpd.observe.threads import start
 
 PATIENCE = 10.0  # seconds; a disk that sleeps needs about five
@@ -159,3 +161,22 @@ def _close(opening: asyncio.Future[int | EvidenceError]) -> None:
 
 def _unwatched(_: int) -> None:
     """Watch nothing."""
+
+
+SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+def sealed(content: bytes) -> int:
+    """Return a read-only descriptor of a file in memory, at its beginning, which the caller closes.
+
+    Sealed (memfd_create(2)): whoever gets it can neither write to it nor make it longer.
+    """
+    fd = os.memfd_create("kernel-log", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
+        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(fd)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Look at a crash folder: which captures lie in it, and what each proves about itself."""
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,18 +19,64 @@ from kdumpd.model.captures.layouts import (
 from kdumpd.model.readiness.facts import FolderFacts
 from kdumpd.model.state import CrashFolder
 from kdumpd.model.text import shown
-from kdumpd.observe.budget import MOST_ENTRIES, Budget
 from kdumpd.observe.captures.safe_open import (
     Folder,
     FolderError,
     OnFolder,
     VanishedError,
     open_crash_folder,
+    read_mount_points_below,
+    read_mounted_names,
 )
 from kdumpd.observe.captures.scan_cache import Visits
 from kdumpd.observe.files import Files
-from kdumpd.observe.mounts import read_mount_points_below, read_mounted_names
 from kdumpd.observe.readiness.mounts import is_hidden
+
+MOST_ENTRIES = 2_000_000  # looked at for folders among them
+MOST_PLACES = 100_000  # of the machine's owner: the last by name, as most are named by the time
+MOST_STRANGE = 1_000  # of others
+
+
+class Budget:
+    """What is left for the rest of the look, at all depths together."""
+
+    def __init__(self) -> None:
+        self.all_seen = True  # whether nothing had to be left out
+        self.entries = MOST_ENTRIES
+        self._left = {True: MOST_PLACES, False: MOST_STRANGE}
+
+    def list_entries(self, number: int) -> None:
+        """Take note of so many entries that were looked at."""
+        if number >= self.entries:
+            self.all_seen = False
+        self.entries -= min(number, self.entries)
+
+    def allowed(
+        self, folder: Folder, names: Iterable[bytes], problems: dict[bytes, str]
+    ) -> list[FileStamp]:
+        """Return what may be looked at of the names in a folder, and what is wrong with others.
+
+        What belongs to strangers crowds out nothing of the owner's.
+        """
+        groups: dict[bool, list[FileStamp]] = {True: [], False: []}
+        for name in names:
+            try:
+                stamp = folder.stamp(name)
+                groups[stamp.owner == folder.owner].append(stamp)
+            except VanishedError:
+                continue
+            except FolderError as error:
+                problems[folder.path_of(name)] = str(error)
+        return [stamp for own, group in groups.items() for stamp in self._taken(group, own=own)]
+
+    def _taken(self, stamps: list[FileStamp], *, own: bool) -> list[FileStamp]:
+        left = self._left[own]
+        if len(stamps) > left:
+            self.all_seen = False
+        taken = sorted(stamps, key=lambda one: one.name)[-left:] if left else []
+        self._left[own] -= len(taken)
+        return taken
+
 
 ANOTHER = "is another file system, which is not looked into"
 DEEPEST = 2  # levels of folders below a crash folder that are looked into
@@ -191,3 +238,22 @@ def _described(error: Exception, path: bytes) -> str:
     if isinstance(error, OSError):
         return f"'{shown(path)}' cannot be read: {error.strerror}"
     return str(error)
+
+
+log = logging.getLogger(__name__)
+
+MOST_SAID = 10_000
+
+
+class ForeignFolders:
+    """Says at debug level which folders were not recognised: each once in a run, up to a bound."""
+
+    def __init__(self) -> None:
+        self._said: set[bytes] = set()
+
+    def say(self, path: bytes) -> None:
+        """Tell of a folder that holds no capture of any known layout."""
+        if path in self._said or len(self._said) >= MOST_SAID:
+            return
+        self._said.add(path)
+        log.debug("'%s' holds no capture of a known layout", shown(path))

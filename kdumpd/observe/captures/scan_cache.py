@@ -5,11 +5,41 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.core import FileStamp
 from kdumpd.observe.captures.safe_open import Folder, bears
-from kdumpd.observe.watcher import Identity
+
+Identity = tuple[int, int]  # of a folder: its device and inode
+
+
+class Watcher(Protocol):
+    """Somebody who watches the folders that a look comes across."""
+
+    def folder(self, fd: int) -> None:
+        """Watch an open folder."""
+
+    def keep(self, identity: Identity) -> bool:
+        """Go on to watch a folder that is not opened; return False where it has to be opened."""
+
+    def forget_others(self) -> None:
+        """Watch no folder any more that the look which ends now has not come across."""
+
+
+class Unwatched:
+    """Nobody watches: there will be one look."""
+
+    def folder(self, fd: int) -> None:
+        """Do nothing."""
+
+    def keep(self, _: Identity) -> bool:
+        """Return that nobody needs it opened."""
+        return True
+
+    def forget_others(self) -> None:
+        """Do nothing."""
+
 
 # A change in the tick of the clock in which a folder was listed leaves its times as they are. The
 # coarsest, of FAT, is two seconds long; on a server's file system it is the server's clock.

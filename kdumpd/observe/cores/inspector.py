@@ -4,11 +4,14 @@
 import asyncio
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -197,3 +200,27 @@ def _start(fd: int, command: Sequence[str]) -> _Child:
             start_new_session=True,
         )
     )
+
+
+PROGRAMS = ("lz4", "makedumpfile", "zstd")
+# Where a project is installed, a folder of such a name tells its version (packaging.python.org:
+# Recording installed projects); an egg's may end with that of a Python. importlib.metadata reads
+# them too, but brings the standard library's mail and zip: 1.2 MiB that the daemon then keeps.
+DRGN = r"drgn-([^-]+)(-.+)?\.(dist|egg)-info"
+
+
+def read_toolbox() -> str:
+    """Return the names of the tools that are installed, with what tells one drgn from another."""
+    found = [name for name in PROGRAMS if shutil.which(name, path=ENVIRONMENT["PATH"])]
+    version = read_drgn_version(sys.path)
+    return ", ".join([*found, f"drgn {version}"] if version else found)
+
+
+def read_drgn_version(folders: Iterable[str]) -> str:
+    """Return the version of drgn in the first of these folders that has one, empty for none."""
+    for folder in folders:
+        with suppress(OSError):  # what is no folder, or is none any more
+            for path in sorted(Path(folder).iterdir()):
+                if match := re.fullmatch(DRGN, path.name):
+                    return match[1]
+    return ""

@@ -6,7 +6,7 @@ from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness import kdump_tools, kdump_utils, suse_kdump
 from kdumpd.observe.readiness.boot_files import first_there
-from kdumpd.observe.unit_links import read_unit_state
+from kdumpd.observe.readiness.units import read_unit_state
 
 RELEASE = "proc/sys/kernel/osrelease"
 # The programs that load, and the tools that they belong to.

@@ -13,7 +13,6 @@ from kdumpd.model.formats.kdump_settings import assignments, odd_line
 from kdumpd.model.readiness.facts import BootFile, CaptureKernelFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import MIB, printable
-from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.boot_files import (
     changed_since,
@@ -22,7 +21,8 @@ from kdumpd.observe.readiness.boot_files import (
     read_initrd,
     read_kernel_image,
 )
-from kdumpd.observe.unit_links import read_unit_state
+from kdumpd.observe.readiness.kernel import uses_fadump
+from kdumpd.observe.readiness.units import read_unit_state
 
 NAME, UNIT = "kdump-tools", "kdump-tools.service"
 # kdump-config starts the crash kernel with systemd.unit=kdump-tools-dump.service.

@@ -8,7 +8,6 @@ from kdumpd.model.formats.kdump_settings import assignments, kdump_conf_options
 from kdumpd.model.formats.kernel import release_in
 from kdumpd.model.readiness.facts import CaptureKernelFacts
 from kdumpd.model.readiness.finding import Fact
-from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.boot_files import (
     changed_since,
@@ -17,7 +16,8 @@ from kdumpd.observe.readiness.boot_files import (
     read_initrd,
     read_kernel_image,
 )
-from kdumpd.observe.unit_links import read_unit_state
+from kdumpd.observe.readiness.kernel import uses_fadump
+from kdumpd.observe.readiness.units import read_unit_state
 
 NAME, UNIT = "kdump-utils", "kdump.service"
 CONFIG, SETTINGS = "etc/kdump.conf", "etc/sysconfig/kdump"

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Read the kernel's own account of its crash kernel from procfs and sysfs."""
+"""Read the kernel's own account of its crash kernel, its memory and what makes it panic."""
 
 import os
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from kdumpd.model.crashkernel.parse import crashkernel_parameter
-from kdumpd.model.readiness.facts import KernelFacts
+from kdumpd.model.formats.memory import parse_meminfo
+from kdumpd.model.readiness.facts import NEEDS, FadumpFacts, KernelFacts, PolicyFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
@@ -101,3 +103,93 @@ def unread_kernel(problem: str) -> KernelFacts:
         reserved=None,
         problems=(problem,),
     )
+
+
+KERNEL = "proc/sys/kernel"
+EVENTS = {
+    "panic_on_oops": KERNEL,
+    "oops_limit": KERNEL,
+    "panic_on_warn": KERNEL,
+    "warn_limit": KERNEL,
+    "unknown_nmi_panic": KERNEL,
+    "panic_on_unrecovered_nmi": KERNEL,
+    "panic_on_io_nmi": KERNEL,
+    "hardlockup_panic": KERNEL,
+    "softlockup_panic": KERNEL,
+    "hung_task_panic": KERNEL,
+    "panic_on_rcu_stall": KERNEL,
+    "panic_on_oom": "proc/sys/vm",
+}
+
+
+def read_policy(files: Files) -> PolicyFacts:
+    """Return which events make this kernel panic; nothing is raised for what is wrong."""
+    needs = sorted({name for names in NEEDS.values() for name in names})
+    return PolicyFacts(
+        events=_numbers(files, EVENTS.items()),
+        needs=_numbers(files, ((name, KERNEL) for name in needs)),
+        sysrq=files.number(f"{KERNEL}/sysrq"),
+        timeout=files.number(f"{KERNEL}/panic"),
+    )
+
+
+def _numbers(files: Files, names: Iterable[tuple[str, str]]) -> Mapping[str, Fact[int]]:
+    read = ((name, files.number(f"{folder}/{name}")) for name, folder in names)
+    return {name: value for name, value in read if value is not None}
+
+
+# The old ones are deprecated (Documentation/arch/powerpc/firmware-assisted-dump.rst).
+ENABLED = ("sys/kernel/fadump/enabled", "sys/kernel/fadump_enabled")
+REGISTERED = ("sys/kernel/fadump/registered", "sys/kernel/fadump_registered")
+RESERVED = ("sys/kernel/fadump/mem_reserved",)
+
+
+def read_fadump(files: Files) -> Fact[FadumpFacts]:
+    """Return what the kernel says of fadump; None where it has none, as on any other machine."""
+    enabled, registered, reserved = (
+        _first(files, names) for names in (ENABLED, REGISTERED, RESERVED)
+    )
+    for number in (enabled, registered, reserved):
+        if isinstance(number, Unknown):
+            return number
+    if not isinstance(enabled, int):
+        return None
+    return FadumpFacts(
+        enabled=enabled == 1,
+        registered=registered == 1 if isinstance(registered, int) else None,
+        reserved=reserved if isinstance(reserved, int) else None,
+    )
+
+
+def uses_fadump(files: Files) -> bool:
+    """Return whether firmware keeps the memory: no crash kernel is loaded by kexec then."""
+    return any(files.number(name) == 1 for name in ENABLED)
+
+
+def _first(files: Files, names: tuple[str, ...]) -> Fact[int]:
+    found = (files.number(name) for name in names)
+    return next((number for number in found if number is not None), None)
+
+
+BLOCKS = "sys/devices/system/memory"
+BLOCK = r"memory[0-9]{1,10}"
+
+
+def read_blocks(files: Files) -> int | None:
+    """Return the bytes of all memory blocks that are online, None where they are not told.
+
+    block_size_bytes is hexadecimal, without 0x (Documentation/ABI/testing/sysfs-devices-memory).
+    """
+    size = files.number(f"{BLOCKS}/block_size_bytes", 16)
+    names = files.names(BLOCKS)
+    if not isinstance(size, int) or not isinstance(names, tuple):
+        return None
+    blocks = [name for name in names if re.fullmatch(BLOCK, name)]
+    online = sum(files.number(f"{BLOCKS}/{name}/online") == 1 for name in blocks)
+    return online * size if size > 0 and online else None
+
+
+def read_memory_total(files: Files) -> int | None:
+    """Return the bytes of MemTotal: what is left when the kernel has taken what it needs."""
+    content = files.content("proc/meminfo")
+    return parse_meminfo(content).get(b"MemTotal") if isinstance(content, bytes) else None

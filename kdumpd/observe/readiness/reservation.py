@@ -9,11 +9,15 @@ from kdumpd.model.formats.kernel import Distribution, parse_os_release
 from kdumpd.model.formats.memory import Iomem, Ram, Region, best_ram, parse_iomem, parse_ranges
 from kdumpd.model.readiness.facts import BootLog, ReservationFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.observe.fadump import ENABLED, read_fadump
 from kdumpd.observe.files import Files
-from kdumpd.observe.ram import read_blocks, read_memory_total
 from kdumpd.observe.readiness.boot_messages import read_boot_log
-from kdumpd.observe.readiness.kernel import CRASH_SIZE
+from kdumpd.observe.readiness.kernel import (
+    CRASH_SIZE,
+    ENABLED,
+    read_blocks,
+    read_fadump,
+    read_memory_total,
+)
 
 IOMEM = "proc/iomem"
 LARGEST_IOMEM = 1 << 22  # bytes; a line for each resource

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from kdumpd.model.formats.kdump_settings import assignments
 from kdumpd.model.readiness.facts import CaptureKernelFacts
-from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.boot_files import (
     changed_since,
@@ -14,7 +13,8 @@ from kdumpd.observe.readiness.boot_files import (
     read_initrd,
     read_kernel_image,
 )
-from kdumpd.observe.unit_links import read_unit_state
+from kdumpd.observe.readiness.kernel import uses_fadump
+from kdumpd.observe.readiness.units import read_unit_state
 
 NAME, UNIT = "kdump", "kdump.service"
 CONFIG = "etc/sysconfig/kdump"

@@ -1,14 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Read whether kexec is allowed here."""
+"""Read whether kexec is allowed here, and what the next boot sets a sysctl to."""
 
 import re
 
 from kdumpd.model.readiness.facts import SurroundingsFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.observe.fadump import uses_fadump
 from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.kernel import uses_fadump
 from kdumpd.observe.readiness.mounts import MountTable, read_mount_table
-from kdumpd.observe.sysctl_files import read_sysctl_at_boot
+
+# A file hides its namesakes in the folders behind; all are read in the order of their names.
+FOLDERS = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d")
+MAIN = "etc/sysctl.conf"  # read last, by sysctl(8) and by Debian's link 99-sysctl.conf
+
+
+def read_sysctl_at_boot(files: Files, name: str) -> Fact[tuple[str, str]]:
+    """Return the value that a boot sets, and the file that says so; None where none does."""
+    found: Fact[tuple[str, str]] = None
+    for path in [*files.drop_ins(FOLDERS), MAIN]:
+        lines = files.lines(path)
+        if isinstance(lines, Unknown):
+            return lines
+        for line in lines or ():
+            key, equals, value = line.partition("=")
+            if equals and key.strip().lstrip("-").replace("/", ".") == name:
+                found = value.strip(), path
+    return found
+
 
 MANAGER = "run/systemd/container"  # what the service manager found it runs in
 ENVIRONMENT = "proc/1/environ"

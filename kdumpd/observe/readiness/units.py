@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Ask systemd what it knows of the unit that loads the crash kernel, and be told of changes."""
+"""Ask systemd about the unit that loads the crash kernel, and whether it starts at boot."""
 
 import asyncio
+import os
+import stat
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import BusError, CallError, Manner, Target
 from kdumpd.model.readiness.facts import ServiceFacts
-from kdumpd.model.readiness.finding import Fact
+from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable
+from kdumpd.observe.files import Files
 
 SYSTEMD = "org.freedesktop.systemd1"
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -132,3 +135,54 @@ def _unit(name: str) -> Target:
 def _word(properties: Mapping[str, Any], name: str) -> Fact[str]:
     value = properties.get(name)
     return printable(value.encode()) if isinstance(value, str) else None
+
+
+# The unit load path of systemd.unit(5), with /lib for where it is a folder of its own.
+OURS = "etc/systemd/system"
+FOLDERS = (
+    OURS,
+    "run/systemd/system",
+    "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+)
+PULLING = (".wants", ".requires")
+NOWHERE = "/dev/null"
+
+
+def read_unit_state(files: Files, unit: str) -> Fact[str]:
+    """Return whether a unit is "enabled", "disabled" or "masked"; None where there is none."""
+    if not any(_exists(files, f"{folder}/{unit}") for folder in FOLDERS):
+        return None
+    if _is_masked(files, unit):
+        return "masked"
+    for folder in FOLDERS:
+        names = files.names(folder)
+        if isinstance(names, Unknown):
+            return names
+        for name in names or ():
+            if name.endswith(PULLING) and _exists(files, f"{folder}/{name}/{unit}"):
+                return "enabled"
+    return "disabled" if isinstance(files.status(OURS), os.stat_result) else None
+
+
+def _is_masked(files: Files, unit: str) -> bool:
+    """Return whether the first file of that name is empty, or leads to where nothing is.
+
+    systemd.unit(5): such a unit is masked.
+    """
+    name = next(one for folder in FOLDERS if _exists(files, one := f"{folder}/{unit}"))
+    target = files.link(name)
+    if isinstance(target, str) and target.endswith(NOWHERE):  # also ../../../dev/null
+        return True
+    status = files.status(name)
+    return isinstance(status, os.stat_result) and _is_empty(status)
+
+
+def _is_empty(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
+
+
+def _exists(files: Files, name: str) -> bool:
+    """Return whether there is a file or a link, wherever it leads."""
+    return files.link(name) is not None or files.status(name) is not None
