@@ -22,12 +22,10 @@ from kdumpd.dbus.messages import BusError
 from kdumpd.deeds import Deeds
 from kdumpd.engine import Flow, Parts, Sink
 from kdumpd.expose.dbus_service import Service
-from kdumpd.expose.herald import Herald
-from kdumpd.expose.journal import Journal
-from kdumpd.expose.metrics import Metrics
+from kdumpd.expose.journal import Herald, Journal
 from kdumpd.expose.motd import Motd, motd_path
-from kdumpd.expose.systemd import Notifier
-from kdumpd.expose.terminal import Terminal
+from kdumpd.expose.prometheus import Metrics
+from kdumpd.expose.systemd import Notifier, Terminal
 from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.ledger.database import LedgerError, NewerLedgerError
 from kdumpd.ledger.ledger import opened_ledger

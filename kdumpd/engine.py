@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
 
-from kdumpd.expose.herald import Herald
-from kdumpd.expose.terminal import Terminal
+from kdumpd.expose.journal import Herald
+from kdumpd.expose.systemd import Terminal
 from kdumpd.expose.trouble import Trouble
 from kdumpd.ledger.database import LedgerError
 from kdumpd.ledger.ledger import Ledger

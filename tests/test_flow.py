@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from kdumpd.engine import Flow, Parts
-from kdumpd.expose.herald import Herald
-from kdumpd.expose.journal import Journal
-from kdumpd.expose.terminal import Terminal
+from kdumpd.expose.journal import Herald, Journal
+from kdumpd.expose.systemd import Terminal
 from kdumpd.ledger.ledger import Ledger, opened_ledger
 from kdumpd.model.state import Patience, State
 from kdumpd.model.vocabulary import BootEnd

@@ -7,8 +7,8 @@ import pytest
 
 from kdumpd.config import Settings
 from kdumpd.daemon import notices
-from kdumpd.expose.metrics import Metrics
 from kdumpd.expose.motd import Motd
+from kdumpd.expose.prometheus import Metrics
 from kdumpd.options import arguments_parser
 
 ASKED = Settings(metrics_file=Path("/srv/kdumpd.prom"))

@@ -1,10 +1,50 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hand events to journald, each until it took it."""
+"""Carry events from the ledger to the journal, in order, until journald has taken each."""
+
+import asyncio
+import logging
+import select
+import socket
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 from systemd import journal
 
-from kdumpd.expose.datagram import Receiver, find_receiver
-from kdumpd.expose.journal_entries import Entry
+from kdumpd.expose.journal_entries import Entry, entry_of
+from kdumpd.expose.trouble import Trouble
+from kdumpd.model.events import Event
+
+# libsystemd's senders wait, holding the interpreter's lock, while the receiver hangs and its queue
+# is full; where there is no receiver they lose the message silently.
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """A datagram socket that somebody listens on."""
+
+    inode: int  # 0 for an abstract address
+    has_room: bool
+
+
+def find_receiver(address: str) -> Receiver:
+    """Return who listens at a path or, after an @, an abstract name; OSError when nobody does."""
+    name = "\0" + address[1:] if address.startswith("@") else address
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as probe:
+        probe.settimeout(0)
+        probe.connect(name)
+        # A connected datagram socket is writable while its peer's queue has room (unix(7)).
+        poll = select.poll()
+        poll.register(probe, select.POLLOUT)
+        has_room = any(mask & select.POLLOUT for _, mask in poll.poll(0))
+    return Receiver(inode=_inode(name), has_room=has_room)
+
+
+def _inode(name: str) -> int:
+    return 0 if name.startswith("\0") else Path(name).stat().st_ino
+
 
 SOCKET = "/run/systemd/journal/socket"
 IDENTIFIER = "kdumpd"
@@ -48,3 +88,89 @@ def _receiver() -> Receiver:
         return find_receiver(SOCKET)
     except OSError as error:
         raise JournalError(f"no journald at '{SOCKET}': {error.strerror}") from error
+
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+# Seconds from what is new until it is told: who hears the bus waits, and the journal's readers
+# do not, and what comes in a storm is marked in one transaction.
+GATHERING = 0.05
+FIRST_RETRY, LAST_RETRY = 0.02, 2.0  # seconds; journald that is only slow has room again soon
+
+
+class Outbox(Protocol):
+    """Where events wait; OSError while it cannot be used."""
+
+    async def untold(self, most: int) -> list[Event]:
+        """Return the oldest events that wait."""
+
+    async def mark_told(self, events: Sequence[Event]) -> None:
+        """Note that these were taken."""
+
+
+class Herald:
+    """Tells events; an event that journald did not take is told again later."""
+
+    def __init__(self, outbox: Outbox, journal: Journal) -> None:
+        self._outbox = outbox
+        self._journal = journal
+        self._news = asyncio.Event()
+        self._told: set[str] = set()  # what was taken, and could not be marked so yet
+        self._trouble = Trouble(
+            log,
+            "events wait in the ledger until they can be journaled",
+            "the journal takes entries again",
+        )
+        self._retry = FIRST_RETRY
+
+    def wake(self) -> None:
+        """Say that there may be something to tell."""
+        self._news.set()
+
+    def tell(self, events: Sequence[Event]) -> bool:
+        """Return whether journald took all the events, or had taken them before."""
+        problem: JournalError | None = None
+        for event in events:
+            if event.id in self._told:
+                continue
+            try:
+                self._journal.send(entry_of(event))
+            except JournalError as error:
+                problem = error
+                break
+            self._told.add(event.id)
+        self._mind(problem)
+        return problem is None
+
+    async def run(self) -> None:
+        """Tell whatever comes, for ever."""
+        while True:
+            self._news.clear()
+            try:
+                idle = await self._empty_outbox()
+            except OSError:  # whoever records events has said what is wrong with the ledger
+                await asyncio.sleep(LAST_RETRY)
+                continue
+            if idle:
+                await self._news.wait()
+                await asyncio.sleep(GATHERING)
+
+    async def _empty_outbox(self) -> bool:
+        """Return whether nothing waits; OSError while the outbox cannot be used."""
+        events = await self._outbox.untold(BATCH)
+        if not events:
+            return True
+        all_taken = self.tell(events)
+        taken = [event for event in events if event.id in self._told]
+        await self._outbox.mark_told(taken)
+        self._told.difference_update(event.id for event in taken)
+        self._retry = FIRST_RETRY if taken else min(2 * self._retry, LAST_RETRY)
+        if not all_taken:
+            await asyncio.sleep(self._retry)
+        return False
+
+    def _mind(self, problem: JournalError | None) -> None:
+        if isinstance(problem, FullJournalError) and self._retry < LAST_RETRY:
+            return  # slow, not yet silent
+        self._trouble.note(problem)

@@ -6,11 +6,12 @@ What is not known has no sample: 0 would be a claim. docs/fleet/README.md lists 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from kdumpd import __version__
-from kdumpd.expose.exposition import NO_LABELS, Labels, Metric
+from kdumpd.expose.textfile import TextFile
 from kdumpd.model.crash_test import staleness
 from kdumpd.model.events import unacknowledged
 from kdumpd.model.formats.kdump_settings import DumpSettings
@@ -19,6 +20,52 @@ from kdumpd.model.readiness.report import checks_of
 from kdumpd.model.state import State
 from kdumpd.model.text import shown
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Proof, Readiness
+
+# node_exporter's textfile collector (1.5, 1.9) and `promtool check metrics` parse 0.0.4 alone
+# (expfmt.TextParser of prometheus/common), which knows neither OpenMetrics' types info and stateset
+# nor its "# UNIT", but takes "# EOF" for a comment. So everything is a gauge, the last line is "#
+# EOF", and both parsers take the same text. No sample has a time: the collector refuses those.
+
+Labels = tuple[tuple[str, str], ...]  # names and values
+NO_LABELS: Labels = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A gauge: its name without a prefix, and its value for each set of labels."""
+
+    name: str
+    help: str  # one plain sentence
+    samples: Mapping[Labels, float]
+    drifts: bool = False  # whether it changes all the time, which is no news
+
+
+def exposition(prefix: str, metrics: Iterable[Metric]) -> str:
+    """Return the metrics as text; those without a value are left out."""
+    lines = [line for one in metrics if one.samples for line in _lines(prefix + one.name, one)]
+    return "".join(f"{line}\n" for line in (*lines, "# EOF"))
+
+
+def _lines(name: str, metric: Metric) -> Iterator[str]:
+    yield f"# HELP {name} {metric.help}"
+    yield f"# TYPE {name} gauge"
+    for labels, value in metric.samples.items():
+        yield f"{name}{_braced(labels)} {_number(value)}"
+
+
+def _braced(labels: Labels) -> str:
+    words = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
+    return f"{{{words}}}" if words else ""
+
+
+def _escaped(value: str) -> str:
+    r"""Return a label's value with \, " and the newline escaped; both formats escape no other."""
+    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
 
 PREFIX = "kdumpd_"
 
@@ -203,3 +250,39 @@ def _words(label: str, words: Iterable[StrEnum], true: StrEnum) -> Mapping[Label
 
 def _counts(labels: Iterable[Labels]) -> Mapping[Labels, float]:
     return dict(sorted(Counter(labels).items()))
+
+
+# The file is also a sign of life: while all stays as it is, it is written about once a minute.
+
+# A look is made each minute where nothing happens, and its time is taken before its end.
+HEARTBEAT = timedelta(seconds=55)
+
+
+class Metrics:
+    """The file with the numbers."""
+
+    def __init__(self, file: TextFile) -> None:
+        self._file = file
+        self._told: list[Metric] = []
+        self._told_at: datetime | None = None
+
+    async def show(self, state: State) -> None:
+        """Tell what is new, at once; and that nothing is, from time to time."""
+        metrics = list(measures(state))
+        news = [one for one in metrics if not one.drifts]
+        at = state.verdict.at if state.verdict else None
+        if news == self._told and not is_due(self._told_at, at):
+            return
+        self._told, self._told_at = news, at
+        self._file.put(exposition(PREFIX, metrics))
+
+    async def run(self) -> None:
+        """Write what is told, for ever."""
+        await self._file.run()
+
+
+def is_due(told_at: datetime | None, at: datetime | None) -> bool:
+    """Return whether a sign of life is due; a clock may also have been set back."""
+    if told_at is None or at is None:
+        return told_at is not at
+    return not timedelta() <= at - told_at < HEARTBEAT

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tell the service manager that the daemon is ready, what it sees, and that it lives."""
+"""Tell the service manager and the terminal what the daemon sees, and that it lives."""
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Mapping
 
 from systemd import daemon
 
-from kdumpd.expose.datagram import find_receiver
+from kdumpd import __version__
+from kdumpd.expose.journal import find_receiver
+from kdumpd.expose.journal_entries import entry_of
+from kdumpd.model.events import Event, EventKind
+from kdumpd.model.readiness.report import Report, checks_of, status_lines, summary
 from kdumpd.model.state import State
 from kdumpd.model.time import MICROSECONDS, NANOSECONDS
 
@@ -76,3 +81,33 @@ def watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
     if not limit.isdigit() or environment.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
     return int(limit) / MICROSECONDS / 2 or None
+
+
+log = logging.getLogger(__name__)
+
+
+class Terminal:
+    """Whoever started the daemon by hand."""
+
+    def __init__(self) -> None:
+        self._greeted = False
+
+    def tell(self, events: tuple[Event, ...]) -> None:
+        """Say what happened, a line each."""
+        if not log.isEnabledFor(logging.INFO):
+            return  # nobody's terminal: those who wait for a signal need not wait for the words
+        for event in events:
+            if event.kind is EventKind.BOOT_VALIDATED:
+                continue  # what is said at the start says the same
+            log.info("%s", entry_of(event).message)
+
+    async def show(self, state: State) -> None:
+        """Say, the first time, that the daemon is ready and what it found."""
+        if self._greeted or state.verdict is None:
+            return
+        self._greeted = True
+        verdict = state.verdict
+        told = summary(verdict.readiness, verdict.findings)
+        for line in status_lines(Report(summary=told, checks=checks_of(verdict.findings))):
+            log.info("%s", line)
+        log.info("READY: kdumpd %s, readiness %s", __version__, status_line(state))

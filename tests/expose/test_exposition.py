@@ -4,7 +4,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.expose.exposition import NO_LABELS, Labels, Metric, exposition
+from kdumpd.expose.prometheus import NO_LABELS, Labels, Metric, exposition
 from tests.expose.parsing import Read, read_openmetrics, read_plain
 
 values = st.one_of(

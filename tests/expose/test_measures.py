@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd import __version__
-from kdumpd.expose.exposition import exposition
-from kdumpd.expose.prometheus import PREFIX, measures
+from kdumpd.expose.prometheus import PREFIX, exposition, measures
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.readiness.facts import MachineFacts, StorageFacts

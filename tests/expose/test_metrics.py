@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.expose.metrics import HEARTBEAT, Metrics, is_due
+from kdumpd.expose.prometheus import HEARTBEAT, Metrics, is_due
 from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import State

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.expose.exposition import exposition
 from kdumpd.expose.motd import lines
-from kdumpd.expose.prometheus import PREFIX, measures
+from kdumpd.expose.prometheus import PREFIX, exposition, measures
 from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.model.state import State
 from tests.bus.daemon import Setup, running
