@@ -3,24 +3,31 @@
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import logging
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kdumpd.address import bus_address
-from kdumpd.arguments import EXIT_CONFIG, EXIT_FAILURE
-from kdumpd.capability import keep_to_oneself
+from kdumpd import __version__
+from kdumpd.arguments import (
+    EXIT_CONFIG,
+    EXIT_FAILURE,
+    Parser,
+    add_bus_option,
+    add_json_option,
+    add_machine_options,
+)
 from kdumpd.config import Configuration, Settings, read_configuration
 from kdumpd.dbus.connection import Connection, connect
 from kdumpd.dbus.introspection import InterfaceError, read_interfaces
-from kdumpd.dbus.messages import BusError
-from kdumpd.deeds import Deeds
-from kdumpd.engine import Flow, Parts, Sink
+from kdumpd.dbus.messages import BusError, bus_address
+from kdumpd.engine import Deeds, Flow, Parts, Sink
 from kdumpd.expose.dbus_service import Service
 from kdumpd.expose.journal import Herald, Journal
 from kdumpd.expose.motd import Motd, motd_path
@@ -40,8 +47,97 @@ from kdumpd.observe.machine import Hints, Machine, Plan, Watchers
 from kdumpd.observe.readiness.reservation import IOMEM
 from kdumpd.observe.readiness.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.threads import PatientThread
-from kdumpd.options import arguments_parser
-from kdumpd.signals import Signals
+
+ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """Whether it shall end, or read its configuration again."""
+
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    reload: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the signals from now on, for as long as the loop lasts."""
+        for number in ENDING:
+            loop.add_signal_handler(number, self.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+    async def wait(self) -> None:
+        """Return once something is asked for."""
+        waits = [asyncio.create_task(one.wait()) for one in (self.stop, self.reload)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4  # include/uapi/linux/prctl.h
+
+
+def keep_to_oneself() -> None:
+    """Let no program that is started from now on have this process's capabilities, if not root's.
+
+    Call it before there are threads: capabilities(7), each has its own. What a service manager
+    gives in the ambient set stays permitted and effective here, and ends at execve(2).
+    """
+    ctypes.CDLL(None).prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+
+
+STATE_DIR = Path("/var/lib/kdumpd")
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    """Return the parser of kdumpd's command line."""
+    parser = Parser(
+        prog="kdumpd",
+        description="Watch kernel crash captures, and say whether the next one would succeed.",
+        epilog="With --check the exit status is 0 for ready, 1 for degraded, 2 for not ready, "
+        "3 for unsupported; with --list it is 0 where there is a capture, else 1. It is "
+        "64 for a wrong command line, and 74 if nothing can be printed.",
+    )
+    parser.add_argument("--version", action="version", version=f"kdumpd {__version__}")
+    add_machine_options(parser)
+    add_bus_option(parser)
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=STATE_DIR,
+        help=f"keep the ledger here (default: {STATE_DIR})",
+    )
+    parser.add_argument(
+        "--iomem",
+        metavar="FD",
+        type=_descriptor,
+        help="read /proc/iomem, which hides its addresses from all but root, from this descriptor"
+        " that root opened",
+    )
+    add_json_option(parser)
+    once = parser.add_mutually_exclusive_group()
+    once.add_argument(
+        "--check",
+        action="store_true",
+        help="judge readiness once, print it, and exit; needs no bus and no root",
+    )
+    once.add_argument(
+        "--list",
+        action="store_true",
+        help="print as JSON the captures that lie in the crash folders, and exit; needs no bus",
+    )
+    return parser
+
+
+def _descriptor(text: str) -> int:
+    try:
+        number = int(text)
+        os.fstat(number)
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(f"'{text}' is no open descriptor") from None
+    return number
+
 
 log = logging.getLogger("kdumpd")
 

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kdumpd.inspect.memory import UnreadableMemoryError
+from kdumpd.inspect.kernel_log import UnreadableMemoryError
 from kdumpd.model.crashlog.printk import Machine
 
 AMD64, I386, S390X = Machine("little", 8), Machine("little", 4), Machine("big", 8)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdumpd.ledger.database import ForeignLedgerError, LedgerError
+from kdumpd.ledger.database import SEALED, ForeignLedgerError, LedgerError
 from kdumpd.ledger.ledger import IN_HASTE, WITHOUT_HASTE, Ledger, opened_ledger
 from kdumpd.ledger.tables import MOST_TOLD
 from kdumpd.model.boots.record import BootRecord, CrashLoop
@@ -27,7 +27,6 @@ from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
-from kdumpd.seal import SEALED
 from tests.model.looks import (
     BOOT,
     CUT,

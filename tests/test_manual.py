@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd import options
+from kdumpd import daemon
 from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, EXIT_USAGE
 from kdumpd.config import SETTERS, Settings, read_configuration
 from kdumpd.ctl import main
@@ -23,7 +23,7 @@ from kdumpd.model.vocabulary import Readiness
 from kdumpd.notify import main as notify
 from kdumpd.notify.seen import MOST_LINES
 from kdumpd.notify.terminal import TERMINALS
-from kdumpd.trigger import options as trigger_options
+from kdumpd.trigger import main as trigger_options
 from kdumpd.trigger.objections import RULES as OBJECTING
 from tests.model.rules.test_every_rule import ALL
 from tests.services.process import output, program
@@ -33,7 +33,7 @@ PAGES = Path(__file__).parents[1] / "docs/man"
 DAEMON, CLIENT, NOTIFY = (PAGES / name for name in ("kdumpd.8", "kdumpdctl.1", "kdumpd-notify.1"))
 TRIGGER, CONFIG = PAGES / "kdumpd-trigger.8", PAGES / "kdumpd.conf.5"
 PARSERS = {
-    DAEMON: options.arguments_parser,
+    DAEMON: daemon.arguments_parser,
     CLIENT: client_options.arguments_parser,
     NOTIFY: notify.arguments_parser,
     TRIGGER: trigger_options.arguments_parser,

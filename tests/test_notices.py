@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from kdumpd.config import Settings
-from kdumpd.daemon import notices
+from kdumpd.daemon import arguments_parser, notices
 from kdumpd.expose.motd import Motd
 from kdumpd.expose.prometheus import Metrics
-from kdumpd.options import arguments_parser
 
 ASKED = Settings(metrics_file=Path("/srv/kdumpd.prom"))
 SERVICE = {"RUNTIME_DIRECTORY": "/run/kdumpd"}

@@ -1,12 +1,98 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The daemon as its clients see it: what it answers, as plain values."""
+"""kdumpd as its clients see it, over D-Bus or by one look without the daemon, as plain values."""
 
-from typing import Any
+import asyncio
+import json
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
 
-from kdumpd.client.absence import absence
-from kdumpd.client.selection import Properties, age
 from kdumpd.dbus.connection import USUAL, Connection
-from kdumpd.dbus.messages import Manner, Target
+from kdumpd.dbus.messages import CallError, Manner, Target
+from kdumpd.json_output import properties_of
+from kdumpd.model.readiness.report import EXIT_STATUS
+from kdumpd.model.vocabulary import CaptureState
+
+NO_OWNER = {
+    "org.freedesktop.DBus.Error.ServiceUnknown",
+    "org.freedesktop.DBus.Error.NameHasNoOwner",
+    # Where systemd starts what has a name (sd-bus, bus-common-errors.h): disabled, unreadable,
+    # masked, and failed to start.
+    "org.freedesktop.systemd1.NoSuchUnit",
+    "org.freedesktop.systemd1.LoadFailed",
+    "org.freedesktop.systemd1.UnitMasked",
+    "org.freedesktop.DBus.Error.TimedOut",
+}
+FAILED_START = "org.freedesktop.DBus.Error.Spawn."  # what a bus without systemd says
+
+
+class AbsentError(Exception):
+    """Nobody answers for the service; the text says so, without the bus and a full stop."""
+
+
+@contextmanager
+def absence(words: str) -> Iterator[None]:
+    """Turn the bus's errors that say so into an AbsentError with these words."""
+    try:
+        yield
+    except CallError as error:
+        if error.name in NO_OWNER or error.name.startswith(FAILED_START):
+            raise AbsentError(words) from error
+        raise
+
+
+Properties = Mapping[str, Any]
+
+
+class SelectionError(Exception):
+    """The capture that was asked for is not there, or not just one."""
+
+
+def select(captures: Sequence[Properties], id_: str | None) -> Properties:
+    """Return the capture whose id begins so, without one the newest; SelectionError for none.
+
+    What a stranger put there is meant only by its id, and so is what is gone. A crash without a
+    known time counts as older than those with one.
+    """
+    if not captures:
+        raise SelectionError("No captures found.")
+    if id_ is None:
+        return _newest(captures)
+    matching = [capture for capture in captures if capture["Id"].startswith(id_.lower())]
+    if not matching:
+        raise SelectionError(f"No capture with the id '{id_}'. See: kdumpdctl list")
+    if len(matching) > 1:
+        ids = " ".join(capture["Id"] for capture in matching)
+        raise SelectionError(f"'{id_}' is the beginning of several ids: {ids}")
+    return matching[0]
+
+
+def _newest(captures: Sequence[Properties]) -> Properties:
+    there = [capture for capture in captures if capture["State"] != CaptureState.GONE]
+    if not there:
+        raise SelectionError(
+            "All captures are gone. To see what is known of one, name its id: kdumpdctl list"
+        )
+    trusted = [capture for capture in there if capture["Trusted"]]
+    if not trusted:
+        raise SelectionError(
+            "No captures found but what is not to be trusted: name its id, see kdumpdctl list"
+        )
+    return ([capture for capture in trusted if capture["CrashedAt"]] or trusted)[-1]
+
+
+def select_all(captures: Sequence[Properties], ids: Sequence[str]) -> list[Properties]:
+    """Return the captures whose ids begin so, the newest without any; SelectionError for none."""
+    return [select(captures, id_) for id_ in ids or (None,)]
+
+
+def age(capture: Properties) -> tuple[bool, int, str]:
+    """Return what sorts captures: the newest crash last, and what a stranger put there first."""
+    return capture["Trusted"], capture["CrashedAt"] or capture["FoundAt"], capture["Id"]
+
 
 NAME = "org.kdumpd1"
 PATH = "/org/kdumpd1"
@@ -82,3 +168,78 @@ class Daemon:
 
 def _capture(id_: str) -> Target:
     return Target(NAME, f"{PATH}/capture/{id_}", CAPTURE)
+
+
+class Answers(Protocol):
+    """The daemon, or a look without it."""
+
+    async def manager(self) -> Properties:
+        """Return the properties of org.kdumpd1.Manager, or those that are known."""
+
+    async def revalidate(self) -> None:
+        """Have readiness judged now."""
+
+    async def captures(self) -> list[Properties]:
+        """Return the properties of every capture, the newest crash last, strangers' files first."""
+
+
+SECONDS = 60.0  # more than a look takes where a crash folder does not answer
+NOTHING_FOUND = 1
+# Isolated from the working directory, the user's folder and every PYTHON… variable; an installation
+# in a folder that Python does not know by itself is named last, so that it hides nothing.
+MAIN = """\
+import sys
+sys.path.append(sys.argv.pop(1))
+from kdumpd.daemon import main
+sys.exit(main())
+"""
+PROGRAM = (sys.executable, "-I", "-B", "-c", MAIN, str(Path(__file__).parents[2]))
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
+
+
+class LookError(Exception):
+    """There is no answer without the daemon either; the text says why."""
+
+
+class Look:
+    """What the machine below a root is, and what lies in its crash folders."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def manager(self) -> Properties:
+        """Return those properties of org.kdumpd1.Manager that are about readiness."""
+        return properties_of(await self._ask("--check", *EXIT_STATUS.values()))
+
+    async def revalidate(self) -> None:
+        """Do nothing: whoever asks has the machine looked at."""
+
+    async def captures(self) -> list[Properties]:
+        """Return the properties of every capture, the newest crash last, strangers' files first.
+
+        That one is gone, was acknowledged, or was found before, nobody knows.
+        """
+        records = await self._ask("--list", 0, NOTHING_FOUND)
+        return sorted((properties_of(record) for record in records), key=age)
+
+    async def _ask(self, question: str, *answered: int) -> Any:  # noqa: ANN401  # any JSON
+        """Return the answer; LookError where there is none in time. No process is left."""
+        child = await asyncio.create_subprocess_exec(
+            *PROGRAM,
+            *(question, "--json=short", "--root", str(self._root)),
+            stdin=DEVNULL,
+            stdout=PIPE,
+            env=ENVIRONMENT,
+        )
+        try:
+            async with asyncio.timeout(SECONDS):
+                out, _ = await child.communicate()
+        except TimeoutError as error:
+            raise LookError(f"kdumpd {question} had no answer after {SECONDS:g} s") from error
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+        if child.returncode not in answered:
+            raise LookError(f"kdumpd {question} failed with exit status {child.returncode}")
+        return json.loads(out)

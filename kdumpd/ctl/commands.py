@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""kdumpdctl list: captures on a line each, by their time."""
+"""The commands of kdumpdctl that only ask: status, check, list, info, path, acknowledge."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from kdumpd.arguments import EXIT_FAILURE
-from kdumpd.client.answers import Answers
-from kdumpd.client.output import print_json, print_lines, tell
-from kdumpd.client.selection import Properties
-from kdumpd.client.summary import state_word
-from kdumpd.client.table import list_lines
-from kdumpd.ctl.terminal import read_screen
-from kdumpd.json_output import plain_record
+from kdumpd.ctl.client import Answers, Daemon, Properties, SelectionError, select, select_all
+from kdumpd.ctl.describe import headline, info_lines, new_word, overview_lines, state_word
+from kdumpd.ctl.overview import list_lines, screen_lines
+from kdumpd.ctl.terminal import print_json, print_lines, read_screen, tell
+from kdumpd.dbus.messages import CallError
+from kdumpd.json_output import plain_record, readiness_record, readiness_report
 from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.report import EXIT_STATUS, check_lines
+from kdumpd.model.text import shown
 from kdumpd.model.time import microseconds
+from kdumpd.model.vocabulary import CaptureState, Readiness
 
 
 async def list_captures(answers: Answers, options: argparse.Namespace) -> int:
@@ -64,3 +67,95 @@ async def none_found(answers: Answers) -> str:
 
 def _time(capture: Properties) -> tuple[int, str]:
     return capture["CrashedAt"] or capture["FoundAt"], capture["Id"]
+
+
+async def status(daemon: Daemon, options: argparse.Namespace) -> int:
+    """Print whether the next panic would leave a dump, and what was captured."""
+    manager = await daemon.manager()
+    captures = await daemon.captures()
+    test = await daemon.crash_test()
+    screen = read_screen(sys.stdout, os.environ)
+    now = datetime.now(UTC)
+    if options.json != "off":
+        more = {"captures": len(captures), "crash_test": plain_record(test)}
+        print_json(plain_record(manager) | more, options.json)
+    elif screen.is_terminal:
+        print_lines(screen_lines(manager, captures, test, now, screen))
+    else:
+        print_lines(overview_lines(manager, captures, test, now))
+    return EXIT_STATUS[Readiness(manager["Readiness"])]
+
+
+async def info(answers: Answers, options: argparse.Namespace) -> int:
+    """Print all that is known of some captures, or of the newest."""
+    chosen = select_all(await answers.captures(), options.ids)
+    if options.json == "off":
+        for number, capture in enumerate(chosen):
+            print_lines([*([""] if number else []), *info_lines(capture)])
+    elif len(options.ids) > 1:
+        print_json([plain_record(capture) for capture in chosen], options.json)
+    else:
+        print_json(plain_record(chosen[0]), options.json)
+    return 0
+
+
+async def check(answers: Answers, options: argparse.Namespace) -> int:
+    """Print what was checked of readiness, a line each, as it is now."""
+    try:
+        await answers.revalidate()
+    except CallError as error:
+        tell(f"What was known before: {error}")
+    manager = await answers.manager()
+    if options.json == "off":
+        print_lines(check_lines(readiness_report(manager)))
+    else:
+        print_json(readiness_record(manager), options.json)
+    return EXIT_STATUS[Readiness(manager["Readiness"])]
+
+
+async def path(daemon: Daemon, options: argparse.Namespace) -> int:
+    """Print the path of one capture's core, or of the newest's, byte for byte."""
+    capture = select(await daemon.captures(), options.id)
+    place = bytes(capture["Directory"] if options.directory else core_path(capture))
+    if options.json == "off":
+        print_path(place)
+    else:
+        text = place.decode("utf-8", "surrogateescape")
+        print_json({"capture": capture["Id"], "path": text}, options.json)
+    return 0
+
+
+async def acknowledge(daemon: Daemon, options: argparse.Namespace) -> int:
+    """Acknowledge crashes that somebody has taken note of: the newest, some, or all."""
+    interactive = sys.stdin.isatty()
+    captures = await daemon.captures()
+    if options.all:
+        done = captures
+        new = sum(new_word(capture) == "yes" for capture in captures)
+        await daemon.acknowledge_all(interactive=interactive)
+        tell(f"All crashes are acknowledged; {new or 'none'} had not been before.")
+    else:
+        done = select_all(captures, options.ids)
+        for capture in done:
+            await daemon.acknowledge(capture["Id"], interactive=interactive)
+            before = "Was acknowledged before" if capture["Acknowledged"] else "Acknowledged"
+            tell(f"{before}: {headline(capture)}")
+    if options.json != "off":
+        print_json({"acknowledged": [capture["Id"] for capture in done]}, options.json)
+    return 0
+
+
+def core_path(capture: Properties) -> bytes:
+    """Return the core's path; SelectionError where it leads nowhere."""
+    core, id_ = bytes(capture["CoreFile"]), capture["Id"]
+    if capture["State"] == CaptureState.GONE:
+        raise SelectionError(f"Capture {id_} is gone. It was '{shown(core)}'.")
+    if not core:
+        raise SelectionError(f"Capture {id_} has no core. See: kdumpdctl info {id_}")
+    return core
+
+
+def print_path(name: bytes) -> None:
+    """Print a file name as it is, whatever its bytes."""
+    sys.stdout.buffer.write(name + b"\n")
+    sys.stdout.flush()

@@ -1,25 +1,197 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon answers, as lines for people."""
+"""Captures, readiness and crash tests in words for people."""
 
 import shlex
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from kdumpd.client.proof import proof_line
-from kdumpd.client.selection import Properties
-from kdumpd.client.summary import (
-    cause,
-    headline,
-    joined,
-    local_time,
-    problem,
-    summary_lines,
-    was_intended,
-)
+from kdumpd.ctl.client import Properties
 from kdumpd.json_output import readiness_report
 from kdumpd.model.readiness.report import status_lines
 from kdumpd.model.text import human_size, shown
-from kdumpd.model.vocabulary import BootEnd, CaptureState, Mechanism
+from kdumpd.model.time import time_from_microseconds
+from kdumpd.model.vocabulary import (
+    BootEnd,
+    CaptureState,
+    CrashClass,
+    Mechanism,
+    Proof,
+    Readiness,
+    crash_was_intended,
+)
+
+UNTRUSTED = "untrusted"
+
+
+def summary_lines(capture: Properties) -> Iterator[str]:
+    """Yield two sentences: what crashed, and what was saved of it."""
+    yield f"{_what(capture)}."
+    yield f"{_saved(capture)}."
+
+
+def headline(capture: Properties) -> str:
+    """Return what tells a capture from others, on one line."""
+    when = local_time(capture["CrashedAt"]) or "at an unknown time"
+    kernel = f"kernel {capture['KernelRelease'] or 'unknown'}"
+    return joined(kernel, when, cause(capture), state_word(capture), shown(capture["Directory"]))
+
+
+def cause(capture: Properties) -> str:
+    """Return the class, and where it happened; empty where nothing is known."""
+    function, module = capture["Function"], capture["Module"]
+    class_ = "" if capture["Class"] == CrashClass.UNKNOWN else str(capture["Class"])
+    if not function:
+        return class_
+    owner = f" [{module}]" if module else ""
+    return f"{class_} in {function}{owner}".lstrip()
+
+
+def problem(capture: Properties) -> str:
+    """Return what is wrong with the capture, as a clause of its own."""
+    if capture["Problem"] and capture["CoreFile"] and capture["Trusted"]:
+        return f"the core {capture['Problem']}"
+    return str(capture["Problem"])
+
+
+def state_word(capture: Properties) -> str:
+    """Return the state; of what a stranger put there, which is not read, that it is that."""
+    there = capture["State"] != CaptureState.GONE
+    return UNTRUSTED if there and not capture["Trusted"] else str(capture["State"])
+
+
+def new_word(capture: Properties) -> str:
+    """Return no if somebody has acknowledged the crash, else yes; empty where nobody needs to."""
+    if capture["Acknowledged"]:
+        return "no"
+    return "" if was_intended(capture) or not capture["Trusted"] else "yes"
+
+
+def was_intended(capture: Properties) -> bool:
+    """Return whether the kernel was crashed on purpose, so that nobody needs to acknowledge it."""
+    return crash_was_intended(capture["Class"], is_test=capture["IsTest"])
+
+
+def local_time(microseconds: int) -> str:
+    """Return a time as this machine's clock shows it, empty for an unknown one."""
+    if not microseconds:
+        return ""
+    at = time_from_microseconds(microseconds)
+    return f"{at.astimezone():%a %Y-%m-%d %H:%M:%S %Z}"
+
+
+def joined(*texts: str) -> str:
+    """Return the texts that say something, with commas between."""
+    return ", ".join(filter(None, texts))
+
+
+def _what(capture: Properties) -> str:
+    if not capture["Trusted"]:
+        return "This may be a capture, but anybody could have put it there"
+    kernel = f"Kernel {capture['KernelRelease']}" if capture["KernelRelease"] else "A kernel"
+    host = f" of {capture['Host']}" if capture["Host"] else ""
+    when = local_time(capture["CrashedAt"])
+    why = capture["Reason"] or cause(capture)
+    place = f", in {capture['Function']}" if capture["Reason"] and capture["Function"] else ""
+    return (
+        f"{kernel}{host} {_how(capture)}"
+        + (f" on {when}" if when else "")
+        + (f": {why.rstrip('.')}{place}" if why else ", nothing says why")
+    )
+
+
+def _how(capture: Properties) -> str:
+    if capture["IsTest"]:
+        return "was crashed as a test"
+    return "was crashed on purpose" if capture["Class"] == CrashClass.SYSRQ else "crashed"
+
+
+def _saved(capture: Properties) -> str:
+    core, log = shown(capture["CoreFile"]), shown(capture["DmesgFile"])
+    size = human_size(capture["Size"])
+    match capture["State"]:
+        case CaptureState.COMPLETE:
+            return f"The dump is complete: {core}, {size}"
+        case CaptureState.DMESG_ONLY:
+            return f"There is no dump, only the kernel log: {log}"
+        case CaptureState.GONE:
+            return f"What was captured is gone from {shown(capture['Directory'])}"
+        case CaptureState.INCOMPLETE if core:
+            return f"The dump is incomplete: {core}, {size}"
+        case CaptureState.INCOMPLETE:
+            return f"There is no dump, and no kernel log: {shown(capture['Directory'])}"
+        case _:
+            place = core or log or shown(capture["Directory"])
+            return f"What was saved cannot be read: {place}"
+
+
+UNITS = (
+    ("week", timedelta(weeks=1)),
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+)
+# Objections of kdumpd-trigger that are fatal, by the findings that are their cause.
+OBSTACLES = {
+    "container": "the kernel is that of the container's host",
+    "capture-kernel-running": "the crash kernel runs, and has a dump to save",
+    "live-system": "a live system forgets the dump at the reboot",
+}
+FEWEST = 2  # of a unit, or it would be too rough
+
+
+def proof_line(manager: Properties, test: Properties, now: datetime) -> str:
+    """Return what the properties of org.kdumpd1.CrashTest say, of the machine as it is."""
+    match test["Verdict"]:
+        case Proof.NONE if obstacle := _obstacle(manager):
+            return f"Crash test: not possible here, as {obstacle}"
+        case Proof.NONE:
+            return "Never proven: kdumpdctl test crashes this machine to see (kdumpd-trigger(8))"
+        case Proof.PASSED:
+            return f"Last proven: {_occasion(test, now)}{_proof(test)}{_doubt(test)}"
+        case Proof.FAILED:
+            why = test["Reason"].rstrip(".") or "nothing says why"
+            return f"Last test: failed {_occasion(test, now)}: {why}{_doubt(test)}"
+        case _:
+            return f"Last test: {_occasion(test, now)}, what came of it is not known yet"
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """Return a time as how long ago it was, in one unit from seconds to weeks."""
+    passed = now - at
+    if passed < timedelta():
+        return "in the future, by this machine's clock,"
+    for name, unit in UNITS:
+        if passed >= FEWEST * unit:
+            return f"{passed // unit} {name}s ago"
+    seconds = passed // timedelta(seconds=1)
+    return f"{seconds} second{'' if seconds == 1 else 's'} ago"
+
+
+def _obstacle(manager: Properties) -> str:
+    """Return why a test is refused whatever is done, empty where one can be made."""
+    codes = [code for code, *_ in manager["Findings"]]
+    why = next((why for code, why in OBSTACLES.items() if code in codes), "")
+    if not why and manager["Readiness"] == Readiness.UNSUPPORTED:
+        return "the kernel cannot capture its own crash"
+    return why
+
+
+def _occasion(test: Properties, now: datetime) -> str:
+    at = time_from_microseconds(test["TestedAt"])
+    when = ago(at, now) if test["TestedAt"] else "at an unknown time"
+    return f"{when} on {test['TestedKernel']}" if test["TestedKernel"] else when
+
+
+def _proof(test: Properties) -> str:
+    size = f", {human_size(test['Size'])}" if test["Size"] else ""
+    seconds = f" in {test['Seconds']} s" if size and test["Seconds"] else ""
+    id_ = test["Capture"].rpartition("/")[2]
+    return size + seconds + (f" (capture {id_})" if id_ else "")
+
+
+def _doubt(test: Properties) -> str:
+    return f", but: {test['StaleReason']}" if test["Stale"] else ""
+
 
 # makedumpfile(8), option -d: bits of the dump level, and the pages that are left out.
 PAGE_KINDS = {1: "zero", 2: "cache", 4: "private cache", 8: "user", 16: "free"}

@@ -9,17 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdumpd.address import bus_address
 from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, discard_stdout
-from kdumpd.client.absence import AbsentError
-from kdumpd.client.look import Look, LookError
-from kdumpd.client.output import tell
-from kdumpd.client.selection import SelectionError
-from kdumpd.client.verbs import run_of
-from kdumpd.ctl.client import Daemon
-from kdumpd.ctl.options import SYSTEM, WITHOUT_DAEMON, parse_arguments
+from kdumpd.ctl.client import AbsentError, Daemon, Look, LookError, SelectionError
+from kdumpd.ctl.options import SYSTEM, WITHOUT_DAEMON, parse_arguments, run_of
+from kdumpd.ctl.terminal import tell
 from kdumpd.dbus.connection import connect
-from kdumpd.dbus.messages import BusError, CallError
+from kdumpd.dbus.messages import BusError, CallError, bus_address
 
 EXIT_ABSENT = 4
 ROOT = 0  # the uid

@@ -1,14 +1,171 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""kdumpdctl's command line."""
+"""kdumpdctl's commands and its command line."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from importlib import import_module
+from typing import Any, NamedTuple
 
 from kdumpd import __version__
 from kdumpd.arguments import JSON, Parser, existing_folder
-from kdumpd.client.list_options import add_list_options
-from kdumpd.client.verbs import VERBS
+from kdumpd.ctl.describe import UNTRUSTED
+from kdumpd.ctl.timestamps import MomentError, parse_moment
 from kdumpd.model.crash_test import unheard_of
+from kdumpd.model.vocabulary import CaptureState, CrashClass
+
+STATES = (*map(str, CaptureState), UNTRUSTED)
+
+
+def add_list_options(command: argparse.ArgumentParser) -> None:
+    """Let the parser of `list` take what chooses captures."""
+    command.add_argument(
+        "-n", "--lines", metavar="N", type=_count, help="the newest N captures only"
+    )
+    command.add_argument(
+        "-S", "--since", metavar="TIME", type=_moment, help="crashes at this time or later"
+    )
+    command.add_argument(
+        "-U", "--until", metavar="TIME", type=_moment, help="crashes at this time or before"
+    )
+    command.add_argument("-r", "--reverse", action="store_true", help="the newest crash first")
+    command.add_argument(
+        "--no-legend", dest="legend", action="store_false", help="print no line of headings"
+    )
+    command.add_argument(
+        "--state",
+        dest="states",
+        metavar="STATE,…",
+        type=lambda text: _words(text, STATES),
+        default=[],
+        help=f"captures in these states only: {', '.join(STATES)}",
+    )
+    command.add_argument(
+        "--class",
+        dest="classes",
+        metavar="CLASS,…",
+        type=lambda text: _words(text, [str(one) for one in CrashClass]),
+        default=[],
+        help="crashes of these classes only",
+    )
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number")
+    return int(text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return parse_moment(text, datetime.now().astimezone())
+    except MomentError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _words(text: str, known: Sequence[str]) -> list[str]:
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in known:
+            raise argparse.ArgumentTypeError(f"'{word}' is none of: {', '.join(known)}")
+    return words
+
+
+# What answers, its first argument, depends on the command: the daemon, the trigger, or a look.
+Run = Callable[[Any, argparse.Namespace], Awaitable[int]]
+
+
+class Verb(NamedTuple):
+    """A command, and what it does: in a few words, and in a sentence."""
+
+    name: str
+    module: str
+    function: str
+    help: str
+    description: str
+
+
+VERBS = (
+    Verb(
+        "status",
+        "kdumpd.ctl.commands",
+        "status",
+        "whether the next panic would leave a dump (the default)",
+        "Print whether the next panic would leave a dump, and what was captured.",
+    ),
+    Verb(
+        "check",
+        "kdumpd.ctl.commands",
+        "check",
+        "what was checked for that, a line each, and what to do",
+        "Print what was checked of readiness, a line each, as it is now.",
+    ),
+    Verb(
+        "list",
+        "kdumpd.ctl.commands",
+        "list_captures",
+        "captures, the newest crash last",
+        "Print captures, the newest crash last.",
+    ),
+    Verb(
+        "info",
+        "kdumpd.ctl.commands",
+        "info",
+        "all that is known of captures",
+        "Print all that is known of some captures, or of the newest.",
+    ),
+    Verb(
+        "report",
+        "kdumpd.ctl.report",
+        "report",
+        "one crash as a text to paste into a bug",
+        "Print what is known of one crash, or of the newest, to paste it into a bug.",
+    ),
+    Verb(
+        "dmesg",
+        "kdumpd.ctl.dmesg",
+        "dmesg",
+        "the kernel log of one capture",
+        "Print the kernel log of one capture, or of the newest: raw, or escaped on a terminal.",
+    ),
+    Verb(
+        "path",
+        "kdumpd.ctl.commands",
+        "path",
+        "where the core of one capture lies",
+        "Print the path of one capture's core, or of the newest's, byte for byte.",
+    ),
+    Verb(
+        "watch",
+        "kdumpd.ctl.watch",
+        "watch",
+        "what happens from now on, a line each",
+        "Print what happens, a line each, until Ctrl-C; what was there before is not told.",
+    ),
+    Verb(
+        "acknowledge",
+        "kdumpd.ctl.commands",
+        "acknowledge",
+        "take note of crashes",
+        "Acknowledge crashes that somebody has taken note of: the newest, some, or all.",
+    ),
+    Verb(
+        "test",
+        "kdumpd.ctl.crash_test",
+        "crash_test",
+        "crash this machine to prove that a dump is saved",
+        "Crash this machine on purpose after a countdown, to prove that a dump is saved.",
+    ),
+)
+BY_NAME = {verb.name: verb for verb in VERBS}
+
+
+def run_of(name: str) -> Run:
+    """Return the function that runs the command of this name."""
+    verb = BY_NAME[name]
+    run: Run = getattr(import_module(verb.module), verb.function)
+    return run
+
 
 SYSTEM = "system"
 MODES = [[mode] for mode in JSON]

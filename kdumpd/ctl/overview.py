@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is true of this machine, on one screen of a terminal."""
+"""What is true of this machine, on one screen of a terminal; captures as a table."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from kdumpd.client.proof import proof_line
-from kdumpd.client.selection import Properties
-from kdumpd.client.summary import UNTRUSTED, cause, state_word
-from kdumpd.ctl.describe import armed_line, count_captures, reservation
-from kdumpd.ctl.terminal import Screen, Style
+from kdumpd.ctl.client import Properties
+from kdumpd.ctl.describe import (
+    UNTRUSTED,
+    armed_line,
+    cause,
+    count_captures,
+    local_time,
+    new_word,
+    proof_line,
+    reservation,
+    state_word,
+)
+from kdumpd.ctl.terminal import PIPE, Screen, Style
 from kdumpd.json_output import readiness_report
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.report import UNKNOWN
-from kdumpd.model.text import shown
+from kdumpd.model.text import human_size, shown
 from kdumpd.model.time import time_from_microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 
@@ -21,7 +29,7 @@ NEWEST = 3  # captures
 LABEL = 14  # columns
 BAR = 20  # columns between its ends
 WIDEST = 100  # columns of text; longer lines are hard to read
-WHEN, SHORT_ID, STATE = 16, 8, 10  # columns
+WHEN, SHORT_ID, STATE_COLUMNS = 16, 8, 10  # columns
 INDENT = GAP = "  "
 
 OF_READINESS = {
@@ -122,9 +130,9 @@ def _capture(capture: Properties, screen: Screen) -> str:
     when = f"{at.astimezone():%Y-%m-%d %H:%M}" if capture["CrashedAt"] else "at unknown time"
     state = state_word(capture)
     head = f"{when:<{WHEN}}  {capture['Id'][:SHORT_ID]}  "
-    room = _width(screen) - LABEL - len(GAP) - len(head) - STATE - len(GAP)
+    room = _width(screen) - LABEL - len(GAP) - len(head) - STATE_COLUMNS - len(GAP)
     what = cause(capture) if len(cause(capture)) <= room else capture["Class"]
-    padding = " " * (STATE - len(state))
+    padding = " " * (STATE_COLUMNS - len(state))
     return f"{head}{screen.styled(state, OF_STATE.get(state))}{padding}{GAP}{what}".rstrip()
 
 
@@ -143,3 +151,69 @@ def _width(screen: Screen) -> int:
 
 def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+NO_VALUE = "-"
+COLUMN_GAP = 2
+TIME, KERNEL, CLASS, STATE, NEW, SIZE, ID, DIRECTORY = (
+    "TIME",
+    "KERNEL",
+    "CLASS",
+    "STATE",
+    "NEW",
+    "SIZE",
+    "ID",
+    "DIRECTORY",
+)
+COLUMNS: Mapping[str, Callable[[Properties], str]] = {
+    TIME: lambda capture: local_time(capture["CrashedAt"]) or NO_VALUE,
+    KERNEL: lambda capture: capture["KernelRelease"] or NO_VALUE,
+    CLASS: lambda capture: str(capture["Class"]),
+    STATE: state_word,
+    NEW: lambda capture: new_word(capture) or NO_VALUE,
+    SIZE: lambda capture: human_size(capture["Size"]) if capture["CoreFile"] else NO_VALUE,
+    ID: lambda capture: str(capture["Id"]),
+    DIRECTORY: lambda capture: shown(capture["Directory"]),
+}
+# What a narrow terminal does without, one after the other.
+EXPENDABLE = (DIRECTORY, KERNEL, SIZE, NEW)
+
+Table = Mapping[str, Sequence[str]]  # the cells by their columns
+
+
+def list_lines(
+    captures: Sequence[Properties], screen: Screen = PIPE, *, legend: bool = True
+) -> Iterator[str]:
+    """Yield a table of captures, a line each, in their order."""
+    table = {name: [cell(capture) for capture in captures] for name, cell in COLUMNS.items()}
+    widths = fitting({name: _column_width(name, cells) for name, cells in table.items()}, screen)
+    if legend:
+        yield screen.styled(_line({name: name for name in widths}, widths, PIPE), Style.BOLD)
+    for number in range(len(captures)):
+        yield _line({name: table[name][number] for name in widths}, widths, screen)
+
+
+def fitting(widths: Mapping[str, int], screen: Screen) -> Mapping[str, int]:
+    """Return the columns that fit on the screen, with their widths; at least those of a pipe."""
+    kept = dict(widths)
+    for name in EXPENDABLE:
+        total = sum(kept.values()) + COLUMN_GAP * (len(kept) - 1)
+        if not screen.is_terminal or total <= screen.width:
+            break
+        del kept[name]
+    return kept
+
+
+def _column_width(name: str, cells: Sequence[str]) -> int:
+    return max(len(name), *(len(cell) for cell in cells), 0)
+
+
+def _line(cells: Mapping[str, str], widths: Mapping[str, int], screen: Screen) -> str:
+    last = list(widths)[-1]
+    parts = []
+    for name, width in widths.items():
+        cell = cells[name]
+        room = " " * (width - len(cell))
+        styled = screen.styled(cell, OF_STATE.get(cell) if name == STATE else None)
+        parts.append(room + styled if name == SIZE else styled + ("" if name == last else room))
+    return (" " * COLUMN_GAP).join(parts)

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kdumpd import __version__
-from kdumpd.client.output import print_json, print_lines, tell
-from kdumpd.client.selection import Properties, select
-from kdumpd.client.summary import cause, joined
-from kdumpd.ctl.client import Daemon
+from kdumpd.ctl.client import Daemon, Properties, select
+from kdumpd.ctl.describe import cause, joined
+from kdumpd.ctl.terminal import print_json, print_lines, tell
 from kdumpd.model.crashlog.incident import find_incident
 from kdumpd.model.crashlog.lines import LONGEST_LOG, Line, parse_lines
 from kdumpd.model.crashlog.scrub import scrubbed

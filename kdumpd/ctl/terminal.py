@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What whoever reads a result has before him: a terminal of some width and some colours, or none.
+"""What a person has at the other end: a screen, a keyboard, and a wish to stop.
 
 Colour follows https://no-color.org and terminfo(5): NO_COLOR with any text in it, or a terminal
 that is dumb, has none.
 """
 
+import asyncio
+import os
 import shutil
-from collections.abc import Mapping
+import signal
+import sys
+import termios
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TextIO
+from typing import Any, TextIO
+
+from kdumpd.json_output import to_json
 
 RESET = "\x1b[0m"
 DUMB = {"", "dumb"}
@@ -56,3 +64,174 @@ def read_screen(stream: TextIO, environment: Mapping[str, str]) -> Screen:
         colour=environment.get("TERM", "") not in DUMB and not environment.get("NO_COLOR"),
         unicode=stream.encoding.lower().replace("-", "") == "utf8",
     )
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print a result."""
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def print_json(value: object, mode: str) -> None:
+    """Print a result as JSON, pretty or short."""
+    print_lines([to_json(value, pretty=mode == "pretty")])
+
+
+def tell(words: str, end: str = "\n") -> None:
+    """Say something that is no result, if anybody is there to read it."""
+    with suppress(OSError):
+        sys.stderr.write(words + end)
+        sys.stderr.flush()
+
+
+class Line:
+    """A line on stderr that is written over and over; where that is no terminal, only once."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+        self._ended = False
+
+    def __enter__(self) -> "Line":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def show(self, text: str) -> None:
+        """Write the text over what was there."""
+        if sys.stderr.isatty():
+            tell("\r" + text.ljust(len(self._shown)), end="")
+        elif not self._shown:
+            tell(text)
+        self._shown = text
+
+    def end(self, words: str = "") -> None:
+        """Leave the line as it is, and say the words on the next; only the first end counts."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._shown and sys.stderr.isatty():
+            tell("")
+        if words:
+            tell(words)
+
+
+LONGEST_LINE = 4096  # of a terminal (termios(3))
+STDIN, STDERR = 0, 2  # sys.stdin is None where it was closed
+
+
+def has_keys(fd: int) -> bool:
+    """Return whether the descriptor is a terminal whose keys are meant for this program.
+
+    The kernel stops a program in the background that changes its terminal (tcsetattr(3): SIGTTOU).
+    """
+    if not os.isatty(fd):
+        return False
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:  # a terminal, but not one that controls this session: it stops nobody
+        return True
+
+
+def forget_typed(fd: int) -> None:
+    """Forget what was typed before a question could be read."""
+    termios.tcflush(fd, termios.TCIFLUSH)
+
+
+async def typed_line(fd: int) -> bytes:
+    """Return the next line that is typed, with its end; empty for the end of all input."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(fd, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(fd)
+    with suppress(OSError):  # the terminal is gone
+        return os.read(fd, LONGEST_LINE)
+    return b""
+
+
+@contextmanager
+def first_key(fd: int, hint: Callable[[], object]) -> Iterator[None]:
+    """Call `hint` at the first key, of Ctrl-C and its like too, which is not shown.
+
+    Only keys from now on count. At the end the terminal is as it was, and what was typed is gone.
+    """
+    loop = asyncio.get_running_loop()
+
+    def take() -> None:
+        loop.remove_reader(fd)
+        hint()
+
+    before = termios.tcgetattr(fd)
+    _set(fd, _keywise(before))
+    loop.add_reader(fd, take)
+    try:
+        yield
+    finally:
+        loop.remove_reader(fd)
+        with suppress(termios.error):  # the terminal is gone
+            _set(fd, before)
+
+
+def _set(fd: int, attributes: list[Any]) -> None:
+    # Not TCSAFLUSH, which first waits for all output, and so for ever where Ctrl-S has stopped it.
+    termios.tcsetattr(fd, termios.TCSANOW, attributes)
+    termios.tcflush(fd, termios.TCIFLUSH)
+
+
+def _keywise(attributes: list[Any]) -> list[Any]:
+    """Return a terminal's attributes with each key given at once, unseen and without a meaning."""
+    iflag, oflag, cflag, lflag, *speeds, characters = attributes
+    characters = list(characters)
+    characters[termios.VMIN], characters[termios.VTIME] = 1, 0
+    lflag &= ~(termios.ICANON | termios.ECHO | termios.ISIG)
+    return [iflag & ~termios.IXON, oflag, cflag, lflag, *speeds, characters]
+
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StopError(Exception):
+    """What was begun is not done; the text is for the person who stopped it, if one did."""
+
+    def __init__(self, words: str, *, by_a_person: bool) -> None:
+        super().__init__(words)
+        self.by_a_person = by_a_person
+
+
+class Stop:
+    """Whether that was asked for: by a signal, or by a key as if it were Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.asked: asyncio.Future[signal.Signals] = asyncio.get_running_loop().create_future()
+
+    def ask(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Ask for it; the first counts."""
+        if not self.asked.done():
+            self.asked.set_result(number)
+
+    @property
+    def by_a_person(self) -> bool:
+        """Whether a person has asked, who waits for an answer."""
+        return self.asked.done() and self.asked.result() is signal.SIGINT
+
+    def check(self, words: str) -> None:
+        """Raise StopError with the words if it was asked for."""
+        if self.asked.done():
+            raise StopError(words, by_a_person=self.by_a_person)
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Let signals that would end the program ask for a stop instead."""
+    loop = asyncio.get_running_loop()
+    stop = Stop()
+    for number in ENDING:
+        loop.add_signal_handler(number, stop.ask, number)
+    try:
+        yield stop
+    finally:
+        for number in ENDING:
+            loop.remove_signal_handler(number)

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Any
 
-from kdumpd.client.absence import absence
+from kdumpd.ctl.client import absence
 from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import Manner, Target
 from kdumpd.model.readiness.finding import Severity

@@ -5,9 +5,16 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from kdumpd.dbus.connection import variant
-from kdumpd.dbus.introspection import Interface, InterfaceError
+from kdumpd.dbus.introspection import (
+    INTROSPECTABLE,
+    PEER,
+    PROPERTIES,
+    Interface,
+    InterfaceError,
+    node,
+    standard_interfaces,
+)
 from kdumpd.dbus.messages import Call, CallError, Reply, Signal
-from kdumpd.expose.introspection import INTROSPECTABLE, PEER, PROPERTIES, node, standard_interfaces
 
 ERROR = "org.freedesktop.DBus.Error."
 

@@ -8,12 +8,36 @@ The subject is the sender's name on the bus, which is never given to another, un
 import os
 import pwd
 import uuid
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kdumpd.dbus.connection import BUS, Connection, variant
 from kdumpd.dbus.messages import BusError, Call, CallError, Manner, Target
-from kdumpd.expose.turns import Turns
+
+BUSY = "org.kdumpd1.Error.Busy"
+
+
+class Turns:
+    """Counts what is under way, by sender and by uid."""
+
+    def __init__(self, refusal: str) -> None:
+        self._refusal = refusal
+        self._under_way: Counter[str | int] = Counter()
+
+    @contextmanager
+    def turn(self, who: str | int, most: int) -> Iterator[None]:
+        """Be one of at most so many of the asker; CallError where there are as many already."""
+        if self._under_way[who] >= most:
+            raise CallError(BUSY, self._refusal)
+        self._under_way[who] += 1
+        try:
+            yield
+        finally:
+            self._under_way[who] -= 1
+            self._under_way += Counter()  # drops those with none
+
 
 READ = "org.kdumpd1.read"
 MANAGE = "org.kdumpd1.manage"

@@ -10,9 +10,8 @@ from typing import Protocol, TypeVar
 
 from kdumpd.dbus.dispatch import Methods
 from kdumpd.dbus.messages import Call, CallError, Reply
-from kdumpd.dbus.polkit import MANAGE, READ, Authority
+from kdumpd.dbus.polkit import BUSY, MANAGE, READ, Authority
 from kdumpd.expose.dbus_properties import CAPTURE, CAPTURES_PATH, CRASH_TEST, MANAGER
-from kdumpd.expose.turns import BUSY
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import unacknowledged
 from kdumpd.model.state import State

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from kdumpd.dbus.connection import UNKNOWN_OBJECT, Connection
 from kdumpd.dbus.dispatch import Dispatcher, Properties, check_served
-from kdumpd.dbus.introspection import Interface
+from kdumpd.dbus.introspection import INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES, Interface
 from kdumpd.dbus.messages import Call, CallError, Reply, Signal
-from kdumpd.dbus.polkit import Authority
+from kdumpd.dbus.polkit import BUSY, Authority
 from kdumpd.expose.dbus_methods import Actions, GuardedMethods
 from kdumpd.expose.dbus_properties import (
     CAPTURE,
@@ -25,8 +25,6 @@ from kdumpd.expose.dbus_properties import (
     exported_captures,
     manager_properties,
 )
-from kdumpd.expose.introspection import INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES
-from kdumpd.expose.turns import BUSY
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import new_crashes
 from kdumpd.model.state import State

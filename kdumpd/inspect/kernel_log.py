@@ -1,22 +1,209 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Get a core's kernel log by the best means that this machine has."""
+"""Get the kernel log out of the memory in a core, with drgn or makedumpfile."""
 
+import logging
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Protocol
+
+from kdumpd.model.captures.inspection import LONGEST_LOG
+from kdumpd.model.crashlog.printk import (
+    MOST_BITS,
+    Layout,
+    Machine,
+    PrintkError,
+    Ring,
+    Values,
+    parse_records,
+    parse_ring,
+    records_log,
+    ring_log,
+)
+
+if TYPE_CHECKING:
+    import drgn
+import os
+import resource
+import shutil
+import subprocess
 from dataclasses import dataclass
 
-from kdumpd.inspect import makedumpfile
-from kdumpd.inspect.kernel_log_rest import read_kernel_log
-from kdumpd.inspect.memory import (
-    UnopenableCoreError,
-    UnreadableMemoryError,
-    has_drgn,
-    open_memory,
-)
-from kdumpd.inspect.spool import opened_spool
-from kdumpd.inspect.unpack import reassemble
+from kdumpd.inspect.unpack import opened_spool, opened_words, reassemble, with_last_words
 from kdumpd.model.captures.core import Format, VmcoreinfoError, parse_vmcoreinfo
+from kdumpd.model.captures.inspection import LONGEST_LOG
 from kdumpd.model.crashlog.printk import PrintkError, Values
 from kdumpd.observe.cores.core import read_inside, read_vmcoreinfo
 from kdumpd.observe.cores.source import CoreError, FileSource
+
+INDEX_SIZE = 4  # log_first_idx, log_next_idx and log_buf_len are 32 bits wide
+
+
+class Memory(Protocol):
+    """The memory of the machine that died."""
+
+    @property
+    def machine(self) -> Machine:
+        """How it writes numbers."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return so many bytes from a virtual address; or UnreadableMemoryError."""
+
+
+def read_kernel_log(memory: Memory, values: Values) -> bytes:
+    """Return the end of the log, as VMCOREINFO says where it is.
+
+    PrintkError when it is no log, UnreadableMemoryError when the core does not hold it.
+    """
+    if "SYMBOL(prb)" in values:
+        return _read_ring_log(memory, values)
+    if "SYMBOL(log_first_idx)" in values:
+        return _read_records_log(memory, values)
+    raise PrintkError("is of a kernel that does not say where its log lies")
+
+
+def _read_ring_log(memory: Memory, values: Values) -> bytes:
+    layout = Layout(values)
+    address = _read_long(memory, layout.symbol("prb"))
+    content = memory.read(address, layout.size("printk_ringbuffer"))
+    ring = parse_ring(content, memory.machine, values)
+    return ring_log(
+        ring,
+        _read_entries(memory, ring, ring.descriptors_at, layout.size("prb_desc")),
+        _read_entries(memory, ring, ring.infos_at, layout.size("printk_info")),
+        memory.read(ring.text_at, ring.text_size),
+        LONGEST_LOG,
+    )
+
+
+def _read_records_log(memory: Memory, values: Values) -> bytes:
+    layout, machine = Layout(values), memory.machine
+    first, beyond, size = (
+        machine.number(memory.read(layout.symbol(name), INDEX_SIZE), 0, INDEX_SIZE)
+        for name in ("log_first_idx", "log_next_idx", "log_buf_len")
+    )
+    if size > 1 << MOST_BITS:
+        raise PrintkError(f"claims a kernel log of {size} bytes")
+    content = memory.read(_read_long(memory, layout.symbol("log_buf")), size)
+    return records_log(parse_records(content, first, beyond, machine, values), LONGEST_LOG)
+
+
+def _read_long(memory: Memory, address: int) -> int:
+    return memory.machine.long(memory.read(address, memory.machine.word), 0)
+
+
+def _read_entries(memory: Memory, ring: Ring, address: int, size: int) -> bytes:
+    return b"".join(memory.read(address + at * size, count * size) for at, count in ring.spans)
+
+
+class UnreadableMemoryError(Exception):
+    """The core's memory cannot be read; the text is the end of a sentence about the core."""
+
+
+class UnopenableCoreError(UnreadableMemoryError):
+    """A tool does not take this core as it is."""
+
+
+class CoreMemory:
+    """What a core holds of it."""
+
+    def __init__(self, program: "drgn.Program", machine: Machine) -> None:
+        self.machine = machine
+        self._program = program
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return so many bytes from a virtual address; or UnreadableMemoryError."""
+        try:
+            content: bytes = self._program.read(address, size)
+        except Exception as error:  # libkdumpfile's own have no other class
+            raise UnreadableMemoryError("does not hold the memory of its kernel log") from error
+        return content
+
+
+def has_drgn() -> bool:
+    """Return whether drgn is installed: without it, all but the log can be read."""
+    return find_spec("drgn") is not None
+
+
+def open_memory(fd: int) -> CoreMemory:
+    """Return the memory that a core holds; UnopenableCoreError when drgn cannot open it.
+
+    ImportError where drgn cannot be loaded.
+    """
+    import drgn  # noqa: PLC0415 - it need not be installed
+
+    logging.getLogger("drgn").setLevel(logging.ERROR)  # that a flattened core is slow is no news
+    program = drgn.Program()
+    try:
+        _set_core(program, fd)
+    except Exception as error:  # libkdumpfile's own have no other class
+        raise UnopenableCoreError("cannot be opened by drgn") from error
+    flags = program.platform.flags if program.platform else drgn.PlatformFlags(0)
+    return CoreMemory(
+        program,
+        Machine(
+            order="little" if flags & drgn.PlatformFlags.IS_LITTLE_ENDIAN else "big",
+            word=8 if flags & drgn.PlatformFlags.IS_64_BIT else 4,
+        ),
+    )
+
+
+def _set_core(program: "drgn.Program", fd: int) -> None:
+    own = os.dup(fd)
+    try:
+        program.set_core_dump(own)  # which closes it with the program, or at once when it fails
+    except TypeError:  # drgn 0.0.22, Debian 12's, takes no descriptors
+        os.close(own)
+        program.set_core_dump(f"/proc/self/fd/{fd}")
+
+
+PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
+MOST_WRITTEN = 64 << 20  # bytes; the file lies in memory
+PATIENCE = 120  # seconds; 10 ms are usual
+
+
+def read_makedumpfile_log(fd: int) -> bytes:
+    """Return the end of the kernel log of a core that is not flattened.
+
+    UnopenableCoreError when another process may not open it, UnreadableMemoryError when there is no
+    makedumpfile or it finds none (1.7.2).
+    """
+    program = shutil.which("makedumpfile", path=PATH)
+    if program is None:
+        raise UnreadableMemoryError("cannot be searched for its log: install python3-drgn")
+    _check_it_can_be_opened(fd)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_WRITTEN, hard))
+    log = os.memfd_create("log")
+    try:
+        # It writes only to a file with a name (-f: even to one that exists), and talks on stdout.
+        command = [program, "-f", "--dump-dmesg", "/proc/self/fd/0", f"/proc/self/fd/{log}"]
+        with opened_words() as words:
+            done = subprocess.run(  # noqa: S603 - a fixed program, and no shell reads it
+                command,
+                stdin=fd,
+                stdout=subprocess.DEVNULL,
+                stderr=words,
+                pass_fds=[log],
+                timeout=PATIENCE,
+                check=False,
+            )
+            problem = with_last_words("has no kernel log that makedumpfile can read", words)
+        size = os.fstat(log).st_size
+        content = os.pread(log, LONGEST_LOG, max(0, size - LONGEST_LOG))
+    except subprocess.TimeoutExpired as error:
+        raise UnreadableMemoryError("keeps makedumpfile busy for too long") from error
+    finally:
+        os.close(log)
+    if done.returncode != 0 or not content:
+        raise UnreadableMemoryError(problem)
+    return content
+
+
+def _check_it_can_be_opened(fd: int) -> None:
+    try:
+        os.close(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise UnopenableCoreError("cannot be opened by makedumpfile") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +241,7 @@ def _read_as_it_is(fd: int, format_: Format) -> KernelLog:
             raise UnreadableMemoryError("cannot be searched: drgn cannot be loaded") from error
     if format_ is Format.FLATTENED:
         raise UnopenableCoreError("is flattened, which makedumpfile refuses")
-    return KernelLog(content=makedumpfile.read_log(fd), source="makedumpfile")
+    return KernelLog(content=read_makedumpfile_log(fd), source="makedumpfile")
 
 
 def _read_spooled(fd: int, format_: Format) -> KernelLog:

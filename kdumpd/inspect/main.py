@@ -9,12 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kdumpd import __version__
-from kdumpd.inspect.kernel_log import KernelLog, read_log
-from kdumpd.inspect.memory import has_drgn
+from kdumpd.inspect.kernel_log import KernelLog, has_drgn, read_log
 from kdumpd.inspect.sandbox import Share, confine, forbid_processes
-from kdumpd.inspect.spool import MOST_KEPT, opened_spool
-from kdumpd.inspect.unpack import unwrap
-from kdumpd.inspect.wrapper import PROGRAMS
+from kdumpd.inspect.unpack import MOST_KEPT, PROGRAMS, opened_spool, unwrap
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.captures.inspection import LONGEST_ANSWER, Inspected, to_answer
 from kdumpd.observe.cores.core import read_core

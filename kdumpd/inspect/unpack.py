@@ -1,17 +1,288 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Unpack a core into a spool, out of its wrapper and out of its records, and judge it there."""
+"""Unpack a compressed core as a stream, and judge it."""
 
+import bz2
+import lzma
+import os
+import resource
+import shutil
 import struct
+import subprocess
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Protocol
 
-from kdumpd.inspect.pieces import Stream, read_pieces
-from kdumpd.inspect.spool import Spool
-from kdumpd.inspect.wrapper import unpacked
 from kdumpd.model.captures.core import CoreFacts, Format, joined
+from kdumpd.model.crashlog.scrub import plain_sentence
 from kdumpd.observe.cores import flattened
 from kdumpd.observe.cores.core import HEAD, judge, no_end_record, parse_magic
 from kdumpd.observe.cores.flattened import END, LARGEST_RECORD, RECORD
 from kdumpd.observe.cores.source import CoreError
+
+PIECE = 1 << 20  # bytes read or unpacked at once
+
+
+def read_pieces(fd: int) -> Iterator[bytes]:
+    """Yield an open file's bytes from the first to the last; CoreError when it cannot be read."""
+    at = 0
+    while piece := _read(fd, at):
+        at += len(piece)
+        yield piece
+
+
+class Stream:
+    """Takes as many bytes at once as are asked for."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.at = 0  # bytes taken so far
+        self._pieces = pieces
+        self._piece = memoryview(b"")
+
+    def take(self, length: int) -> bytes:
+        """Return so many bytes, fewer only at the end; for small lengths."""
+        return b"".join(self.parts(length))
+
+    def parts(self, length: int | None = None) -> Iterator[memoryview]:
+        """Yield so many bytes in parts, fewer only at the end; all that are left without a length.
+
+        CoreError when the stream breaks off.
+        """
+        left = length
+        while left is None or left > 0:
+            if not self._piece:
+                self._piece = memoryview(next(self._pieces, b""))
+            part = self._piece[:left]
+            if not part:
+                return
+            self._piece = self._piece[len(part) :]
+            self.at += len(part)
+            if left is not None:
+                left -= len(part)
+            yield part
+
+
+def _read(fd: int, at: int) -> bytes:
+    try:
+        return os.pread(fd, PIECE, at)
+    except OSError as error:
+        raise CoreError(f"cannot be read: {error.strerror}") from error
+
+
+MOST_WRITTEN = 1 << 16  # bytes; who writes more is ended
+MOST_READ = 4096  # bytes, from the end
+STDIN = b"/*stdin*\\"  # as zstd names it
+
+
+@contextmanager
+def opened_words() -> Iterator[int]:
+    """Give a file in memory to be a program's stderr."""
+    fd = os.memfd_create("words")
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def limit_words(pid: int) -> None:
+    """Let a program write only so much to files; pipes are none."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (MOST_WRITTEN, MOST_WRITTEN))
+
+
+def with_last_words(problem: str, words: int) -> str:
+    """Return the problem with the last line that the program has said, fit for everybody's eyes."""
+    size = os.fstat(words).st_size
+    content = os.pread(words, MOST_READ, max(0, size - MOST_READ))
+    last = plain_sentence(content.strip().rpartition(b"\n")[2].replace(STDIN, b"stdin"))
+    return f"{problem}: {last}" if last else problem
+
+
+# A stream may be several, one after another; each must end as its format says (RFC 1952, bzip2, the
+# .xz file format, the frame formats of LZ4 and of RFC 8878).
+
+PATH = "/usr/bin:/bin"
+GZIP_WINDOW = 31  # zlib's: with a gzip header, and the largest window
+MOST_XZ_MEMORY = 256 << 20  # bytes; xz -9 needs 65 MiB
+PROGRAMS = {"lz4": "lz4", "zstd": "zstd"}  # by the wrapper's name, as Debian's packages
+PADDED = {"gzip", "xz"}  # zeros may follow a stream, from tapes and in multiples of four bytes
+PATIENCE = 10  # seconds for a program to end that has nothing left to do
+
+
+class Decompressor(Protocol):
+    """What bz2 and lzma have."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether there is nothing more to return before more is put in."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was put in behind the stream's end."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Return at most `max_length` bytes."""
+
+
+class GzipDecompressor:
+    """zlib's, in the manner of the others."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(GZIP_WINDOW)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended."""
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was put in behind the stream's end."""
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Return at most `max_length` bytes."""
+        unpacked = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        # A full piece may be all that there was, but more may also wait inside.
+        self.needs_input = not self._zlib.unconsumed_tail and len(unpacked) < max_length
+        return unpacked
+
+
+DECOMPRESSORS: dict[str, Callable[[], Decompressor]] = {
+    "gzip": GzipDecompressor,
+    "bzip2": bz2.BZ2Decompressor,
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_XZ_MEMORY),
+}
+
+
+@contextmanager
+def unpacked(fd: int, wrapper: str) -> Iterator[Iterator[bytes]]:
+    """Give the bytes inside, piece by piece; CoreError where the wrapper is not whole.
+
+    The descriptor is read from its beginning, and stands anywhere afterwards.
+    """
+    if wrapper in DECOMPRESSORS:
+        yield _unpacked_here(fd, wrapper)
+        return
+    program = shutil.which(PROGRAMS[wrapper], path=PATH)
+    if program is None:
+        raise CoreError(f"is compressed by {wrapper}: install {PROGRAMS[wrapper]} to look inside")
+    os.lseek(fd, 0, os.SEEK_SET)
+    with (
+        opened_words() as words,
+        subprocess.Popen(  # noqa: S603 - a fixed program with fixed arguments
+            [program, "-dc"], stdin=fd, stdout=subprocess.PIPE, stderr=words
+        ) as process,
+    ):
+        limit_words(process.pid)
+        try:
+            yield _printed(process, wrapper, words)
+        finally:
+            process.kill()
+
+
+def _unpacked_here(fd: int, wrapper: str) -> Iterator[bytes]:
+    decompressor = DECOMPRESSORS[wrapper]()
+    for piece in read_pieces(fd):
+        data = piece
+        while data or not decompressor.needs_input:
+            if decompressor.eof:
+                data = data.lstrip(b"\0") if wrapper in PADDED else data
+                if not data:
+                    break
+                decompressor = DECOMPRESSORS[wrapper]()
+            try:
+                inside = decompressor.decompress(data, PIECE)
+            except (zlib.error, lzma.LZMAError, OSError, ValueError) as error:
+                raise CoreError(f"is damaged: its {wrapper} stream is broken") from error
+            data = decompressor.unused_data if decompressor.eof else b""
+            if inside:
+                yield inside
+    if not decompressor.eof:
+        raise CoreError(f"was cut off: its {wrapper} stream has no end")
+
+
+def _printed(process: subprocess.Popen[bytes], wrapper: str, words: int) -> Iterator[bytes]:
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    while piece := process.stdout.read(PIECE):
+        yield piece
+    if process.wait(PATIENCE) != 0:
+        problem = f"is cut off or damaged: its {wrapper} stream does not end well"
+        raise CoreError(with_last_words(problem, words))
+
+
+FOLDERS = ("/var/tmp", "/tmp")  # noqa: S108 - what lies there has no name that others could take
+MOST_KEPT = 1 << 30  # bytes of disk
+KEPT_IN_MEMORY = 64 << 20  # bytes, where no folder has room
+SHARE = 4  # at most this part of a folder's room is taken
+
+
+class Spool:
+    """A source of what was written to it, as far as it was kept."""
+
+    whole = True
+
+    def __init__(self, fd: int, most: int) -> None:
+        self.fd = fd
+        self.size = 0  # also of what was not kept
+        self._most = most
+
+    @property
+    def complete(self) -> bool:
+        """Whether all was kept."""
+        return self.size <= self._most
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Keep the data, if it belongs to the front."""
+        self.size = max(self.size, offset + len(data))
+        kept = data[: max(0, self._most - offset)]
+        while kept:
+            try:
+                written = os.pwrite(self.fd, kept, offset)
+            except OSError:  # no space is left: what is there must do
+                self._most = min(self._most, offset)
+                return
+            offset += written
+            kept = kept[written:]
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return exactly `length` bytes, zeros where nothing was written; else CoreError."""
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise CoreError(f"ends at {self.size} bytes unpacked, before {offset + length}")
+        if offset + length > self._most:
+            raise CoreError(f"is unpacked too large to be judged here ({self.size} bytes)")
+        data = os.pread(self.fd, length, offset)
+        # A record that was not kept, as the disk was full, can have left the file shorter.
+        return data.ljust(length, b"\0")
+
+
+@contextmanager
+def opened_spool(most: int = MOST_KEPT) -> Iterator[Spool]:
+    """Give a spool that keeps at most so many bytes, fewer where there is less room."""
+    spool = _on_disk(most) or Spool(os.memfd_create("core"), min(most, KEPT_IN_MEMORY))
+    try:
+        yield spool
+    finally:
+        os.close(spool.fd)
+
+
+def _on_disk(most: int) -> Spool | None:
+    for folder in FOLDERS:
+        try:
+            fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:
+            continue
+        room = os.fstatvfs(fd)
+        share = room.f_bavail * room.f_frsize // SHARE
+        if share >= KEPT_IN_MEMORY:
+            return Spool(fd, min(most, share))
+        os.close(fd)
+    return None
 
 
 def unwrap(fd: int, wrapper: str, spool: Spool) -> CoreFacts:

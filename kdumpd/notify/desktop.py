@@ -4,9 +4,9 @@
 import asyncio
 from collections.abc import Callable
 
-from kdumpd.client.notify.notice import Action, Notice
 from kdumpd.dbus.connection import BUS, Connection, variant
 from kdumpd.dbus.messages import Body, BusError, CallError, Signal, Target
+from kdumpd.notify.notices import Action, Notice
 
 NAME = "org.freedesktop.Notifications"
 SERVER = Target(NAME, "/org/freedesktop/Notifications", NAME)

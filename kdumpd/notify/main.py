@@ -13,13 +13,11 @@ from contextlib import suppress
 from typing import NoReturn
 
 from kdumpd import __version__
-from kdumpd.address import bus_address
 from kdumpd.arguments import Parser
-from kdumpd.client.notify.patience import GivenUpError, Patience
 from kdumpd.dbus.connection import Connection, connect
-from kdumpd.dbus.messages import BusError, TakenError
+from kdumpd.dbus.messages import BusError, TakenError, bus_address
 from kdumpd.notify.desktop import desktop_on
-from kdumpd.notify.notifier import Attendant, Pace
+from kdumpd.notify.notifier import Attendant, GivenUpError, Pace, Patience
 from kdumpd.notify.seen import Memory, state_file
 from kdumpd.notify.terminal import Terminal
 

@@ -1,14 +1,94 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The notices themselves: what crashed, when, how, what was got of it, and what to type."""
+"""Which crashes a user has not been told of yet, and the notification for each."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
 
-from kdumpd.client.notify.notice import Category, Notice, Urgency
-from kdumpd.client.notify.wording import LONGEST_WORD, visible
-from kdumpd.client.selection import Properties
-from kdumpd.client.summary import cause, local_time, problem, summary_lines
-from kdumpd.model.text import human_size
+from kdumpd.ctl.client import Properties
+from kdumpd.ctl.describe import cause, local_time, problem, summary_lines, was_intended
+from kdumpd.model.text import human_size, shown
 from kdumpd.model.vocabulary import CaptureState
+
+LONGEST_LINE = 200
+LONGEST_WORD = 80  # of what is but a part of a line
+ELLIPSIS = "…"
+# Desktop Notifications Specification 1.2, Markup: that of XML, of which only these matter in text.
+ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def visible(text: str, longest: int = LONGEST_LINE) -> str:
+    r"""Return the text on one line: control and bidi characters as \x1b or \u202e, the end cut."""
+    line = shown(text[: longest + 1].encode("utf-8", "backslashreplace"))
+    return line if len(line) <= longest else line[: longest - 1] + ELLIPSIS
+
+
+def escaped(text: str) -> str:
+    """Return the text as markup that shows it as it is."""
+    return text.translate(ENTITIES)
+
+
+def bold(text: str) -> str:
+    """Return the markup that shows the text in bold letters."""
+    return f"<b>{escaped(text)}</b>"
+
+
+class Urgency(IntEnum):
+    """The levels of the Desktop Notifications Specification 1.2, in its hint urgency."""
+
+    LOW = 0
+    NORMAL = 1
+    CRITICAL = 2  # does not go away by itself
+
+
+class Category(StrEnum):
+    """Which kind it is, of those in the same specification."""
+
+    DEVICE = "device"
+    DEVICE_ERROR = "device.error"
+
+
+class Action(StrEnum):
+    """What one can press on it."""
+
+    DETAILS = "details"
+    ACKNOWLEDGE = "acknowledge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One notification; its title, lines and facts are visible text of bounded length."""
+
+    title: str
+    lines: tuple[str, ...]
+    command: tuple[str, ...]  # of kdumpdctl: what tells more
+    urgency: Urgency = Urgency.CRITICAL
+    category: Category = Category.DEVICE_ERROR
+    keys: tuple[str, ...] = ()  # what is told by it, as it is remembered
+    facts: tuple[str, ...] = ()  # what it says instead where no terminal can say more
+    about: tuple[str, ...] = ()  # the ids of the captures that it tells of
+    acknowledges: str = ""  # an id, --all, or nothing that could be acknowledged
+
+    @property
+    def actions(self) -> tuple[tuple[Action, str], ...]:
+        """Return what can be pressed, and what is written on it."""
+        label = "Acknowledge all" if self.acknowledges == "--all" else "Acknowledge"
+        acknowledge = ((Action.ACKNOWLEDGE, label),) if self.acknowledges else ()
+        return (*(() if self.is_full else ((Action.DETAILS, "Details"),)), *acknowledge)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it says already what can be said in a notification."""
+        return not self.facts
+
+    def body(self, *, markup: bool) -> str:
+        """Return its text, the command in bold letters where there may be markup."""
+        typed = " ".join(("kdumpdctl", *self.command))
+        if not markup:
+            return "\n".join((*self.lines, f"Type: {typed}"))
+        return "\n".join((*map(escaped, self.lines), f"Type: {bold(typed)}"))
+
 
 ALL = "--all"
 NOTHING_SAVED = "Nothing was saved of it."
@@ -178,3 +258,61 @@ def _finding_lines(_: str, __: str, message: str, remedy: str) -> Iterator[str]:
 def _sentence(text: str) -> str:
     line = visible(text.rstrip("."))
     return f"{line[:1].upper()}{line[1:]}." if line else ""
+
+
+MOST_AT_ONCE = 3  # crashes; more are told of in one notification
+NOT_READY = "not-ready"
+CAPTURE_ID = r"[0-9a-f]{16}"
+BOOT_ID = r"[0-9a-f-]{1,36}"
+
+
+def news(
+    manager: Properties,
+    captures: Sequence[Properties],
+    told: Collection[str],
+    *,
+    unready: bool,
+) -> Iterator[Notice]:
+    """Yield what is to be told, the oldest first.
+
+    Captures come with the newest crash last. What was told is in `told`, by the keys of the
+    notices. `unready` says that readiness is not-ready for good, and not for a moment.
+    """
+    boot = str(manager["BootId"]) if re.fullmatch(BOOT_ID, str(manager["BootId"])) else ""
+    new = [
+        capture
+        for capture in captures
+        if capture["Trusted"]
+        and not capture["Acknowledged"]
+        and re.fullmatch(CAPTURE_ID, capture["Id"])
+        and capture_key(capture) not in told
+    ]
+    crashes = [capture for capture in new if not was_intended(capture)]
+    intended = [capture for capture in new if was_intended(capture)]
+    if boot and f"boot {boot} lost" not in told:
+        yield from _lost(manager, f"boot {boot} lost")
+    if len(crashes) > MOST_AT_ONCE:
+        yield crashes_notice(crashes, tuple(map(capture_key, crashes)))
+    else:
+        yield from (crash_notice(capture, capture_key(capture)) for capture in crashes)
+    if intended:
+        yield intended_notice(intended[-1], tuple(map(capture_key, intended)))
+    if boot and unready and f"boot {boot} unready" not in told:
+        yield unready_notice(manager, f"boot {boot} unready")
+
+
+def capture_key(capture: Properties) -> str:
+    """Return what is remembered of a capture that was told of."""
+    return f"capture {capture['Id']}"
+
+
+def _lost(manager: Properties, key: str) -> Iterator[Notice]:
+    # Absent where the daemon is older than these properties.
+    reason = str(manager.get("PreviousBootReason", ""))
+    match manager.get("PreviousBoot", ""):
+        case "crash-not-captured":
+            yield lost_notice(reason, key)
+        case "test-not-captured":
+            yield lost_test_notice(reason, key)
+        case _:
+            return

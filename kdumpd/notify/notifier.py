@@ -1,24 +1,53 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The one who looks what is new, has it shown, and does what is pressed."""
+"""Look what is new for one user, have the desktop show it, and do what is pressed."""
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from kdumpd.client.absence import AbsentError
-from kdumpd.client.notify.news import NOT_READY, news
-from kdumpd.client.notify.notice import Action, Notice
-from kdumpd.client.notify.patience import Patience
-from kdumpd.client.selection import Properties
-from kdumpd.ctl.client import MANAGER, NAME, PATH, Daemon
+from kdumpd.ctl.client import MANAGER, NAME, PATH, AbsentError, Daemon, Properties
 from kdumpd.dbus.connection import BUS, Connection, connect
 from kdumpd.dbus.messages import BusError, CallError, Target
 from kdumpd.notify.desktop import Desktop, DesktopError
-from kdumpd.notify.notices import ALL, full_notice, refusal_notice
+from kdumpd.notify.notices import ALL, NOT_READY, Action, Notice, full_notice, news, refusal_notice
 from kdumpd.notify.seen import Memory
 from kdumpd.notify.terminal import Terminal
+
+FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
+
+
+class GivenUpError(Exception):
+    """Something has been missing for too long; the text says what."""
+
+
+class Patience:
+    """Tries again after longer and longer delays, and gives up after some time without success."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._since: float | None = None
+        self._delay = FIRST_DELAY
+
+    def miss(self, what: str, *, stay: bool = False) -> float:
+        """Return the seconds until the next attempt; GivenUpError for none, if not to stay."""
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+        left = self._since + self._seconds - now
+        if left <= 0 and not stay:
+            raise GivenUpError(what)
+        delay, self._delay = self._delay, min(2 * self._delay, LONGEST_DELAY)
+        return min(delay, left) if left > 0 else delay
+
+    def relieve(self) -> None:
+        """Note that nothing is missing."""
+        self._since = None
+        self._delay = FIRST_DELAY
+
 
 log = logging.getLogger(__name__)
 

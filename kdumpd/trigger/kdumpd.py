@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from kdumpd.dbus.connection import Connection
+from kdumpd.dbus.introspection import OBJECT_MANAGER, PROPERTIES
 from kdumpd.dbus.messages import BusError, CallError, Manner, Target
 from kdumpd.expose.dbus_properties import CAPTURE, CRASH_TEST, MANAGER, MANAGER_PATH
-from kdumpd.expose.introspection import OBJECT_MANAGER, PROPERTIES
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.text import shown
 from kdumpd.model.time import time_if_any

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from kdumpd.dbus.connection import Connection
+from kdumpd.dbus.introspection import PROPERTIES
 from kdumpd.dbus.messages import Body, BusError, CallError, Manner, Target
 from kdumpd.dbus.polkit import ABSENT
-from kdumpd.expose.introspection import PROPERTIES
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.text import printable, shown
 from kdumpd.trigger.facts import Inhibitor, PeopleFacts, Session

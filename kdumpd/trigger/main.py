@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""kdumpd-trigger: put the parts together and run them."""
+"""kdumpd-trigger: the command line, and the parts put together and run."""
 
 import argparse
 import asyncio
 import logging
 import os
+import pwd
 import signal
 import sys
 import time
@@ -12,27 +13,64 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from kdumpd.address import bus_address
-from kdumpd.arguments import EXIT_FAILURE
+from kdumpd import __version__
+from kdumpd.arguments import EXIT_FAILURE, Parser, add_bus_option, add_machine_options
 from kdumpd.config import Settings, read_configuration
 from kdumpd.dbus.connection import Connection, connect
 from kdumpd.dbus.introspection import TRIGGER, InterfaceError, read_interfaces
-from kdumpd.dbus.messages import BusError, CallError
+from kdumpd.dbus.messages import BusError, CallError, bus_address
 from kdumpd.dbus.polkit import POLKIT_SECONDS, Authority
 from kdumpd.expose.journal import Journal
 from kdumpd.expose.systemd import ServiceManager
-from kdumpd.trigger.admission import Admission
+from kdumpd.model.text import shown
+from kdumpd.observe.threads import start
 from kdumpd.trigger.journal import IDENTIFIER, Chronicle
 from kdumpd.trigger.kdumpd import Kdumpd
 from kdumpd.trigger.logind import Logind
-from kdumpd.trigger.names import user_name
-from kdumpd.trigger.options import arguments_parser
-from kdumpd.trigger.peers import Peers
 from kdumpd.trigger.run import Means, Patience
 from kdumpd.trigger.service import Parts, Service
 from kdumpd.trigger.survey import MachineSurvey
-from kdumpd.trigger.sysrq import DescriptorError, SysrqTrigger, passed_descriptor
-from kdumpd.trigger.tokens import Tokens
+from kdumpd.trigger.sysrq import CRASH, KEYS, DescriptorError, SysrqTrigger, passed_descriptor
+from kdumpd.trigger.tokens import Admission, Peers, Tokens
+
+
+def arguments_parser() -> argparse.ArgumentParser:
+    """Return the parser of kdumpd-trigger's command line."""
+    parser = Parser(
+        prog="kdumpd-trigger",
+        description="Crash the kernel on purpose, for who may, when nothing speaks against it.",
+        epilog="Started by D-Bus and systemd, which pass a descriptor of /proc/sysrq-trigger. The "
+        "exit status is 0 when it was asked to end, or nobody asks it for anything; 1 when it "
+        "cannot go on, and 64 for a wrong command line.",
+    )
+    parser.add_argument("--version", action="version", version=f"kdumpd-trigger {__version__}")
+    add_machine_options(parser)
+    add_bus_option(parser)
+    parser.add_argument(
+        "--key",
+        choices=KEYS,
+        default=CRASH,
+        help="the key of SysRq: c crashes (the default), h rehearses: the kernel prints its help",
+    )
+    return parser
+
+
+PATIENCE = 1.0  # seconds for what may ask a server (nsswitch.conf(5))
+
+
+async def user_name(uid: int) -> str:
+    """Return the name of the user with this uid, empty where none is known in time."""
+    lookup = start(lambda: _name(uid))
+    done, _ = await asyncio.wait([lookup], timeout=PATIENCE)
+    return lookup.result() if done else ""
+
+
+def _name(uid: int) -> str:
+    try:
+        return shown(os.fsencode(pwd.getpwuid(uid).pw_name))
+    except (KeyError, OSError):
+        return ""
+
 
 log = logging.getLogger("kdumpd-trigger")
 

@@ -1,39 +1,423 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What speaks against a crash now: nothing that is read from the machine, only what follows."""
+"""What speaks against a crash now: one function for each objection, named as its code is."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import timedelta
 
-from kdumpd.model.readiness.finding import Finding, Severity
+from kdumpd.model.readiness.finding import Finding, Severity, Unknown, fatal, unknown, warning
+from kdumpd.model.text import human_size
 from kdumpd.trigger.facts import Facts
-from kdumpd.trigger.rules import capture, machine, people
+
+ROOM = {"storage-too-small", "storage-no-inodes"}  # codes of kdumpd's findings
+MINUTE = timedelta(minutes=1)
+RECENT = 10 * MINUTE
+LOOP_SPAN, LOOP_CRASHES = 30 * MINUTE, 2
+CHECK = "run kdumpdctl check, and do what it says"
+ASK_AGAIN = "run kdumpdctl status, and see whether kdumpd answers: systemctl status kdumpd"
+
+
+def kdumpd_absent(facts: Facts) -> Iterator[Finding]:
+    """Object that nobody would record the test, nor look for what it left."""
+    if facts.kdumpd.problem:
+        yield fatal(
+            "kdumpd-absent",
+            f"kdumpd does not answer, and a test that is not recorded proves nothing:"
+            f" {facts.kdumpd.problem}",
+            "start it: systemctl start kdumpd; it tells what is wrong by journalctl -u kdumpd",
+        )
+
+
+def container(facts: Facts) -> Iterator[Finding]:
+    """Object that this is a container: the kernel is its host's."""
+    if facts.machine.container:
+        yield fatal(
+            "container",
+            f"this is a container ({facts.machine.container}): the kernel that would be crashed is"
+            " its host's",
+            "test on the host",
+        )
+
+
+def live_system(facts: Facts) -> Iterator[Finding]:
+    """Object that a live system forgets the dump, and all else."""
+    if facts.machine.live:
+        yield fatal(
+            "live-system",
+            f"this is a live system ({facts.machine.live}): it forgets everything when it is"
+            " booted again, also the dump",
+            "install the system, and test then",
+        )
+
+
+def capture_kernel_running(facts: Facts) -> Iterator[Finding]:
+    """Object that the kernel that runs is the one that saves a dump."""
+    if facts.machine.capturing:
+        yield fatal(
+            "capture-kernel-running",
+            "the kernel that runs now is the crash kernel, and a dump is to be saved from"
+            " /proc/vmcore",
+            "wait for the dump to be saved, then reboot",
+        )
+
+
+def unsupported(facts: Facts) -> Iterator[Finding]:
+    """Object that this kernel cannot capture its own crash."""
+    if facts.kdumpd.readiness == "unsupported":
+        yield fatal(
+            "unsupported",
+            f"this kernel cannot capture its own crash{_codes(facts)}",
+            CHECK,
+        )
+
+
+def not_ready(facts: Facts) -> Iterator[Finding]:
+    """Object that kdumpd expects no usable dump, or cannot tell."""
+    code, readiness = "not-ready", facts.kdumpd.readiness
+    if facts.kdumpd.problem:
+        return
+    if isinstance(readiness, Unknown):
+        yield unknown(code, readiness, ASK_AGAIN)
+    elif not readiness:
+        yield warning(code, "kdumpd has not yet judged whether a crash would leave a dump", CHECK)
+    elif readiness == "not-ready":
+        yield warning(code, f"kdumpd expects no usable dump of a crash now{_codes(facts)}", CHECK)
+
+
+def not_judged_anew(facts: Facts) -> Iterator[Finding]:
+    """Object that kdumpd could not look once more, as its disks may not answer."""
+    if facts.kdumpd.outdated and not facts.kdumpd.problem:
+        yield warning(
+            "not-judged-anew",
+            "kdumpd has not looked at the machine once more, and what it says may be out of date:"
+            f" {facts.kdumpd.outdated}",
+            "see whether its disks answer, and what kdumpdctl check says",
+        )
+
+
+def crash_kernel_unloaded(facts: Facts) -> Iterator[Finding]:
+    """Object that nothing would capture the crash, by the kernel's own word."""
+    code, loaded = "crash-kernel-unloaded", facts.machine.loaded
+    remedy = "load the crash kernel: restart the unit that does, as kdumpdctl check names it"
+    if _waits(facts):
+        return
+    if isinstance(loaded, Unknown):
+        yield unknown(code, loaded, severity=Severity.FATAL)
+    elif loaded is None:
+        yield fatal(code, "the kernel does not say that a crash kernel is loaded", remedy)
+    else:
+        yield fatal(code, "no crash kernel is loaded: a crash now leaves no dump", remedy)
+
+
+def would_hang(facts: Facts) -> Iterator[Finding]:
+    """Object that nothing would boot the machine again.
+
+    With kernel.panic=0 a panic without a crash kernel loops for ever (kernel/panic.c).
+    """
+    code, timeout = "would-hang", facts.machine.panic_timeout
+    if _waits(facts):
+        return
+    if not isinstance(timeout, int):
+        problem = timeout or Unknown("the kernel does not say what it does after a panic")
+        yield unknown(code, problem, severity=Severity.FATAL)
+    elif timeout == 0:
+        yield fatal(
+            code,
+            "the machine would stand still after the crash until somebody resets it: no crash"
+            " kernel is loaded, and kernel.panic is 0",
+            "load the crash kernel; sysctl kernel.panic=10 makes a panic reboot without one",
+        )
+
+
+def capture_being_written(facts: Facts) -> Iterator[Finding]:
+    """Object that a crash would cut off a dump that is being saved."""
+    code, settling = "capture-being-written", facts.kdumpd.settling
+    if facts.kdumpd.problem:
+        return
+    if not isinstance(settling, int):
+        problem = settling or Unknown("kdumpd does not say whether a capture is being written")
+        yield unknown(code, problem, ASK_AGAIN)
+    elif settling:
+        yield warning(
+            code,
+            "a capture is being written, or may be, and would be cut off",
+            "wait until kdumpdctl status names none that is being written",
+        )
+
+
+def too_little_space(facts: Facts) -> Iterator[Finding]:
+    """Object that the disk may be full before the dump is whole."""
+    code, findings = "too-little-space", facts.kdumpd.findings
+    if facts.kdumpd.problem:
+        return
+    if not isinstance(findings, tuple):
+        problem = findings or Unknown("kdumpd does not say whether there is room for a dump")
+        yield unknown(code, problem, ASK_AGAIN)
+        return
+    short = [one.message for one in findings if one.code in ROOM and one.severity != Severity.INFO]
+    if short:
+        yield warning(code, "; ".join(short), CHECK)
+
+
+def test_recently(facts: Facts) -> Iterator[Finding]:
+    """Object that there was a test just now."""
+    code, tested_at = "test-recently", facts.kdumpd.tested_at
+    if isinstance(tested_at, Unknown):
+        yield unknown(code, tested_at, ASK_AGAIN)
+    elif tested_at is not None and abs(facts.at - tested_at) < RECENT:
+        yield warning(
+            code,
+            f"the last test was {_ago(facts.at - tested_at)}",
+            "see what it has proven: kdumpdctl status",
+        )
+
+
+def boot_loop(facts: Facts) -> Iterator[Finding]:
+    """Object that the machine crashes again and again by itself."""
+    code, crashes = "boot-loop", facts.kdumpd.crashes
+    if facts.kdumpd.problem:
+        return
+    if not isinstance(crashes, tuple):
+        problem = crashes or Unknown("kdumpd does not say what has crashed before")
+        yield unknown(code, problem, ASK_AGAIN)
+        return
+    recent = [one for one in crashes if abs(facts.at - one) < LOOP_SPAN]
+    if len(recent) >= LOOP_CRASHES:
+        yield warning(
+            code,
+            f"the machine has crashed {len(recent)} times in the last"
+            f" {_minutes(LOOP_SPAN)} without a test",
+            "find out why before you crash it once more: kdumpdctl list, and journalctl -t kdumpd",
+        )
+
+
+def _waits(facts: Facts) -> bool:
+    """Return whether something waits for the crash: a crash kernel, or fadump's firmware."""
+    fadump = facts.kdumpd.mechanism == "fadump" and facts.kdumpd.loaded is True
+    return facts.machine.loaded is True or fadump
+
+
+def _codes(facts: Facts) -> str:
+    findings = facts.kdumpd.findings
+    told = findings if isinstance(findings, tuple) else ()
+    codes = [one.code for one in told if one.severity != Severity.INFO]
+    return f" ({', '.join(codes)})" if codes else ""
+
+
+def _ago(span: timedelta) -> str:
+    if span < timedelta():
+        return "in the future, by this machine's clock"
+    return f"{_minutes(span)} ago" if span >= MINUTE else "less than a minute ago"
+
+
+def _minutes(span: timedelta) -> str:
+    minutes = span // MINUTE
+    return "a minute" if minutes == 1 else f"{minutes} minutes"
+
+
+YOUNGEST = 300.0  # seconds
+LOAD_PER_PROCESSOR = 2.0
+# Percent of the last minute in which something waited for it. A crash kernel does not mind, but
+# whoever crashes a machine that is so busy has probably mistaken it for another.
+MOST_PRESSURE = {"cpu": 80.0, "io": 50.0, "memory": 20.0}
+MOST_DIRTY, MOST_DIRTY_SHARE = 1 << 30, 0.1
+WAIT = "wait until it is done"
+
+
+def machine_unread(facts: Facts) -> Iterator[Finding]:
+    """Object that nothing could be read of the machine."""
+    if facts.machine.problem:
+        yield unknown(
+            "machine-unread",
+            Unknown(facts.machine.problem),
+            "see whether its disks answer: journalctl -k -p err",
+        )
+
+
+def just_booted(facts: Facts) -> Iterator[Finding]:
+    """Object that the machine is still starting, or may crash by itself in a loop."""
+    code, uptime = "just-booted", facts.machine.uptime
+    if isinstance(uptime, Unknown):
+        yield unknown(code, uptime)
+    elif uptime is None:
+        yield from _silent(facts, code, "the kernel does not say how long it runs")
+    elif uptime < YOUNGEST:
+        yield warning(
+            code,
+            f"the machine was booted {uptime:.0f} s ago, and may not be done with it",
+            f"wait until it has run for {YOUNGEST / 60:.0f} minutes",
+        )
+
+
+def busy(facts: Facts) -> Iterator[Finding]:
+    """Object that the machine has more to do than it can."""
+    code, load, processors = "busy", facts.machine.load, facts.machine.processors
+    if isinstance(load, Unknown):
+        yield unknown(code, load)
+    elif isinstance(processors, Unknown):
+        yield unknown(code, processors)
+    elif load is None or processors is None:
+        yield from _silent(facts, code, "the kernel does not say how much the machine has to do")
+    elif load > LOAD_PER_PROCESSOR * processors:
+        yield warning(
+            code,
+            f"the machine is busy: a load of {load:g} on {processors} processors",
+            "see with top what it is at, and wait until it is done",
+        )
+
+
+def pressure(facts: Facts) -> Iterator[Finding]:
+    """Object that programs wait for processors, disks or memory (a kernel may not measure it)."""
+    code, measured = "pressure", facts.machine.pressure
+    if isinstance(measured, Unknown):
+        yield unknown(code, measured)
+        return
+    high = [
+        f"{resource} in {percent:.0f} % of the last minute"
+        for resource, percent in measured or ()
+        if percent > MOST_PRESSURE[resource]
+    ]
+    if high:
+        yield warning(
+            code,
+            f"programs wait for {', '.join(high)} (/proc/pressure)",
+            "see with top what the machine is at, and wait until it is done",
+        )
+
+
+def dirty_pages(facts: Facts) -> Iterator[Finding]:
+    """Object that much has to be written to disks before: a crash loses what is not."""
+    code, memory = "dirty-pages", facts.machine.memory
+    if isinstance(memory, Unknown):
+        yield unknown(code, memory)
+    elif memory is None:
+        yield from _silent(facts, code, "the kernel does not say what waits to be written to disks")
+    elif memory.dirty > min(MOST_DIRTY, memory.total * MOST_DIRTY_SHARE):
+        yield warning(
+            code,
+            f"{human_size(memory.dirty)} wait to be written to disks, and may be lost",
+            "run sync, and wait until it is done",
+        )
+
+
+def md_rebuilding(facts: Facts) -> Iterator[Finding]:
+    """Object that an array of md is being rebuilt or checked."""
+    code, arrays = "md-rebuilding", facts.machine.arrays
+    if isinstance(arrays, Unknown):
+        yield unknown(code, arrays)
+    elif arrays:
+        remedy = f"{WAIT}: cat /proc/mdstat"
+        yield warning(code, f"md is at work: {', '.join(arrays)}", remedy)
+
+
+def btrfs_busy(facts: Facts) -> Iterator[Finding]:
+    """Object that a file system of btrfs is being balanced, resized, scrubbed and the like."""
+    code, at_work = "btrfs-busy", facts.machine.btrfs
+    if isinstance(at_work, Unknown):
+        yield unknown(code, at_work)
+    elif at_work:
+        yield warning(
+            code,
+            f"btrfs is at work: {', '.join(at_work)}",
+            f"{WAIT}: btrfs balance status, btrfs scrub status",
+        )
+
+
+def zfs_degraded(facts: Facts) -> Iterator[Finding]:
+    """Object that a pool of ZFS is not whole."""
+    code, pools = "zfs-degraded", facts.machine.pools
+    if isinstance(pools, Unknown):
+        yield unknown(code, pools)
+    elif pools:
+        remedy = "see zpool status, and let it become ONLINE"
+        yield warning(code, f"ZFS: {', '.join(pools)}", remedy)
+
+
+def packages_changing(facts: Facts) -> Iterator[Finding]:
+    """Object that packages are being installed: a crash leaves half of one."""
+    code, locks = "packages-changing", facts.machine.locks
+    if isinstance(locks, Unknown):
+        yield unknown(code, locks)
+    elif locks is None:
+        yield from _silent(facts, code, "the kernel does not say which files are locked")
+    elif locks:
+        files = ", ".join(f"/{one}" for one in locks)
+        yield warning(
+            code,
+            f"a package manager is at work: it holds a lock on {files}",
+            f"{WAIT}; /proc/locks names the process",
+        )
+
+
+def _silent(facts: Facts, code: str, problem: str) -> Iterator[Finding]:
+    """Yield that a thing which every kernel tells is not told here; nothing if nothing is."""
+    if not facts.machine.problem:
+        yield unknown(code, Unknown(problem), "see whether /proc is mounted: findmnt /proc")
+
+
+MOST_NAMES = 10
+
+
+def others_logged_in(facts: Facts) -> Iterator[Finding]:
+    """Object that others are logged in, who lose what they have not saved."""
+    code, sessions = "others-logged-in", facts.people.sessions
+    if isinstance(sessions, Unknown):
+        yield unknown(code, sessions, "run loginctl, and see whether it answers")
+        return
+    names = sorted({one.name for one in sessions or () if one.uid != facts.uid})
+    if names:
+        yield warning(
+            code,
+            f"others are logged in, and lose what they have not saved: {_listed(names)}",
+            "tell them, and wait until they have logged out: loginctl",
+        )
+
+
+def inhibited(facts: Facts) -> Iterator[Finding]:
+    """Object that a program has asked for the machine not to be shut down now."""
+    code, inhibitors = "inhibited", facts.people.inhibitors
+    if isinstance(inhibitors, Unknown):
+        yield unknown(code, inhibitors, "run systemd-inhibit, and see whether it answers")
+    elif inhibitors:
+        told = [f"{one.who} ({one.why})" for one in inhibitors or ()]
+        yield warning(
+            code,
+            f"the machine is not to be shut down now: {_listed(told)}",
+            "wait until it is done: systemd-inhibit --list",
+        )
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
 
 Rule = Callable[[Facts], Iterator[Finding]]
 
 RULES: Sequence[Rule] = (
-    capture.kdumpd_absent,
-    capture.container,
-    capture.live_system,
-    capture.capture_kernel_running,
-    capture.unsupported,
-    capture.crash_kernel_unloaded,
-    capture.would_hang,
-    capture.not_ready,
-    capture.not_judged_anew,
-    capture.too_little_space,
-    capture.capture_being_written,
-    capture.test_recently,
-    capture.boot_loop,
-    machine.machine_unread,
-    machine.just_booted,
-    machine.busy,
-    machine.pressure,
-    machine.dirty_pages,
-    machine.md_rebuilding,
-    machine.btrfs_busy,
-    machine.zfs_degraded,
-    machine.packages_changing,
-    people.others_logged_in,
-    people.inhibited,
+    kdumpd_absent,
+    container,
+    live_system,
+    capture_kernel_running,
+    unsupported,
+    crash_kernel_unloaded,
+    would_hang,
+    not_ready,
+    not_judged_anew,
+    too_little_space,
+    capture_being_written,
+    test_recently,
+    boot_loop,
+    machine_unread,
+    just_booted,
+    busy,
+    pressure,
+    dirty_pages,
+    md_rebuilding,
+    btrfs_busy,
+    zfs_degraded,
+    packages_changing,
+    others_logged_in,
+    inhibited,
 )
 
 

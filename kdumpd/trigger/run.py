@@ -20,9 +20,15 @@ from kdumpd.model.crash_test import Intent
 from kdumpd.model.events import Event, announcement_event, cancellation_event
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.observe.threads import start
-from kdumpd.trigger.errors import DISABLED, FAILED, OBJECTIONS
 from kdumpd.trigger.objections import fatal_ones, objections, sentence
 from kdumpd.trigger.survey import Survey
+
+BAD_TOKEN = "org.kdumpd1.Error.BadToken"  # noqa: S105  # no secret, the name of an error
+DISABLED = "org.kdumpd1.Error.Disabled"
+FAILED = "org.kdumpd1.Error.Failed"
+INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
+OBJECTIONS = "org.kdumpd1.Error.Objections"
+
 
 log = logging.getLogger(__name__)
 

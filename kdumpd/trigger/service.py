@@ -10,21 +10,26 @@ from datetime import UTC, datetime, timedelta
 from kdumpd.config import Settings
 from kdumpd.dbus.connection import UNKNOWN_OBJECT, Connection
 from kdumpd.dbus.dispatch import Dispatcher, Properties, check_served
-from kdumpd.dbus.introspection import Interface
+from kdumpd.dbus.introspection import INTROSPECTABLE, PEER, PROPERTIES, Interface
 from kdumpd.dbus.messages import Call, CallError, Reply
-from kdumpd.dbus.polkit import CRASH, Authority
-from kdumpd.expose.introspection import INTROSPECTABLE, PEER, PROPERTIES
-from kdumpd.expose.turns import BUSY, Turns
+from kdumpd.dbus.polkit import BUSY, CRASH, Authority, Turns
 from kdumpd.model.crash_test import unheard_of
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.time import microseconds
-from kdumpd.trigger.admission import Admission
-from kdumpd.trigger.errors import BAD_TOKEN, DISABLED, FAILED, INVALID_ARGS, OBJECTIONS
 from kdumpd.trigger.journal import Chronicle
 from kdumpd.trigger.objections import objections, sentence, standing
-from kdumpd.trigger.peers import Peers
-from kdumpd.trigger.run import Means, Request, Stage, Trial
-from kdumpd.trigger.tokens import LIFETIME, ROOT, Token, TokenError
+from kdumpd.trigger.run import (
+    BAD_TOKEN,
+    DISABLED,
+    FAILED,
+    INVALID_ARGS,
+    OBJECTIONS,
+    Means,
+    Request,
+    Stage,
+    Trial,
+)
+from kdumpd.trigger.tokens import LIFETIME, ROOT, Admission, Peers, Token, TokenError
 
 TRIGGER = "org.kdumpd1.Trigger"
 PATH = "/org/kdumpd1/trigger"

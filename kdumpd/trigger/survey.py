@@ -1,19 +1,213 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Gather what the objections follow from: files, kdumpd and logind, each within a bound."""
+"""Gather the facts that objections follow from: files, kdumpd and logind, each within a bound."""
 
 import asyncio
+import errno
+import os
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from kdumpd.dbus.messages import BusError, CallError
+from kdumpd.model.formats.memory import parse_meminfo
+from kdumpd.model.readiness.finding import Fact, Unknown
+from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.kernel import CRASH_LOADED
+from kdumpd.observe.readiness.system import read_surroundings
 from kdumpd.observe.threads import PatientThread, StuckError, ThreadError
-from kdumpd.trigger.facts import Facts, MachineFacts
+from kdumpd.trigger.facts import Facts, MachineFacts, MemoryFacts
 from kdumpd.trigger.kdumpd import Kdumpd
 from kdumpd.trigger.logind import Logind
-from kdumpd.trigger.machine import read_machine
+
+# dpkg and apt (apt-get(8), "FILES" of dpkg(1)); rpm before and after it moved its database.
+LOCK_FILES = (
+    "var/lib/dpkg/lock-frontend",
+    "var/lib/dpkg/lock",
+    "var/lib/apt/lists/lock",
+    "var/cache/apt/archives/lock",
+    "var/lib/rpm/.rpm.lock",
+    "usr/lib/sysimage/rpm/.rpm.lock",
+)
+LOCKS = "proc/locks"
+MOST = 4 << 20  # bytes; a database may hold thousands of locks
+# proc_locks(5): the numbers of the device are hexadecimal, the inode is decimal. What waits for a
+# lock has an arrow before its kind.
+HELD = rb"^\d+: (?:POSIX|FLOCK|OFDLCK) .* ([0-9a-f]+):([0-9a-f]+):(\d+) \S+ \S+$"
+
+Inode = tuple[int, int, int]  # major, minor, inode
+
+
+def read_locks(files: Files) -> Fact[tuple[str, ...]]:
+    """Return the lock files that somebody holds a lock on; no right to the files is needed."""
+    content = files.content(LOCKS, MOST)
+    if not isinstance(content, bytes):
+        return content
+    held = {inode for *_, inode in parse_locks(content)}
+    return tuple(name for name in LOCK_FILES if _inode(files, name) in held)
+
+
+def parse_locks(table: bytes) -> Iterator[Inode]:
+    """Yield the device and inode of each file that somebody holds a lock on."""
+    for line in table.splitlines():
+        match = re.match(HELD, line)
+        if match:
+            yield int(match[1], 16), int(match[2], 16), int(match[3])
+
+
+def _inode(files: Files, name: str) -> int | None:
+    # Without the device: that of a subvolume of btrfs is another in stat(2) than in /proc/locks
+    # (btrfs_getattr gives the subvolume's own, fs/locks.c the file system's). A file of the same
+    # number elsewhere that is locked as well is rare, and only a reason to look.
+    status = files.status(name)
+    return getattr(status, "st_ino", None)
+
+
+PANIC = "proc/sys/kernel/panic"
+UPTIME, LOAD, MEMORY = "proc/uptime", "proc/loadavg", "proc/meminfo"
+PROCESSORS = "sys/devices/system/cpu/online"
+PRESSURE = "proc/pressure"
+RESOURCES = ("cpu", "io", "memory")
+ARRAYS = "proc/mdstat"
+BTRFS, BTRFS_STATE = "sys/fs/btrfs", "var/lib/btrfs"
+POOLS = "proc/spl/kstat/zfs"
+
+FIRST_NUMBER = rb"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:[ \n]|$)"
+RANGE = r"([0-9]{1,6})(?:-([0-9]{1,6}))?"
+# Documentation/accounting/psi.rst
+SOME = rb"(?m)^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b"
+# drivers/md/md.c, status_resync() and status_unused(): "resync", "recovery", "reshape", "check",
+# with how far it is, or =DELAYED, =PENDING and =REMOTE.
+AT_WORK = rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})"
+ARRAY = rb"^(md\S{0,64}) :"
+SCRUB = r"scrub\.progress\.\S{1,64}"
+
+
+def read_machine(files: Files) -> MachineFacts:
+    """Return what the machine's files say; nothing is raised for what is wrong."""
+    surroundings = read_surroundings(files)
+    return MachineFacts(
+        container=surroundings.container,
+        live=surroundings.live,
+        capturing=surroundings.capturing,
+        loaded=_loaded(files),
+        panic_timeout=files.number(PANIC),
+        uptime=_first_number(files, UPTIME),
+        load=_first_number(files, LOAD),
+        processors=_processors(files),
+        pressure=_pressure(files),
+        memory=_memory(files),
+        arrays=_arrays(files),
+        btrfs=_btrfs(files),
+        pools=_pools(files),
+        locks=read_locks(files),
+    )
+
+
+def _loaded(files: Files) -> Fact[bool]:
+    found = (files.number(name) for name in CRASH_LOADED)
+    number = next((one for one in found if one is not None), None)
+    return number == 1 if isinstance(number, int) else number
+
+
+def _first_number(files: Files, name: str) -> Fact[float]:
+    content = files.content(name)
+    if not isinstance(content, bytes):
+        return content
+    match = re.match(FIRST_NUMBER, content)
+    return float(match[1]) if match else files.unknown(name, "does not begin with a number")
+
+
+def _processors(files: Files) -> Fact[int]:
+    """Return how many processors are online, by a list such as 0-3,6 (sysfs-devices-system-cpu)."""
+    text = files.text(PROCESSORS)
+    if not isinstance(text, str):
+        return text
+    ranges = [re.fullmatch(RANGE, part) for part in text.split(",")]
+    count = sum(int(one[2] or one[1]) - int(one[1]) + 1 for one in ranges if one)
+    return count if all(ranges) and count > 0 else files.unknown(PROCESSORS, "holds no list")
+
+
+def _pressure(files: Files) -> Fact[tuple[tuple[str, float], ...]]:
+    measured = []
+    for resource in RESOURCES:
+        name = f"{PRESSURE}/{resource}"
+        content = files.content(name)
+        if isinstance(content, Unknown) and _is_off(content):
+            return None
+        if isinstance(content, Unknown):
+            return content
+        match = re.search(SOME, content) if content is not None else None
+        if content is not None and match is None:
+            return files.unknown(name, "does not say how long something waited")
+        if match:
+            measured.append((resource, float(match[1])))
+    return tuple(measured) or None
+
+
+def _is_off(fact: Unknown) -> bool:
+    # Kernels that are told not to measure (psi=0) have the files, and refuse to read them.
+    return os.strerror(errno.EOPNOTSUPP) in fact.problem
+
+
+def _memory(files: Files) -> Fact[MemoryFacts]:
+    content = files.content(MEMORY)
+    if not isinstance(content, bytes):
+        return content
+    amounts = parse_meminfo(content)
+    try:
+        dirty = amounts[b"Dirty"] + amounts[b"Writeback"]
+        return MemoryFacts(total=amounts[b"MemTotal"], dirty=dirty)
+    except KeyError:
+        return files.unknown(MEMORY, "does not say what waits to be written")
+
+
+def _arrays(files: Files) -> Fact[tuple[str, ...]]:
+    content = files.content(ARRAYS)
+    return tuple(parse_arrays(content)) if isinstance(content, bytes) else content
+
+
+def parse_arrays(status: bytes) -> Iterator[str]:
+    """Yield each array of /proc/mdstat that is at work, and what it is at."""
+    name = "md"
+    for line in status.splitlines():
+        array, work = re.match(ARRAY, line), re.search(AT_WORK, line)
+        if array:
+            name = shown(array[1])
+        if work:
+            yield f"{name} ({shown(work[1])} {shown(work[2])})"
+
+
+def _btrfs(files: Files) -> Fact[tuple[str, ...]]:
+    """Return which file systems are at work; of a scrub only that there is one.
+
+    The kernel tells of none. btrfs(8) has a socket while one is under way (btrfs-scrub(8)).
+    """
+    at_work = []
+    for name in files.readable_names(BTRFS):
+        operation = files.text(f"{BTRFS}/{name}/exclusive_operation")  # since Linux 5.10
+        if isinstance(operation, Unknown):
+            return operation
+        if operation not in {None, "none"}:
+            at_work.append(f"{shown(os.fsencode(name))} ({operation})")
+    scrubs = [name for name in files.readable_names(BTRFS_STATE) if re.fullmatch(SCRUB, name)]
+    return (*at_work, *(f"{shown(os.fsencode(name))[15:]} (scrub)" for name in scrubs))
+
+
+def _pools(files: Files) -> Fact[tuple[str, ...]]:
+    """Return the pools that are not ONLINE (zfs, module/os/linux/spl/spl-kstat.c)."""
+    found = []
+    for name in files.readable_names(POOLS):
+        state = files.text(f"{POOLS}/{name}/state")
+        if isinstance(state, Unknown):
+            return state
+        if state not in {None, "ONLINE"}:
+            found.append(f"{shown(os.fsencode(name))} is {state}")
+    return tuple(found)
+
 
 FILES_SECONDS = 5.0
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.client.verbs import VERBS
-from kdumpd.ctl.options import arguments_parser
+from kdumpd.ctl.options import VERBS, arguments_parser
 from kdumpd.model.vocabulary import CaptureState, CrashClass
 from tests.bus.machine import Machine
 from tests.client.crashes import daemon_of, write_crashes

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.client.pager import pager_of
-from kdumpd.ctl.dmesg import highlighted
+from kdumpd.ctl.dmesg import highlighted, pager_of
 from kdumpd.ctl.terminal import Screen
 from tests.client.crashes import shared_daemon
 from tests.client.terminal import printed, shown

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.client.proof import ago, proof_line
-from kdumpd.client.selection import Properties
+from kdumpd.ctl.client import Properties
+from kdumpd.ctl.describe import ago, proof_line
+from kdumpd.ledger.database import seal
 from kdumpd.model.text import MIB
 from kdumpd.model.time import microseconds
-from kdumpd.seal import seal
 from tests.bus.daemon import Setup, running
 from tests.bus.machine import RELEASE, Machine
 from tests.client.test_cli import kdumpdctl

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from referencing import Registry, Resource
 
-from kdumpd.client.verbs import VERBS
+from kdumpd.ctl.options import VERBS
 from kdumpd.expose.dbus_properties import (
     CAPTURE_PROPERTIES,
     CRASH_TEST_PROPERTIES,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kdumpd.client.selection import Properties
+from kdumpd.ctl.client import Properties
 from kdumpd.ctl.describe import overview_lines
 from kdumpd.model.text import MIB
 

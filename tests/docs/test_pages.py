@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd import options
+from kdumpd import daemon
 from kdumpd.ctl import options as client_options
 from kdumpd.expose.journal_entries import MESSAGE_IDS
 from kdumpd.model.readiness.report import EXIT_STATUS
@@ -23,7 +23,7 @@ from tests.services.process import output, program
 ADMINISTRATORS = DOCS / "administrators.md"
 MARKS = {(), ("here",), ("here", "follow"), ("installed",)}
 OURS: dict[str, Callable[[], argparse.ArgumentParser]] = {
-    "kdumpd": options.arguments_parser,
+    "kdumpd": daemon.arguments_parser,
     "kdumpdctl": client_options.arguments_parser,
 }
 # Programs whose --help names their verbs and options.

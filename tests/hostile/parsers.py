@@ -3,7 +3,7 @@
 
 import struct
 
-from kdumpd.inspect.memory import UnreadableMemoryError
+from kdumpd.inspect.kernel_log import UnreadableMemoryError
 from kdumpd.model.captures.core import VmcoreinfoError
 from kdumpd.model.captures.inspection import InspectionError, to_answer
 from kdumpd.model.codec import RecordError, to_record

@@ -12,9 +12,8 @@ from dataclasses import fields, replace
 from datetime import UTC
 
 from kdumpd.config import ConfigError, Settings, apply, parse_assignments
-from kdumpd.inspect.kernel_log_rest import read_kernel_log
-from kdumpd.inspect.spool import Spool
-from kdumpd.inspect.unpack import unwrap
+from kdumpd.inspect.kernel_log import read_kernel_log
+from kdumpd.inspect.unpack import Spool, unwrap
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.captures.core import CoreFacts, Format, Part, joined, parse_vmcoreinfo
 from kdumpd.model.captures.inspection import LONGEST_LOG, parse_inspected, to_answer

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.inspect.kernel_log_rest import read_kernel_log
-from kdumpd.inspect.memory import UnreadableMemoryError
+from kdumpd.inspect.kernel_log import UnreadableMemoryError, read_kernel_log
 from kdumpd.model.captures.inspection import LONGEST_LOG
 from kdumpd.model.crashlog.printk import Machine, PrintkError
 from tests.printk import (

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kdumpd.inspect.makedumpfile import read_log
-from kdumpd.inspect.memory import UnreadableMemoryError
+from kdumpd.inspect.kernel_log import UnreadableMemoryError, read_makedumpfile_log
 from kdumpd.model.crashlog.scrub import plain_sentence
 from tests.cores import Crash, elf, kdump
 from tests.services.process import program
@@ -34,7 +33,7 @@ def test_what_it_says_of_a_core_without_a_log_is_told(core: bytes) -> None:
         last = plain_sentence(done.stderr.strip().rpartition(b"\n")[2])
         assert last
         with pytest.raises(UnreadableMemoryError) as error:
-            read_log(fd)
+            read_makedumpfile_log(fd)
     finally:
         os.close(fd)
     assert str(error.value) == f"has no kernel log that makedumpfile can read: {last}"

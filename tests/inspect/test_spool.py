@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.inspect.spool import KEPT_IN_MEMORY, MOST_KEPT, SHARE, opened_spool
+from kdumpd.inspect.unpack import KEPT_IN_MEMORY, MOST_KEPT, SHARE, opened_spool
 from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
 
 GIB = 1 << 30
@@ -19,7 +19,7 @@ FIRST, SECOND, MEMORY = "/var/tmp", "/tmp", "/"  # noqa: S108  # a file in memor
 # whether a byte is kept that lies at, and before, the end of what it should keep.
 LOOK = """
 import os, subprocess, sys
-from kdumpd.inspect.spool import opened_spool
+from kdumpd.inspect.unpack import opened_spool
 kept = int(sys.argv.pop(1))
 for place, options in zip(("/var/tmp", "/tmp"), sys.argv[1:]):
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "x", place], check=True)

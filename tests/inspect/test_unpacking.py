@@ -13,9 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.inspect.spool import opened_spool
-from kdumpd.inspect.unpack import reassemble, unwrap
-from kdumpd.inspect.words import MOST_WRITTEN
+from kdumpd.inspect.unpack import MOST_WRITTEN, opened_spool, reassemble, unwrap
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.observe.cores.core import read_core
 from tests.cores import (
@@ -271,7 +269,7 @@ def test_what_the_program_says_of_a_stream_is_told(wrapper: str, *, whole: bool)
 STAND_IN = """
 import os, subprocess, sys
 from pathlib import Path
-from kdumpd.inspect.spool import opened_spool
+from kdumpd.inspect.unpack import opened_spool
 from kdumpd.inspect.unpack import unwrap
 Path(sys.argv[1]).write_text("#!/bin/sh\\n" + sys.argv[2])
 subprocess.run(["mount", "--bind", sys.argv[1], "/usr/bin/zstd"], check=True)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
-from kdumpd.trigger.locks import parse_locks, read_locks
-from kdumpd.trigger.machine import parse_arrays, read_machine
+from kdumpd.trigger.survey import parse_arrays, parse_locks, read_locks, read_machine
 from tests.bus.machine import Machine
 
 MDSTAT = b"""Personalities : [raid1] [raid6] [raid5] [raid4]

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.inspect.spool import opened_spool
-from kdumpd.inspect.unpack import unwrap
+from kdumpd.inspect.unpack import opened_spool, unwrap
 from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.captures.inspection import Inspected
 from kdumpd.observe.cores.core import read_core

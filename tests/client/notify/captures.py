@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from kdumpd.client.selection import Properties
+from kdumpd.ctl.client import Properties
 
 HOSTILE = "<b>died</b> &amp; <a href='x'> \u202eof x\u2066\u200f" + "A" * 10_000
 HOSTILE_LOG = f"[    3.775396] Kernel panic - not syncing: {HOSTILE}\n".encode()

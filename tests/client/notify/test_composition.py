@@ -10,8 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kdumpd.client.notify.notice import Action, Notice, Urgency
 from kdumpd.notify.notices import (
+    Action,
+    Notice,
+    Urgency,
     crash_notice,
     crashes_notice,
     full_notice,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from kdumpd.client.notify.news import capture_key, news
-from kdumpd.client.selection import Properties
+from kdumpd.ctl.client import Properties
+from kdumpd.notify.notices import capture_key, news
 from tests.client.notify.captures import BOOT, capture, manager
 
 LOST, UNREADY = f"boot {BOOT} lost", f"boot {BOOT} unready"

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from kdumpd.client.notify.patience import LONGEST_DELAY, GivenUpError, Patience
+from kdumpd.notify.notifier import LONGEST_DELAY, GivenUpError, Patience
 
 
 class Clock:
