@@ -10,10 +10,10 @@ CRASH ?= /var/crash
 export CRASH
 OLDEST_DBUS_FAST := 1.84.2
 # Tests that use the D-Bus library in every way: names, calls, signals, descriptors, a bus that is lost.
-OF_THE_BUS := tests/test_bus.py $(patsubst %,tests/bus/test_%.py,authority descriptors service) tests/client/test_cli.py \
-	$(patsubst %,tests/bus/test_captures.py::test_%,growing_capture_is_settling_and_then_one \
+OF_THE_BUS := tests/dbus/test_connection.py $(patsubst %,tests/bus/test_%.py,authority descriptors service) tests/ctl/test_main.py \
+	$(patsubst %,tests/daemon/test_captures.py::test_%,growing_capture_is_settling_and_then_one \
 	stranger_raises_no_alarm_and_is_forgotten three_hundred_at_full_speed) \
-	$(patsubst %,tests/bus/test_lifecycle.py::test_%,second_daemon_leaves_the_first_alone \
+	$(patsubst %,tests/daemon/test_lifecycle.py::test_%,second_daemon_leaves_the_first_alone \
 	loss_of_the_bus_ends_it_with_an_error a_hundred_callers_at_once no_descriptor_is_kept \
 	hangup_has_the_configuration_read_again)
 # How many tests run at once.
@@ -68,10 +68,10 @@ test-endurance: $(VENV)/test.stamp
 	$(BIN)/pytest -m 'endurance $(if $(SHORT),and not long)' tests/endurance $(PYTEST)
 
 test-mutations: $(VENV)/test.stamp
-	$(BIN)/python -m tests.hostile.mutation --count 100000 $(MUTATIONS)
+	$(BIN)/python -m tests.security.mutation --count 100000 $(MUTATIONS)
 
 fuzz: $(VENV)/fuzz.stamp
-	$(BIN)/python -m tests.hostile.fuzz --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.security.fuzz --seconds $(FUZZ_SECONDS)
 
 # Before a release, and when what it tests was changed: some hours.
 test-long: test-hostile test-mutations test-endurance test-panics
@@ -95,7 +95,7 @@ bench: $(VENV)/test.stamp
 
 picture: $(VENV)/test.stamp
 	setup/packages picture
-	$(BIN)/python -m tests.client.notify.picture docs/pictures/notification.png
+	$(BIN)/python -m tests.docs.notification_picture docs/pictures/notification.png
 	$(BIN)/python -m tests.docs.picture docs/pictures
 
 manual: $(VENV)/test.stamp

@@ -12,8 +12,8 @@ from bench import command, idle, kernel_log, looking, notice, objects, results, 
 from bench.figure import Figure
 from bench.scale import FULL, QUICK, Scale
 from bench.targets import TARGETS
-from tests.services.message_bus import Broker, private_bus
-from tests.services.process import ServiceError
+from tests.support.message_bus import Broker, private_bus
+from tests.support.process import ServiceError
 
 Measure = Callable[[Path, str, Scale], AsyncIterator[Figure]]
 PARTS: Mapping[str, Measure] = {

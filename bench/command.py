@@ -10,7 +10,7 @@ from bench.figure import Figure
 from bench.folder import machine_with
 from bench.scale import Scale
 from bench.started import MILLISECONDS, kdumpd, started
-from tests.services.process import output
+from tests.support.process import output
 
 LIBRARIES = "import argparse, asyncio; from dbus_fast.aio import MessageBus"
 

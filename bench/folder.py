@@ -4,8 +4,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.bus.machine import Machine
-from tests.cores import Crash, kdump
+from tests.support.cores import Crash, kdump
+from tests.support.machine import Machine
 
 FIRST = datetime(2000, 1, 1, tzinfo=UTC)
 APART = timedelta(minutes=31)  # no loop of crashes

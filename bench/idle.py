@@ -9,7 +9,7 @@ from bench.figure import Figure
 from bench.folder import machine_with
 from bench.scale import Scale
 from bench.started import MILLISECONDS, activity, floor, kdumpd, started
-from tests.services.journal import private_journal
+from tests.support.journal import private_journal
 
 SETTLING = 15.0  # seconds after READY that belong to the start
 MINUTE = 60.0

@@ -13,8 +13,8 @@ from typing import ParamSpec
 from bench.figure import Figure
 from bench.scale import Scale
 from bench.started import MILLISECONDS
-from tests import cores
-from tests.vm.cache import default_cache
+from tests.support import cores
+from tests.support.image_cache import default_cache
 
 P = ParamSpec("P")
 OPENING = "import sys, drgn; drgn.Program().set_core_dump(sys.argv[1])"

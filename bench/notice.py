@@ -15,8 +15,8 @@ from bench.started import MILLISECONDS, kdumpd, started
 from bench.transaction import bare_ledger
 from kdumpd.dbus.connection import connect
 from kdumpd.dbus.messages import Signal, Target
-from tests.bus.machine import Machine
-from tests.services.journal import private_journal
+from tests.support.journal import private_journal
+from tests.support.machine import Machine
 
 OBJECTS = Target("org.kdumpd1", "/org/kdumpd1", "org.freedesktop.DBus.ObjectManager")
 BARE = Target("org.bare.Watch", "/org/bare", "org.bare.Watch")

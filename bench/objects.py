@@ -11,7 +11,7 @@ from bench.figure import Figure
 from bench.folder import machine_with
 from bench.scale import Scale
 from bench.started import MILLISECONDS, kdumpd, started
-from tests.services.process import output
+from tests.support.process import output
 
 SOURCE = Path(__file__).with_name("objects.c")
 NAME, BARE = "org.kdumpd1", "org.bare.Objects"

@@ -20,11 +20,11 @@ from bench.scale import Scale
 from bench.started import MILLISECONDS, Started, kdumpd, memory, started
 from kdumpd.dbus.connection import Connection, connect
 from kdumpd.dbus.messages import Target
-from tests.bus.machine import Machine
-from tests.services.message_bus import Broker, private_bus
-from tests.services.process import BOUND, end
-from tests.vm.cache import default_cache, settle
-from tests.vm.packages import run
+from tests.support.debian_packages import run
+from tests.support.image_cache import default_cache, settle
+from tests.support.machine import Machine
+from tests.support.message_bus import Broker, private_bus
+from tests.support.process import BOUND, end
 
 SUITE = "bookworm"
 PACKAGES = ("dbus", "firewalld", "tuned", "udisks2")

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.services.process import BOUND, end
-from tests.services.unit import DAEMON, environment_of
+from tests.support.process import BOUND, end
+from tests.support.unit import DAEMON, environment_of
 
 READY = b"READY=1"
 LONGEST = 300.0  # seconds

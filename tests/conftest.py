@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.bus.machine import Machine
-from tests.services.leftovers import nothing_left
+from tests.support.leftovers import nothing_left
+from tests.support.machine import Machine
 
 # The same examples in every run of a change's checks; at a developer's desk always new ones. How
 # long one takes says nothing: the machine may be busy.

@@ -3,8 +3,8 @@
 
 import sys
 
-from tests.services.namespace import needs_root
-from tests.services.process import output
+from tests.support.namespace import needs_root
+from tests.support.process import output
 
 # Of root nothing is left but the name, and one capability as AmbientCapabilities= gives it.
 CONFINED = (

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.machine import Machine
-from tests.services.namespace import needs_root
-from tests.worlds import build, machines
+from tests.support.machine import Machine
+from tests.support.namespace import needs_root
+from tests.support.sample_machines import build, machines
 
 NOBODY = 65534
 

@@ -10,8 +10,8 @@ from bench import command, idle, kernel_log, looking, notice, objects, rivals, s
 from bench.__main__ import PARTS, Measure
 from bench.figure import Figure
 from bench.scale import TINY
-from tests.services.message_bus import Broker, private_bus
-from tests.services.namespace import needs_root
+from tests.support.message_bus import Broker, private_bus
+from tests.support.namespace import needs_root
 
 pytestmark = pytest.mark.bus
 

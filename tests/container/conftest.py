@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.container.container import Container, booted
-from tests.container.deb import build_package
 from tests.container.root import BOOKWORM, TRIXIE, build_root
-from tests.services.leftovers import check, descendants
-from tests.vm.cache import default_cache
+from tests.support.deb import build_package
+from tests.support.image_cache import default_cache
+from tests.support.leftovers import check, descendants
 
 
 @pytest.fixture(autouse=True)

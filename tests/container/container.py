@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.container.control_groups import own_groups
-from tests.services.process import BOUND, ServiceError, program
+from tests.support.process import BOUND, ServiceError, program
 
 BOOT_SECONDS, SECONDS = 90, 60
 # The cached root lies below; nspawn and the mount are gone together.

@@ -11,8 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.vm.cache import default_cache, settle
-from tests.vm.packages import run
+from tests.support.debian_packages import run
+from tests.support.image_cache import default_cache, settle
 
 BOOKWORM, TRIXIE = "bookworm", "trixie"
 PACKAGES = (

@@ -9,8 +9,8 @@ import pytest
 
 from tests.container.captures import write_capture
 from tests.container.container import Container, booted
-from tests.cores import Crash, flattened
-from tests.docs.page import Block, all_blocks
+from tests.support.cores import Crash, flattened
+from tests.support.page import Block, all_blocks
 
 pytestmark = pytest.mark.container
 

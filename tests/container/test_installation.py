@@ -9,8 +9,8 @@ import pytest
 from kdumpd.ledger.database import VERSION
 from tests.container.captures import write_capture
 from tests.container.container import Container, booted
-from tests.container.deb import TREE, change_version
-from tests.cores import Crash, flattened
+from tests.support.cores import Crash, flattened
+from tests.support.deb import TREE, change_version
 
 pytestmark = pytest.mark.container
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.deb import build_package
-from tests.services.process import output, program
+from tests.support.deb import build_package
+from tests.support.process import output, program
 
 pytestmark = pytest.mark.container
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.container.captures import write_capture
 from tests.container.container import Container
-from tests.cores import Crash, flattened
+from tests.support.cores import Crash, flattened
 
 pytestmark = pytest.mark.container
 

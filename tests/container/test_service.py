@@ -10,8 +10,8 @@ import pytest
 from tests.container.captures import write_capture
 from tests.container.container import Container
 from tests.container.root import BOOKWORM
-from tests.cores import Crash, flattened
-from tests.wrappers import WRAPPERS
+from tests.support.cores import Crash, flattened
+from tests.support.wrappers import WRAPPERS
 
 # What depends on the release of systemd is tested on both: see test_sandbox and test_installation.
 pytestmark = [

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.services.process import BOUND, ServiceError, end, output, program
+from tests.support.process import BOUND, ServiceError, end, output, program
 
 EXAMPLES = Path(__file__).parents[2] / "docs/examples"
 LANGUAGES = ("with_dbus_next.py", "with_glib.py", "with_sd_bus.c")

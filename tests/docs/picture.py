@@ -15,13 +15,13 @@ import uuid
 from asyncio.subprocess import DEVNULL
 from pathlib import Path
 
-from tests.bus.daemon import Setup, running
-from tests.cores import BLOCK, Crash, flattened
-from tests.observe.journal_file import Boot, kernel, opening, write_boots
-from tests.services.desktop import screen
-from tests.services.message_bus import Broker, private_bus
-from tests.services.process import BOUND, end, output, program
-from tests.worlds import build, machines
+from tests.support.cores import BLOCK, Crash, flattened
+from tests.support.daemon import Setup, running
+from tests.support.desktop import screen
+from tests.support.journal_file import Boot, kernel, opening, write_boots
+from tests.support.message_bus import Broker, private_bus
+from tests.support.process import BOUND, end, output, program
+from tests.support.sample_machines import build, machines
 
 WIDEST = 140  # columns
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[a-z]")

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import Setup, running
-from tests.bus.machine import Machine
-from tests.bus.trigger import TriggerSetup, running_trigger
-from tests.cores import Crash, flattened
 from tests.docs.example import environment, following
-from tests.docs.page import Block, all_blocks
-from tests.services.dbus_next import dbus_next_client
-from tests.services.journal import private_journal
-from tests.services.message_bus import Broker, private_bus
-from tests.services.namespace import needs_root
-from tests.services.process import output, program
+from tests.support.cores import Crash, flattened
+from tests.support.daemon import Setup, running
+from tests.support.dbus_next import dbus_next_client
+from tests.support.journal import private_journal
+from tests.support.machine import Machine
+from tests.support.message_bus import Broker, private_bus
+from tests.support.namespace import needs_root
+from tests.support.page import Block, all_blocks
+from tests.support.process import output, program
+from tests.support.trigger import TriggerSetup, running_trigger
 
 pytestmark = [pytest.mark.bus, needs_root]
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import Kdumpd, Setup, running
-from tests.bus.machine import Machine
-from tests.bus.trigger import Scene, TriggerSetup, running_trigger, scene
-from tests.cores import Crash, flattened
 from tests.docs.example import EXAMPLES, LANGUAGES, command, following, run
-from tests.services.busctl import Busctl
-from tests.services.dbus_next import dbus_next_client
-from tests.services.message_bus import Broker, Bus, private_bus
-from tests.services.namespace import ROOT
-from tests.services.polkit import NOBODY, PERMITTED, as_user, needs_polkit
+from tests.support.busctl import Busctl
+from tests.support.cores import Crash, flattened
+from tests.support.daemon import Kdumpd, Setup, running
+from tests.support.dbus_next import dbus_next_client
+from tests.support.machine import Machine
+from tests.support.message_bus import Broker, Bus, private_bus
+from tests.support.namespace import ROOT
+from tests.support.polkit import NOBODY, PERMITTED, as_user, needs_polkit
+from tests.support.trigger import Scene, TriggerSetup, running_trigger, scene
 
 pytestmark = pytest.mark.bus
 

@@ -9,7 +9,7 @@ import pytest
 
 from kdumpd.dbus.introspection import DAEMON, TRIGGER, Interface, read_interfaces
 from tests.docs.interface_manual import EMITS, page
-from tests.services.process import output, program
+from tests.support.process import output, program
 
 MANUAL = Path(__file__).parents[2] / "docs/man/org.kdumpd1.5"
 INTERFACES = [*read_interfaces(DAEMON).values(), *read_interfaces(TRIGGER).values()]

@@ -17,8 +17,8 @@ from kdumpd.model.readiness.report import EXIT_STATUS
 from kdumpd.model.readiness.verdict import RULES
 from kdumpd.model.vocabulary import CaptureState, Readiness
 from tests.docs.example import EXAMPLES
-from tests.docs.page import DOCS, PAGES, PROJECT, Block, all_blocks, links
-from tests.services.process import output, program
+from tests.support.page import DOCS, PAGES, PROJECT, Block, all_blocks, links
+from tests.support.process import output, program
 
 ADMINISTRATORS = DOCS / "administrators.md"
 MARKS = {(), ("here",), ("here", "follow"), ("installed",)}

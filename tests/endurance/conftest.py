@@ -4,10 +4,10 @@ from random import Random
 
 import pytest
 
-from tests.bus.conftest import broker, bus, journal, public, setup
-from tests.bus.machine import Machine
+from tests.daemon.conftest import broker, bus, journal, public, setup
 from tests.endurance.seed import VARIABLE, chance, chosen_seed
 from tests.endurance.stream import Stream
+from tests.support.machine import Machine
 from tests.vm.conftest import cache, debian
 
 __all__ = ["broker", "bus", "cache", "debian", "journal", "public", "setup"]

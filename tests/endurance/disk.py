@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 
-from tests.services.fuse import (
+from tests.support.fuse import (
     ATTR,
     BIG_WRITES,
     DEVICE,
@@ -40,8 +40,8 @@ from tests.services.fuse import (
     read_request,
     reply,
 )
-from tests.services.namespace import unmount
-from tests.services.process import output
+from tests.support.namespace import unmount
+from tests.support.process import output
 
 SIZE = 16 << 20  # bytes
 SECTOR = 512  # bytes that a disk writes whole or not at all

@@ -11,8 +11,8 @@ from typing import Any
 
 from dbus_fast import Message, MessageFlag, MessageType
 
-from tests.hostile.traps import NOBODY
-from tests.services.process import BOUND, end, program
+from tests.support.process import BOUND, end, program
+from tests.support.traps import NOBODY
 
 SCRIPT = Path(__file__).with_name("flood_client.py")
 WITHOUT_END = 1 << 30  # messages

@@ -10,8 +10,8 @@ from enum import Enum, auto
 from pathlib import Path
 from random import Random
 
-from tests.bus.machine import Machine
-from tests.cores import Crash, flattened, kdump
+from tests.support.cores import Crash, flattened, kdump
+from tests.support.machine import Machine
 
 FIRST_CRASH = 1_795_000_000  # seconds since 1970
 FIRST_MINUTE = 202611230000  # as in the names of kdump-tools' folders

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import READY, Setup, started
-from tests.bus.machine import Machine
-from tests.bus.test_previous_boot import remake, row
-from tests.endurance.witness import PATIENCE
-from tests.services.journal import Journal
-from tests.services.namespace import needs_root
+from tests.daemon.test_previous_boot import remake, row
+from tests.endurance.listener import PATIENCE
+from tests.support.daemon import READY, Setup, started
+from tests.support.journal import Journal
+from tests.support.machine import Machine
+from tests.support.namespace import needs_root
 from tests.vm.boots import PANIC
 from tests.vm.debian import DebianImage, Turn
 from tests.vm.test_crash_test import INSTALLED, Told, boots, told

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import READY, Kdumpd, Setup, started
-from tests.bus.machine import Machine
-from tests.cores import Crash, flattened
 from tests.endurance.conftest import Say
-from tests.endurance.witness import PATIENCE
-from tests.services.dbus_next import DbusNextClient, dbus_next_client
-from tests.services.journal import Journal
-from tests.services.message_bus import Bus
-from tests.services.namespace import needs_root, unmount
-from tests.services.process import output
+from tests.endurance.listener import PATIENCE
+from tests.support.cores import Crash, flattened
+from tests.support.daemon import READY, Kdumpd, Setup, started
+from tests.support.dbus_next import DbusNextClient, dbus_next_client
+from tests.support.journal import Journal
+from tests.support.machine import Machine
+from tests.support.message_bus import Bus
+from tests.support.namespace import needs_root, unmount
+from tests.support.process import output
 
 pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
 

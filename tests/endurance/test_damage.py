@@ -12,7 +12,7 @@ from kdumpd.ledger.ledger import opened_ledger
 from kdumpd.model.events import Event
 from kdumpd.model.state import State
 from tests.endurance.conftest import Say
-from tests.test_ledger import ALL, aside, crash, events_of, keep, write
+from tests.ledger.test_ledger import ALL, aside, crash, events_of, keep, write
 
 pytestmark = pytest.mark.endurance
 

@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from tests.endurance.disk import Disk, formatted, mounted
-from tests.services.journal import Journal
-from tests.services.namespace import needs_root
-from tests.services.process import output
+from tests.support.journal import Journal
+from tests.support.namespace import needs_root
+from tests.support.process import output
 
 pytestmark = [pytest.mark.endurance, needs_root]
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import READY, Kdumpd, Setup, started
 from tests.endurance.conftest import Say
 from tests.endurance.flood import SORTS, flooded
+from tests.endurance.listener import PATIENCE, Witness
 from tests.endurance.stream import Kind, Stream, streaming
-from tests.endurance.witness import PATIENCE, Witness
-from tests.services.dbus_next import DbusNextClient, dbus_next_client
-from tests.services.journal import Journal
-from tests.services.message_bus import Broker, Bus
-from tests.services.namespace import ROOT, needs_root
-from tests.services.polkit import system_bus
+from tests.support.daemon import READY, Kdumpd, Setup, started
+from tests.support.dbus_next import DbusNextClient, dbus_next_client
+from tests.support.journal import Journal
+from tests.support.message_bus import Broker, Bus
+from tests.support.namespace import ROOT, needs_root
+from tests.support.polkit import system_bus
 
 pytestmark = [
     pytest.mark.endurance,

@@ -8,13 +8,13 @@ from random import Random
 
 import pytest
 
-from tests.bus.daemon import READY, Setup, started
 from tests.endurance.conftest import Say
+from tests.endurance.listener import PATIENCE, Witness, outcome, remembered_captures
 from tests.endurance.stream import Stream, streaming
-from tests.endurance.witness import PATIENCE, Witness, outcome, remembered_captures
-from tests.services.dbus_next import dbus_next_client
-from tests.services.journal import Journal
-from tests.services.namespace import needs_root
+from tests.support.daemon import READY, Setup, started
+from tests.support.dbus_next import dbus_next_client
+from tests.support.journal import Journal
+from tests.support.namespace import needs_root
 
 pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
 

@@ -11,11 +11,9 @@ from random import Random
 
 import pytest
 
-from tests.bus.daemon import READY, Kdumpd, Setup, started
 from tests.endurance.conftest import Say
 from tests.endurance.disk import Disk, formatted, mounted
-from tests.endurance.stream import Stream, streaming
-from tests.endurance.witness import (
+from tests.endurance.listener import (
     PATIENCE,
     Witness,
     copied,
@@ -23,9 +21,11 @@ from tests.endurance.witness import (
     recorded_events,
     remembered_captures,
 )
-from tests.services.dbus_next import dbus_next_client
-from tests.services.journal import Journal
-from tests.services.namespace import needs_root
+from tests.endurance.stream import Stream, streaming
+from tests.support.daemon import READY, Kdumpd, Setup, started
+from tests.support.dbus_next import dbus_next_client
+from tests.support.journal import Journal
+from tests.support.namespace import needs_root
 
 pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
 

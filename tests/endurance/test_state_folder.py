@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import READY, Kdumpd, Setup, started
 from tests.endurance.conftest import Say
 from tests.endurance.disk import Disk, formatted, mounted
+from tests.endurance.listener import PATIENCE, Witness, copied
 from tests.endurance.stream import Kind, Stream
-from tests.endurance.witness import PATIENCE, Witness, copied
-from tests.services.dbus_next import dbus_next_client
-from tests.services.journal import Journal
-from tests.services.namespace import needs_root
-from tests.services.process import output
+from tests.support.daemon import READY, Kdumpd, Setup, started
+from tests.support.dbus_next import dbus_next_client
+from tests.support.journal import Journal
+from tests.support.namespace import needs_root
+from tests.support.process import output
 
 pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import READY, Setup, started
-from tests.bus.machine import Machine
 from tests.endurance.conftest import Say
+from tests.endurance.listener import PATIENCE
 from tests.endurance.stream import Kind, Stream
-from tests.endurance.witness import PATIENCE
-from tests.services.dbus_next import dbus_next_client
-from tests.services.namespace import needs_root
+from tests.support.daemon import READY, Setup, started
+from tests.support.dbus_next import dbus_next_client
+from tests.support.machine import Machine
+from tests.support.namespace import needs_root
 
 pytestmark = [pytest.mark.endurance, pytest.mark.bus, needs_root]
 

@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 from kdumpd.expose.journal_entries import MESSAGE_IDS
-from tests.services.process import output, program
+from tests.support.process import output, program
 
 CATALOG = Path(__file__).parents[2] / "systemd/kdumpd.catalog"
 

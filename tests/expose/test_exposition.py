@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd.expose.prometheus import NO_LABELS, Labels, Metric, exposition
-from tests.expose.parsing import Read, read_openmetrics, read_plain
+from tests.support.exposition import Read, read_openmetrics, read_plain
 
 values = st.one_of(
     st.integers(min_value=-(2**53), max_value=2**53),

@@ -13,8 +13,8 @@ from kdumpd.expose.prometheus import HEARTBEAT, Metrics, is_due
 from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import State
-from tests.model.looks import START, as_listed, capture
-from tests.model.machines import DUMP_FOLDER, HEALTHY, STORAGE
+from tests.support.looks import START, as_listed, capture
+from tests.support.machine_facts import DUMP_FOLDER, HEALTHY, STORAGE
 
 SECOND = timedelta(seconds=1)
 READY = State(verdict=verdict_of(HEALTHY, START))

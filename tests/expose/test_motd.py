@@ -10,8 +10,8 @@ from kdumpd.expose.motd import lines, motd_path
 from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import Change, State
 from kdumpd.model.vocabulary import Crash, CrashClass, Readiness
-from tests.model.looks import CUT, KERNEL, START, as_listed, capture, of_another_crash
-from tests.model.machines import HEALTHY
+from tests.support.looks import CUT, KERNEL, START, as_listed, capture, of_another_crash
+from tests.support.machine_facts import HEALTHY
 
 READY = State(verdict=verdict_of(HEALTHY, START))
 UNLOADED = replace(HEALTHY, kernel=replace(KERNEL, crash_loaded=False))

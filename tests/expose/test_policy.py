@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from kdumpd.dbus.polkit import CRASH, MEANING
-from tests.services.process import output, program
+from tests.support.process import output, program
 
 POLICY = Path(__file__).parents[2] / "dbus/org.kdumpd1.policy"
 DTD = Path("/usr/share/polkit-1/policyconfig-1.dtd")  # of the package polkitd

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.conftest import bus as bus  # noqa: PLC0414  # a fixture
-from tests.bus.conftest import journal as journal  # noqa: PLC0414  # a fixture
-from tests.bus.daemon import Setup
-from tests.bus.machine import Machine
-from tests.services.message_bus import Bus
+from tests.daemon.conftest import bus as bus  # noqa: PLC0414  # a fixture
+from tests.daemon.conftest import journal as journal  # noqa: PLC0414  # a fixture
+from tests.support.daemon import Setup
+from tests.support.machine import Machine
+from tests.support.message_bus import Bus
 
 
 @pytest.fixture

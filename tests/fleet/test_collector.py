@@ -15,14 +15,14 @@ import pytest
 
 from kdumpd.expose.journal_entries import MESSAGE_IDS
 from kdumpd.model.events import EventKind
-from tests.bus.daemon import Setup, running
-from tests.bus.machine import Machine
-from tests.cores import Crash, flattened
 from tests.fleet.readme import blocks, commands
-from tests.services.journal import Journal
-from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
-from tests.services.process import BOUND, Message, ServiceError, end, output, program
-from tests.services.prometheus import free_port, wait_for_port
+from tests.support.cores import Crash, flattened
+from tests.support.daemon import Setup, running
+from tests.support.journal import Journal
+from tests.support.machine import Machine
+from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
+from tests.support.process import BOUND, Message, ServiceError, end, output, program
+from tests.support.prometheus import free_port, wait_for_port
 
 pytestmark = [pytest.mark.bus, needs_root]
 

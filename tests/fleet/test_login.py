@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import Setup, running
-from tests.bus.machine import Machine
-from tests.cores import Crash, flattened
 from tests.fleet.readme import PROJECT, README, all_commands, commands
 from tests.fleet.test_node_exporter import said, wait_for
-from tests.services.dbus_next import dbus_next_client
-from tests.services.namespace import MOUNTS_AS_ROOT, ROOT, needs_root
-from tests.services.process import output, program
+from tests.support.cores import Crash, flattened
+from tests.support.daemon import Setup, running
+from tests.support.dbus_next import dbus_next_client
+from tests.support.machine import Machine
+from tests.support.namespace import MOUNTS_AS_ROOT, ROOT, needs_root
+from tests.support.process import output, program
 
 pytestmark = pytest.mark.bus
 

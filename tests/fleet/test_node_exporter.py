@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import Setup, running, started
-from tests.bus.machine import Machine
-from tests.cores import Crash, flattened
-from tests.expose.parsing import read_openmetrics, read_plain
 from tests.fleet.readme import FLEET, blocks, commands
-from tests.services.dbus_next import dbus_next_client
-from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
-from tests.services.process import BOUND, ServiceError, end, output, program
-from tests.services.prometheus import check_metrics, node_exporter
+from tests.support.cores import Crash, flattened
+from tests.support.daemon import Setup, running, started
+from tests.support.dbus_next import dbus_next_client
+from tests.support.exposition import read_openmetrics, read_plain
+from tests.support.machine import Machine
+from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
+from tests.support.process import BOUND, ServiceError, end, output, program
+from tests.support.prometheus import check_metrics, node_exporter
 
 pytestmark = pytest.mark.bus
 

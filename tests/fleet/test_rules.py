@@ -11,8 +11,8 @@ import pytest
 from kdumpd.expose.prometheus import PREFIX, measures
 from kdumpd.model.state import State
 from tests.fleet.readme import FLEET, PROJECT, commands, rows
-from tests.services.process import output
-from tests.services.prometheus import check_rules, promtool
+from tests.support.process import output
+from tests.support.prometheus import check_rules, promtool
 
 RULES = (FLEET / "kdumpd.rules.yml").read_text()
 TESTS = "".join(path.read_text() for path in sorted(FLEET.glob("*.test.yml")))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kdumpd.inspect.kernel_log import UnreadableMemoryError, read_kernel_log
 from kdumpd.model.captures.inspection import LONGEST_LOG
 from kdumpd.model.crashlog.printk import Machine, PrintkError
-from tests.printk import (
+from tests.support.printk import (
     AMD64,
     BEYOND,
     BUFFER,

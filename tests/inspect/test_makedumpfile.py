@@ -10,8 +10,8 @@ import pytest
 
 from kdumpd.inspect.kernel_log import UnreadableMemoryError, read_makedumpfile_log
 from kdumpd.model.crashlog.scrub import plain_sentence
-from tests.cores import Crash, elf, kdump
-from tests.services.process import program
+from tests.support.cores import Crash, elf, kdump
+from tests.support.process import program
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.inspect.unpack import KEPT_IN_MEMORY, MOST_KEPT, SHARE, opened_spool
-from tests.services.namespace import MOUNTS_AS_ROOT, needs_root
+from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
 
 GIB = 1 << 30
 LARGE, SMALL = f"size={GIB}", f"size={SHARE * KEPT_IN_MEMORY - 4096}"

@@ -7,7 +7,7 @@ from kdumpd.model.captures.capture import capture_from
 from kdumpd.model.events import acknowledge, unacknowledged
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import CaptureState
-from tests.model.looks import CUT, START, as_listed, capture, distrusted, of_another_crash
+from tests.support.looks import CUT, START, as_listed, capture, distrusted, of_another_crash
 
 ONE = as_listed(capture())
 OTHER = as_listed(of_another_crash(capture(directory=b"/var/crash/202611240000"), b"another"))

@@ -25,7 +25,7 @@ from kdumpd.model.readiness.facts import (
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.readiness.verdict import Verdict, verdict_of
 from kdumpd.model.vocabulary import Proof
-from tests.model.looks import BOOT, KERNEL
+from tests.support.looks import BOOT, KERNEL
 
 AT = datetime(2026, 11, 23, 1, 13, 32, tzinfo=UTC)
 INITRD = BootFile(path="/var/lib/kdump/initrd.img", size=20_000_000, modified=1_795_000_000)

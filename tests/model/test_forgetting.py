@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.step import KEPT, MOST_GONE, without_forgotten
 from kdumpd.model.vocabulary import CaptureState
-from tests.model.looks import START, as_listed, capture
+from tests.support.looks import START, as_listed, capture
 
 LATER = START + KEPT
 LISTED = as_listed(capture())

@@ -16,7 +16,7 @@ from kdumpd.model.readiness.facts import FolderFacts
 from kdumpd.model.state import CrashFolder, State
 from kdumpd.model.step import KEPT
 from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass
-from tests.model.looks import (
+from tests.support.looks import (
     BOOT,
     CRASH,
     CUT,

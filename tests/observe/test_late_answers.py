@@ -7,9 +7,9 @@ import pytest
 
 from kdumpd.observe.captures.scan_cache import Unwatched
 from kdumpd.observe.machine import Asking, FolderObserver, Question
-from tests.bus.machine import Machine
-from tests.cores import Crash, flattened
-from tests.observe.held import Held
+from tests.support.cores import Crash, flattened
+from tests.support.held import Held
+from tests.support.machine import Machine
 
 CRASH = b"/var/crash"
 PATIENCE = 0.1  # seconds

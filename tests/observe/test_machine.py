@@ -13,8 +13,8 @@ from kdumpd.observe.files import Files
 from kdumpd.observe.machine import Hints, Plan, Watchers, clock
 from kdumpd.observe.machine import Machine as Observed
 from kdumpd.observe.readiness.units import NoServiceManager
-from tests.bus.machine import BOOT_ID, Machine
-from tests.cores import Crash, flattened
+from tests.support.cores import Crash, flattened
+from tests.support.machine import BOOT_ID, Machine
 
 CRASH = b"/var/crash"
 LONG = 30.0

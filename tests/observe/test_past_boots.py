@@ -11,9 +11,8 @@ import pytest
 from kdumpd.model.boots.journal import PastBoot, PastBoots, Shutdown
 from kdumpd.observe.boots import MOST_BOOTS, BootsObserver, read_past_boots
 from kdumpd.observe.files import Files
-from tests.bus.machine import BOOT_ID, Machine
-from tests.observe.held import Held
-from tests.observe.journal_file import (
+from tests.support.held import Held
+from tests.support.journal_file import (
     MACHINE_ID,
     SHUTDOWN,
     STARTED,
@@ -25,6 +24,7 @@ from tests.observe.journal_file import (
     orderly,
     write_boots,
 )
+from tests.support.machine import BOOT_ID, Machine
 
 THIS = BOOT_ID.replace("-", "")
 FIRST, SECOND, THIRD = ("a" * 32, "b" * 32, "c" * 32)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.process import output, program
+from tests.support.process import output, program
 
 UNITS = Path(__file__).parents[2] / "systemd"
 UNIT = UNITS / "kdumpd-trigger.service"

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from tests.vm.cache import Cache, default_cache
+from tests.support.image_cache import Cache, default_cache
 from tests.vm.debian import Series, Turn, build_debian, run_series
 from tests.vm.journal_export import parse_export
 

@@ -3,7 +3,7 @@ import asyncio
 
 import pytest
 
-from tests.vm.cache import Cache, default_cache
+from tests.support.image_cache import Cache, default_cache
 from tests.vm.corpus import Corpus, real_cores
 from tests.vm.debian import DebianImage, build_debian
 from tests.vm.image import GuestImage, build_image

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 
-from tests.vm.cache import Cache, default_cache
+from tests.support.image_cache import Cache, default_cache
 from tests.vm.guest import GuestError, Scenario, given, run_guest
 from tests.vm.image import GuestImage, build_image
 

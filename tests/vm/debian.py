@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
+from tests.support.debian_packages import run, tool
+from tests.support.image_cache import Cache, default_cache
 from tests.vm import installation
-from tests.vm.cache import Cache, default_cache
 from tests.vm.guest import GuestError
 from tests.vm.installation import UUID
-from tests.vm.packages import run, tool
 
 BOOKWORM, TRIXIE = "bookworm", "trixie"
 CRASHKERNEL = installation.CRASHKERNEL

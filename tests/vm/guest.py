@@ -10,10 +10,10 @@ from asyncio.subprocess import PIPE, STDOUT, Process
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.debian_packages import tool
+from tests.support.image_cache import NotMadeError
 from tests.vm import capture
-from tests.vm.cache import NotMadeError
 from tests.vm.image import GuestImage
-from tests.vm.packages import tool
 
 MACHINE = ("-machine", "q35", "-accel", "tcg", "-cpu", "max")
 CMDLINE = "console=ttyS0 panic=-1"

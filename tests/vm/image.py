@@ -12,8 +12,8 @@ from hashlib import sha256
 from inspect import getsource
 from pathlib import Path
 
-from tests.vm.cache import Cache
-from tests.vm.packages import ImageError, choose_packages, find, run, tool, unpack
+from tests.support.debian_packages import ImageError, choose_packages, find, run, tool, unpack
+from tests.support.image_cache import Cache
 
 INIT = Path(__file__).with_name("init.sh")
 FETCHED = ("kexec-tools", "linux-image-amd64")

@@ -8,8 +8,8 @@ import re
 import shutil
 from pathlib import Path
 
+from tests.support.debian_packages import find, run
 from tests.vm.guest import GuestError
-from tests.vm.packages import find, run
 
 CRASHKERNEL = "crashkernel=384M"
 

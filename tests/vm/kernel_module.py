@@ -7,8 +7,8 @@ from hashlib import sha256
 from inspect import getsource
 from pathlib import Path
 
-from tests.vm.cache import Cache
-from tests.vm.packages import choose_packages, find, run, unpack
+from tests.support.debian_packages import choose_packages, find, run, unpack
+from tests.support.image_cache import Cache
 
 SOURCE = Path(__file__).with_name("crasher")
 # Of the libraries only libelf is fetched, which kbuild's own programs link to.

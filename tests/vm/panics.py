@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from tests.vm.cache import Cache, default_cache
+from tests.support.image_cache import Cache, default_cache
 from tests.vm.deaths import CRASHER, DEATHS, Death
 from tests.vm.guest import GuestError, given, run_guest
 from tests.vm.image import GuestImage, build_image

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.vm.cache import Cache, default_cache
+from tests.support.image_cache import Cache, default_cache
 from tests.vm.guest import Scenario, run_guest
 from tests.vm.image import GuestImage, build_image
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType, ModuleType
 
-from tests import machine_file
-from tests.machine_file import format_machine, read_machine
+from tests.support import machine_file
+from tests.support.image_cache import Cache, default_cache
+from tests.support.machine_file import format_machine, read_machine
+from tests.support.sample_machines import CAPTURED
 from tests.vm import tree_capture
-from tests.vm.cache import Cache, default_cache
 from tests.vm.debian import BOOKWORM, CRASHKERNEL, TRIXIE, Boot, boot_debian, build_debian
 from tests.vm.guest import GuestError
-from tests.worlds import CAPTURED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

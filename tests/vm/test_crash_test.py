@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.container.deb import build_package
-from tests.services.namespace import needs_root
+from tests.support.deb import build_package
+from tests.support.namespace import needs_root
 from tests.vm.debian import DebianImage, Series, Turn, run_series
 
 pytestmark = [pytest.mark.vm, needs_root]

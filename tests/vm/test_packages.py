@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.packages import choose_packages, run
+from tests.support.debian_packages import choose_packages, run
 
 pytestmark = pytest.mark.vm
 

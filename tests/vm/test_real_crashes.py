@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.bus.daemon import Setup, running
-from tests.bus.machine import Machine
-from tests.services.dbus_next import DbusNextClient, dbus_next_client
-from tests.services.message_bus import Broker, private_bus
-from tests.vm.cache import NotMadeError
+from tests.support.daemon import Setup, running
+from tests.support.dbus_next import DbusNextClient, dbus_next_client
+from tests.support.image_cache import NotMadeError
+from tests.support.machine import Machine
+from tests.support.message_bus import Broker, private_bus
 from tests.vm.deaths import DEATHS, IN_EVERY_RUN
 from tests.vm.panics import Bench, Remains, real_panic
 

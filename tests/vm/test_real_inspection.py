@@ -15,7 +15,7 @@ from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.captures.inspection import Inspected
 from kdumpd.observe.cores.core import read_core
 from kdumpd.observe.cores.inspector import PROGRAM, inspect
-from tests.services.process import program
+from tests.support.process import program
 from tests.vm.corpus import Corpus
 
 pytestmark = pytest.mark.vm

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.bus.daemon import Kdumpd, Setup, running
-from tests.bus.machine import Machine
-from tests.services.busctl import Busctl, Monitor
-from tests.services.dbus_next import DbusNextClient, dbus_next_client
-from tests.services.glib import GlibClient, glib_client
-from tests.services.journal import Journal, private_journal
-from tests.services.message_bus import Broker, private_bus
-from tests.services.namespace import needs_root
+from tests.support.busctl import Busctl, Monitor
+from tests.support.daemon import Kdumpd, Setup, running
+from tests.support.dbus_next import DbusNextClient, dbus_next_client
+from tests.support.glib import GlibClient, glib_client
+from tests.support.journal import Journal, private_journal
+from tests.support.machine import Machine
+from tests.support.message_bus import Broker, private_bus
+from tests.support.namespace import needs_root
 from tests.vm.capture import debian, kdump_utils
 from tests.vm.guest import Scenario, run_guest
 from tests.vm.image import GuestImage

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.namespace import needs_root
+from tests.support.namespace import needs_root
 from tests.vm.boots import CAPTURED, LOOK
 from tests.vm.debian import DebianImage, Series, run_series
 from tests.vm.guest import GuestError

@@ -9,9 +9,9 @@ from kdumpd.config import Configuration, Settings
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
 from kdumpd.oneshot import look_once
-from tests.machine_file import read_machine
+from tests.support.machine_file import read_machine
+from tests.support.sample_machines import CAPTURED, build
 from tests.vm.scenes import SCENES
-from tests.worlds import CAPTURED, build
 
 ALLOWED = 150_000  # bytes: they are in the repository for good
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import kdumpd
-from tests.services.namespace import needs_root
+from tests.support.namespace import needs_root
 from tests.vm.debian import Boot, DebianImage, boot_debian
 
 pytestmark = [pytest.mark.vm, needs_root]

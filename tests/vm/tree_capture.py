@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tests.machine_file import Entry, Machine, format_machine, kind_of, shown_mode
+from tests.support.machine_file import Entry, Machine, format_machine, kind_of, shown_mode
 
 LONGEST = 400_000  # bytes of a file; a kernel's configuration has 280,000
 KERNEL = """arch *panic* *nmi* kexec* sysrq osrelease ostype version hostname domainname

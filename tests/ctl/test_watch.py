@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""kdumpdctl watch: what happens, as it happens."""
+
+import asyncio
+import json
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.ctl.terminal import ENVIRONMENT
+from tests.support.cores import Crash, flattened
+from tests.support.daemon import Setup, running
+from tests.support.machine import Machine
+from tests.support.message_bus import Broker, private_bus
+from tests.support.process import BOUND, end
+
+pytestmark = pytest.mark.bus
+
+
+class Watcher:
+    """A kdumpdctl watch that runs, line by line."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.seen: list[str] = []
+
+    async def line(self, words: str) -> str:
+        """Return the next result with these words."""
+        return await self._next(self.process.stdout, words)
+
+    async def word(self, words: str) -> str:
+        """Return the next line on stderr with these words."""
+        return await self._next(self.process.stderr, words)
+
+    async def _next(self, stream: asyncio.StreamReader | None, words: str) -> str:
+        assert stream is not None
+        async with asyncio.timeout(30):
+            while line := (await stream.readline()).decode():
+                self.seen.append(line)
+                if words in line:
+                    return line
+        raise AssertionError(f"'{words}' is not said, but: {self.seen}")
+
+
+@asynccontextmanager
+async def watching(bus: str, *more: str) -> AsyncIterator[Watcher]:
+    process = await asyncio.create_subprocess_exec(
+        *(*BOUND, sys.executable, "-m", "kdumpd.ctl.main", "watch", "--bus", bus, *more),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=ENVIRONMENT,
+    )
+    try:
+        yield Watcher(process)
+    finally:
+        if process.returncode is None:
+            await end(process, signal.SIGKILL)
+
+
+@pytest.fixture
+async def bus(tmp_path: Path) -> AsyncIterator[str]:
+    (tmp_path / "bus").mkdir()
+    async with private_bus(tmp_path / "bus", Broker.DBUS_DAEMON) as bus:
+        yield bus.address
+
+
+async def test_a_day(machine: Machine, tmp_path: Path, bus: str) -> None:
+    """The daemon comes, a crash and a loss of the crash kernel are told, it goes and comes back."""
+    setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus, settle=0.1)
+    async with watching(bus) as watcher:
+        await watcher.word("kdumpd does not run; waiting for it.")
+        async with running(setup):
+            await watcher.word("ready: The next kernel panic would leave a dump.")
+            machine.kdump_tools("202611230113", flattened(Crash()))
+            captured = await watcher.line("Captured: kernel 6.1.0-56-amd64, Mon 2026-11-23")
+            assert "complete, /var/crash/202611230113 (" in captured
+        await watcher.word("kdumpd is gone; waiting for its return.")
+        machine.write("sys/kernel/kexec_crash_loaded", "0\n")
+        async with running(setup):
+            await watcher.word("not-ready: The next kernel panic would leave no usable dump.")
+        await watcher.word("kdumpd is gone")
+        watcher.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(20):
+            assert await watcher.process.wait() == 0
+
+
+async def test_a_bus_that_is_lost_is_followed_on_when_it_returns(
+    machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "bus").mkdir()
+    async with (
+        private_bus(tmp_path / "bus", Broker.DBUS_DAEMON) as bus,
+        watching(bus.address) as it,
+    ):
+        setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address, settle=0.1)
+        await it.word("kdumpd does not run; waiting for it.")
+        await bus.stop()
+        await it.word("; waiting for its return.")
+        await bus.start()
+        await it.word("kdumpd does not run; waiting for it.")
+        async with running(setup):
+            await it.word("ready: The next kernel panic would leave a dump.")
+
+
+async def test_json_has_a_line_for_each(machine: Machine, tmp_path: Path, bus: str) -> None:
+    setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus, settle=0.1)
+    async with running(setup), watching(bus, "--json=short") as watcher:
+        await watcher.word("ready: ")
+        core = machine.kdump_tools("202611230113", flattened(Crash()))
+        told = json.loads(await watcher.line("capture-added"))
+        assert told["properties"]["state"] == "complete"
+        assert told["capture"] == told["properties"]["id"]
+        for file in core.parent.iterdir():
+            file.unlink()
+        gone = json.loads(await watcher.line('"state": "gone"'))
+        assert (gone["event"], gone["capture"]) == ("capture-changed", told["capture"])
+        watcher.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            assert await watcher.process.wait() == 0
+
+
+async def test_a_stranger_tells_nothing(machine: Machine, tmp_path: Path, bus: str) -> None:
+    setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus, settle=0.1)
+    async with running(setup), watching(bus) as watcher:
+        await watcher.word("ready: ")
+        stranger = await asyncio.create_subprocess_exec(
+            *("busctl", f"--address={bus}", "emit", "/org/kdumpd1", "org.kdumpd1.Manager"),
+            *("ReadinessChanged", "ss", "ready", "lost"),
+        )
+        assert await stranger.wait() == 0
+        machine.kdump_tools("202611230113", flattened(Crash()))
+        await watcher.line("Captured: ")
+        assert not any("lost" in line for line in watcher.seen)
+
+
+async def test_a_bus_that_is_none_is_said() -> None:
+    async with watching("unix:path=/nowhere") as watcher:
+        await watcher.word("cannot connect to the bus")
+        async with asyncio.timeout(20):
+            assert await watcher.process.wait() == 4

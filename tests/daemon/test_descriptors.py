@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A stranger cannot use up the daemon's descriptors."""
+
+import os
+from pathlib import Path
+
+import pytest
+from dbus_fast import Message, MessageFlag, MessageType
+
+from kdumpd.dbus.connection import connect
+from kdumpd.dbus.messages import Target
+from tests.support.daemon import Setup, running
+from tests.support.message_bus import Broker, private_bus
+
+pytestmark = pytest.mark.bus
+
+FLOOD = 500
+AT_ONCE = 20  # rounds of two calls each: a bus lets a peer wait for 128 answers
+PEER = Target("org.kdumpd1", "/org/kdumpd1", "org.freedesktop.DBus.Peer")
+MANAGER = "org.kdumpd1.Manager"
+
+
+def messages(fd: int) -> list[Message]:
+    """Return messages with a descriptor that nobody asked for."""
+    kinds = [
+        (MessageType.METHOD_CALL, MANAGER, "Rescan", "h", MessageFlag.NONE),  # refused
+        (MessageType.METHOD_CALL, MANAGER, "Rescan", "", MessageFlag.NO_REPLY_EXPECTED),
+        (MessageType.METHOD_CALL, "org.example.None", "Explode", "h", MessageFlag.NONE),
+        (MessageType.SIGNAL, MANAGER, "Rescan", "h", MessageFlag.NONE),
+    ]
+    return [
+        Message(
+            destination="org.kdumpd1",
+            path="/org/kdumpd1",
+            interface=interface,
+            member=member,
+            message_type=kind,
+            signature=signature,
+            body=[0] if signature else [],
+            unix_fds=[os.dup(fd)],
+            flags=flags,
+        )
+        for kind, interface, member, signature, flags in kinds
+    ]
+
+
+async def test_flood_of_descriptors_leaves_none_open(
+    setup: Setup, tmp_path: Path, broker: Broker
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "canary").touch()
+    async with private_bus(tmp_path / "other", broker) as bus:
+        setup = Setup(root=setup.root, state=setup.state, bus=bus.address)
+        # Not dbus-fast itself: it ends with a flood of its own.
+        async with running(setup) as kdumpd, connect(bus.address) as client:
+            with (tmp_path / "canary").open("rb") as canary:
+                for number in range(FLOOD):
+                    for message in messages(canary.fileno()):
+                        await client._send(message)
+                    if number % AT_ONCE == 0:
+                        await client.call(PEER, "Ping")
+            # The bus keeps the order: all have come when this is answered.
+            await client.call(PEER, "Ping")
+            assert tmp_path / "canary" not in kdumpd.files

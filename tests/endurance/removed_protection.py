@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Take a protection out, in a copy of everything, and see its test fail.
+
+`python -m tests.endurance.removed_protection [NAME]...` tries all, or those named, in their short form; the
+exit status is 0 when each was noticed.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
+
+PROJECT = Path(__file__).parents[2]
+NOT_COPIED = shutil.ignore_patterns(".*", "build", "__pycache__")
+TESTS_FAILED = 1  # pytest's exit status
+TRIES = 3  # what fails by chance is to fail once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sabotage:
+    """A protection that is taken out: a text in a file in the place of another."""
+
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+FLUSHED = "PRAGMA synchronous = FULL"
+CUTS = "tests/endurance/test_power_cuts.py::test_power_cuts"
+KILLS = "tests/endurance/test_kills.py::test_killed_at_any_moment"
+FLOODS = "tests/endurance/test_floods.py::test_an_honest_client_is_answered"
+TROUBLE = "tests/endurance/test_state_folder.py::test_a_disk_in_trouble"
+LEDGER, FLOW = "kdumpd/ledger/database.py", "kdumpd/engine.py"
+HERALD, WATCH = "kdumpd/expose/journal.py", "kdumpd/observe/captures/inotify.py"
+
+SABOTAGES: Mapping[str, Sabotage] = MappingProxyType(
+    {
+        "synchronous=OFF": Sabotage(
+            file=LEDGER, old=FLUSHED, new="PRAGMA synchronous = OFF", test=CUTS
+        ),
+        "synchronous=NORMAL": Sabotage(
+            file=LEDGER, old=FLUSHED, new="PRAGMA synchronous = NORMAL", test=CUTS
+        ),
+        "shown before it is recorded": Sabotage(
+            file=FLOW,
+            old="            await self._record(events)\n            self._parts.terminal",
+            new="            await self._show()\n            await asyncio.sleep(0.2)\n"
+            "            await self._record(events)\n            self._parts.terminal",
+            test=KILLS,
+        ),
+        "marked journaled before it is sent": Sabotage(
+            file=HERALD,
+            old="        all_taken = self.tell(events)\n",
+            new="        await self._outbox.mark_told(events)\n"
+            "        all_taken = self.tell(events)\n",
+            test=KILLS,
+        ),
+        "untold while it cannot be recorded": Sabotage(
+            file=FLOW,
+            old="            self._parts.herald.tell(self._unrecorded)\n",
+            new="",
+            test=TROUBLE,
+        ),
+        "rows without checksums": Sabotage(
+            file=LEDGER,
+            old="if broken := broken_seals(connection):",
+            new="if broken := broken_seals(connection)[:0]:",
+            test="tests/endurance/test_damage.py::test_no_damage_goes_unnoticed",
+        ),
+        "no check of the ledger at all": Sabotage(
+            file=LEDGER,
+            old="        state = _checked_content(connection)\n",
+            new="        state = load_state(connection)\n",
+            test="tests/endurance/test_damage.py::test_no_damage_goes_unnoticed",
+        ),
+        "answers first come, first served": Sabotage(
+            file="kdumpd/dbus/connection.py",
+            old='self._turn(message.sender or "")',
+            new="asyncio.Lock()",
+            test=f"{FLOODS}[dbus-daemon-objects]",
+        ),
+        "a descriptor that is not closed": Sabotage(
+            file=WATCH,
+            old="            os.close(mounts)\n",
+            new="",
+            test="tests/endurance/test_cycles.py::test_nothing_grows",
+        ),
+        "a watch that must be had": Sabotage(
+            file=WATCH,
+            old="        except pyinotify.WatchManagerError as error:\n",
+            new="        except ZeroDivisionError as error:\n",
+            test="tests/endurance/test_watches.py::test_no_watches_left",
+        ),
+        "signals from everybody": Sabotage(
+            file="dbus/org.kdumpd1.conf",
+            old='<deny send_destination="org.kdumpd1" send_type="signal"/>',
+            new="",
+            test="tests/daemon/test_signals.py::test_signals",
+        ),
+    }
+)
+
+
+def is_noticed(sabotage: Sabotage) -> bool:
+    """Return whether the test fails without the protection."""
+    with TemporaryDirectory(prefix="kdumpd-sabotage-") as work:
+        copy = Path(work) / "copy"
+        shutil.copytree(PROJECT, copy, ignore=NOT_COPIED)
+        path = copy / sabotage.file
+        path.write_text(path.read_text().replace(sabotage.old, sabotage.new))
+        pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not long", sabotage.test]
+        statuses = (
+            subprocess.run(pytest, cwd=copy, check=False, capture_output=True).returncode  # noqa: S603  # ours
+            for _ in range(TRIES)
+        )
+        return TESTS_FAILED in statuses
+
+
+def main(names: Sequence[str]) -> int:
+    """Try them, say what came of each, and return 0 when all were noticed."""
+    outcomes = []
+    for name in names or SABOTAGES:
+        outcomes.append(is_noticed(SABOTAGES[name]))
+        print(f"{name}: {'noticed' if outcomes[-1] else 'NOT NOTICED'}", flush=True)  # noqa: T201
+    return 0 if all(outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

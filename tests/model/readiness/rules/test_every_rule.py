@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Each rule speaks of what breaks exactly it, and only then."""
+
+import pytest
+
+from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.verdict import RULES, check, find, judge
+from kdumpd.model.vocabulary import Readiness
+from tests.model.readiness.rules import (
+    test_experience,
+    test_folder,
+    test_kernel,
+    test_loading,
+    test_next_boot,
+    test_panic_policy,
+    test_reservation,
+    test_service,
+    test_storage,
+    test_system,
+)
+from tests.model.readiness.rules.broken_machine import Breakage
+from tests.support.machine_facts import HEALTHY
+
+ALL: list[Breakage] = [
+    *test_kernel.BREAKAGES,
+    *test_reservation.BREAKAGES,
+    *test_loading.BREAKAGES,
+    *test_next_boot.BREAKAGES,
+    *test_storage.BREAKAGES,
+    *test_folder.BREAKAGES,
+    *test_panic_policy.BREAKAGES,
+    *test_experience.BREAKAGES,
+    *test_system.BREAKAGES,
+    *test_service.BREAKAGES,
+]
+NAMES = [f"{number}-{one.code}" for number, one in enumerate(ALL)]
+
+
+def test_a_healthy_machine() -> None:
+    assert find(HEALTHY) == ()
+    assert judge(HEALTHY, check(HEALTHY)) is Readiness.READY
+
+
+def test_a_healthy_machine_is_told_what_was_checked() -> None:
+    for one in check(HEALTHY):
+        assert one.severity is Severity.OK
+        assert one.message
+        assert one.remedy == ""
+
+
+@pytest.mark.parametrize("breakage", ALL, ids=NAMES)
+def test_one_breakage(breakage: Breakage) -> None:
+    findings = {finding.code: finding for finding in find(breakage.facts)}
+    assert set(findings) == {breakage.code, *breakage.besides}
+    finding = findings[breakage.code]
+    assert finding.severity is breakage.severity
+    assert breakage.words in finding.message
+    assert finding.unknown == breakage.unknown
+    assert finding.remedy
+    assert finding.message.isprintable()
+    assert finding.remedy.isprintable()
+
+
+def test_every_rule_has_its_breakage() -> None:
+    fired = {rule.__name__ for rule in RULES for one in ALL if find(one.facts, (rule,))}
+    assert fired == {rule.__name__ for rule in RULES}
+
+
+def test_a_code_is_the_name_of_its_rule() -> None:
+    for rule in RULES:
+        for facts in (HEALTHY, *(one.facts for one in ALL)):
+            for finding in rule(facts):
+                assert finding.code == rule.__name__.replace("_", "-")
+
+
+def test_no_two_rules_say_the_same() -> None:
+    sentences = [(one.code, one.message) for one in check(HEALTHY)]
+    assert len({message for _, message in sentences}) == len(sentences)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from dataclasses import replace
+
+from kdumpd.model.readiness.facts import PolicyFacts
+from kdumpd.model.readiness.finding import Severity
+from tests.model.readiness.rules.broken_machine import Breakage, broken
+from tests.support.looks import KERNEL
+from tests.support.machine_facts import HEALTHY
+
+UNSUPPORTED = replace(KERNEL, supported=False, crash_loaded=None, reserved=None)
+
+BREAKAGES = [
+    Breakage(
+        replace(HEALTHY, kernel=replace(UNSUPPORTED, present=False, problems=("no kernel runs",))),
+        "kernel-absent",
+        Severity.FATAL,
+        "no kernel runs",
+    ),
+    Breakage(
+        replace(HEALTHY, kernel=UNSUPPORTED),
+        "kexec-unsupported",
+        Severity.FATAL,
+        "no kexec crash support, so it can start no crash kernel",
+    ),
+    Breakage(
+        broken("kernel", reserved=None, problems=("'/sys/x' holds no number",)),
+        "kernel-unreadable",
+        Severity.FATAL,
+        "'/sys/x' holds no number",
+        unknown=True,
+    ),
+    Breakage(
+        broken("kernel", crash_loaded=False),
+        "crash-kernel-unloaded",
+        Severity.FATAL,
+        "no crash kernel is loaded, so a panic leaves no dump",
+        besides=("service-proves-nothing",),
+    ),
+    Breakage(
+        replace(broken("kernel", crash_loaded=False), was_armed=True),
+        "crash-kernel-lost",
+        Severity.WARNING,
+        "something has unloaded it",
+        besides=("crash-kernel-unloaded", "service-proves-nothing"),
+    ),
+    Breakage(
+        replace(HEALTHY, policy=PolicyFacts(problem="no answer within 10 s")),
+        "facts-unreadable",
+        Severity.WARNING,
+        "no answer within 10 s",
+        unknown=True,
+    ),
+]

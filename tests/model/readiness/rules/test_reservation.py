@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from dataclasses import replace
+from typing import Any
+
+from kdumpd.model.formats.boot_messages import (
+    Area,
+    AreaKind,
+    Complaint,
+    ReservationLog,
+    parse_complaint,
+)
+from kdumpd.model.formats.memory import Ram, RamSource, Region
+from kdumpd.model.readiness.facts import (
+    BootLog,
+    FadumpFacts,
+    LastReservation,
+    LogSource,
+    MachineFacts,
+    ReservationFacts,
+)
+from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.verdict import find
+from kdumpd.model.text import MIB
+from tests.model.readiness.rules.broken_machine import ALONE, Breakage, broken
+from tests.support.looks import KERNEL
+from tests.support.machine_facts import HEALTHY, RESERVATION
+
+GIB = 1 << 30
+UBUNTU = "2G-4G:320M,4G-32G:512M,32G-64G:1024M,64G-128G:2048M,128G-:4096M"
+HIGH = Region(start=5 * GIB, size=256 * MIB)
+LOW = Region(start=2 * GIB, size=256 * MIB)
+
+
+def asked(cmdline: str, crashkernel: str, reserved: int, **facts: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table
+    """Return the healthy machine with another request and another result."""
+    kernel = replace(KERNEL, crashkernel=crashkernel, reserved=reserved)
+    regions = (replace(RESERVATION.regions[0], size=reserved),) if RESERVATION.regions else None
+    values = {"cmdline": cmdline.encode(), "regions": regions if reserved else (), "log": None}
+    return replace(ALONE, kernel=kernel, reservation=replace(RESERVATION, **{**values, **facts}))
+
+
+def said(*words: str) -> BootLog:
+    """Return a log in which the kernel said this and nothing else."""
+    complaints: list[Complaint] = [one for one in map(parse_complaint, words) if one]
+    assert len(complaints) == len(words)
+    return BootLog(source=LogSource.KMSG, log=ReservationLog(complaints=tuple(complaints)))
+
+
+def last(reserved: int, ram: int, crashkernel: str = "256M") -> LastReservation:
+    return LastReservation(boot_id="5e6d", crashkernel=crashkernel, reserved=reserved, ram=ram)
+
+
+def in_ram(size: int) -> Ram:
+    return Ram(size=size, source=RamSource.IOMEM, exact=True)
+
+
+def power(**values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table
+    """Return a POWER machine of 32 GiB on which fadump is all there is."""
+    fadump = FadumpFacts(**{"enabled": True, "registered": True, "reserved": GIB, **values})
+    return replace(
+        ALONE,
+        kernel=replace(KERNEL, crashkernel="1G", crash_loaded=False, reserved=0),
+        reservation=ReservationFacts(
+            cmdline=b"fadump=on crashkernel=1G",
+            architecture="ppc64le",
+            ram=in_ram(32 * GIB),
+            regions=(),
+            fadump=fadump,
+        ),
+    )
+
+
+BREAKAGES = [
+    Breakage(
+        asked("crashkernel=384", "384", 384),
+        "crashkernel-without-unit",
+        Severity.WARNING,
+        "crashkernel= asks for 384 bytes",
+        besides=("reservation-small",),
+    ),
+    Breakage(
+        broken("reservation", unreadable=("'/proc/iomem' is no memory map",)),
+        "reservation-unreadable",
+        Severity.WARNING,
+        "'/proc/iomem' is no memory map",
+        unknown=True,
+    ),
+    Breakage(
+        broken("kernel", reserved=0),
+        "reservation-missing",
+        Severity.FATAL,
+        "crashkernel=256M came to nothing",
+    ),
+    Breakage(
+        asked("quiet", "", 0),
+        "reservation-missing",
+        Severity.FATAL,
+        "no crashkernel= on the kernel's command line",
+    ),
+    Breakage(
+        asked("crash_kernel=64M", "", 0),
+        "reservation-missing",
+        Severity.FATAL,
+        "'crash_kernel=64M' means nothing to the kernel",
+    ),
+    Breakage(
+        asked(f"crashkernel={UBUNTU}", UBUNTU, 0, ram=in_ram(GIB)),
+        "reservation-missing",
+        Severity.FATAL,
+        "the kernel stops reading at 32G-64G:1024M",
+    ),
+    Breakage(
+        asked("crashkernel=auto", "auto", 0),
+        "reservation-missing",
+        Severity.FATAL,
+        "RHEL 8 and before",
+    ),
+    Breakage(
+        asked(
+            "crashkernel=3G",
+            "3G",
+            0,
+            log=said("crashkernel reservation failed - No suitable area found."),
+        ),
+        "reservation-missing",
+        Severity.FATAL,
+        "there is no free area of that size",
+    ),
+    Breakage(
+        asked("crashkernel=256M", "256M", 0, last=last(256 * MIB, 8 * GIB)),
+        "reservation-missing",
+        Severity.FATAL,
+        "the boot before had 256 MiB with 8 GiB of RAM",
+    ),
+    Breakage(power(reserved=0), "reservation-missing", Severity.FATAL, "crashkernel=1G came"),
+    Breakage(
+        asked("crashkernel=256M", "256M", 192 * MIB, ram=None),
+        "reservation-short",
+        Severity.WARNING,
+        "only 192 MiB of the 256 MiB",
+    ),
+    Breakage(
+        asked("crashkernel=2G-:512M", "2G-:512M", 256 * MIB),
+        "reservation-short",
+        Severity.WARNING,
+        "256 MiB of the 512 MiB requested by crashkernel=2G-:512M",
+    ),
+    Breakage(
+        asked(
+            "crashkernel=512M",
+            "512M",
+            256 * MIB,
+            log=BootLog(
+                source=LogSource.KMSG,
+                log=ReservationLog(areas=(Area(kind=AreaKind.MAIN, start=GIB, size=512 * MIB),)),
+            ),
+        ),
+        "reservation-cut",
+        Severity.INFO,
+        "512 MiB was reserved at boot, but only 256 MiB is left",
+    ),
+    Breakage(
+        broken("reservation", regions=(HIGH,)),
+        "reservation-low",
+        Severity.WARNING,
+        "above 4 GiB, with none below",
+    ),
+    Breakage(
+        broken("reservation", regions=(replace(LOW, size=64 * MIB), HIGH)),
+        "reservation-low",
+        Severity.WARNING,
+        "with only 64 MiB below",
+    ),
+    Breakage(
+        broken("reservation", regions=(HIGH,), architecture="aarch64"),
+        "reservation-low",
+        Severity.INFO,
+        "above 4 GiB, with none below",
+        besides=("reservation-small",),
+    ),
+    Breakage(
+        replace(
+            asked("crashkernel=256M crashkernel=1G,cma", "256M 1G,cma", 256 * MIB, cma=MIB),
+            kernel=replace(KERNEL, crashkernel="256M 1G,cma", release="6.17.0"),
+        ),
+        "reservation-cma-short",
+        Severity.WARNING,
+        "1 MiB of the 1024 MiB",
+    ),
+    Breakage(
+        asked("crashkernel=128M", "128M", 128 * MIB),
+        "reservation-small",
+        Severity.INFO,
+        "256 MiB is usual for 4 GiB",
+    ),
+    Breakage(
+        asked("crashkernel=64M", "64M", 64 * MIB),
+        "reservation-small",
+        Severity.WARNING,
+        "only 64 MiB is reserved",
+    ),
+    Breakage(
+        broken("reservation", last=last(512 * MIB, 128 * GIB)),
+        "reservation-shrank",
+        Severity.WARNING,
+        "with 4 GiB of RAM is reserved, and the boot before had 512 MiB with 128 GiB",
+    ),
+    Breakage(
+        broken("reservation", last=last(128 * MIB, 2 * GIB)),
+        "reservation-grew",
+        Severity.INFO,
+        "the boot before had 128 MiB with 2 GiB",
+    ),
+    Breakage(
+        broken("reservation", cmdline=b"crashkernel=128M crashkernel=256M"),
+        "crashkernel-repeated",
+        Severity.INFO,
+        "crashkernel=128M does not count",
+    ),
+    Breakage(
+        broken("reservation", cmdline=b"crashkernel=256M crashkernel=72M,low"),
+        "crashkernel-ignored",
+        Severity.INFO,
+        "crashkernel=72M,low is ignored",
+    ),
+    Breakage(
+        broken("reservation", cmdline=b"crashkernel=256M crash_kernel=1G"),
+        "crashkernel-misspelled",
+        Severity.INFO,
+        "'crash_kernel=1G'",
+    ),
+    Breakage(
+        asked("crashkernel=2G-8G:256M,", "2G-8G:256M,", 256 * MIB),
+        "crashkernel-fragile",
+        Severity.INFO,
+        "with other RAM",
+    ),
+    Breakage(
+        broken("reservation", cmdline=b"fadump=on crashkernel=256M"),
+        "fadump-refused",
+        Severity.INFO,
+        "does not use fadump",
+    ),
+    Breakage(
+        power(registered=None),
+        "crash-kernel-unloaded",
+        Severity.WARNING,
+        "/sys/kernel/fadump/registered does not exist",
+        unknown=True,
+    ),
+    Breakage(
+        power(registered=False),
+        "crash-kernel-unloaded",
+        Severity.FATAL,
+        "fadump is not registered",
+    ),
+]
+
+
+def test_a_reboot_is_enough_where_the_next_boot_asks() -> None:
+    kernel = replace(HEALTHY.kernel, reserved=0, crashkernel="", crash_loaded=False)
+    reservation = replace(HEALTHY.reservation, cmdline=b"quiet", regions=(), log=None)
+    found = find(replace(HEALTHY, kernel=kernel, reservation=reservation))
+    (missing,) = (one for one in found if one.code == "reservation-missing")
+    assert missing.remedy == "reboot: the next boot has crashkernel=256M"

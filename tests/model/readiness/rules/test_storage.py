@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kdumpd.model.formats.kdump_settings import (
+    DumpSettings,
+    parse_kdump_conf,
+    parse_kdump_tools,
+    parse_suse,
+)
+from kdumpd.model.formats.memory import MemoryUse
+from kdumpd.model.formats.mounts import FstabEntry, Mount
+from kdumpd.model.readiness.facts import MachineFacts, StorageFacts, Unlocking
+from kdumpd.model.readiness.finding import Severity, Unknown
+from kdumpd.model.readiness.verdict import check, find
+from kdumpd.model.text import MIB
+from tests.model.readiness.rules.broken_machine import Breakage, broken
+from tests.support.machine_facts import DUMP_FOLDER, FOLDER, HEALTHY, STORAGE
+
+GIB = 1 << 30
+FEDORA = parse_kdump_conf(b"path /var/crash\n")
+SUSE = parse_suse(b'KDUMP_SAVEDIR="file:///var/crash"\n')
+TMPFS = Mount(point=b"/var/crash", type="tmpfs")
+NFS = Mount(point=b"/var/crash", type="nfs4", source=b"server:/crash")
+DISK = Mount(point=b"/srv", type="xfs")
+
+
+def settings(told: DumpSettings) -> MachineFacts:
+    """Return the healthy machine with a dump that goes elsewhere."""
+    return broken("storage", settings=told, folders=())
+
+
+def folder(told: DumpSettings | None = None, **values: Any) -> MachineFacts:  # noqa: ANN401  # a row
+    """Return the healthy machine with another dump folder."""
+    changed = (replace(DUMP_FOLDER, **values),)
+    return broken("storage", folders=changed, settings=told or STORAGE.settings)
+
+
+def watched(facts: MachineFacts, path: bytes) -> MachineFacts:
+    """Return the machine with kdumpd looking into this folder."""
+    return replace(facts, folders=(replace(FOLDER, path=path),))
+
+
+BREAKAGES = [
+    Breakage(
+        broken("storage", settings=Unknown("'/etc/kdump.conf' is no regular file"), folders=()),
+        "dump-settings-unreadable",
+        Severity.WARNING,
+        "'/etc/kdump.conf' is no regular file",
+        unknown=True,
+    ),
+    Breakage(
+        settings(parse_kdump_tools(b"SSH=crash@collector.example\n")),
+        "dump-target-remote",
+        Severity.INFO,
+        "sent to 'crash@collector.example'",
+    ),
+    Breakage(
+        settings(parse_kdump_conf(b"raw /dev/vg/dump\n")),
+        "dump-target-raw",
+        Severity.INFO,
+        "the bare device '/dev/vg/dump'",
+    ),
+    Breakage(
+        broken("storage", unmounted=(b"LABEL=dump",), folders=()),
+        "dump-target-unmounted",
+        Severity.INFO,
+        "'LABEL=dump', which is not mounted",
+    ),
+    Breakage(
+        watched(folder(FEDORA, present=None, path=b"/srv/crash"), b"/srv"),
+        "dump-folder-missing",
+        Severity.WARNING,
+        "'/srv/crash' does not exist",
+    ),
+    Breakage(
+        watched(folder(present=False, path=b"/srv/crash"), b"/srv"),
+        "dump-folder-missing",
+        Severity.FATAL,
+        "'/srv/crash' is no folder",
+    ),
+    Breakage(
+        folder(present=False),
+        "dump-folder-missing",
+        Severity.FATAL,
+        "'/var/crash' is no folder",
+    ),
+    Breakage(
+        folder(not_mounted=FstabEntry(source=b"/dev/vdb1", point=b"/var/crash")),
+        "dump-folder-not-mounted",
+        Severity.WARNING,
+        "belongs on /dev/vdb1 by /etc/fstab, which is not mounted",
+    ),
+    Breakage(
+        folder(mount=Mount(point=b"/", type="ext4", read_only=True)),
+        "dump-folder-read-only",
+        Severity.WARNING,
+        "is mounted read-only",
+    ),
+    Breakage(
+        folder(mount=Mount(point=b"/", type="squashfs", read_only=True)),
+        "dump-folder-read-only",
+        Severity.FATAL,
+        "type squashfs, which cannot be written to",
+    ),
+    Breakage(
+        folder(mount=TMPFS, mounted_at_boot=True),
+        "dump-folder-unmountable",
+        Severity.FATAL,
+        "type tmpfs, in memory",
+    ),
+    Breakage(
+        folder(mount=TMPFS, mounted_at_boot=False),
+        "dump-folder-unmountable",
+        Severity.WARNING,
+        "type tmpfs, in memory",
+    ),
+    Breakage(
+        folder(mount=Mount(point=b"/", type="overlay")),
+        "dump-folder-unmountable",
+        Severity.WARNING,
+        "made of layers",
+    ),
+    Breakage(
+        folder(mount=NFS, mounted_at_boot=True),
+        "dump-folder-unmountable",
+        Severity.WARNING,
+        "type nfs4, which the crash kernel does not wait for",
+    ),
+    Breakage(
+        watched(folder(path=b"/srv/crash", mount=DISK, mounted_at_boot=False), b"/srv/crash"),
+        "dump-folder-unmountable",
+        Severity.WARNING,
+        "'/srv', which was mounted by hand",
+    ),
+    Breakage(
+        folder(mount=DISK, mounted_at_boot=Unknown("'/etc/fstab' is no text")),
+        "dump-folder-unmountable",
+        Severity.WARNING,
+        "'/etc/fstab' is no text",
+        unknown=True,
+    ),
+    Breakage(
+        broken("storage", mounts=Unknown("'/proc/1/mountinfo' names no mount")),
+        "dump-folder-unmountable",
+        Severity.WARNING,
+        "names no mount",
+        unknown=True,
+    ),
+    Breakage(
+        folder(unlocking=Unlocking.PASSPHRASE),
+        "dump-folder-encrypted",
+        Severity.WARNING,
+        "the crash kernel waits for its passphrase",
+    ),
+    Breakage(
+        folder(unlocking=Unlocking.OWN_KEY),
+        "dump-folder-encrypted",
+        Severity.INFO,
+        "unlocking it may need more memory",
+    ),
+    Breakage(
+        folder(path=b"/srv/crash"),
+        "dump-folder-unwatched",
+        Severity.WARNING,
+        "dumps go to '/srv/crash', where kdumpd does not look",
+    ),
+    Breakage(
+        folder(free=MIB),
+        "storage-too-small",
+        Severity.FATAL,
+        "the disk of the dump folder '/var/crash' is full, so no dump can be saved",
+    ),
+    Breakage(
+        folder(free=GIB),
+        "storage-too-small",
+        Severity.WARNING,
+        "a dump may need 1.5 GiB, and the disk of the dump folder '/var/crash' has 1 GiB for it",
+    ),
+    Breakage(
+        folder(free=Unknown("'/var/crash' does not say how much room it has")),
+        "storage-too-small",
+        Severity.WARNING,
+        "does not say how much room",
+        unknown=True,
+    ),
+    Breakage(
+        broken("storage", memory=Unknown("'/proc/meminfo' does not say MemTotal")),
+        "storage-too-small",
+        Severity.WARNING,
+        "does not say MemTotal",
+        unknown=True,
+    ),
+    Breakage(
+        folder(free_files=0),
+        "storage-no-inodes",
+        Severity.FATAL,
+        "has no free inodes, so no dump can be saved",
+    ),
+]
+
+
+@pytest.mark.parametrize("path", [b"/var/crash", b"/var/crash/dumps"])
+def test_a_folder_that_is_seen(path: bytes) -> None:
+    assert find(folder(path=path)) == ()
+
+
+@pytest.mark.parametrize("path", [b"/var/crashes", b"/var", b"/var/crash/a/b", b"/"])
+def test_a_folder_that_is_not_seen(path: bytes) -> None:
+    (finding,) = find(folder(path=path))
+    assert finding.code == "dump-folder-unwatched"
+    assert finding.remedy == f"set CrashDirectories=/var/crash {path.decode()} in kdumpd.conf"
+
+
+@pytest.mark.parametrize("told", [None, SUSE])
+def test_a_missing_folder_is_made(told: DumpSettings | None) -> None:
+    facts = folder(told, present=None, path=b"/srv/crash")
+    assert find(watched(facts, b"/srv")) == ()
+
+
+def test_a_missing_crash_folder_is_told_once() -> None:
+    facts = replace(folder(FEDORA, present=None), folders=(replace(FOLDER, present=False),))
+    assert [one.code for one in find(facts)] == ["crash-folder-missing"]
+
+
+@pytest.mark.parametrize("told", [FEDORA, SUSE])
+@pytest.mark.parametrize("mount", [NFS, Mount(point=b"/var/crash", type="ext4")])
+def test_an_initrd_that_mounts_the_folder_itself(told: DumpSettings, mount: Mount) -> None:
+    assert find(folder(told, mount=mount, mounted_at_boot=False, free=None)) == ()
+
+
+def test_kdump_utils_mounts_for_writing() -> None:
+    assert find(folder(FEDORA, mount=Mount(point=b"/", type="xfs", read_only=True))) == ()
+
+
+def test_a_live_system_is_told_once() -> None:
+    facts = folder(mount=Mount(point=b"/", type="overlay"))
+    live = replace(facts, surroundings=replace(facts.surroundings, live="boot=live"))
+    assert [one.code for one in find(live)] == ["live-system"]
+
+
+def test_a_key_that_is_handed_on() -> None:
+    assert find(folder(unlocking=Unlocking.HANDED_KEY)) == ()
+
+
+def test_room_without_knowing_the_memory() -> None:
+    unknown_memory = replace(folder(free=1), storage=replace(STORAGE, memory=None))
+    assert find(unknown_memory) == ()
+    full = replace(STORAGE, memory=None, folders=(replace(DUMP_FOLDER, free=0),))
+    assert [one.severity for one in find(replace(HEALTHY, storage=full))] == [Severity.FATAL]
+
+
+def test_a_dump_of_everything_needs_more_room() -> None:
+    everything = parse_kdump_tools(b'MAKEDUMP_ARGS="-c -d 1"\n')
+    (finding,) = find(folder(everything))
+    assert "a dump may need" in finding.message
+    assert finding.severity is Severity.WARNING
+
+
+def test_what_suse_leaves_free_is_not_room() -> None:
+    small = MemoryUse(total=2 * GIB, kernel=100 * MIB)
+    told = replace(SUSE, left_free=10 * GIB)
+    facts = folder(told, free=10 * GIB)
+    facts = replace(facts, storage=replace(facts.storage, memory=small))
+    assert [one.severity for one in find(facts)] == [Severity.FATAL]
+
+
+def test_the_sentence_stays_while_the_room_changes() -> None:
+    """Or each look would announce a change."""
+    said = {find(folder(free=GIB + size * MIB)) for size in range(0, 200, 20)}
+    assert len(said) == 1
+
+
+def test_nothing_known() -> None:
+    nothing = replace(HEALTHY, storage=StorageFacts())
+    assert find(nothing) == ()
+    assert not any("dump folder" in one.message for one in check(nothing))

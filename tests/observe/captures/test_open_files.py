@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is handed out is the capture's own file, and nothing that a stranger put in its place."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from kdumpd.observe.captures.open_files import (
+    MOST_STUCK,
+    Evidence,
+    EvidenceError,
+    NoEvidenceError,
+    Openings,
+    open_evidence,
+)
+from tests.support.looks import as_listed, capture
+from tests.support.machine import Machine
+from tests.support.rights import as_root
+
+FOLDER = b"/var/crash"
+CORE = b"/var/crash/202611230113/dump.202611230113"
+
+
+@pytest.fixture
+def core(machine: Machine) -> Path:
+    machine.root.chmod(0o755)
+    return machine.kdump_tools("202611230113", b"what the machine held")
+
+
+def read(machine: Machine, path: bytes = CORE, folder: bytes = FOLDER) -> bytes:
+    with os.fdopen(open_evidence(machine.root, folder, path), "rb") as file:
+        return file.read()
+
+
+def test_the_file_is_opened(machine: Machine, core: Path) -> None:
+    assert read(machine) == core.read_bytes()
+    assert read(machine, folder=b"/var") == core.read_bytes()
+    assert read(machine, folder=b"/var/crash/202611230113") == core.read_bytes()
+    assert read(machine, folder=b"/") == core.read_bytes()
+
+
+def test_descriptor_cannot_be_written_to_or_inherited(machine: Machine, core: Path) -> None:
+    fd = open_evidence(machine.root, FOLDER, CORE)
+    try:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.write(fd, b"x")
+        assert not os.get_inheritable(fd)
+    finally:
+        os.close(fd)
+    assert core.read_bytes() == b"what the machine held"
+
+
+def link(core: Path) -> None:
+    secret = core.with_name("secret")
+    core.rename(secret)
+    core.symlink_to(secret)
+
+
+def hard_link(core: Path) -> None:
+    core.with_name("other").hardlink_to(core)
+
+
+def fifo(core: Path) -> None:
+    core.unlink()
+    os.mkfifo(core)
+
+
+def folder_link(core: Path) -> None:
+    core.parent.rename(core.parent.with_name("other"))
+    core.parent.symlink_to("other")
+
+
+def writable(core: Path) -> None:
+    core.chmod(0o666)
+
+
+def writable_folder(core: Path) -> None:
+    core.parent.chmod(0o777)
+
+
+def writable_crash_folder(core: Path) -> None:
+    core.parent.parent.chmod(0o777)
+
+
+def removed(core: Path) -> None:
+    core.unlink()
+
+
+def removed_folder(core: Path) -> None:
+    core.parent.rename(core.parent.with_name("other"))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (link, EvidenceError, "is not a regular file: not handed out"),
+        (hard_link, EvidenceError, "has 2 hard links: not handed out"),
+        (fifo, EvidenceError, "is not a regular file: not handed out"),
+        (folder_link, NoEvidenceError, "a link or no folder"),
+        (writable, EvidenceError, "is writable by others than its owner"),
+        (writable_folder, EvidenceError, "is writable by others than its owner"),
+        (writable_crash_folder, EvidenceError, "is writable by others than its owner"),
+        (removed, NoEvidenceError, "does not exist"),
+        (removed_folder, NoEvidenceError, "does not exist"),
+    ],
+)
+def test_what_changed_since_the_last_look_is_refused(
+    machine: Machine,
+    core: Path,
+    change: Callable[[Path], None],
+    error: type[EvidenceError],
+    words: str,
+) -> None:
+    change(core)
+    with pytest.raises(error, match=words):
+        read(machine)
+
+
+@as_root
+def test_file_of_a_stranger_is_refused(machine: Machine, core: Path) -> None:
+    os.chown(core, 65534, 65534)
+    with pytest.raises(EvidenceError, match="belongs to uid 65534, not to uid 0: not handed out"):
+        read(machine)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [b"/etc/passwd", b"/var/crash/../../etc/passwd", b"/var/crash/", b"/var/crash", b""],
+)
+def test_path_that_leads_elsewhere_is_refused(machine: Machine, core: Path, path: bytes) -> None:
+    assert core.exists()
+    with pytest.raises(EvidenceError, match="is no file of '/var/crash'"):
+        read(machine, path)
+
+
+async def test_what_a_capture_lacks_is_said(machine: Machine) -> None:
+    evidence = Evidence(machine.root)
+    with pytest.raises(NoEvidenceError, match="has no core"):
+        await evidence.open_core(FOLDER, as_listed(capture(facts=None)))
+    with pytest.raises(NoEvidenceError, match="has no kernel log beside its core"):
+        await evidence.open_dmesg(FOLDER, as_listed(capture(dmesg=b"")))
+
+
+class Hanging:
+    """A file that is opened only when it is let go, as one on a server that does not answer."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._answers = threading.Event()
+
+    def open(self) -> int:
+        self._answers.wait(30)
+        return os.open(self._file, os.O_RDONLY)
+
+    async def let_go(self) -> None:
+        """Let all attempts come to their ends, which nobody waits for."""
+        self._answers.set()
+        for thread in threading.enumerate():
+            if thread.name == "kdumpd-reader":
+                await asyncio.to_thread(thread.join)
+        await asyncio.sleep(0)
+
+
+def opened(file: Path) -> int:
+    """Return how often this process has the file open."""
+    links = []
+    for fd in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # of this very listing
+            links.append(fd.readlink())
+    return links.count(file)
+
+
+async def test_folder_that_does_not_answer_stalls_no_other(core: Path) -> None:
+    hanging, openings = Hanging(core), Openings(0.05)
+    for _ in range(MOST_STUCK + 3):
+        with pytest.raises(EvidenceError, match="'/slow' does not answer"):
+            await openings.run(b"/slow", hanging.open)
+    reading = [one for one in threading.enumerate() if one.name == "kdumpd-reader"]
+    assert len(reading) == MOST_STUCK
+    os.close(await Openings(30).run(b"/other", lambda: os.open(core, os.O_RDONLY)))
+    await hanging.let_go()
+    assert opened(core) == 0
+    os.close(await openings.run(b"/slow", lambda: os.open(core, os.O_RDONLY)))
+
+
+async def test_descriptor_that_comes_too_late_for_the_caller_is_closed(core: Path) -> None:
+    hanging = Hanging(core)
+    asking = asyncio.create_task(Openings(30).run(b"/slow", hanging.open))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    await hanging.let_go()
+    assert opened(core) == 0

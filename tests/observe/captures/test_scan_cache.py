@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A folder in which nothing changed is not opened again, and whatever changed is seen."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kdumpd.model.captures.capture import Sighting
+from kdumpd.observe.captures.scan import read_crash_folder
+from kdumpd.observe.captures.scan_cache import LONGEST_TICK, Identity, Visits
+from tests.support.cores import Crash, flattened
+from tests.support.machine import Machine
+
+CRASH = b"/var/crash"
+FIRST, SECOND = "202611230113", "202611230214"
+
+
+class Looker:
+    """Looks at a crash folder again and again, each time later than any clock's tick."""
+
+    def __init__(self, root: Path) -> None:
+        self.opened: list[str] = []  # in the last look, by their names
+        self.wanted: set[Identity] = set()  # what somebody wants opened
+        self.known: dict[bytes, Sighting] = {}
+        self._root = root
+        self._time = 0.0
+        self._visits = Visits(self._keep, clock=lambda: self._time)
+
+    def look(self, later: float = LONGEST_TICK) -> dict[bytes, Sighting]:
+        """Return what lies there, by place."""
+        self._time += later
+        self.opened = []
+        folder = read_crash_folder(self._root, CRASH, self.known, self._open, self._visits)
+        self.known = {sighting.place: sighting for sighting in folder.sightings}
+        return self.known
+
+    def _open(self, fd: int) -> None:
+        self.opened.append(Path(f"/proc/self/fd/{fd}").readlink().name)
+
+    def _keep(self, identity: Identity) -> bool:
+        return identity not in self.wanted
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    machine = Machine(tmp_path)
+    machine.kdump_tools(FIRST, flattened(Crash(crash_time=1)))
+    machine.kdump_tools(SECOND, flattened(Crash(crash_time=2)))
+    (machine.crash / "notes").mkdir()
+    return machine
+
+
+@pytest.fixture
+def looker(machine: Machine) -> Looker:
+    """Somebody who knows the folders by now."""
+    looker = Looker(machine.root)
+    for _ in range(2):
+        assert len(looker.look()) == 2
+        assert sorted(looker.opened) == [FIRST, SECOND, "crash", "notes"]
+    return looker
+
+
+def test_what_is_unchanged_is_not_opened(looker: Looker) -> None:
+    before = dict(looker.known)
+    for _ in range(3):
+        assert looker.look() == before
+        assert looker.opened == ["crash"]
+    assert all(looker.known[place] is sighting for place, sighting in before.items())
+
+
+def test_what_was_listed_in_the_tick_of_its_change_is_opened(machine: Machine) -> None:
+    looker = Looker(machine.root)
+    for _ in range(4):
+        looker.look(later=LONGEST_TICK / 8)
+        assert len(looker.opened) == 4
+
+
+def grown(folder: Path) -> None:
+    with next(folder.glob("dump.*")).open("ab") as core:
+        core.write(b"more")
+
+
+def overwritten(folder: Path) -> None:
+    core = next(folder.glob("dump.*"))
+    times = core.stat().st_atime_ns, core.stat().st_mtime_ns
+    core.write_bytes(flattened(Crash(crash_time=3)))
+    os.utime(core, ns=times)
+
+
+def renamed(folder: Path) -> None:
+    core = next(folder.glob("dump.*"))
+    core.rename(folder / "dump-incomplete")
+
+
+def opened_to_all(folder: Path) -> None:
+    next(folder.glob("dump.*")).chmod(0o666)
+
+
+def folder_opened_to_all(folder: Path) -> None:
+    folder.chmod(0o777)
+
+
+def above_opened_to_all(folder: Path) -> None:
+    folder.parent.chmod(0o777)
+
+
+def above_shut(folder: Path) -> None:
+    folder.parent.chmod(0o700)
+
+
+def removed(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def core_removed(folder: Path) -> None:
+    next(folder.glob("dump.*")).unlink()
+
+
+def a_link(folder: Path) -> None:
+    moved = folder.rename(folder.parent.parent / "moved")
+    folder.symlink_to(moved)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        grown,
+        overwritten,
+        renamed,
+        opened_to_all,
+        folder_opened_to_all,
+        above_opened_to_all,
+        above_shut,
+        removed,
+        core_removed,
+        a_link,
+    ],
+)
+def test_a_change_is_seen(machine: Machine, looker: Looker, change: Callable[[Path], None]) -> None:
+    looker.look()
+    change(machine.crash / FIRST)
+    seen = looker.look()
+    anew = Looker(machine.root).look()
+    assert seen == anew
+
+
+def test_only_what_changed_is_opened(machine: Machine, looker: Looker) -> None:
+    looker.look()
+    grown(machine.crash / SECOND)
+    before = looker.known[CRASH + b"/" + FIRST.encode()]
+    after = looker.look()[CRASH + b"/" + FIRST.encode()]
+    assert (sorted(looker.opened), after is before) == ([SECOND, "crash"], True)
+
+
+def test_what_was_none_of_ours_becomes_a_capture(machine: Machine, looker: Looker) -> None:
+    looker.look()
+    (machine.crash / "notes" / "vmcore").write_bytes(flattened(Crash(crash_time=4)))
+    assert CRASH + b"/notes" in looker.look()
+
+
+def test_somebody_wants_it_opened(machine: Machine, looker: Looker) -> None:
+    status = (machine.crash / SECOND).stat()
+    looker.wanted.add((status.st_dev, status.st_ino))
+    looker.look()
+    assert sorted(looker.opened) == [SECOND, "crash"]
+
+
+def test_one_that_cannot_be_read_is_tried_each_time(machine: Machine, looker: Looker) -> None:
+    core = next((machine.crash / FIRST).glob("dump.*"))
+    core.unlink()
+    core.symlink_to("/etc/passwd")
+    for _ in range(4):
+        looker.look()
+    assert looker.look() == Looker(machine.root).look()

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The flow comes to itself again: nobody asks, and what failed or was late is taken in."""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from kdumpd.engine import Flow, Parts
+from kdumpd.expose.journal import Herald, Journal
+from kdumpd.expose.systemd import Terminal
+from kdumpd.ledger.ledger import Ledger, opened_ledger
+from kdumpd.model.state import Patience, State
+from kdumpd.model.vocabulary import BootEnd
+from kdumpd.observe.boots import BootsObserver
+from kdumpd.observe.captures.core_reader import CoreReader
+from kdumpd.observe.captures.open_files import Evidence
+from kdumpd.observe.cores.inspector import inspect
+from kdumpd.observe.files import Files
+from kdumpd.observe.machine import Hints, Plan, Watchers
+from kdumpd.observe.machine import Machine as Observed
+from kdumpd.observe.readiness.units import NoServiceManager
+from kdumpd.observe.threads import Start, start
+from tests.support.cores import Crash, flattened
+from tests.support.held import Held
+from tests.support.journal_file import Boot, opening, orderly, write_boots
+from tests.support.machine import BOOT_ID, Machine
+
+CRASH = b"/var/crash"
+AT_ONCE = Patience(settle=0.0, steady=0.0, boot=0.0)
+RETRY = 0.1  # seconds
+JOURNAL_PATIENCE = 0.5  # seconds
+SOON = 15.0  # seconds; the look of each minute comes later
+BEFORE, BEGAN = "a" * 32, 1_700_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A flow that runs, and what it writes to."""
+
+    flow: Flow
+    ledger: Ledger
+
+    async def wait_until(self, holds: Callable[[State], bool]) -> None:
+        """Return once this holds of the state; TimeoutError if that takes the next minute."""
+        async with asyncio.timeout(SOON):
+            while not holds(self.flow.state):  # noqa: ASYNC110  # nobody is told
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def running(machine: Machine, work: Path, start: Start = start) -> AsyncIterator[Scene]:
+    """Run a flow with the parts that the daemon has; nothing gives it a hint but itself."""
+    hints = Hints()
+    async with opened_ledger(work / "ledger.sqlite") as ledger:
+        parts = Parts(
+            machine=Observed(
+                Files(machine.root), Plan(folders=(CRASH,)), hints, Watchers(), NoServiceManager()
+            ),
+            services=NoServiceManager(),
+            past=BootsObserver(machine.root, hints.everything, JOURNAL_PATIENCE, start=start),
+            reader=CoreReader(Evidence(machine.root), (CRASH,), inspect),
+            ledger=ledger,
+            herald=Herald(ledger, Journal()),  # which is not run: nothing is journaled
+            terminal=Terminal(),
+            patience=AT_ONCE,
+        )
+        flow = Flow(parts, RETRY)
+        await flow.load()
+        task = asyncio.create_task(flow.run(()))
+        try:
+            async with asyncio.timeout(SOON):
+                await flow.look()
+            yield Scene(flow=flow, ledger=ledger)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """As on a full disk: no file of this process may grow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def remembered(scene: Scene) -> list[bool]:
+    """Return of each capture in the ledger whether it is acknowledged."""
+    return [one.acknowledged for one in (await scene.ledger.load()).captures.values()]
+
+
+async def test_a_disk_that_is_freed_is_written_to_without_being_asked(
+    machine: Machine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine.kdump_tools("202611230113", flattened(Crash()))
+    async with running(machine, tmp_path) as scene:
+        await scene.wait_until(lambda state: bool(state.captures))
+        assert await remembered(scene) == [False]
+        with full_disk():
+            await scene.flow.acknowledge(scene.flow.state.captures)
+            await asyncio.sleep(5 * RETRY)
+        assert [line for line in caplog.messages if "can be written" in line] == []
+        await scene.wait_until(lambda _: "can be written again" in caplog.text)
+        assert await remembered(scene) == [True]
+    assert caplog.text.count("is not remembered, but told") == 1
+
+
+def ended(state: State) -> BootEnd | None:
+    """Return how the boot before is said to have ended."""
+    return state.previous.end if state.previous else None
+
+
+async def test_a_journal_that_answers_late_is_taken_in_without_being_asked(
+    machine: Machine, tmp_path: Path
+) -> None:
+    this = Boot(BOOT_ID.replace("-", ""), BEGAN + 7200, opening())
+    write_boots(
+        machine.root / "var/log/journal", Boot(BEFORE, BEGAN, [*opening(), *orderly(60)]), this
+    )
+    held = Held()
+    async with running(machine, tmp_path, held.start) as scene:
+        assert scene.flow.state.past is not None
+        assert scene.flow.state.past.boots == ()
+        assert scene.flow.state.past.problem.startswith("the journal does not answer")
+        assert scene.flow.state.previous is not None
+        assert "the journal does not answer" in scene.flow.state.previous.reason
+        held.let_go()
+        await scene.wait_until(lambda state: ended(state) is BootEnd.CLEAN)
