@@ -10,7 +10,7 @@ CRASH ?= /var/crash
 export CRASH
 OLDEST_DBUS_FAST := 1.84.2
 # Tests that use the D-Bus library in every way: names, calls, signals, descriptors, a bus that is lost.
-OF_THE_BUS := tests/dbus/test_connection.py $(patsubst %,tests/bus/test_%.py,authority descriptors service) tests/ctl/test_main.py \
+OF_THE_BUS := tests/dbus/test_connection.py $(patsubst %,tests/daemon/test_%.py,authority descriptors service) tests/ctl/test_main.py \
 	$(patsubst %,tests/daemon/test_captures.py::test_%,growing_capture_is_settling_and_then_one \
 	stranger_raises_no_alarm_and_is_forgotten three_hundred_at_full_speed) \
 	$(patsubst %,tests/daemon/test_lifecycle.py::test_%,second_daemon_leaves_the_first_alone \
@@ -21,13 +21,13 @@ AT_ONCE ?= 2
 # How long each parser is fuzzed.
 FUZZ_SECONDS ?= 10
 
-.PHONY: help run deb test fuzz test-container test-endurance test-hostile test-long test-mutations test-oldest test-vm test-panics bench picture manual lint clean
+.PHONY: help run deb test fuzz test-container test-endurance test-security test-long test-mutations test-oldest test-vm test-panics bench picture manual lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
 	@echo 'make deb          the Debian package, in build/deb'
 	@echo 'make test         all tests that need no other machine'
-	@echo 'make test-hostile  what strangers may do to a crash folder, at length'
+	@echo 'make test-security  what strangers may do to a crash folder, at length'
 	@echo 'make test-mutations  100,000 broken inputs through each parser'
 	@echo 'make test-endurance  kills, power cuts, floods, an hour of comings and goings; two minutes of it: SHORT=1'
 	@echo 'make fuzz         each parser for FUZZ_SECONDS (10), guided by what the inputs make it run'
@@ -59,8 +59,8 @@ test: $(VENV)/test.stamp
 test-container: $(VENV)/container.stamp
 	$(BIN)/pytest -m container $(PYTEST)
 
-test-hostile: $(VENV)/test.stamp
-	$(BIN)/pytest tests/hostile -m long $(PYTEST)
+test-security: $(VENV)/test.stamp
+	$(BIN)/pytest tests/security -m long $(PYTEST)
 
 # Each says the seed by which it can be had again: ENDURANCE_SEED=NUMBER.
 test-endurance: $(VENV)/test.stamp
@@ -74,9 +74,9 @@ fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m tests.security.fuzz --seconds $(FUZZ_SECONDS)
 
 # Before a release, and when what it tests was changed: some hours.
-test-long: test-hostile test-mutations test-endurance test-panics
+test-long: test-security test-mutations test-endurance test-panics
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'long and not vm and not container and not endurance' \
-		--ignore tests/hostile $(PYTEST)
+		--ignore tests/security $(PYTEST)
 	$(BIN)/pytest -m 'vm and long' tests/vm/test_crash_test.py $(PYTEST)
 
 test-oldest: build/oldest/test.stamp

@@ -3,9 +3,15 @@
 
 import logging
 import os
+import resource
+import shutil
+import subprocess
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
+from kdumpd.inspect.unpack import opened_spool, opened_words, reassemble, with_last_words
+from kdumpd.model.captures.core import Format, VmcoreinfoError, parse_vmcoreinfo
 from kdumpd.model.captures.inspection import LONGEST_LOG
 from kdumpd.model.crashlog.printk import (
     MOST_BITS,
@@ -19,21 +25,11 @@ from kdumpd.model.crashlog.printk import (
     records_log,
     ring_log,
 )
+from kdumpd.observe.cores.core import read_inside, read_vmcoreinfo
+from kdumpd.observe.cores.source import CoreError, FileSource
 
 if TYPE_CHECKING:
     import drgn
-import os
-import resource
-import shutil
-import subprocess
-from dataclasses import dataclass
-
-from kdumpd.inspect.unpack import opened_spool, opened_words, reassemble, with_last_words
-from kdumpd.model.captures.core import Format, VmcoreinfoError, parse_vmcoreinfo
-from kdumpd.model.captures.inspection import LONGEST_LOG
-from kdumpd.model.crashlog.printk import PrintkError, Values
-from kdumpd.observe.cores.core import read_inside, read_vmcoreinfo
-from kdumpd.observe.cores.source import CoreError, FileSource
 
 INDEX_SIZE = 4  # log_first_idx, log_next_idx and log_buf_len are 32 bits wide
 

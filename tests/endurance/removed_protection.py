@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Take a protection out, in a copy of everything, and see its test fail.
 
-`python -m tests.endurance.removed_protection [NAME]...` tries all, or those named, in their short form; the
-exit status is 0 when each was noticed.
+`python -m tests.endurance.removed_protection [NAME]...` tries all, or those named, in their short
+form; the exit status is 0 when each was noticed.
 """
 
 import shutil

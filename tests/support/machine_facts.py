@@ -26,7 +26,8 @@ from tests.support.looks import CRASH, KERNEL
 
 FOLDER = FolderFacts(path=CRASH, present=True)
 
-# What Linux 6.1 says on a guest of 4 GiB: see tests/observe/readiness/test_reservation.py for a real one.
+# What Linux 6.1 says on a guest of 4 GiB; a real one is in
+# tests/observe/readiness/test_reservation.py.
 AREA = Region(start=0xAF000000, size=256 * MIB)
 RAM = Ram(size=4096 * MIB - 532 * 1024, source=RamSource.IOMEM, exact=True)
 RESERVATION = ReservationFacts(

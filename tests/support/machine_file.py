@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A machine's files as one text that people read and compare; tests/samples/README.md says how.
 
-`python -m tests.support.machine_file unpack FILE DIR` makes a folder of a machine, for `kdumpd --check
---root DIR`; `python -m tests.support.machine_file pack DIR FILE` makes the text of a folder.
+`python -m tests.support.machine_file unpack FILE DIR` makes a folder of a machine, for
+`kdumpd --check --root DIR`; `python -m tests.support.machine_file pack DIR FILE` makes the text
+of a folder.
 
 Only of the standard library: it also runs in the machine whose files are taken.
 """

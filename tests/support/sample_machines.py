@@ -2,8 +2,9 @@
 """Machines of many distributions, and what `kdumpd --check` says of each.
 
 The real ones are in tests/samples/captured, the others in tests/samples/remade, the words in
-tests/samples/verdicts. `python -m tests.support.sample_machines` writes the words anew; read the difference before
-it is committed. `python -m tests.support.sample_machines NAME DIR` makes the folder of one machine.
+tests/samples/verdicts. `python -m tests.support.sample_machines` writes the words anew; read the
+difference before it is committed. `python -m tests.support.sample_machines NAME DIR` makes the
+folder of one machine.
 """
 
 import io
