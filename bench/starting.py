@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long a start takes until READY, and how much memory the service has then."""
+"""How long a start takes until READY, of that on a processor, and how much memory it has then."""
 
+import resource
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,8 +11,8 @@ from bench.folder import machine_with
 from bench.scale import Scale
 from bench.started import MILLISECONDS, floor, kdumpd, memory, started
 
-Sample = tuple[float, float, float]  # milliseconds, RSS and PSS in MiB
-NAMES = (("READY", "ms"), ("RSS", "MiB"), ("PSS", "MiB"))
+Sample = tuple[float, float, float, float]  # milliseconds, those on a processor, RSS and PSS in MiB
+NAMES = (("READY", "ms"), ("READY by processor time", "ms"), ("RSS", "MiB"), ("PSS", "MiB"))
 
 
 async def measure(work: Path, bus: str, scale: Scale) -> AsyncIterator[Figure]:
@@ -19,7 +21,8 @@ async def measure(work: Path, bus: str, scale: Scale) -> AsyncIterator[Figure]:
         machine = machine_with(work / f"machine-{captures}", captures)
         state = work / f"state-{captures}"
         command = kdumpd(machine.root, state, bus)
-        await _sample(*command)  # what was found the first time is known from then on
+        async with started(*command):
+            pass  # what was found the first time is known from then on
         ours, bare = [], []
         for _ in range(scale.repeats):
             bare.append(await _sample(*floor(bus)))
@@ -36,5 +39,17 @@ async def measure(work: Path, bus: str, scale: Scale) -> AsyncIterator[Figure]:
 
 
 async def _sample(*command: str) -> Sample:
+    """Return what a start took; the service stops at READY, so that nothing after it counts."""
+    before = _processor_time_of_children()
     async with started(*command) as service:
-        return service.seconds * MILLISECONDS, *memory(service.pid)
+        service.process.send_signal(signal.SIGSTOP)
+        sizes = memory(service.pid)
+        service.process.kill()
+    taken = _processor_time_of_children() - before
+    return service.seconds * MILLISECONDS, taken * MILLISECONDS, *sizes
+
+
+def _processor_time_of_children() -> float:
+    """Return the seconds of all children that have ended, and of theirs (getrusage(2))."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

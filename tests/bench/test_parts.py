@@ -26,7 +26,7 @@ async def test_starting(tmp_path: Path) -> None:
     found = await figures(starting.measure, tmp_path)
     assert {*found} == {
         f"{what}, {captures} captures"
-        for what in ("READY", "RSS", "PSS")
+        for what in ("READY", "READY by processor time", "RSS", "PSS")
         for captures in ("no", "3")
     }
     assert all(one.ratio for one in found.values())
