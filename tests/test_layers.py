@@ -31,7 +31,7 @@ OF_THE_BUS = {"dbus.messages", "dbus.connection"}
 MAY_IMPORT = {
     "model": {"model"},
     "observe": {"model", "observe", *OF_THE_BUS},
-    "inspect": {"model", "observe", "inspect"},
+    "inspect": {"arguments", "model", "observe", "inspect"},
     "ledger": {"model", "ledger"},
     "dbus.messages": set[str](),
     "dbus.connection": {"dbus.messages"},

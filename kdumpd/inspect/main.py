@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kdumpd import __version__
+from kdumpd.arguments import discard_stdout
 from kdumpd.inspect.kernel_log import KernelLog, has_drgn, read_log
 from kdumpd.inspect.sandbox import Share, confine, forbid_processes
 from kdumpd.inspect.unpack import MOST_KEPT, PROGRAMS, opened_spool, unwrap
@@ -120,7 +121,7 @@ def _print(content: bytes) -> int:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is not flushed
+        discard_stdout()
         return _fail(f"cannot print: {error.strerror}")
     return 0
 
