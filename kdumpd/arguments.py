@@ -10,6 +10,20 @@ from typing import NoReturn
 EXIT_FAILURE = 1
 EXIT_USAGE, EXIT_IO, EXIT_CONFIG = 64, 74, 78  # sysexits.h
 JSON = ("pretty", "short", "off")
+# A home that is said is not asked for: of /etc/passwd, and thus of whatever serves names here.
+CHILD_ENVIRONMENT = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C",
+    "HOME": "/nonexistent",
+}
+# An installation in a folder that Python does not know by itself is named last, so that it hides
+# nothing.
+MAIN = """\
+import sys
+sys.path.append(sys.argv.pop(1))
+from {} import main
+sys.exit(main())
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,6 +73,15 @@ def add_bus_option(parser: argparse.ArgumentParser) -> None:
         default="system",
         help="the message bus to serve on: system (the default), session, or an address",
     )
+
+
+def isolated(module: str) -> tuple[str, ...]:
+    """Return the command that runs a program of ours as a child of this one.
+
+    It is isolated from the working directory, the user's folder and every PYTHON… variable.
+    """
+    folder = Path(__file__).parents[1]
+    return sys.executable, "-I", "-B", "-c", MAIN.format(module), str(folder)
 
 
 def discard_stdout() -> None:

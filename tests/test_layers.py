@@ -30,7 +30,7 @@ IMPURE_CALLS = {"now", "utcnow", "today", "open", "print", "input", "exec", "eva
 OF_THE_BUS = {"dbus.messages", "dbus.connection"}
 MAY_IMPORT = {
     "model": {"model"},
-    "observe": {"model", "observe", *OF_THE_BUS},
+    "observe": {"arguments", "model", "observe", *OF_THE_BUS},
     "inspect": {"arguments", "model", "observe", "inspect"},
     "ledger": {"model", "ledger"},
     "dbus.messages": set[str](),

@@ -3,13 +3,13 @@
 
 import asyncio
 import json
-import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
 from kdumpd.dbus.connection import USUAL, Connection
 from kdumpd.dbus.messages import CallError, Manner, Target
 from kdumpd.json_output import properties_of
@@ -185,16 +185,7 @@ class Answers(Protocol):
 
 SECONDS = 60.0  # more than a look takes where a crash folder does not answer
 NOTHING_FOUND = 1
-# Isolated from the working directory, the user's folder and every PYTHON… variable; an installation
-# in a folder that Python does not know by itself is named last, so that it hides nothing.
-MAIN = """\
-import sys
-sys.path.append(sys.argv.pop(1))
-from kdumpd.daemon import main
-sys.exit(main())
-"""
-PROGRAM = (sys.executable, "-I", "-B", "-c", MAIN, str(Path(__file__).parents[2]))
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
+PROGRAM = isolated("kdumpd.daemon")
 
 
 class LookError(Exception):
@@ -229,7 +220,7 @@ class Look:
             *(question, "--json=short", "--root", str(self._root)),
             stdin=DEVNULL,
             stdout=PIPE,
-            env=ENVIRONMENT,
+            env=CHILD_ENVIRONMENT,
         )
         try:
             async with asyncio.timeout(SECONDS):

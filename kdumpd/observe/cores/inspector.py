@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
 from kdumpd.model.captures.inspection import (
     LONGEST_ANSWER,
     Inspected,
@@ -29,17 +30,7 @@ PIECE = 1 << 16  # bytes read at once
 LONGEST_WORDS = 4096  # bytes of stderr; what comes behind them is read and forgotten
 SLOWEST = 5_000_000  # bytes a second
 DYING = 5.0  # seconds that a killed child is waited for; only a dead disk or server holds it longer
-# A home that is said is not asked for: of /etc/passwd, and thus of whatever serves names here.
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/nonexistent"}
-# Isolated from the working directory, the user's folder and every PYTHON… variable; an installation
-# in a folder that Python does not know by itself is named last, so that it hides nothing.
-MAIN = """\
-import sys
-sys.path.append(sys.argv.pop(1))
-from kdumpd.inspect.main import main
-sys.exit(main())
-"""
-PROGRAM = (sys.executable, "-I", "-B", "-c", MAIN, str(Path(__file__).parents[2]))
+PROGRAM = isolated("kdumpd.inspect.main")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +187,7 @@ def _start(fd: int, command: Sequence[str]) -> _Child:
             stderr=subprocess.PIPE,
             bufsize=0,
             cwd="/",
-            env=ENVIRONMENT,
+            env=CHILD_ENVIRONMENT,
             start_new_session=True,
         )
     )
@@ -211,7 +202,7 @@ DRGN = r"drgn-([^-]+)(-.+)?\.(dist|egg)-info"
 
 def read_toolbox() -> str:
     """Return the names of the tools that are installed, with what tells one drgn from another."""
-    found = [name for name in PROGRAMS if shutil.which(name, path=ENVIRONMENT["PATH"])]
+    found = [name for name in PROGRAMS if shutil.which(name, path=CHILD_ENVIRONMENT["PATH"])]
     version = read_drgn_version(sys.path)
     return ", ".join([*found, f"drgn {version}"] if version else found)
 
