@@ -58,6 +58,8 @@ def test_all_configured(tmp_path: Path) -> None:
         ("500ms", 0.5),
         ("0.25", 0.25),
         ("10min", 600),
+        ("1min 30s", 90),
+        ("5 minutes", 300),
     ],
 )
 def test_settle(tmp_path: Path, value: str, seconds: float) -> None:
