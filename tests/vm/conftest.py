@@ -10,6 +10,11 @@ from tests.vm.image import GuestImage, build_image
 from tests.vm.panics import Bench, build_bench
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, the boots of a whole Debian: all workers end together then."""
+    items.sort(key=lambda item: "debian" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Cache:
     """The one cache, which knows what has already failed in any process of these tests."""
