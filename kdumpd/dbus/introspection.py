@@ -28,7 +28,12 @@ class Interface:
     methods: Mapping[str, str]  # what each takes, as a signature
     signals: Mapping[str, str]
     properties: Mapping[str, Property]
-    xml: str
+    element: ET.Element
+
+    @property
+    def xml(self) -> str:
+        """The XML as a text; few ask for it."""
+        return ET.tostring(self.element, encoding="unicode").rstrip()
 
 
 class InterfaceError(Exception):
@@ -60,7 +65,7 @@ def _interface(element: ET.Element) -> Interface:
         properties=MappingProxyType(
             {_name(prop): _property(prop) for prop in element.iter("property")}
         ),
-        xml=ET.tostring(element, encoding="unicode").rstrip(),
+        element=element,
     )
 
 
