@@ -27,20 +27,20 @@ from kdumpd.config import Configuration, Settings, read_configuration
 from kdumpd.dbus.connection import Connection, connect
 from kdumpd.dbus.introspection import InterfaceError, read_interfaces
 from kdumpd.dbus.messages import BusError, bus_address
-from kdumpd.engine import Deeds, Flow, Parts, Sink
-from kdumpd.expose.dbus_service import Service
-from kdumpd.expose.journal import Herald, Journal
+from kdumpd.engine import CallerActions, Engine, EngineParts, Sink
+from kdumpd.expose.dbus_service import DbusService
+from kdumpd.expose.journal import Journal, JournalOutbox
 from kdumpd.expose.motd import Motd, motd_path
 from kdumpd.expose.prometheus import Metrics
-from kdumpd.expose.systemd import Notifier, Terminal
+from kdumpd.expose.systemd import SystemdNotifier, TerminalOutput
 from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.ledger.database import LedgerError, NewerLedgerError
 from kdumpd.ledger.ledger import opened_ledger
-from kdumpd.model.state import Patience
+from kdumpd.model.state import Delays
 from kdumpd.observe.boots import BootsObserver
 from kdumpd.observe.captures.core_reader import CoreReader
 from kdumpd.observe.captures.inotify import Watch
-from kdumpd.observe.captures.open_files import Evidence
+from kdumpd.observe.captures.open_files import CaptureFiles
 from kdumpd.observe.cores.inspector import inspect, read_toolbox
 from kdumpd.observe.files import Files
 from kdumpd.observe.machine import Hints, Machine, Plan, Watchers
@@ -182,9 +182,9 @@ async def serve_once(
         captures, conditions = Watch(hints.folders), Watch(hints.everything)
         for watch in (captures, conditions):
             stack.enter_context(watch.attached(loop))
-        evidence = Evidence(options.root)
+        evidence = CaptureFiles(options.root)
         services = await service_manager(options.root, connection, hints)
-        parts = Parts(
+        parts = EngineParts(
             machine=Machine(
                 Files(options.root, opened=opened_files(options)),
                 Plan(folders=settings.folders, problems=configuration.problems),
@@ -194,10 +194,10 @@ async def serve_once(
             ),
             services=services,
             past=BootsObserver(options.root, hints.everything),
-            reader=CoreReader(Evidence(options.root), settings.folders, inspect, read_toolbox),
+            reader=CoreReader(CaptureFiles(options.root), settings.folders, inspect, read_toolbox),
             ledger=ledger,
-            herald=Herald(ledger, Journal()),
-            terminal=Terminal(),
+            herald=JournalOutbox(ledger, Journal()),
+            terminal=TerminalOutput(),
             patience=patience_of(settings),
         )
         files = notices(options, settings, os.environ)
@@ -206,15 +206,15 @@ async def serve_once(
 
 async def run_parts(
     connection: Connection,
-    parts: Parts,
-    evidence: Evidence,
+    parts: EngineParts,
+    evidence: CaptureFiles,
     signals: Signals,
     files: Sequence[Metrics | Motd],
 ) -> None:
     """Run all tasks in one group, until one of them fails or a signal comes."""
-    flow, notifier = Flow(parts), Notifier(os.environ)
-    service = Service(
-        connection, read_interfaces(), await flow.load(), Deeds(flow, evidence, inspect)
+    flow, notifier = Engine(parts), SystemdNotifier(os.environ)
+    service = DbusService(
+        connection, read_interfaces(), await flow.load(), CallerActions(flow, evidence, inspect)
     )
     connection.serve(service.answer)
     sinks: list[Sink] = [service, parts.terminal, notifier, *files]
@@ -267,9 +267,9 @@ async def service_manager(root: Path, connection: Connection, hints: Hints) -> S
     return units
 
 
-def patience_of(settings: Settings) -> Patience:
+def patience_of(settings: Settings) -> Delays:
     """Return how long to wait; readiness is settled sooner than a file that may still grow."""
-    usual = Patience(settle=settings.settle_seconds)
+    usual = Delays(settle=settings.settle_seconds)
     return replace(usual, steady=min(usual.steady, usual.settle))
 
 

@@ -17,9 +17,9 @@ from kdumpd.expose.dbus_methods import (
     Objections,
     UnreadyError,
 )
-from kdumpd.expose.journal import Herald
-from kdumpd.expose.systemd import Terminal
-from kdumpd.expose.trouble import Trouble
+from kdumpd.expose.journal import JournalOutbox
+from kdumpd.expose.systemd import TerminalOutput
+from kdumpd.expose.trouble import RecurringProblem
 from kdumpd.ledger.database import LedgerError
 from kdumpd.ledger.ledger import Ledger
 from kdumpd.model.announce import next_look
@@ -30,12 +30,12 @@ from kdumpd.model.captures.reading import put_down, worth_keeping
 from kdumpd.model.crash_test import MOST_TESTS, Intent, intended
 from kdumpd.model.events import Event, acknowledge, test_event
 from kdumpd.model.formats.mounts import is_inside
-from kdumpd.model.state import Observation, Patience, State
+from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.step import step
 from kdumpd.observe.boots import BootsObserver
 from kdumpd.observe.captures.apport_report import MOST_REPORT, ReportError, parse_report
 from kdumpd.observe.captures.core_reader import CoreReader, Inspect
-from kdumpd.observe.captures.open_files import Evidence, EvidenceError, NoEvidenceError, sealed
+from kdumpd.observe.captures.open_files import CaptureFileError, CaptureFiles, FileGoneError, sealed
 from kdumpd.observe.machine import Machine, clock
 from kdumpd.observe.readiness.units import ServiceManager
 
@@ -52,7 +52,7 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class EngineParts:
     """What the flow goes through."""
 
     machine: Machine
@@ -60,20 +60,20 @@ class Parts:
     past: BootsObserver
     reader: CoreReader
     ledger: Ledger
-    herald: Herald
-    terminal: Terminal
-    patience: Patience
+    herald: JournalOutbox
+    terminal: TerminalOutput
+    patience: Delays
 
 
-class Flow:
+class Engine:
     """Takes every observation through the step, the ledger and the sinks, one at a time."""
 
-    def __init__(self, parts: Parts, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, parts: EngineParts, retry_seconds: float = RETRY_SECONDS) -> None:
         self._parts = parts
         self._retry_seconds = retry_seconds
         self._state = self._recorded = State()
         self._unrecorded: tuple[Event, ...] = ()
-        self._trouble = Trouble(
+        self._trouble = RecurringProblem(
             log,
             "what is new is not remembered, but told",
             "the ledger can be written again: all that was new is recorded",
@@ -198,10 +198,10 @@ class Flow:
 READING_SECONDS = 24.0  # a caller waits for 25 (libdbus, sd-bus)
 
 
-class Deeds:
+class CallerActions:
     """Looks, acknowledges, and opens what a capture holds."""
 
-    def __init__(self, flow: Flow, evidence: Evidence, inspect: Inspect) -> None:
+    def __init__(self, flow: Engine, evidence: CaptureFiles, inspect: Inspect) -> None:
         self._flow = flow
         self._evidence = evidence
         self._inspect = inspect
@@ -290,7 +290,7 @@ def _log_in_report(fd: int) -> int:
 async def _opened(opening: Awaitable[int]) -> int:
     try:
         return await opening
-    except NoEvidenceError as error:
+    except FileGoneError as error:
         raise MissingError(str(error)) from error
-    except EvidenceError as error:
+    except CaptureFileError as error:
         raise ActionError(str(error)) from error

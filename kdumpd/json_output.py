@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kdumpd.model.readiness.report import Check, Reading, Report
+from kdumpd.model.readiness.report import Check, CrashkernelLine, Report
 from kdumpd.model.text import human_size
 
 # The members of what D-Bus has as structures.
@@ -71,7 +71,7 @@ def readiness_report(properties: Mapping[str, Any]) -> Report:
         crashkernel=properties["Crashkernel"],
         ram=f"{human_size(ram)} of memory by {source}" if ram else "",
         reading=[
-            Reading(text=text, applies=applies)
+            CrashkernelLine(text=text, applies=applies)
             for text, applies in properties["CrashkernelReading"]
         ],
     )

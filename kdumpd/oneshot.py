@@ -12,7 +12,7 @@ from kdumpd.expose.dbus_properties import capture_properties, manager_properties
 from kdumpd.json_output import plain_record, readiness_record, readiness_report, to_json
 from kdumpd.model.readiness.report import EXIT_STATUS, check_lines
 from kdumpd.model.readiness.verdict import Verdict
-from kdumpd.model.state import Observation, Patience, State
+from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.step import judged, step
 from kdumpd.observe.files import Files
 from kdumpd.observe.machine import Hints, Machine, Plan, Watchers
@@ -21,7 +21,7 @@ from kdumpd.observe.readiness.units import NoServiceManager
 log = logging.getLogger(__name__)
 
 # Who looks once waits for nothing: what does not prove complete now is shown as it is now.
-NO_PATIENCE = Patience(settle=0.0)
+NO_PATIENCE = Delays(settle=0.0)
 
 
 def check(files: Files, configuration: Configuration, form: str) -> int:

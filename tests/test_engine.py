@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.engine import Flow, Parts
-from kdumpd.expose.journal import Herald, Journal
-from kdumpd.expose.systemd import Terminal
+from kdumpd.engine import Engine, EngineParts
+from kdumpd.expose.journal import Journal, JournalOutbox
+from kdumpd.expose.systemd import TerminalOutput
 from kdumpd.ledger.ledger import Ledger, opened_ledger
-from kdumpd.model.state import Patience, State
+from kdumpd.model.state import Delays, State
 from kdumpd.model.vocabulary import BootEnd
 from kdumpd.observe.boots import BootsObserver
 from kdumpd.observe.captures.core_reader import CoreReader
-from kdumpd.observe.captures.open_files import Evidence
+from kdumpd.observe.captures.open_files import CaptureFiles
 from kdumpd.observe.cores.inspector import inspect
 from kdumpd.observe.files import Files
 from kdumpd.observe.machine import Hints, Plan, Watchers
@@ -31,7 +31,7 @@ from tests.support.journal_file import Boot, opening, orderly, write_boots
 from tests.support.machine import BOOT_ID, Machine
 
 CRASH = b"/var/crash"
-AT_ONCE = Patience(settle=0.0, steady=0.0, boot=0.0)
+AT_ONCE = Delays(settle=0.0, steady=0.0, boot=0.0)
 RETRY = 0.1  # seconds
 JOURNAL_PATIENCE = 0.5  # seconds
 SOON = 15.0  # seconds; the look of each minute comes later
@@ -42,7 +42,7 @@ BEFORE, BEGAN = "a" * 32, 1_700_000_000
 class Scene:
     """A flow that runs, and what it writes to."""
 
-    flow: Flow
+    flow: Engine
     ledger: Ledger
 
     async def wait_until(self, holds: Callable[[State], bool]) -> None:
@@ -57,19 +57,19 @@ async def running(machine: Machine, work: Path, start: Start = start) -> AsyncIt
     """Run a flow with the parts that the daemon has; nothing gives it a hint but itself."""
     hints = Hints()
     async with opened_ledger(work / "ledger.sqlite") as ledger:
-        parts = Parts(
+        parts = EngineParts(
             machine=Observed(
                 Files(machine.root), Plan(folders=(CRASH,)), hints, Watchers(), NoServiceManager()
             ),
             services=NoServiceManager(),
             past=BootsObserver(machine.root, hints.everything, JOURNAL_PATIENCE, start=start),
-            reader=CoreReader(Evidence(machine.root), (CRASH,), inspect),
+            reader=CoreReader(CaptureFiles(machine.root), (CRASH,), inspect),
             ledger=ledger,
-            herald=Herald(ledger, Journal()),  # which is not run: nothing is journaled
-            terminal=Terminal(),
+            herald=JournalOutbox(ledger, Journal()),  # which is not run: nothing is journaled
+            terminal=TerminalOutput(),
             patience=AT_ONCE,
         )
-        flow = Flow(parts, RETRY)
+        flow = Engine(parts, RETRY)
         await flow.load()
         task = asyncio.create_task(flow.run(()))
         try:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
 from kdumpd.dbus.connection import USUAL, Connection
-from kdumpd.dbus.messages import CallError, Manner, Target
+from kdumpd.dbus.messages import CallError, CallOptions, Target
 from kdumpd.json_output import properties_of
 from kdumpd.model.readiness.report import EXIT_STATUS
 from kdumpd.model.vocabulary import CaptureState
@@ -101,10 +101,10 @@ CRASH_TEST = "org.kdumpd1.CrashTest"
 CAPTURE = "org.kdumpd1.Capture"
 ABSENT = "kdumpd does not run"
 # Longer than the daemon takes to ask polkit and open a file, with and without a person's password.
-ASKING = Manner(seconds=180.0, interactive=True)
+ASKING = CallOptions(seconds=180.0, interactive=True)
 # On a busy machine 10,000 captures take long to be put into one message, and to be read out of it.
-LISTING = Manner(seconds=120.0)
-UNASKED = Manner(seconds=60.0)
+LISTING = CallOptions(seconds=120.0)
+UNASKED = CallOptions(seconds=60.0)
 
 
 class Daemon:
@@ -160,7 +160,7 @@ class Daemon:
         member: str,
         signature: str = "",
         *body: object,
-        manner: Manner = USUAL,
+        manner: CallOptions = USUAL,
     ) -> list[Any]:
         with absence(ABSENT):
             return await self._connection.call(target, member, signature, list(body), manner)

@@ -16,7 +16,7 @@ from kdumpd.arguments import EXIT_FAILURE
 from kdumpd.ctl.terminal import (
     STDERR,
     STDIN,
-    Line,
+    StatusLine,
     Stop,
     StopError,
     first_key,
@@ -96,7 +96,7 @@ async def _count_down(trigger: Trigger, host: str, news: asyncio.Event, stop: St
     """Show the seconds that are left, and let any key stop it, for as long as it is under way."""
     keys = has_keys(STDIN)
     how = "any key cancels" if keys else "Ctrl-C cancels"
-    with Line() as line, first_key(STDIN, stop.ask) if keys else nullcontext():
+    with StatusLine() as line, first_key(STDIN, stop.ask) if keys else nullcontext():
         while (progress := await _progress(trigger, news)).state in UNDER_WAY:
             left = 0.0
             if progress.state == TriggerState.COUNTING_DOWN:

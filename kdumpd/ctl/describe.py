@@ -15,8 +15,8 @@ from kdumpd.model.vocabulary import (
     CaptureState,
     CrashClass,
     Mechanism,
-    Proof,
     Readiness,
+    TestVerdict,
     crash_was_intended,
 )
 
@@ -139,16 +139,16 @@ OBSTACLES = {
 FEWEST = 2  # of a unit, or it would be too rough
 
 
-def proof_line(manager: Properties, test: Properties, now: datetime) -> str:
+def test_line(manager: Properties, test: Properties, now: datetime) -> str:
     """Return what the properties of org.kdumpd1.CrashTest say, of the machine as it is."""
     match test["Verdict"]:
-        case Proof.NONE if obstacle := _obstacle(manager):
+        case TestVerdict.NONE if obstacle := _obstacle(manager):
             return f"Crash test: not possible here, as {obstacle}"
-        case Proof.NONE:
+        case TestVerdict.NONE:
             return "Never proven: kdumpdctl test crashes this machine to see (kdumpd-trigger(8))"
-        case Proof.PASSED:
+        case TestVerdict.PASSED:
             return f"Last proven: {_occasion(test, now)}{_proof(test)}{_doubt(test)}"
-        case Proof.FAILED:
+        case TestVerdict.FAILED:
             why = test["Reason"].rstrip(".") or "nothing says why"
             return f"Last test: failed {_occasion(test, now)}: {why}{_doubt(test)}"
         case _:
@@ -205,7 +205,7 @@ def overview_lines(
     yield ""
     yield f"Reservation: {reservation(manager)}"
     yield armed_line(manager)
-    yield proof_line(manager, test, now)
+    yield test_line(manager, test, now)
     if manager["PreviousBoot"] != BootEnd.CLEAN:
         yield f"Boot before: {manager['PreviousBoot']}  ({manager['PreviousBootReason']})"
     yield f"Captures: {count_captures(manager, captures)}"

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from kdumpd.ctl.client import Daemon, select
 from kdumpd.ctl.report import read_log
 from kdumpd.ctl.terminal import DUMB, Screen, Style, print_json, read_screen
-from kdumpd.model.crashlog.headlines import Kind, parse_headline
+from kdumpd.model.crashlog.headlines import HeadlineKind, parse_headline
 from kdumpd.model.crashlog.lines import parse_lines
 
 # Chosen as systemd's tools choose it (systemd 252, src/shared/pager.c): SYSTEMD_PAGER, else PAGER,
@@ -64,16 +64,16 @@ async def paged(lines: Iterable[str], command: list[str], environment: Mapping[s
 CHUNK = 1 << 16
 KEPT = "\n\t"
 OF_KIND = {
-    Kind.PANIC: Style.BAD,
-    Kind.OOPS: Style.BAD,
-    Kind.DIE: Style.BAD,
-    Kind.REPORT: Style.DOUBTFUL,
-    Kind.LOCKUP: Style.DOUBTFUL,
-    Kind.MEMORY: Style.DOUBTFUL,
-    Kind.HARDWARE: Style.DOUBTFUL,
-    Kind.NMI: Style.DOUBTFUL,
-    Kind.REQUEST: Style.BOLD,
-    Kind.EXPLANATION: Style.BOLD,
+    HeadlineKind.PANIC: Style.BAD,
+    HeadlineKind.OOPS: Style.BAD,
+    HeadlineKind.DIE: Style.BAD,
+    HeadlineKind.REPORT: Style.DOUBTFUL,
+    HeadlineKind.LOCKUP: Style.DOUBTFUL,
+    HeadlineKind.MEMORY: Style.DOUBTFUL,
+    HeadlineKind.HARDWARE: Style.DOUBTFUL,
+    HeadlineKind.NMI: Style.DOUBTFUL,
+    HeadlineKind.REQUEST: Style.BOLD,
+    HeadlineKind.EXPLANATION: Style.BOLD,
 }
 
 

@@ -13,9 +13,9 @@ from kdumpd.ctl.describe import (
     count_captures,
     local_time,
     new_word,
-    proof_line,
     reservation,
     state_word,
+    test_line,
 )
 from kdumpd.ctl.terminal import PIPE, Screen, Style
 from kdumpd.json_output import readiness_report
@@ -71,7 +71,7 @@ def screen_lines(
     previous, why = manager["PreviousBoot"], manager["PreviousBootReason"]
     told = "clean" if previous == BootEnd.CLEAN else f"{previous}: {why}".rstrip(": ")
     yield from _fact("Boot before", told, screen)
-    name, proof = proof_line(manager, test, now).split(": ", 1)
+    name, proof = test_line(manager, test, now).split(": ", 1)
     yield from _fact(name, proof, screen)
     yield from _fact("Captures", count_captures(manager, captures), screen)
     for capture in captures[: -NEWEST - 1 : -1]:

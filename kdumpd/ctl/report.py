@@ -12,7 +12,7 @@ from kdumpd.ctl.client import Daemon, Properties, select
 from kdumpd.ctl.describe import cause, joined
 from kdumpd.ctl.terminal import print_json, print_lines, tell
 from kdumpd.model.crashlog.incident import find_incident
-from kdumpd.model.crashlog.lines import LONGEST_LOG, Line, parse_lines
+from kdumpd.model.crashlog.lines import LONGEST_LOG, LogLine, parse_lines
 from kdumpd.model.crashlog.scrub import scrubbed
 from kdumpd.model.text import human_size, printable
 from kdumpd.model.time import MICROSECONDS
@@ -24,7 +24,7 @@ HOST = "(host)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class ReportOptions:
     """What a report may tell."""
 
     addresses: bool = False  # registers and code too
@@ -35,7 +35,7 @@ async def report(daemon: Daemon, options: argparse.Namespace) -> int:
     """Print what is known of one crash, or of the newest, to paste it into a bug."""
     capture = select(await daemon.captures(), options.id)
     log = read_log(await daemon.open_dmesg(capture["Id"], interactive=sys.stdin.isatty()))
-    manner = Manner(addresses=options.addresses, host=options.host)
+    manner = ReportOptions(addresses=options.addresses, host=options.host)
     lines = parse_lines(log)
     facts, log_lines = report_facts(capture, lines, manner), log_extract(capture, lines, manner)
     if options.json == "off":
@@ -48,7 +48,9 @@ async def report(daemon: Daemon, options: argparse.Namespace) -> int:
     return 0
 
 
-def report_lines(facts: dict[str, str], log_lines: Sequence[str], manner: Manner) -> Iterator[str]:
+def report_lines(
+    facts: dict[str, str], log_lines: Sequence[str], manner: ReportOptions
+) -> Iterator[str]:
     """Yield the whole text."""
     known = {name: text for name, text in facts.items() if text}
     width = max(len(name) for name in known)
@@ -60,7 +62,9 @@ def report_lines(facts: dict[str, str], log_lines: Sequence[str], manner: Manner
     yield from log_lines
 
 
-def report_facts(capture: Properties, lines: Sequence[Line], manner: Manner) -> dict[str, str]:
+def report_facts(
+    capture: Properties, lines: Sequence[LogLine], manner: ReportOptions
+) -> dict[str, str]:
     """Return what the report says before the log, by its names; an unknown text is empty."""
     return {
         "Kernel": joined(capture["KernelRelease"], capture["Architecture"]),
@@ -80,7 +84,7 @@ def report_facts(capture: Properties, lines: Sequence[Line], manner: Manner) -> 
     }
 
 
-def hardware(lines: Sequence[Line]) -> str:
+def hardware(lines: Sequence[LogLine]) -> str:
     """Return the machine's name as the kernel printed it last, empty where it did not."""
     for line in reversed(lines):
         if HARDWARE in line.text:
@@ -88,7 +92,7 @@ def hardware(lines: Sequence[Line]) -> str:
     return ""
 
 
-def log_extract(capture: Properties, lines: Sequence[Line], manner: Manner) -> list[str]:
+def log_extract(capture: Properties, lines: Sequence[LogLine], manner: ReportOptions) -> list[str]:
     """Return the log's lines from the first sign of the crash, or its last where there is none."""
     incident = find_incident(lines)
     start = max(0, len(lines) - LAST_LINES) if incident is None else incident.start
@@ -104,7 +108,7 @@ def read_log(fd: int) -> bytes:
         return log.read(LONGEST_LOG)
 
 
-def _shown(line: Line, host: str, manner: Manner) -> str:
+def _shown(line: LogLine, host: str, manner: ReportOptions) -> str:
     text = printable(line.text) if manner.addresses else scrubbed(line.text)
     if host:
         text = text.replace(host, HOST)

@@ -84,14 +84,14 @@ def tell(words: str, end: str = "\n") -> None:
         sys.stderr.flush()
 
 
-class Line:
+class StatusLine:
     """A line on stderr that is written over and over; where that is no terminal, only once."""
 
     def __init__(self) -> None:
         self._shown = ""
         self._ended = False
 
-    def __enter__(self) -> "Line":
+    def __enter__(self) -> "StatusLine":
         return self
 
     def __exit__(self, *_: object) -> None:

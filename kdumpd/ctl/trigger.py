@@ -9,7 +9,7 @@ from typing import Any
 
 from kdumpd.ctl.client import absence
 from kdumpd.dbus.connection import Connection
-from kdumpd.dbus.messages import Manner, Target
+from kdumpd.dbus.messages import CallOptions, Target
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.time import time_from_microseconds
 
@@ -22,9 +22,9 @@ TRIGGER = Target(NAME, PATH, NAME)
 # Three minutes for a password, one for the longest countdown, the rest for a sync to slow disks.
 CRASHING_SECONDS = 600.0
 # The bus starts the service, which looks at the machine; a busy one takes longer than 25 seconds.
-STARTING = Manner(seconds=90.0)
-ASKING = Manner(seconds=90.0, interactive=True)
-BRISK = Manner(seconds=5.0)  # while the clock counts down
+STARTING = CallOptions(seconds=90.0)
+ASKING = CallOptions(seconds=90.0, interactive=True)
+BRISK = CallOptions(seconds=5.0)  # while the clock counts down
 
 
 class TriggerState(StrEnum):
@@ -86,7 +86,7 @@ class Trigger:
 
     async def crash(self, token: str, overridden: Sequence[str], *, interactive: bool) -> None:
         """Crash the kernel in spite of these objections; CallError says why it was not."""
-        manner = Manner(seconds=CRASHING_SECONDS, interactive=interactive)
+        manner = CallOptions(seconds=CRASHING_SECONDS, interactive=interactive)
         await self._ask(TRIGGER, "Trigger", "sas", token, list(overridden), manner=manner)
 
     async def cancel(self, *, interactive: bool = False) -> None:
@@ -112,9 +112,9 @@ class Trigger:
         member: str,
         signature: str = "",
         *body: object,
-        manner: Manner | None = None,
+        manner: CallOptions | None = None,
     ) -> list[Any]:
         with absence(ABSENT):
             return await self._connection.call(
-                target, member, signature, list(body), manner or Manner()
+                target, member, signature, list(body), manner or CallOptions()
             )

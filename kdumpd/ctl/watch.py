@@ -28,7 +28,7 @@ TOLD_OF_MANAGER = ("Summary", "CrashKernelLoaded", "Settling", "Unacknowledged",
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class WatchEvent:
     """One thing that happened."""
 
     event: str  # one word
@@ -47,40 +47,40 @@ class Happening:
         }
 
 
-def happenings(signal: Signal) -> Iterator[Happening]:
+def happenings(signal: Signal) -> Iterator[WatchEvent]:
     """Yield what a signal of the daemon or the trigger tells; nothing of what is of no interest."""
     match signal.member, signal.signature, signal.body:
         case "InterfacesAdded", "oa{sa{sv}}", (path, interfaces) if CAPTURE in interfaces:
             capture = interfaces[CAPTURE]
             text = f"Captured: {headline(capture)} ({_id(path)})"
-            yield Happening(event=ADDED, text=text, capture=_id(path), properties=capture)
+            yield WatchEvent(event=ADDED, text=text, capture=_id(path), properties=capture)
         case "InterfacesRemoved", "oas", (path, interfaces) if CAPTURE in interfaces:
             text = f"Capture {_id(path)} is not listed any more"
-            yield Happening(event=REMOVED, text=text, capture=_id(path))
+            yield WatchEvent(event=REMOVED, text=text, capture=_id(path))
         case "PropertiesChanged", "sa{sv}as", (interface, changed, _) if changed:
             yield from _changes(signal.path, interface, changed)
         case "ReadinessChanged", "ss", (before, after):
             text = f"Readiness went from {before} to {after}, and stays so"
-            yield Happening(event=READINESS, text=text)
+            yield WatchEvent(event=READINESS, text=text)
         case "CrashReported", "oss", (path, class_, reason):
             text = f"Crash: {joined(class_, reason)}"
-            yield Happening(event=CRASH, text=text, capture=_id(path))
+            yield WatchEvent(event=CRASH, text=text, capture=_id(path))
         case "Countdown", "tu", (deadline, uid) if signal.interface == TRIGGER:
             text = f"This machine is crashed as a test at {local_time(deadline)}, for uid {uid}"
-            yield Happening(event=COUNTDOWN, text=text)
+            yield WatchEvent(event=COUNTDOWN, text=text)
         case _:
             return
 
 
-def _changes(path: str, interface: str, changed: Properties) -> Iterator[Happening]:
+def _changes(path: str, interface: str, changed: Properties) -> Iterator[WatchEvent]:
     if interface == CAPTURE:
         what = ", ".join(_words(name, value) for name, value in changed.items())
         text = f"Capture {_id(path)}: {what}"
-        yield Happening(event=CHANGED, text=text, capture=_id(path), properties=changed)
+        yield WatchEvent(event=CHANGED, text=text, capture=_id(path), properties=changed)
     elif interface == MANAGER:
         told = [_told(name, changed[name]) for name in TOLD_OF_MANAGER if name in changed]
         if told:
-            yield Happening(event=MANAGED, text="; ".join(told), properties=changed)
+            yield WatchEvent(event=MANAGED, text="; ".join(told), properties=changed)
 
 
 def _told(name: str, value: Any) -> str:  # noqa: ANN401  # any D-Bus value
@@ -223,7 +223,7 @@ class _Teller:
         for one in happenings(signal):
             print_lines([self._line(one, now)])
 
-    def _line(self, one: Happening, now: datetime) -> str:
+    def _line(self, one: WatchEvent, now: datetime) -> str:
         if self._form == "off":
             return f"{now.astimezone():%b %d %H:%M:%S} {one.text}"
         return to_json(one.record(now), pretty=self._form == "pretty")

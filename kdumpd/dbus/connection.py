@@ -24,8 +24,8 @@ from kdumpd.dbus.messages import (
     BusError,
     Call,
     CallError,
+    CallOptions,
     Interest,
-    Manner,
     Reply,
     Signal,
     TakenError,
@@ -48,7 +48,7 @@ UNKNOWN_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
 FAILED = "org.kdumpd1.Error.Failed"
 
 BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
-USUAL = Manner()
+USUAL = CallOptions()
 Handler = Callable[[Call], Awaitable[Reply]]
 
 
@@ -127,14 +127,16 @@ class Connection:
         member: str,
         signature: str = "",
         body: Body | None = None,
-        manner: Manner = USUAL,
+        manner: CallOptions = USUAL,
     ) -> Body:
         """Return the answer's body without variants; CallError for an error, BusError for none."""
         answer = await self._ask(_question(target, member, signature, body, manner), manner)
         _close(answer.unix_fds)
         return [plain(value) for value in answer.body]
 
-    async def call_for_descriptor(self, target: Target, member: str, manner: Manner = USUAL) -> int:
+    async def call_for_descriptor(
+        self, target: Target, member: str, manner: CallOptions = USUAL
+    ) -> int:
         """Return the one descriptor that the answer brings, which the caller closes.
 
         CallError for an error, BusError for no answer or one without a descriptor.
@@ -231,7 +233,7 @@ class Connection:
         self._loss.cancel()
         os.close(self._socket)
 
-    async def _ask(self, message: Message, manner: Manner) -> Message:
+    async def _ask(self, message: Message, manner: CallOptions) -> Message:
         """Return the answer to a call, whose descriptors are then the caller's to close."""
         message.serial = self._bus.next_serial()
         answer = self._answers[message.serial] = asyncio.get_running_loop().create_future()
@@ -443,7 +445,7 @@ def _signal(message: Message) -> Signal:
 
 
 def _question(
-    target: Target, member: str, signature: str, body: Body | None, manner: Manner
+    target: Target, member: str, signature: str, body: Body | None, manner: CallOptions
 ) -> Message:
     interactive = MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION
     return Message(

@@ -62,7 +62,7 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class CallOptions:
     """How a call is made: how long its answer may take, and whether a person may be asked."""
 
     seconds: float = 25.0  # as libdbus and sd-bus wait

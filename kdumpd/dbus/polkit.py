@@ -14,12 +14,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from kdumpd.dbus.connection import BUS, Connection, variant
-from kdumpd.dbus.messages import BusError, Call, CallError, Manner, Target
+from kdumpd.dbus.messages import BusError, Call, CallError, CallOptions, Target
 
 BUSY = "org.kdumpd1.Error.Busy"
 
 
-class Turns:
+class ConcurrencyLimit:
     """Counts what is under way, by sender and by uid."""
 
     def __init__(self, refusal: str) -> None:
@@ -57,10 +57,10 @@ POLKIT = Target(
     "org.freedesktop.PolicyKit1.Authority",
 )
 ASK_A_PERSON = 1  # CheckAuthorizationFlags.AllowUserInteraction
-PATIENT = Manner(seconds=120.0)  # a person types a password
+PATIENT = CallOptions(seconds=120.0)  # a person types a password
 POLKIT_SECONDS = 10.0  # it takes milliseconds, but this question may start it
-BRISK = Manner(seconds=10.0)
-HASTY = Manner(seconds=1.0)
+BRISK = CallOptions(seconds=10.0)
+HASTY = CallOptions(seconds=1.0)
 ROOT = 0
 # Questions under way at once.
 MOST_OF_SENDER = 4
@@ -82,8 +82,10 @@ class Authority:
 
     def __init__(self, connection: Connection, polkit: float = POLKIT_SECONDS) -> None:
         self._connection = connection
-        self._brisk = Manner(seconds=polkit)
-        self._turns = Turns("Too many of your requests wait for polkit. Try again later.")
+        self._brisk = CallOptions(seconds=polkit)
+        self._turns = ConcurrencyLimit(
+            "Too many of your requests wait for polkit. Try again later."
+        )
 
     async def demand(self, call: Call, action: str) -> None:
         """Return when the sender has the right to the action; CallError when not, or unknown."""

@@ -37,7 +37,7 @@ ON_MANAGER = (MANAGER, CRASH_TEST, OBJECT_MANAGER, PROPERTIES, INTROSPECTABLE, P
 ON_CAPTURE = (CAPTURE, PROPERTIES, INTROSPECTABLE, PEER)
 
 
-class Service:
+class DbusService:
     """The objects on the bus: answers calls, and announces what changes from state to state."""
 
     def __init__(

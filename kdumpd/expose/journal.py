@@ -13,8 +13,8 @@ from typing import Protocol
 
 from systemd import journal
 
-from kdumpd.expose.journal_entries import Entry, entry_of
-from kdumpd.expose.trouble import Trouble
+from kdumpd.expose.journal_entries import JournalEntry, entry_of
+from kdumpd.expose.trouble import RecurringProblem
 from kdumpd.model.events import Event
 
 # libsystemd's senders wait, holding the interpreter's lock, while the receiver hangs and its queue
@@ -64,7 +64,7 @@ class Journal:
     def __init__(self, identifier: str = IDENTIFIER) -> None:
         self._identifier = identifier
 
-    def send(self, entry: Entry) -> None:
+    def send(self, entry: JournalEntry) -> None:
         """Send one entry; JournalError when journald is absent, stopped or hangs."""
         before = _receiver()
         if not before.has_room:
@@ -109,7 +109,7 @@ class Outbox(Protocol):
         """Note that these were taken."""
 
 
-class Herald:
+class JournalOutbox:
     """Tells events; an event that journald did not take is told again later."""
 
     def __init__(self, outbox: Outbox, journal: Journal) -> None:
@@ -117,7 +117,7 @@ class Herald:
         self._journal = journal
         self._news = asyncio.Event()
         self._told: set[str] = set()  # what was taken, and could not be marked so yet
-        self._trouble = Trouble(
+        self._trouble = RecurringProblem(
             log,
             "events wait in the ledger until they can be journaled",
             "the journal takes entries again",

@@ -10,7 +10,7 @@ from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.report import SENTENCES
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.time import time_from_microseconds
-from kdumpd.model.vocabulary import CaptureState, CrashClass, Proof, Readiness
+from kdumpd.model.vocabulary import CaptureState, CrashClass, Readiness, TestVerdict
 
 EMERGENCY, CRITICAL, WARNING, NOTICE, INFO = 0, 2, 4, 5, 6  # syslog(3)
 
@@ -61,7 +61,7 @@ FIELDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One journal entry: a sentence for people, fields for programs; bytes need not be UTF-8."""
 
     message: str
@@ -69,7 +69,7 @@ class Entry:
     fields: Mapping[str, bytes]
 
 
-def entry_of(event: Event) -> Entry:
+def entry_of(event: Event) -> JournalEntry:
     """Return the journal entry that tells of an event."""
     sentence, priority = SENTENCE[event.kind](event.facts)
     fields = {
@@ -79,7 +79,7 @@ def entry_of(event: Event) -> Entry:
     }
     fields["KDUMPD_EVENT"] = event.id.encode("ascii")
     fields["PRIORITY"] = str(priority).encode("ascii")
-    return Entry(
+    return JournalEntry(
         message=sentence,
         message_id=MESSAGE_IDS[event.kind],
         fields=MappingProxyType(fields),
@@ -189,7 +189,7 @@ def _test_triggered(facts: Mapping[str, str]) -> tuple[str, int]:
 
 def _test_verdict(facts: Mapping[str, str]) -> tuple[str, int]:
     kernel = f" on kernel {facts['kernel']}" if "kernel" in facts else ""
-    if facts["verdict"] == Proof.PASSED:
+    if facts["verdict"] == TestVerdict.PASSED:
         how_long = f" in {facts['seconds']} s" if "seconds" in facts else ""
         return f"The crash test{kernel} has passed: {_size(facts)} were captured{how_long}", NOTICE
     return f"The crash test{kernel} has failed: {facts.get('because', 'nothing says why')}", WARNING

@@ -18,7 +18,7 @@ from kdumpd.model.state import State
 from kdumpd.model.time import MICROSECONDS, NANOSECONDS
 
 
-class ServiceManager:
+class SdNotify:
     """The service manager, where there is one (sd_notify(3))."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -35,11 +35,11 @@ class ServiceManager:
         return taken
 
 
-class Notifier:
+class SystemdNotifier:
     """Tells the service manager of the daemon."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._manager = ServiceManager(environment)
+        self._manager = SdNotify(environment)
         self._watchdog = watchdog_seconds(environment, os.getpid())
         self._told = ""
 
@@ -86,7 +86,7 @@ def watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
 log = logging.getLogger(__name__)
 
 
-class Terminal:
+class TerminalOutput:
     """Whoever started the daemon by hand."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kdumpd.expose.trouble import Trouble
+from kdumpd.expose.trouble import RecurringProblem
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class TextFile:
         self._remedy = remedy  # a sentence for where it may not be written
         self._text: str | None = None  # what it is to say; None as long as nobody has said
         self._news = asyncio.Event()
-        self._trouble = Trouble(
+        self._trouble = RecurringProblem(
             log,
             f"'{path}' cannot be written, and is tried again",
             f"'{path}' can be written again",

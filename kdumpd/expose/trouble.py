@@ -4,7 +4,7 @@
 import logging
 
 
-class Trouble:
+class RecurringProblem:
     """Something that can go wrong again and again."""
 
     def __init__(self, log: logging.Logger, wrong: str, well: str) -> None:

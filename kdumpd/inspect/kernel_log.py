@@ -15,10 +15,10 @@ from kdumpd.model.captures.core import Format, VmcoreinfoError, parse_vmcoreinfo
 from kdumpd.model.captures.inspection import LONGEST_LOG
 from kdumpd.model.crashlog.printk import (
     MOST_BITS,
-    Layout,
-    Machine,
+    ByteOrder,
     PrintkError,
     Ring,
+    StructLayout,
     Values,
     parse_records,
     parse_ring,
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 INDEX_SIZE = 4  # log_first_idx, log_next_idx and log_buf_len are 32 bits wide
 
 
-class Memory(Protocol):
+class CrashMemory(Protocol):
     """The memory of the machine that died."""
 
     @property
-    def machine(self) -> Machine:
+    def machine(self) -> ByteOrder:
         """How it writes numbers."""
 
     def read(self, address: int, size: int) -> bytes:
         """Return so many bytes from a virtual address; or UnreadableMemoryError."""
 
 
-def read_kernel_log(memory: Memory, values: Values) -> bytes:
+def read_kernel_log(memory: CrashMemory, values: Values) -> bytes:
     """Return the end of the log, as VMCOREINFO says where it is.
 
     PrintkError when it is no log, UnreadableMemoryError when the core does not hold it.
@@ -57,8 +57,8 @@ def read_kernel_log(memory: Memory, values: Values) -> bytes:
     raise PrintkError("is of a kernel that does not say where its log lies")
 
 
-def _read_ring_log(memory: Memory, values: Values) -> bytes:
-    layout = Layout(values)
+def _read_ring_log(memory: CrashMemory, values: Values) -> bytes:
+    layout = StructLayout(values)
     address = _read_long(memory, layout.symbol("prb"))
     content = memory.read(address, layout.size("printk_ringbuffer"))
     ring = parse_ring(content, memory.machine, values)
@@ -71,8 +71,8 @@ def _read_ring_log(memory: Memory, values: Values) -> bytes:
     )
 
 
-def _read_records_log(memory: Memory, values: Values) -> bytes:
-    layout, machine = Layout(values), memory.machine
+def _read_records_log(memory: CrashMemory, values: Values) -> bytes:
+    layout, machine = StructLayout(values), memory.machine
     first, beyond, size = (
         machine.number(memory.read(layout.symbol(name), INDEX_SIZE), 0, INDEX_SIZE)
         for name in ("log_first_idx", "log_next_idx", "log_buf_len")
@@ -83,11 +83,11 @@ def _read_records_log(memory: Memory, values: Values) -> bytes:
     return records_log(parse_records(content, first, beyond, machine, values), LONGEST_LOG)
 
 
-def _read_long(memory: Memory, address: int) -> int:
+def _read_long(memory: CrashMemory, address: int) -> int:
     return memory.machine.long(memory.read(address, memory.machine.word), 0)
 
 
-def _read_entries(memory: Memory, ring: Ring, address: int, size: int) -> bytes:
+def _read_entries(memory: CrashMemory, ring: Ring, address: int, size: int) -> bytes:
     return b"".join(memory.read(address + at * size, count * size) for at, count in ring.spans)
 
 
@@ -102,7 +102,7 @@ class UnopenableCoreError(UnreadableMemoryError):
 class CoreMemory:
     """What a core holds of it."""
 
-    def __init__(self, program: "drgn.Program", machine: Machine) -> None:
+    def __init__(self, program: "drgn.Program", machine: ByteOrder) -> None:
         self.machine = machine
         self._program = program
 
@@ -136,7 +136,7 @@ def open_memory(fd: int) -> CoreMemory:
     flags = program.platform.flags if program.platform else drgn.PlatformFlags(0)
     return CoreMemory(
         program,
-        Machine(
+        ByteOrder(
             order="little" if flags & drgn.PlatformFlags.IS_LITTLE_ENDIAN else "big",
             word=8 if flags & drgn.PlatformFlags.IS_64_BIT else 4,
         ),

@@ -10,14 +10,14 @@ from dataclasses import replace
 from kdumpd.model.events import Event, boot_event, readiness_event
 from kdumpd.model.readiness.facts import LastReservation, ServiceFacts
 from kdumpd.model.readiness.verdict import Verdict
-from kdumpd.model.state import Change, Observation, Patience, State
+from kdumpd.model.state import Change, Delays, Observation, State
 from kdumpd.model.vocabulary import Readiness
 
 MOST_BOOTS = 2  # this one, and the one before
 
 
 def with_verdict(
-    state: State, verdict: Verdict, seen: Observation, patience: Patience
+    state: State, verdict: Verdict, seen: Observation, patience: Delays
 ) -> tuple[State, Iterable[Event]]:
     """Return the state with readiness as it was just judged, and what is to be told of it."""
     boot = verdict.kernel.boot_id
@@ -37,7 +37,7 @@ def with_verdict(
     return replace(after, change=None, told=change.to), [event]
 
 
-def next_telling(state: State, patience: Patience) -> float | None:
+def next_telling(state: State, patience: Delays) -> float | None:
     """Return when a change may have stood long enough, None when nothing changes."""
     if state.change is None or state.verdict is None:
         return None
@@ -89,19 +89,19 @@ def _change(state: State, readiness: Readiness, clock: float) -> Change | None:
     return Change(to=readiness, since=clock)
 
 
-def _wait(service: ServiceFacts, patience: Patience) -> float:
+def _wait(service: ServiceFacts, patience: Delays) -> float:
     """Return how long a change must stand: longer while a unit is at work on it."""
     return patience.unit if service.at_work else patience.steady
 
 
-def is_starting(seen: Observation, patience: Patience) -> bool:
+def is_starting(seen: Observation, patience: Delays) -> bool:
     """Return whether the boot is under way, so that the crash kernel may still be on its way."""
     if seen.machine.service.starting is None:
         return seen.clock < patience.boot
     return seen.machine.service.starting and seen.clock < patience.longest_boot
 
 
-def next_look(state: State, clock: float, patience: Patience) -> float | None:
+def next_look(state: State, clock: float, patience: Delays) -> float | None:
     """Return in how many seconds something is due to settle, None when nothing is."""
     due = [
         growth.since + patience.settle

@@ -26,7 +26,7 @@ from kdumpd.model.boots.record import (
 )
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import Event, loop_event, not_captured_event, unclean_event
-from kdumpd.model.state import Observation, Patience, State
+from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.time import MICROSECONDS
 from kdumpd.model.vocabulary import BootEnd
 
@@ -108,7 +108,7 @@ class Scene:
 
 
 def with_boots(
-    state: State, seen: Observation, patience: Patience
+    state: State, seen: Observation, patience: Delays
 ) -> tuple[State, tuple[Event, ...]]:
     """Return the state with how the boots before this one ended, and what is to be told of it."""
     past, running = seen.past or state.past, seen.machine.kernel.boot_id

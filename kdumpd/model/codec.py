@@ -34,7 +34,7 @@ Plain = str | int | bool | dict[str, "Plain"] | None
 BOUND = "bound"  # in a field's metadata
 
 
-class Kind(NamedTuple):
+class FieldSpec(NamedTuple):
     """What a record has under a name."""
 
     name: str
@@ -44,11 +44,11 @@ class Kind(NamedTuple):
 
 
 @cache
-def _kinds(kind: type[Recordable]) -> tuple[Kind, ...]:
+def _kinds(kind: type[Recordable]) -> tuple[FieldSpec, ...]:
     """Return what the records of these values have."""
     types = get_type_hints(kind)
     return tuple(
-        Kind(
+        FieldSpec(
             name=field.name,
             declared=_accepted(types[field.name])[0],
             may_be_none=NoneType in _accepted(types[field.name]),
@@ -115,7 +115,7 @@ def _plain(value: object) -> Plain:
     raise TypeError(f"{value!r} is no part of a record")
 
 
-def _value(kind: type[Recordable], one: Kind, value: object) -> object:
+def _value(kind: type[Recordable], one: FieldSpec, value: object) -> object:
     if value is None and one.may_be_none:
         return None
     try:

@@ -105,7 +105,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Delays:
     """How long to wait before something counts as settled, in seconds."""
 
     settle: float = 30.0

@@ -26,7 +26,7 @@ from kdumpd.model.crash_test import last_test
 from kdumpd.model.events import Event, capture_event, exposure_event
 from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.readiness.verdict import Verdict, verdict_of
-from kdumpd.model.state import CrashFolder, Growth, Observation, Patience, Shown, State
+from kdumpd.model.state import CrashFolder, Delays, Growth, Observation, Shown, State
 from kdumpd.model.test_outcome import with_tests
 from kdumpd.model.time import NANOSECONDS
 from kdumpd.model.vocabulary import CaptureState, Crash
@@ -42,7 +42,7 @@ class Settlement:
     to_read: list[Sighting] = field(default_factory=list)  # cores to be read through
 
 
-def settle(state: State, seen: Observation, patience: Patience) -> Settlement:
+def settle(state: State, seen: Observation, patience: Delays) -> Settlement:
     """Return what has settled, what has not, and which cores are to be read through."""
     parted = Settlement()
     listed = _by_place(state.captures)
@@ -71,7 +71,7 @@ def settle(state: State, seen: Observation, patience: Patience) -> Settlement:
     return parted
 
 
-def _is_old(core: FileStamp | None, seen: Observation, patience: Patience) -> bool:
+def _is_old(core: FileStamp | None, seen: Observation, patience: Delays) -> bool:
     age = seen.at.timestamp() - (core.modified_ns / NANOSECONDS if core else 0.0)
     return age >= patience.settle
 
@@ -219,7 +219,7 @@ def with_removals(
     return after
 
 
-def step(state: State, seen: Observation, patience: Patience) -> tuple[State, tuple[Event, ...]]:
+def step(state: State, seen: Observation, patience: Delays) -> tuple[State, tuple[Event, ...]]:
     """Return the state after one look at the machine, and the events it brings."""
     verdict = judged(seen, state)
     after = state if _shows_no_more(state, seen) else _with_captures(state, seen, patience)
@@ -247,7 +247,7 @@ def _shows_no_more(state: State, seen: Observation) -> bool:
     )
 
 
-def _with_captures(state: State, seen: Observation, patience: Patience) -> State:
+def _with_captures(state: State, seen: Observation, patience: Delays) -> State:
     """Return the state with what one look shows of captures."""
     before = replace(state, readings=with_answers(state.readings, seen.answers, seen.clock))
     parted = settle(before, seen, patience)
@@ -372,7 +372,7 @@ def _miss(
     settled: list[Sighting],
     state: State,
     seen: Observation,
-    patience: Patience,
+    patience: Delays,
 ) -> tuple[dict[str, Capture], dict[str, float]]:
     """Call gone what has been missing for long enough from a folder that answers."""
     present = {sighting.id for sighting in settled}
@@ -401,7 +401,7 @@ def _miss(
     return {id_: one for id_, one in captures.items() if id_ not in forgotten}, missing
 
 
-def _patience(folders: Iterable[CrashFolder], capture: Capture, patience: Patience) -> float | None:
+def _patience(folders: Iterable[CrashFolder], capture: Capture, patience: Delays) -> float | None:
     """Return how long a capture that is not seen may be missing, None while nobody looks there.
 
     What was seen on a file system that is not mounted now is not gone; but ids of file systems can

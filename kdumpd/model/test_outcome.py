@@ -12,20 +12,20 @@ from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.crash_test import MOST_TESTS, RUNS_ON, CrashTest
 from kdumpd.model.events import Event, verdict_event
 from kdumpd.model.readiness.verdict import Verdict
-from kdumpd.model.state import Observation, Patience, State
+from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.text import MIB
-from kdumpd.model.vocabulary import CaptureState, CrashClass, Proof
+from kdumpd.model.vocabulary import CaptureState, CrashClass, TestVerdict
 
 # The intent is on disk a moment before the crash; what syncing takes lies between.
 EARLIEST, LATEST = timedelta(seconds=-30), timedelta(minutes=5)
 STILL_RUNNING = timedelta(minutes=1)  # a kernel that runs on for so long was not crashed
 LONGEST_CAPTURE = timedelta(days=1)  # beyond that a clock was wrong
-MENDABLE = timedelta(days=7)  # a capture that is found later mends the verdict
+LATE_CAPTURE_SPAN = timedelta(days=7)  # a capture that is found later mends the verdict
 FULL = 4 * MIB  # a disk with less was filled by the dump that did not fit
 
 
 def with_tests(
-    state: State, seen: Observation, patience: Patience
+    state: State, seen: Observation, patience: Delays
 ) -> tuple[State, tuple[Event, ...]]:
     """Return the state with what is known now of each test, and the verdicts that are new."""
     known = {test.id: test for test in state.tests}
@@ -41,7 +41,7 @@ def with_tests(
     events = tuple(
         verdict_event(test, seen.at)
         for test in reversed(tests)
-        if test.verdict is not Proof.PENDING and test != known.get(test.id)
+        if test.verdict is not TestVerdict.PENDING and test != known.get(test.id)
     )
     return replace(state, tests=tests, captures=_marked(state.captures, tests)), events
 
@@ -50,20 +50,20 @@ def _judged(
     test: CrashTest,
     state: State,
     seen: Observation,
-    patience: Patience,
+    patience: Delays,
     taken: Collection[str],
 ) -> CrashTest:
     """Return the test with what came of it; what has failed may still be mended.
 
     Captures that are taken are of other tests.
     """
-    settled = test.verdict is Proof.PASSED or test.crashed_nothing
-    if settled or seen.at - test.at > MENDABLE:
+    settled = test.verdict is TestVerdict.PASSED or test.crashed_nothing
+    if settled or seen.at - test.at > LATE_CAPTURE_SPAN:
         return test
     found = _found(test, (one for one in state.captures.values() if one.id not in taken))
     if found is not None and found.state is CaptureState.COMPLETE:
         return _passed(test, found, seen.at)
-    if test.verdict is Proof.FAILED:
+    if test.verdict is TestVerdict.FAILED:
         return test
     if state.verdict is None or test.boot_id == seen.machine.kernel.boot_id:
         still = seen.at - test.at > STILL_RUNNING
@@ -105,7 +105,7 @@ def _worth(capture: Capture) -> tuple[bool, bool, datetime]:
 def _passed(test: CrashTest, capture: Capture, at: datetime) -> CrashTest:
     return replace(
         test,
-        verdict=Proof.PASSED,
+        verdict=TestVerdict.PASSED,
         reason="",
         kernel=capture.kernel_release or test.kernel,
         capture=capture.id,
@@ -118,7 +118,7 @@ def _passed(test: CrashTest, capture: Capture, at: datetime) -> CrashTest:
 def _failed(test: CrashTest, capture: Capture | None, reason: str, at: datetime) -> CrashTest:
     return replace(
         test,
-        verdict=Proof.FAILED,
+        verdict=TestVerdict.FAILED,
         reason=reason,
         capture=capture.id if capture else "",
         size=capture.size if capture else 0,

@@ -48,7 +48,7 @@ class BootEnd(StrEnum):
     UNKNOWN = auto()
 
 
-class Proof(StrEnum):
+class TestVerdict(StrEnum):
     """What a test has proven."""
 
     NONE = auto()  # there was no test

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from kdumpd.dbus.connection import BUS, Connection, variant
 from kdumpd.dbus.messages import Body, BusError, CallError, Signal, Target
-from kdumpd.notify.notices import Action, Notice
+from kdumpd.notify.notices import Action, Notification
 
 NAME = "org.freedesktop.Notifications"
 SERVER = Target(NAME, "/org/freedesktop/Notifications", NAME)
@@ -26,7 +26,7 @@ class Desktop:
     def __init__(self, connection: Connection, signals: asyncio.Queue[Signal]) -> None:
         self._connection = connection
         self._signals = signals
-        self._open: dict[int, Notice] = {}  # by the server's ids
+        self._open: dict[int, Notification] = {}  # by the server's ids
         self._server = ""  # its unique name: another one has other ids
         self._showing = asyncio.Lock()  # a signal may come before the answer that it follows
 
@@ -39,12 +39,12 @@ class Desktop:
         """Whether a notice is open: some servers close those of programs that end."""
         return bool(self._open)
 
-    async def show(self, notice: Notice) -> None:
+    async def show(self, notice: Notification) -> None:
         """Return once the server has taken the notice; DesktopError where none does."""
         async with self._showing:
             await self._show(notice)
 
-    async def _show(self, notice: Notice) -> None:
+    async def _show(self, notice: Notification) -> None:
         (capabilities,) = await self._call("GetCapabilities")
         server = await self._connection.owner(NAME)
         if server != self._server:
@@ -71,7 +71,7 @@ class Desktop:
         while len(self._open) > MOST_OPEN:
             del self._open[next(iter(self._open))]
 
-    async def pressed(self) -> tuple[Notice, Action]:
+    async def pressed(self) -> tuple[Notification, Action]:
         """Wait until something is pressed on a notice, and return it once it is closed."""
         while True:
             signal = await self._signals.get()
@@ -90,7 +90,7 @@ class Desktop:
                 case _:
                     continue
 
-    async def withdraw(self, outdated: Callable[[Notice], bool]) -> None:
+    async def withdraw(self, outdated: Callable[[Notification], bool]) -> None:
         """Close the notices that say nothing new any more."""
         for id_ in [id_ for id_, notice in self._open.items() if outdated(notice)]:
             del self._open[id_]

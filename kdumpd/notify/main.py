@@ -17,9 +17,9 @@ from kdumpd.arguments import Parser
 from kdumpd.dbus.connection import Connection, connect
 from kdumpd.dbus.messages import BusError, TakenError, bus_address
 from kdumpd.notify.desktop import desktop_on
-from kdumpd.notify.notifier import Attendant, GivenUpError, Pace, Patience
-from kdumpd.notify.seen import Memory, state_file
-from kdumpd.notify.terminal import Terminal
+from kdumpd.notify.notifier import Backoff, GivenUpError, Notifier, NotifyDelays
+from kdumpd.notify.seen import SeenStore, state_file
+from kdumpd.notify.terminal import TerminalWindow
 
 log = logging.getLogger(__name__)
 
@@ -65,17 +65,19 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--wait",
         metavar="SECONDS",
         type=_seconds,
-        default=Pace().missing,
+        default=NotifyDelays().missing,
         help="how long to wait for what is missing (default: %(default)g)",
     )
     return parser
 
 
-async def notify(bus: str, session_bus: str, environment: Mapping[str, str], pace: Pace) -> None:
+async def notify(
+    bus: str, session_bus: str, environment: Mapping[str, str], pace: NotifyDelays
+) -> None:
     """Follow the daemon for the desktop until nothing more can be done, which the log explains."""
-    memory = Memory(state_file(environment))
-    terminal = Terminal(environment, () if bus == "system" else (f"--bus={bus}",))
-    patience = Patience(pace.missing)
+    memory = SeenStore(state_file(environment))
+    terminal = TerminalWindow(environment, () if bus == "system" else (f"--bus={bus}",))
+    patience = Backoff(pace.missing)
     try:
         addresses = bus_address(bus, environment), bus_address(session_bus, environment)
         while True:
@@ -84,7 +86,7 @@ async def notify(bus: str, session_bus: str, environment: Mapping[str, str], pac
                     await session.own(NAME)
                     patience.relieve()
                     desktop = await desktop_on(session)
-                    attendant = Attendant(desktop, memory, terminal, pace, _uptime)
+                    attendant = Notifier(desktop, memory, terminal, pace, _uptime)
                     await _attend(attendant, addresses[0], session)
             except TakenError:
                 raise
@@ -99,7 +101,7 @@ async def notify(bus: str, session_bus: str, environment: Mapping[str, str], pac
         await terminal.close()
 
 
-async def _attend(attendant: Attendant, address: str, session: Connection) -> NoReturn:
+async def _attend(attendant: Notifier, address: str, session: Connection) -> NoReturn:
     """Follow and serve until the session's bus is lost (BusError) or GivenUpError."""
     loss = asyncio.create_task(session.lost())
     tasks = [
@@ -120,7 +122,7 @@ async def _attend(attendant: Attendant, address: str, session: Connection) -> No
 
 async def _until_terminated(options: argparse.Namespace) -> None:
     task = asyncio.create_task(
-        notify(options.bus, options.session_bus, os.environ, Pace(missing=options.wait))
+        notify(options.bus, options.session_bus, os.environ, NotifyDelays(missing=options.wait))
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -57,7 +57,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notification:
     """One notification; its title, lines and facts are visible text of bounded length."""
 
     title: str
@@ -94,9 +94,9 @@ ALL = "--all"
 NOTHING_SAVED = "Nothing was saved of it."
 
 
-def crash_notice(capture: Properties, key: str) -> Notice:
+def crash_notice(capture: Properties, key: str) -> Notification:
     """Return what is to be said of one crash."""
-    return Notice(
+    return Notification(
         title="The kernel crashed",
         lines=(_which(capture), _why(capture), _saved(capture)),
         command=("info", capture["Id"]),
@@ -107,11 +107,11 @@ def crash_notice(capture: Properties, key: str) -> Notice:
     )
 
 
-def crashes_notice(captures: Sequence[Properties], keys: tuple[str, ...]) -> Notice:
+def crashes_notice(captures: Sequence[Properties], keys: tuple[str, ...]) -> Notification:
     """Return what is to be said of many crashes, the newest of which is the last."""
     whole = sum(capture["State"] == CaptureState.COMPLETE for capture in captures)
     last = captures[-1]
-    return Notice(
+    return Notification(
         title=f"The kernel crashed {len(captures)} times",
         lines=(
             f"{whole} of {len(captures)} dumps are complete. The last crash:",
@@ -127,11 +127,11 @@ def crashes_notice(captures: Sequence[Properties], keys: tuple[str, ...]) -> Not
     )
 
 
-def intended_notice(capture: Properties, keys: tuple[str, ...]) -> Notice:
+def intended_notice(capture: Properties, keys: tuple[str, ...]) -> Notification:
     """Return what is to be said of a crash on purpose: quietly, what came of it."""
     good = capture["State"] == CaptureState.COMPLETE
     test = "The crash test left a dump" if good else "The crash test failed"
-    return Notice(
+    return Notification(
         title=test if capture["IsTest"] else "Crashed on purpose",
         lines=(_which(capture), _saved(capture)),
         command=("info", capture["Id"]),
@@ -142,18 +142,18 @@ def intended_notice(capture: Properties, keys: tuple[str, ...]) -> Notice:
     )
 
 
-def lost_notice(reason: str, key: str) -> Notice:
+def lost_notice(reason: str, key: str) -> Notification:
     """Return what is to be said of a crash of which nothing was captured."""
     lines = (_sentence(reason) or "The boot before this one ended in a crash.", NOTHING_SAVED)
-    return Notice(
+    return Notification(
         title="A crash left no dump", lines=lines, command=("status",), keys=(key,), facts=lines
     )
 
 
-def lost_test_notice(reason: str, key: str) -> Notice:
+def lost_test_notice(reason: str, key: str) -> Notification:
     """Return what is to be said of a crash test of which nothing was captured: quietly."""
     lines = (_sentence(reason) or "The kernel was crashed as a test.", NOTHING_SAVED)
-    return Notice(
+    return Notification(
         title="The crash test failed",
         lines=lines,
         command=("status",),
@@ -164,12 +164,12 @@ def lost_test_notice(reason: str, key: str) -> Notice:
     )
 
 
-def unready_notice(manager: Properties, key: str) -> Notice:
+def unready_notice(manager: Properties, key: str) -> Notification:
     """Return what is to be said where the next panic would leave no dump."""
     fatal = [finding for finding in manager["Findings"] if finding[1] == "fatal"]
     facts = [line for finding in fatal for line in _finding_lines(*finding)]
     said = facts or [visible(manager["Summary"])]
-    return Notice(
+    return Notification(
         title="A crash would leave no dump",
         lines=tuple(said[:2]),
         command=("check",),
@@ -179,9 +179,9 @@ def unready_notice(manager: Properties, key: str) -> Notice:
     )
 
 
-def refusal_notice(notice: Notice, sentence: str) -> Notice:
+def refusal_notice(notice: Notification, sentence: str) -> Notification:
     """Return what is to be said where a crash could not be acknowledged."""
-    return Notice(
+    return Notification(
         title="Not acknowledged",
         lines=(_sentence(sentence) or "kdumpd does not say why.",),
         command=("acknowledge", notice.acknowledges),
@@ -191,9 +191,9 @@ def refusal_notice(notice: Notice, sentence: str) -> Notice:
     )
 
 
-def full_notice(notice: Notice) -> Notice:
+def full_notice(notice: Notification) -> Notification:
     """Return the notice with all that it can say, where no terminal can be opened."""
-    return Notice(
+    return Notification(
         title=notice.title,
         lines=notice.facts,
         command=notice.command,
@@ -272,7 +272,7 @@ def news(
     told: Collection[str],
     *,
     unready: bool,
-) -> Iterator[Notice]:
+) -> Iterator[Notification]:
     """Yield what is to be told, the oldest first.
 
     Captures come with the newest crash last. What was told is in `told`, by the keys of the
@@ -306,7 +306,7 @@ def capture_key(capture: Properties) -> str:
     return f"capture {capture['Id']}"
 
 
-def _lost(manager: Properties, key: str) -> Iterator[Notice]:
+def _lost(manager: Properties, key: str) -> Iterator[Notification]:
     # Absent where the daemon is older than these properties.
     reason = str(manager.get("PreviousBootReason", ""))
     match manager.get("PreviousBoot", ""):

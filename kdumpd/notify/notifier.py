@@ -12,9 +12,17 @@ from kdumpd.ctl.client import MANAGER, NAME, PATH, AbsentError, Daemon, Properti
 from kdumpd.dbus.connection import BUS, Connection, connect
 from kdumpd.dbus.messages import BusError, CallError, Target
 from kdumpd.notify.desktop import Desktop, DesktopError
-from kdumpd.notify.notices import ALL, NOT_READY, Action, Notice, full_notice, news, refusal_notice
-from kdumpd.notify.seen import Memory
-from kdumpd.notify.terminal import Terminal
+from kdumpd.notify.notices import (
+    ALL,
+    NOT_READY,
+    Action,
+    Notification,
+    full_notice,
+    news,
+    refusal_notice,
+)
+from kdumpd.notify.seen import SeenStore
+from kdumpd.notify.terminal import TerminalWindow
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 
@@ -23,7 +31,7 @@ class GivenUpError(Exception):
     """Something has been missing for too long; the text says what."""
 
 
-class Patience:
+class Backoff:
     """Tries again after longer and longer delays, and gives up after some time without success."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -60,7 +68,7 @@ NOT_RUNNING = "kdumpd does not run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class NotifyDelays:
     """How long to wait for what, in seconds."""
 
     missing: float = 300.0  # for a bus, for kdumpd or a server, until it is given up
@@ -69,15 +77,15 @@ class Pace:
     boot: float = 300.0  # after the boot, until the same: the crash kernel may be on its way
 
 
-class Attendant:
+class Notifier:
     """Follows the daemon on one bus for a desktop on another."""
 
     def __init__(
         self,
         desktop: Desktop,
-        memory: Memory,
-        terminal: Terminal,
-        pace: Pace,
+        memory: SeenStore,
+        terminal: TerminalWindow,
+        pace: NotifyDelays,
         uptime: Callable[[], float],
     ) -> None:
         self._desktop = desktop
@@ -85,7 +93,7 @@ class Attendant:
         self._terminal = terminal
         self._pace = pace
         self._uptime = uptime
-        self._patience = Patience(pace.missing)
+        self._patience = Backoff(pace.missing)
         self._wake = asyncio.Event()
         self._daemon: Daemon | None = None
         self._unready_since: float | None = None
@@ -172,18 +180,18 @@ class Attendant:
             return 0
         return max(0, self._unready_since + self._pace.steady - now, self._pace.boot - now)
 
-    async def _do(self, notice: Notice, action: Action) -> None:
+    async def _do(self, notice: Notification, action: Action) -> None:
         if action is Action.ACKNOWLEDGE:
             await self._acknowledge(notice)
         elif not await self._terminal.open(notice.command):
             await self._show(full_notice(notice))
 
-    async def _acknowledge(self, notice: Notice) -> None:
+    async def _acknowledge(self, notice: Notification) -> None:
         refusal = await self._refusal(notice)
         if refusal:
             await self._show(refusal_notice(notice, refusal))
 
-    async def _refusal(self, notice: Notice) -> str:
+    async def _refusal(self, notice: Notification) -> str:
         """Have crashes acknowledged, and return why they are not."""
         if self._daemon is None:
             return NOT_RUNNING
@@ -198,7 +206,7 @@ class Attendant:
             return str(error)
         return ""
 
-    async def _show(self, notice: Notice) -> None:
+    async def _show(self, notice: Notification) -> None:
         try:
             await self._desktop.show(notice)
         except DesktopError as error:

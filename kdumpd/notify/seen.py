@@ -30,7 +30,7 @@ def parse_told(text: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lines))[-MOST_LINES:]
 
 
-class Memory:
+class SeenStore:
     """What was told, in the file and since; where the file fails, at least until the end."""
 
     def __init__(self, path: Path) -> None:

@@ -33,7 +33,7 @@ FAILS_WITHIN_SECONDS = 1.5
 END_SECONDS = 2.0
 
 
-class Terminal:
+class TerminalWindow:
     """Opens windows, which close with the program."""
 
     def __init__(self, environment: Mapping[str, str], options: Sequence[str]) -> None:

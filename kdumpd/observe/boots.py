@@ -40,7 +40,7 @@ JOURNAL_START = "f77379a8490b408bbe5f6940505a777b"
 JOURNAL_STOP = "d93fb3c9c24d451a97cea615ce59c00b"
 SHUTDOWN = "98268866d1d54a499c4e98921d93bc40"
 LOGIND = "systemd-logind.service"
-Entry = Mapping[str, Any]
+JournalFields = Mapping[str, Any]
 # Times as journald has them; python-systemd's own conversion fails on what no calendar has.
 CONVERTERS = {"__REALTIME_TIMESTAMP": int, "__MONOTONIC_TIMESTAMP": lambda value: value[0]}
 
@@ -75,14 +75,14 @@ def _opened(folder: Path) -> closing[journal.Reader]:
     return closing(journal.Reader(path=str(folder), converters=CONVERTERS))
 
 
-def _newest(reader: journal.Reader) -> Entry:
+def _newest(reader: journal.Reader) -> JournalFields:
     """Return the last entry of all, empty without one."""
     reader.seek_tail()
-    entry: Entry = reader.get_previous()
+    entry: JournalFields = reader.get_previous()
     return entry
 
 
-def _before(reader: journal.Reader, boot_id: str) -> Entry:
+def _before(reader: journal.Reader, boot_id: str) -> JournalFields:
     """Return the last entry before the first one of a boot, empty without one."""
     first = next(_forward(reader, boot_id), None)
     if first is None:
@@ -110,38 +110,40 @@ def _read(reader: journal.Reader, boot_id: str) -> BootEntries | None:
     )
 
 
-def _forward(reader: journal.Reader, boot_id: str) -> Iterator[Entry]:
+def _forward(reader: journal.Reader, boot_id: str) -> Iterator[JournalFields]:
     reader.flush_matches()
     reader.add_match(_BOOT_ID=boot_id)
     reader.seek_head()
     yield from iter(reader.get_next, {})
 
 
-def _backward(reader: journal.Reader, boot_id: str) -> Iterator[Entry]:
+def _backward(reader: journal.Reader, boot_id: str) -> Iterator[JournalFields]:
     reader.flush_matches()
     reader.add_match(_BOOT_ID=boot_id)
     reader.seek_tail()
     yield from iter(reader.get_previous, {})
 
 
-def _first(entries: Sequence[Entry], wanted: Callable[[Entry], bool]) -> Moment | None:
+def _first(
+    entries: Sequence[JournalFields], wanted: Callable[[JournalFields], bool]
+) -> Moment | None:
     return next((_moment(entry) for entry in entries if wanted(entry)), None)
 
 
-def _moment(entry: Entry) -> Moment:
+def _moment(entry: JournalFields) -> Moment:
     return Moment(entry["__REALTIME_TIMESTAMP"], entry["__MONOTONIC_TIMESTAMP"])
 
 
-def _is_journald(entry: Entry, message_id: str) -> bool:
+def _is_journald(entry: JournalFields, message_id: str) -> bool:
     return entry.get("_TRANSPORT") == "driver" and _digits(entry, "MESSAGE_ID") == message_id
 
 
-def _is_shutdown(entry: Entry) -> bool:
+def _is_shutdown(entry: JournalFields) -> bool:
     by_logind = entry.get("_UID") == 0 and entry.get("_SYSTEMD_UNIT") == LOGIND
     return (by_logind or entry.get("_PID") == 1) and _digits(entry, "MESSAGE_ID") == SHUTDOWN
 
 
-def _of_kernel(entries: Iterable[Entry]) -> Iterator[str]:
+def _of_kernel(entries: Iterable[JournalFields]) -> Iterator[str]:
     """Yield the messages of the kernel itself.
 
     What programs of root write to /dev/kmsg comes the same way, but never under the facility 0
@@ -164,7 +166,7 @@ def _until_late(messages: Iterable[str]) -> Iterator[str]:
             return
 
 
-def _digits(entry: Entry, field: str) -> str:
+def _digits(entry: JournalFields, field: str) -> str:
     """Return an id as 32 hexadecimal digits, empty where the entry has none, or several."""
     return str(getattr(entry.get(field), "hex", ""))
 

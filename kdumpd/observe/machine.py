@@ -20,7 +20,7 @@ from kdumpd.model.readiness.facts import (
     PolicyFacts,
     ReservationFacts,
     StorageFacts,
-    SurroundingsFacts,
+    SystemFacts,
 )
 from kdumpd.model.state import CrashFolder, Observation
 from kdumpd.model.text import shown
@@ -33,7 +33,7 @@ from kdumpd.observe.readiness.kernel import read_kernel_facts, read_policy, unre
 from kdumpd.observe.readiness.next_boot import read_next_boot
 from kdumpd.observe.readiness.reservation import ReservationReader
 from kdumpd.observe.readiness.storage import read_storage
-from kdumpd.observe.readiness.system import read_surroundings
+from kdumpd.observe.readiness.system import read_system
 from kdumpd.observe.readiness.units import ServiceManager
 from kdumpd.observe.threads import PatientThread, Start, StuckError, Worker
 
@@ -118,7 +118,7 @@ class Conditions:
             lambda: read_policy(files), lambda why: PolicyFacts(problem=why), asking
         )
         self._surroundings = Question(
-            lambda: read_surroundings(files), lambda why: SurroundingsFacts(problem=why), asking
+            lambda: read_system(files), lambda why: SystemFacts(problem=why), asking
         )
 
     async def ask(self) -> MachineFacts:
@@ -181,7 +181,7 @@ CREDIT = 1.0
 LONGEST = 2.0  # seconds of one pause, also after a look at a folder that hardly answers
 
 
-class Pace:
+class ScanThrottle:
     """Counts what is owed in rest."""
 
     def __init__(self) -> None:
@@ -347,7 +347,7 @@ class Machine:
 
     async def observations(self, due: Callable[[], float | None]) -> AsyncIterator[Observation]:
         """Yield a look now, at each hint, in `due()` seconds where it says so, and each minute."""
-        everything, pace = True, Pace()
+        everything, pace = True, ScanThrottle()
         while True:
             everything = self._hints.take() or everything
             began = clock()

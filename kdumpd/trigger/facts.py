@@ -41,7 +41,7 @@ class MemoryFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MachineFacts:
+class PreflightFacts:
     """What the machine's own files say; None where the machine does not have such a thing."""
 
     problem: str = ""  # why nothing of it could be read
@@ -92,5 +92,5 @@ class Facts:
     at: datetime
     uid: int  # of whoever asks
     kdumpd: KdumpdFacts = field(default_factory=KdumpdFacts)
-    machine: MachineFacts = field(default_factory=MachineFacts)
+    machine: PreflightFacts = field(default_factory=PreflightFacts)
     people: PeopleFacts = field(default_factory=PeopleFacts)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from kdumpd.expose.journal import JournalError
-from kdumpd.expose.journal_entries import Entry, entry_of
+from kdumpd.expose.journal_entries import JournalEntry, entry_of
 from kdumpd.model.events import Event, refusal_event
 
 log = logging.getLogger(__name__)
@@ -20,11 +20,11 @@ MOST_USERS = 8  # of whom refusals that anybody can cause are told, in that time
 class Recipient(Protocol):
     """Who takes entries; JournalError where not."""
 
-    def send(self, entry: Entry) -> None:
+    def send(self, entry: JournalEntry) -> None:
         """Send one entry."""
 
 
-class Chronicle:
+class TriggerJournal:
     """Tells each event once; one that nobody takes is only said on stderr."""
 
     def __init__(self, journal: Recipient, clock: Callable[[], float]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.introspection import OBJECT_MANAGER, PROPERTIES
-from kdumpd.dbus.messages import BusError, CallError, Manner, Target
+from kdumpd.dbus.messages import BusError, CallError, CallOptions, Target
 from kdumpd.expose.dbus_properties import CAPTURE, CRASH_TEST, MANAGER, MANAGER_PATH
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.text import shown
@@ -17,9 +17,9 @@ from kdumpd.trigger.facts import KdumpdFacts, Told
 
 NAME = "org.kdumpd1"
 ASKING_SECONDS = 8.0  # for all that is asked at once
-BRISK = Manner(seconds=ASKING_SECONDS)
-LOOKING = Manner(seconds=5.0)  # a look at a machine whose disks answer takes less than one
-RECORDING = Manner(seconds=20.0)  # kdumpd writes to the disk, and waits for it
+BRISK = CallOptions(seconds=ASKING_SECONDS)
+LOOKING = CallOptions(seconds=5.0)  # a look at a machine whose disks answer takes less than one
+RECORDING = CallOptions(seconds=20.0)  # kdumpd writes to the disk, and waits for it
 
 
 class Kdumpd:

@@ -10,7 +10,7 @@ from typing import Any
 
 from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.introspection import PROPERTIES
-from kdumpd.dbus.messages import Body, BusError, CallError, Manner, Target
+from kdumpd.dbus.messages import Body, BusError, CallError, CallOptions, Target
 from kdumpd.dbus.polkit import ABSENT
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.text import printable, shown
@@ -21,7 +21,7 @@ MANAGER = Target(NAME, "/org/freedesktop/login1", f"{NAME}.Manager")
 SESSION = f"{NAME}.Session"
 PERSON = "user"  # the class of a session; others are greeters, and what systemd runs for a user
 ASKING_SECONDS = 5.0
-BRISK = Manner(seconds=ASKING_SECONDS)
+BRISK = CallOptions(seconds=ASKING_SECONDS)
 MOST_SESSIONS = 200  # that are asked what they are; beyond it each is taken for a person's
 
 

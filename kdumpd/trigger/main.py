@@ -21,15 +21,15 @@ from kdumpd.dbus.introspection import TRIGGER, InterfaceError, read_interfaces
 from kdumpd.dbus.messages import BusError, CallError, bus_address
 from kdumpd.dbus.polkit import POLKIT_SECONDS, Authority
 from kdumpd.expose.journal import Journal
-from kdumpd.expose.systemd import ServiceManager
+from kdumpd.expose.systemd import SdNotify
 from kdumpd.model.text import shown
 from kdumpd.observe.threads import start
-from kdumpd.trigger.journal import IDENTIFIER, Chronicle
+from kdumpd.trigger.journal import IDENTIFIER, TriggerJournal
 from kdumpd.trigger.kdumpd import Kdumpd
 from kdumpd.trigger.logind import Logind
-from kdumpd.trigger.run import Means, Patience
-from kdumpd.trigger.service import Parts, Service
-from kdumpd.trigger.survey import MachineSurvey
+from kdumpd.trigger.run import RunDependencies, TestTimeouts
+from kdumpd.trigger.service import ServiceParts, TriggerService
+from kdumpd.trigger.survey import MachinePreflight
 from kdumpd.trigger.sysrq import CRASH, KEYS, DescriptorError, SysrqTrigger, passed_descriptor
 from kdumpd.trigger.tokens import Admission, Peers, Tokens
 
@@ -84,7 +84,7 @@ class Limits:
 
     idle: float = 60.0  # for somebody to ask for something
     polkit: float = POLKIT_SECONDS
-    trial: Patience = field(default_factory=Patience)
+    trial: TestTimeouts = field(default_factory=TestTimeouts)
 
 
 class EndError(Exception):
@@ -119,9 +119,9 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    manager = ServiceManager(os.environ)
+    manager = SdNotify(os.environ)
     async with connect(bus_address(options.bus, os.environ)) as connection:
-        service = Service(
+        service = TriggerService(
             connection, read_interfaces(TRIGGER), parts_of(options, connection, sysrq, limits)
         )
         connection.serve(service.answer)
@@ -143,12 +143,12 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
 
 def parts_of(
     options: argparse.Namespace, connection: Connection, sysrq: SysrqTrigger, limits: Limits
-) -> Parts:
+) -> ServiceParts:
     """Return what the service works with."""
     configuration, peers, kdumpd = Configuration(options), Peers(connection), Kdumpd(connection)
-    chronicle = Chronicle(Journal(IDENTIFIER), time.monotonic)
-    means = Means(
-        survey=MachineSurvey(options.root, kdumpd, Logind(connection)),
+    chronicle = TriggerJournal(Journal(IDENTIFIER), time.monotonic)
+    means = RunDependencies(
+        survey=MachinePreflight(options.root, kdumpd, Logind(connection)),
         recorder=kdumpd,
         peers=peers,
         key=sysrq,
@@ -156,7 +156,7 @@ def parts_of(
         allowed=configuration.allows,
         patience=limits.trial,
     )
-    return Parts(
+    return ServiceParts(
         authority=Authority(connection, limits.polkit),
         peers=peers,
         admission=Admission(Tokens(time.monotonic), peers),
@@ -201,7 +201,7 @@ def _take_descriptor() -> tuple[int, str]:
         return -1, str(error)
 
 
-async def _until_idle(service: Service, seconds: float) -> None:
+async def _until_idle(service: TriggerService, seconds: float) -> None:
     await service.tend(seconds)
     raise EndError("kdumpd-trigger was idle")
 

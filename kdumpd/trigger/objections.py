@@ -391,9 +391,9 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-Rule = Callable[[Facts], Iterator[Finding]]
+ObjectionRule = Callable[[Facts], Iterator[Finding]]
 
-RULES: Sequence[Rule] = (
+RULES: Sequence[ObjectionRule] = (
     kdumpd_absent,
     container,
     live_system,
@@ -421,7 +421,7 @@ RULES: Sequence[Rule] = (
 )
 
 
-def objections(facts: Facts, rules: Sequence[Rule] = RULES) -> tuple[Finding, ...]:
+def objections(facts: Facts, rules: Sequence[ObjectionRule] = RULES) -> tuple[Finding, ...]:
     """Return all that speaks against a crash, the rules in their order."""
     return tuple(objection for rule in rules for objection in rule(facts))
 

@@ -21,7 +21,7 @@ from kdumpd.model.events import Event, announcement_event, cancellation_event
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.observe.threads import start
 from kdumpd.trigger.objections import fatal_ones, objections, sentence
-from kdumpd.trigger.survey import Survey
+from kdumpd.trigger.survey import Preflight
 
 BAD_TOKEN = "org.kdumpd1.Error.BadToken"  # noqa: S105  # no secret, the name of an error
 DISABLED = "org.kdumpd1.Error.Disabled"
@@ -42,7 +42,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class TestTimeouts:
     """How long each thing takes, or may take, in seconds."""
 
     watch: float = 0.5  # between two questions whether the asker is still there
@@ -77,17 +77,17 @@ class Key(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class RunDependencies:
     """What a trial is made with."""
 
-    survey: Survey
+    survey: Preflight
     recorder: Recorder
     peers: Peers
     key: Key
     tell: Callable[[Event], None]
     allowed: Callable[[], Awaitable[bool]]  # by the configuration as it is now
     sync: Callable[[], None] = os.sync
-    patience: Patience = Patience()
+    patience: TestTimeouts = TestTimeouts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +103,12 @@ class Request:
     countdown: float  # seconds
 
 
-class Trial:
+class CrashTestRun:
     """A crash test under way; `show` is called whenever it has come further."""
 
-    def __init__(self, means: Means, request: Request, show: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, means: RunDependencies, request: Request, show: Callable[[], Awaitable[None]]
+    ) -> None:
         self.stage = Stage.CHECKING
         self.deadline: datetime | None = None
         self.request = request

@@ -12,11 +12,11 @@ from kdumpd.dbus.connection import UNKNOWN_OBJECT, Connection
 from kdumpd.dbus.dispatch import Dispatcher, Properties, check_served
 from kdumpd.dbus.introspection import INTROSPECTABLE, PEER, PROPERTIES, Interface
 from kdumpd.dbus.messages import Call, CallError, Reply
-from kdumpd.dbus.polkit import BUSY, CRASH, Authority, Turns
+from kdumpd.dbus.polkit import BUSY, CRASH, Authority, ConcurrencyLimit
 from kdumpd.model.crash_test import unheard_of
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.time import microseconds
-from kdumpd.trigger.journal import Chronicle
+from kdumpd.trigger.journal import TriggerJournal
 from kdumpd.trigger.objections import objections, sentence, standing
 from kdumpd.trigger.run import (
     BAD_TOKEN,
@@ -24,10 +24,10 @@ from kdumpd.trigger.run import (
     FAILED,
     INVALID_ARGS,
     OBJECTIONS,
-    Means,
+    CrashTestRun,
     Request,
+    RunDependencies,
     Stage,
-    Trial,
 )
 from kdumpd.trigger.tokens import LIFETIME, ROOT, Admission, Peers, Token, TokenError
 
@@ -44,31 +44,31 @@ NOTHING: Properties = {"Enabled": False, "State": "idle", "Deadline": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class ServiceParts:
     """What the service works with."""
 
     authority: Authority
     peers: Peers
     admission: Admission
-    chronicle: Chronicle
-    means: Means
+    chronicle: TriggerJournal
+    means: RunDependencies
     settings: Callable[[], Awaitable[Settings]]  # reads them anew
     user_name: Callable[[int], Awaitable[str]]  # by the uid
     host: str  # the machine's name
 
 
-class Service:
+class TriggerService:
     """The object on the bus, and the one trial that may be under way."""
 
     def __init__(
-        self, connection: Connection, interfaces: Mapping[str, Interface], parts: Parts
+        self, connection: Connection, interfaces: Mapping[str, Interface], parts: ServiceParts
     ) -> None:
         self._connection = connection
         self._parts = parts
         self._settings = Settings()
-        self._trial: Trial | None = None
+        self._trial: CrashTestRun | None = None
         self._ending = ""  # why
-        self._turns = Turns("Too many of your requests are under way. Try again later.")
+        self._turns = ConcurrencyLimit("Too many of your requests are under way. Try again later.")
         self._calls = 0
         self._last_call = asyncio.get_running_loop().time()
         methods = {
@@ -156,7 +156,7 @@ class Service:
                 overridden=overridden,
                 countdown=settings.countdown_seconds,
             )
-            self._trial = trial = Trial(self._parts.means, request, self._show)
+            self._trial = trial = CrashTestRun(self._parts.means, request, self._show)
         finally:
             self._parts.admission.release(token)
         try:

@@ -17,9 +17,9 @@ from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.kernel import CRASH_LOADED
-from kdumpd.observe.readiness.system import read_surroundings
+from kdumpd.observe.readiness.system import read_system
 from kdumpd.observe.threads import PatientThread, StuckError, ThreadError
-from kdumpd.trigger.facts import Facts, MachineFacts, MemoryFacts
+from kdumpd.trigger.facts import Facts, MemoryFacts, PreflightFacts
 from kdumpd.trigger.kdumpd import Kdumpd
 from kdumpd.trigger.logind import Logind
 
@@ -86,10 +86,10 @@ ARRAY = rb"^(md\S{0,64}) :"
 SCRUB = r"scrub\.progress\.\S{1,64}"
 
 
-def read_machine(files: Files) -> MachineFacts:
+def read_machine(files: Files) -> PreflightFacts:
     """Return what the machine's files say; nothing is raised for what is wrong."""
-    surroundings = read_surroundings(files)
-    return MachineFacts(
+    surroundings = read_system(files)
+    return PreflightFacts(
         container=surroundings.container,
         live=surroundings.live,
         capturing=surroundings.capturing,
@@ -212,7 +212,7 @@ def _pools(files: Files) -> Fact[tuple[str, ...]]:
 FILES_SECONDS = 5.0
 
 
-class Survey(Protocol):
+class Preflight(Protocol):
     """Somebody who knows what there is to know before a crash."""
 
     async def look(self, uid: int) -> Facts:
@@ -222,7 +222,7 @@ class Survey(Protocol):
         """Return the same, after kdumpd has looked at the machine once more."""
 
 
-class MachineSurvey:
+class MachinePreflight:
     """The machine below one root, and who answers on the bus."""
 
     def __init__(self, root: Path, kdumpd: Kdumpd, logind: Logind) -> None:
@@ -249,11 +249,11 @@ class MachineSurvey:
         facts = await self.look(uid)
         return replace(facts, kdumpd=replace(facts.kdumpd, outdated=outdated))
 
-    async def _machine(self) -> MachineFacts:
+    async def _machine(self) -> PreflightFacts:
         try:
             return await self._thread.run(lambda: read_machine(self._files))
         except (StuckError, ThreadError) as error:
-            return MachineFacts(
+            return PreflightFacts(
                 problem=f"the machine's files do not tell what they should: {error}"
             )
 
@@ -261,5 +261,5 @@ class MachineSurvey:
         """Have the next look read all anew: what came too late is no answer to it."""
         self._thread = self._new_thread()
 
-    def _new_thread(self) -> PatientThread[MachineFacts]:
+    def _new_thread(self) -> PatientThread[PreflightFacts]:
         return PatientThread(FILES_SECONDS, self._renew)

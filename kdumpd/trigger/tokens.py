@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from kdumpd.dbus.connection import BUS, Connection
-from kdumpd.dbus.messages import BusError, CallError, Manner
+from kdumpd.dbus.messages import BusError, CallError, CallOptions
 from kdumpd.dbus.polkit import BUSY, NOT_AUTHORIZED
 
 LIFETIME = 120.0  # seconds
@@ -122,7 +122,7 @@ def _equal(one: str, other: str) -> bool:
     return secrets.compare_digest(one.encode(), other.encode("utf-8", "surrogatepass"))
 
 
-BRISK = Manner(seconds=5.0)
+BRISK = CallOptions(seconds=5.0)
 
 
 class Peers:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.ctl.client import Properties
-from kdumpd.ctl.describe import ago, proof_line
+from kdumpd.ctl.describe import ago, test_line
 from kdumpd.ledger.database import seal
 from kdumpd.model.text import MIB
 from kdumpd.model.time import microseconds
@@ -96,7 +96,7 @@ def test_how_long_ago(passed: timedelta, words: str) -> None:
     ],
 )
 def test_the_line(test: Properties, line: str) -> None:
-    said = proof_line(READY, test, NOW)
+    said = test_line(READY, test, NOW)
     assert said.startswith("Last ")
     assert said.endswith(line)
 
@@ -112,10 +112,10 @@ def test_the_line(test: Properties, line: str) -> None:
 )
 def test_where_no_test_can_be(readiness: str, code: str, words: str) -> None:
     manager = {"Readiness": readiness, "Findings": [[code, "fatal", "it is so", "do that"]]}
-    said = proof_line(manager, {"Verdict": "none"}, NOW)
+    said = test_line(manager, {"Verdict": "none"}, NOW)
     assert said.startswith("Crash test: ")
     assert words in said
-    assert proof_line(manager, PASSED, NOW) == proof_line(READY, PASSED, NOW)
+    assert test_line(manager, PASSED, NOW) == test_line(READY, PASSED, NOW)
 
 
 @pytest.fixture

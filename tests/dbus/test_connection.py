@@ -17,7 +17,7 @@ from kdumpd.dbus.messages import (
     BusError,
     Call,
     CallError,
-    Manner,
+    CallOptions,
     Reply,
     Signal,
     TakenError,
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.bus
 NAME = "org.kdumpd1"
 SERVICE = Target(NAME, "/org/kdumpd1", "org.kdumpd1.Test")
 SILENT = MessageFlag.NO_REPLY_EXPECTED
-HASTY = Manner(seconds=1.0)
+HASTY = CallOptions(seconds=1.0)
 Connected = Callable[[], Awaitable[Connection]]
 
 
@@ -109,7 +109,7 @@ async def test_callee_learns_whether_a_person_may_be_asked(
     service.serve(librarian.answer)
     await service.own(NAME)
     for interactive in (False, True):
-        await client.call(SERVICE, "Open", manner=Manner(interactive=interactive))
+        await client.call(SERVICE, "Open", manner=CallOptions(interactive=interactive))
     assert [call.interactive for call in librarian.calls] == [False, True]
 
 
@@ -264,7 +264,7 @@ async def test_call_ends_with_the_bus(bus: Bus, connected: Connected) -> None:
 
     service.serve(ask_for_ever)
     await service.own(NAME)
-    call = asyncio.create_task(client.call(SERVICE, "Wait", manner=Manner(seconds=600.0)))
+    call = asyncio.create_task(client.call(SERVICE, "Wait", manner=CallOptions(seconds=600.0)))
     async with asyncio.timeout(20):
         await asked.wait()
         await bus.stop()

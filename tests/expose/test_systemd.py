@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.expose.systemd import Notifier, status_line, watchdog_seconds
+from kdumpd.expose.systemd import SystemdNotifier, status_line, watchdog_seconds
 from kdumpd.model.state import Growth, State
 
 
 async def test_absent_manager_is_no_trouble() -> None:
-    notifier = Notifier({"NOTIFY_SOCKET": f"@kdumpd-test-{uuid.uuid4()}"})
+    notifier = SystemdNotifier({"NOTIFY_SOCKET": f"@kdumpd-test-{uuid.uuid4()}"})
     await notifier.show(State())
     await notifier.show(State())
     notifier.stopping()

@@ -3,11 +3,13 @@ import logging
 
 import pytest
 
-from kdumpd.expose.trouble import Trouble
+from kdumpd.expose.trouble import RecurringProblem
 
 
 def test_it_is_said_when_it_begins_and_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
-    trouble = Trouble(logging.getLogger("there"), "'100%' cannot be written", "it can again")
+    trouble = RecurringProblem(
+        logging.getLogger("there"), "'100%' cannot be written", "it can again"
+    )
     lasted = []
     for problem in (None, OSError("full"), OSError("still full"), None, None, "other", None):
         trouble.note(problem)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kdumpd.inspect.kernel_log import UnreadableMemoryError, read_kernel_log
 from kdumpd.model.captures.inspection import LONGEST_LOG
-from kdumpd.model.crashlog.printk import Machine, PrintkError
+from kdumpd.model.crashlog.printk import ByteOrder, PrintkError
 from tests.support.printk import (
     AMD64,
     BEYOND,
@@ -49,12 +49,12 @@ def numbered(numbers: range) -> bytes:
 
 
 @of_every_machine
-def test_a_ring(machine: Machine) -> None:
+def test_a_ring(machine: ByteOrder) -> None:
     assert printed(ring(LINES, machine)) == PRINTED
 
 
 @of_every_machine
-def test_a_record_buffer(machine: Machine) -> None:
+def test_a_record_buffer(machine: ByteOrder) -> None:
     assert printed(records(LINES, machine)) == PRINTED
 
 
@@ -68,7 +68,7 @@ def test_a_record_buffer_that_wraps() -> None:
 
 @of_every_machine
 @pytest.mark.parametrize("count", [16, 17, 40, 1000])
-def test_a_ring_that_was_filled_again_and_again(machine: Machine, count: int) -> None:
+def test_a_ring_that_was_filled_again_and_again(machine: ByteOrder, count: int) -> None:
     made = Ring(machine, size_bits=12)
     for number in range(count):
         made.add(0, b"line %d" % number)
@@ -91,7 +91,7 @@ def test_a_line_that_would_not_fit_before_the_ring_ends() -> None:
 
 
 @of_every_machine
-def test_ids_that_begin_again(machine: Machine) -> None:
+def test_ids_that_begin_again(machine: ByteOrder) -> None:
     made = Ring(machine, first=-2)
     for number in range(5):
         made.add(0, b"line %d" % number)

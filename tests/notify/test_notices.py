@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kdumpd.notify.notices import (
     Action,
-    Notice,
+    Notification,
     Urgency,
     crash_notice,
     crashes_notice,
@@ -31,7 +31,7 @@ TEXT = st.text()  # without surrogates, as on D-Bus
 STATES = ("complete", "incomplete", "dmesg-only", "unreadable", "gone")
 
 
-def notices(text: str, state: str) -> Iterator[Notice]:
+def notices(text: str, state: str) -> Iterator[Notification]:
     one = capture(
         State=state,
         Host=text,

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from kdumpd.notify.notifier import LONGEST_DELAY, GivenUpError, Patience
+from kdumpd.notify.notifier import LONGEST_DELAY, Backoff, GivenUpError
 
 
 class Clock:
@@ -18,7 +18,7 @@ class Clock:
         return self.now
 
 
-def attempts(patience: Patience, clock: Clock) -> list[float]:
+def attempts(patience: Backoff, clock: Clock) -> list[float]:
     """Return the delays until it is given up."""
     delays: list[float] = []
     with suppress(GivenUpError):
@@ -31,13 +31,13 @@ def attempts(patience: Patience, clock: Clock) -> list[float]:
 
 def test_delays_grow_to_the_end() -> None:
     clock = Clock()
-    assert attempts(Patience(200, clock), clock) == [1, 2, 4, 8, 16, 32, 60, 60, 17]
-    assert attempts(Patience(0, clock), clock) == []
+    assert attempts(Backoff(200, clock), clock) == [1, 2, 4, 8, 16, 32, 60, 60, 17]
+    assert attempts(Backoff(0, clock), clock) == []
 
 
 def test_what_came_back_is_waited_for_anew() -> None:
     clock = Clock()
-    patience = Patience(10, clock)
+    patience = Backoff(10, clock)
     attempts(patience, clock)
     patience.relieve()
     assert attempts(patience, clock) == [1, 2, 4, 3]
@@ -45,7 +45,7 @@ def test_what_came_back_is_waited_for_anew() -> None:
 
 def test_whoever_is_to_stay_does_not_give_up() -> None:
     clock = Clock()
-    patience = Patience(10, clock)
+    patience = Backoff(10, clock)
     for _ in range(50):
         clock.now += patience.miss("a bus", stay=True)
     assert patience.miss("a bus", stay=True) == LONGEST_DELAY

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from kdumpd.notify.main import notify
-from kdumpd.notify.notifier import Pace
+from kdumpd.notify.notifier import NotifyDelays
 from tests.notify.login import Login, logged_in, remembered
 from tests.support.daemon import Setup, running
 from tests.support.dbus_next import dbus_next_client
@@ -18,13 +18,13 @@ from tests.support.notification_server import NotificationServer, notification_s
 
 pytestmark = pytest.mark.bus
 
-QUICK = Pace(collect=0.1, steady=0.5, boot=0)
+QUICK = NotifyDelays(collect=0.1, steady=0.5, boot=0)
 FOREVER = 1e9
 LOADED = "sys/kernel/kexec_crash_loaded"
 
 
 @asynccontextmanager
-async def following(login: Login, pace: Pace) -> AsyncIterator[None]:
+async def following(login: Login, pace: NotifyDelays) -> AsyncIterator[None]:
     """Run the program in this process, at a pace of its own."""
     environment = {"PATH": "/usr/bin", "XDG_STATE_HOME": str(login.home / "state")}
     task = asyncio.create_task(notify(login.bus, login.session, environment, pace))
@@ -61,7 +61,7 @@ async def test_boot_that_is_under_way_may_load_it_yet(
     machine: Machine, setup: Setup, login: Login, session: Bus
 ) -> None:
     machine.write(LOADED, "0\n")
-    pace = Pace(collect=0.1, steady=0, boot=FOREVER)
+    pace = NotifyDelays(collect=0.1, steady=0, boot=FOREVER)
     async with (
         running(setup),
         notification_server(session.address) as server,

@@ -8,33 +8,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.notify.seen import MOST_LINES, Memory, parse_told, state_file
+from kdumpd.notify.seen import MOST_LINES, SeenStore, parse_told, state_file
 
 KEY, OTHER = "capture 0123456789abcdef", "boot 0f8e1a3c lost"
 
 
 def test_kept_over_programs_and_only_for_the_user(tmp_path: Path) -> None:
     path = tmp_path / "state/kdumpd/notified"
-    assert Memory(path).read() == frozenset()
-    Memory(path).add([KEY])
-    Memory(path).add([OTHER, KEY])
-    assert Memory(path).read() == {KEY, OTHER}
+    assert SeenStore(path).read() == frozenset()
+    SeenStore(path).add([KEY])
+    SeenStore(path).add([OTHER, KEY])
+    assert SeenStore(path).read() == {KEY, OTHER}
     assert path.read_text() == f"{OTHER}\n{KEY}\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_what_another_session_adds_is_not_lost(tmp_path: Path) -> None:
-    one, another = Memory(tmp_path / "notified"), Memory(tmp_path / "notified")
+    one, another = SeenStore(tmp_path / "notified"), SeenStore(tmp_path / "notified")
     one.add([KEY])
     another.add([OTHER])
     assert one.read() == another.read() == {KEY, OTHER}
 
 
 def test_oldest_are_forgotten(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "notified")
+    memory = SeenStore(tmp_path / "notified")
     memory.add([f"capture {number:016x}" for number in range(MOST_LINES + 5)])
-    told = Memory(tmp_path / "notified").read()
+    told = SeenStore(tmp_path / "notified").read()
     assert len(told) == MOST_LINES
     assert f"capture {4:016x}" not in told
     assert f"capture {5:016x}" in told
@@ -44,7 +44,7 @@ def test_file_that_cannot_be_written_is_said_and_remembered_until_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
-    memory = Memory(tmp_path / "file/notified")
+    memory = SeenStore(tmp_path / "file/notified")
     memory.add([KEY])
     assert memory.read() == {KEY}
     assert "cannot be written: File exists" in caplog.text
@@ -54,7 +54,7 @@ def test_file_that_cannot_be_written_is_said_and_remembered_until_the_end(
 def test_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("mine")
     (tmp_path / "notified").symlink_to(tmp_path / "other")
-    Memory(tmp_path / "notified").add([KEY])
+    SeenStore(tmp_path / "notified").add([KEY])
     assert (tmp_path / "other").read_text() == "mine"
     assert not (tmp_path / "notified").is_symlink()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.notify.terminal import TERMINALS, Terminal
+from kdumpd.notify.terminal import TERMINALS, TerminalWindow
 
 SAYS = """#!/bin/sh
 printf '%s\\n' "$@" >"{said}"
@@ -35,15 +35,15 @@ def programs(tmp_path: Path) -> Programs:
 
 
 @pytest.fixture
-async def terminal(programs: Programs) -> AsyncIterator[Terminal]:
-    terminal = Terminal({"PATH": str(programs.folder)}, ["--bus=unix:path=/b"])
+async def terminal(programs: Programs) -> AsyncIterator[TerminalWindow]:
+    terminal = TerminalWindow({"PATH": str(programs.folder)}, ["--bus=unix:path=/b"])
     yield terminal
     await terminal.close()
 
 
 @pytest.mark.parametrize("words", TERMINALS, ids=lambda words: words[0])
 async def test_each_is_given_the_command_as_it_takes_it(
-    programs: Programs, terminal: Terminal, words: tuple[str, ...]
+    programs: Programs, terminal: TerminalWindow, words: tuple[str, ...]
 ) -> None:
     programs.add(words[0])
     programs.add("kdumpdctl")
@@ -54,7 +54,9 @@ async def test_each_is_given_the_command_as_it_takes_it(
     assert said[-len(end) :] == end
 
 
-async def test_command_is_done_and_its_words_stay(programs: Programs, terminal: Terminal) -> None:
+async def test_command_is_done_and_its_words_stay(
+    programs: Programs, terminal: TerminalWindow
+) -> None:
     """What the terminal is given, it does: here without a window."""
     programs.add("kdumpdctl", "/usr/bin/true")
     path = programs.folder / "xterm"
@@ -67,7 +69,7 @@ async def test_command_is_done_and_its_words_stay(programs: Programs, terminal: 
     assert programs.said.read_text() == "--bus=unix:path=/b\nlist\n"
 
 
-async def test_one_that_fails_is_passed_over(programs: Programs, terminal: Terminal) -> None:
+async def test_one_that_fails_is_passed_over(programs: Programs, terminal: TerminalWindow) -> None:
     programs.add("x-terminal-emulator", "/usr/bin/false")
     (programs.folder / "gnome-terminal").write_text("#!/nowhere\n")
     (programs.folder / "gnome-terminal").chmod(0o755)
@@ -76,7 +78,7 @@ async def test_one_that_fails_is_passed_over(programs: Programs, terminal: Termi
     assert programs.said.read_text().startswith("-e\n")
 
 
-async def test_none_is_said(programs: Programs, terminal: Terminal) -> None:
+async def test_none_is_said(programs: Programs, terminal: TerminalWindow) -> None:
     assert not await terminal.open(["list"])
     programs.add("xterm", "/usr/bin/false")
     assert not await terminal.open(["list"])

@@ -3,17 +3,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.observe.machine import CREDIT, LONGEST, RATIO, Pace
+from kdumpd.observe.machine import CREDIT, LONGEST, RATIO, ScanThrottle
 
 
 def test_after_quiet_nothing_waits() -> None:
-    pace = Pace()
+    pace = ScanThrottle()
     assert pace.pause(100.0, 100.25) == 0.0
     assert pace.pause(100.25, 100.5) == 0.0
 
 
 def test_looks_without_rest_are_kept_apart() -> None:
-    pace = Pace()
+    pace = ScanThrottle()
     now = 100.0
     pauses = []
     for _ in range(20):
@@ -24,13 +24,13 @@ def test_looks_without_rest_are_kept_apart() -> None:
 
 
 def test_rest_pays_what_is_owed() -> None:
-    pace = Pace()
+    pace = ScanThrottle()
     assert pace.pause(100.0, 101.0) == 1.0
     assert pace.pause(103.0, 103.25) == 0.0
 
 
 def test_a_folder_that_hardly_answers() -> None:
-    pace = Pace()
+    pace = ScanThrottle()
     assert pace.pause(100.0, 110.0) == LONGEST
     assert pace.pause(112.0, 122.0) == LONGEST
 
@@ -38,7 +38,7 @@ def test_a_folder_that_hardly_answers() -> None:
 @given(takes=st.lists(st.floats(0.001, 1.0), min_size=1, max_size=50))
 def test_a_share_of_the_time_at_most(takes: list[float]) -> None:
     """Whatever the looks take that follow one another at once."""
-    pace, now = Pace(), 100.0
+    pace, now = ScanThrottle(), 100.0
     for took in takes:
         ended = now + took
         now = ended + pace.pause(now, ended)

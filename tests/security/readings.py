@@ -28,7 +28,7 @@ from kdumpd.model.vocabulary import Crash as Died
 from kdumpd.observe.captures.apport_report import is_kernel_crash, parse_report
 from kdumpd.observe.captures.retention import parse_ages, parse_apport_job, parse_number
 from kdumpd.observe.cores.core import parse_magic, read_core
-from kdumpd.observe.cores.flattened import Record, find_pages, parse_tail
+from kdumpd.observe.cores.flattened import FlattenedRecord, find_pages, parse_tail
 from tests.security.address_leaks import is_telling
 from tests.security.inputs import RECORD, SAID, SAID_FACTS, TRIPLE
 from tests.support.printk import AMD64, MACHINES, Segments
@@ -73,7 +73,7 @@ def read_kernel_log_text(log: bytes) -> None:
 
 def read_pages(records: bytes, at: bytes) -> None:
     whole = records[: len(records) // TRIPLE.size * TRIPLE.size]
-    found = find_pages([Record(*one) for one in TRIPLE.iter_unpack(whole)], _number(at))
+    found = find_pages([FlattenedRecord(*one) for one in TRIPLE.iter_unpack(whole)], _number(at))
     assert found is None or isinstance(found, int)
 
 

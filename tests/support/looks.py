@@ -12,7 +12,7 @@ from kdumpd.model.captures.reading import Answer
 from kdumpd.model.captures.retention import NOTHING_REMOVED
 from kdumpd.model.events import Event
 from kdumpd.model.readiness.facts import FolderFacts, KernelFacts, MachineFacts, ServiceFacts
-from kdumpd.model.state import CrashFolder, Observation, Patience, State
+from kdumpd.model.state import CrashFolder, Delays, Observation, State
 from kdumpd.model.step import step
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Crash
@@ -21,7 +21,7 @@ BOOT = "0f8e1a3c-5b7d-4e2f-9a6c-d4b8f0e2c1a5"
 CRASH = b"/var/crash"
 DIRECTORY = b"/var/crash/202611230113"
 START = datetime(2026, 11, 23, 1, 15, tzinfo=UTC)
-PATIENCE = Patience(settle=30.0)
+PATIENCE = Delays(settle=30.0)
 
 KERNEL = KernelFacts(
     boot_id=BOOT,

@@ -19,7 +19,7 @@ from kdumpd.model.readiness.facts import (
     ReservationFacts,
     ServiceFacts,
     StorageFacts,
-    SurroundingsFacts,
+    SystemFacts,
 )
 from kdumpd.model.text import MIB
 from tests.support.looks import CRASH, KERNEL
@@ -90,7 +90,7 @@ POLICY = PolicyFacts(
     sysrq=438,
     timeout=10,
 )
-SURROUNDINGS = SurroundingsFacts(
+SURROUNDINGS = SystemFacts(
     lockdown="none", load_disabled=False, loads_left=-1, post_notifiers=False
 )
 SERVICE = ServiceFacts(

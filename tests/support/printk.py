@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kdumpd.inspect.kernel_log import UnreadableMemoryError
-from kdumpd.model.crashlog.printk import Machine
+from kdumpd.model.crashlog.printk import ByteOrder
 
-AMD64, I386, S390X = Machine("little", 8), Machine("little", 4), Machine("big", 8)
+AMD64, I386, S390X = ByteOrder("little", 8), ByteOrder("little", 4), ByteOrder("big", 8)
 MACHINES = {"amd64": AMD64, "i386": I386, "s390x": S390X}
 POINTER, HEADER, DESCRIPTORS, INFOS, TEXT = 0x1000, 0x2000, 0x10000000, 0x20000000, 0x30000000
 FIRST, BEYOND, LENGTH, BUFFER = 0x3000, 0x3010, 0x3020, 0x40000000
@@ -21,7 +21,7 @@ Line = tuple[int, bytes]  # nanoseconds since boot, and text
 class Segments:
     """Memory of which only some is there."""
 
-    machine: Machine
+    machine: ByteOrder
     contents: Mapping[int, bytes]
 
     def read(self, address: int, size: int) -> bytes:
@@ -43,7 +43,7 @@ class Ring:
     """The ring buffer since Linux 5.10, filled as prb_reserve and data_alloc do."""
 
     def __init__(
-        self, machine: Machine = AMD64, *, count_bits: int = 4, size_bits: int = 9, first: int = 0
+        self, machine: ByteOrder = AMD64, *, count_bits: int = 4, size_bits: int = 9, first: int = 0
     ) -> None:
         self._machine = machine
         self._count_bits, self._size_bits = count_bits, size_bits
@@ -105,7 +105,7 @@ class Ring:
         return value.to_bytes(size, self._machine.order)
 
 
-def ring(lines: Iterable[Line], machine: Machine = AMD64) -> Log:
+def ring(lines: Iterable[Line], machine: ByteOrder = AMD64) -> Log:
     """Return a ring buffer with these lines."""
     made = Ring(machine)
     for line in lines:
@@ -141,7 +141,7 @@ def ring_values(word: int) -> dict[str, str]:
 
 def records(
     lines: Iterable[Line],
-    machine: Machine = AMD64,
+    machine: ByteOrder = AMD64,
     *,
     size: int = 4096,
     start: int = 0,

@@ -5,7 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from kdumpd.trigger.facts import Facts, KdumpdFacts, MachineFacts, MemoryFacts, PeopleFacts, Session
+from kdumpd.trigger.facts import (
+    Facts,
+    KdumpdFacts,
+    MemoryFacts,
+    PeopleFacts,
+    PreflightFacts,
+    Session,
+)
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 UID = 1000
@@ -15,7 +22,7 @@ QUIET = Facts(
     kdumpd=KdumpdFacts(
         readiness="ready", findings=(), mechanism="kdump", loaded=True, settling=0, crashes=()
     ),
-    machine=MachineFacts(
+    machine=PreflightFacts(
         loaded=True,
         panic_timeout=0,
         uptime=7200.0,

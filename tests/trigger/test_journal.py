@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from kdumpd.expose.journal import JournalError
-from kdumpd.expose.journal_entries import Entry
-from kdumpd.trigger.journal import MOST_USERS, SPARING_SECONDS, Chronicle
+from kdumpd.expose.journal_entries import JournalEntry
+from kdumpd.trigger.journal import MOST_USERS, SPARING_SECONDS, TriggerJournal
 
 BECAUSE = "no such token"
 ALICE, BOB = 1000, 1001
@@ -21,7 +21,7 @@ class Log:
     seconds: float = 5000.0
     problem: str = ""
 
-    def send(self, entry: Entry) -> None:
+    def send(self, entry: JournalEntry) -> None:
         if self.problem:
             raise JournalError(self.problem)
         self.taken.append(entry.fields["KDUMPD_UID"].decode())
@@ -36,25 +36,25 @@ def log() -> Log:
 
 
 @pytest.fixture
-def chronicle(log: Log) -> Chronicle:
-    return Chronicle(log, log.clock)
+def chronicle(log: Log) -> TriggerJournal:
+    return TriggerJournal(log, log.clock)
 
 
-def test_one_user_is_told_of_once_a_minute(log: Log, chronicle: Chronicle) -> None:
+def test_one_user_is_told_of_once_a_minute(log: Log, chronicle: TriggerJournal) -> None:
     for _ in range(3):
         chronicle.refuse_anybody(ALICE, BECAUSE)
         log.seconds += SPARING_SECONDS / 4
     assert log.taken == [str(ALICE)]
 
 
-def test_after_a_minute_the_same_user_is_told_of_again(log: Log, chronicle: Chronicle) -> None:
+def test_after_a_minute_the_same_user_is_told_of_again(log: Log, chronicle: TriggerJournal) -> None:
     for _ in range(3):
         chronicle.refuse_anybody(ALICE, BECAUSE)
         log.seconds += SPARING_SECONDS
     assert log.taken == 3 * [str(ALICE)]
 
 
-def test_who_goes_on_and_on_is_told_of_each_minute(log: Log, chronicle: Chronicle) -> None:
+def test_who_goes_on_and_on_is_told_of_each_minute(log: Log, chronicle: TriggerJournal) -> None:
     """What is not told does not put off the end of the minute."""
     step = SPARING_SECONDS / 4
     for _ in range(12):
@@ -63,14 +63,14 @@ def test_who_goes_on_and_on_is_told_of_each_minute(log: Log, chronicle: Chronicl
     assert log.taken == 3 * [str(ALICE)]
 
 
-def test_one_user_does_not_hide_another(log: Log, chronicle: Chronicle) -> None:
+def test_one_user_does_not_hide_another(log: Log, chronicle: TriggerJournal) -> None:
     chronicle.refuse_anybody(ALICE, BECAUSE)
     chronicle.refuse_anybody(BOB, BECAUSE)
     assert log.taken == [str(ALICE), str(BOB)]
 
 
 def test_of_many_users_some_are_told_of_and_the_others_a_minute_later(
-    log: Log, chronicle: Chronicle
+    log: Log, chronicle: TriggerJournal
 ) -> None:
     uids = range(ALICE, ALICE + 2 * MOST_USERS)
     for uid in uids:
@@ -82,14 +82,14 @@ def test_of_many_users_some_are_told_of_and_the_others_a_minute_later(
     assert log.taken[MOST_USERS:] == [str(uid) for uid in reversed(uids[MOST_USERS:])]
 
 
-def test_who_has_the_right_is_always_told_of(log: Log, chronicle: Chronicle) -> None:
+def test_who_has_the_right_is_always_told_of(log: Log, chronicle: TriggerJournal) -> None:
     for _ in range(2 * MOST_USERS):
         chronicle.refuse(ALICE, BECAUSE)
     assert len(log.taken) == 2 * MOST_USERS
 
 
 def test_what_nobody_takes_is_said(
-    log: Log, chronicle: Chronicle, caplog: pytest.LogCaptureFixture
+    log: Log, chronicle: TriggerJournal, caplog: pytest.LogCaptureFixture
 ) -> None:
     log.problem = "no journald"
     chronicle.refuse_anybody(ALICE, BECAUSE)

@@ -12,9 +12,9 @@ from kdumpd.trigger.facts import (
     Facts,
     Inhibitor,
     KdumpdFacts,
-    MachineFacts,
     MemoryFacts,
     PeopleFacts,
+    PreflightFacts,
     Session,
     Told,
 )
@@ -110,7 +110,7 @@ OBJECTIONS: list[tuple[Facts, str, Severity, str, tuple[str, ...]]] = [
     (changed("kdumpd", crashes=LOOP), "boot-loop", WARNING, "crashed 2 times", ()),
     (changed("kdumpd", crashes=None), "boot-loop", WARNING, "does not say", ()),
     (
-        replace(QUIET, machine=MachineFacts(problem="it hangs", loaded=True)),
+        replace(QUIET, machine=PreflightFacts(problem="it hangs", loaded=True)),
         "machine-unread",
         WARNING,
         "it hangs",

@@ -13,10 +13,10 @@ from kdumpd.dbus.messages import BusError, CallError
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.finding import Finding, warning
 from kdumpd.trigger.facts import Facts, KdumpdFacts
-from kdumpd.trigger.run import Means, Patience, Request, Stage, Trial
+from kdumpd.trigger.run import CrashTestRun, Request, RunDependencies, Stage, TestTimeouts
 from tests.trigger.facts import QUIET, changed
 
-HASTE = Patience(watch=0.01, journal=0.02, sync=0.1, crash=0.1)
+HASTE = TestTimeouts(watch=0.01, journal=0.02, sync=0.1, crash=0.1)
 GONE = replace(QUIET, kdumpd=KdumpdFacts(problem="kdumpd is gone"))
 OVERRIDDEN = (warning("just-booted", "the machine was booted just now", "wait"),)
 
@@ -72,9 +72,9 @@ class World:
         self.done.append("sync")
 
 
-def made(world: World, countdown: float = 0.05, patience: Patience = HASTE) -> Trial:
+def made(world: World, countdown: float = 0.05, patience: TestTimeouts = HASTE) -> CrashTestRun:
     """Return a trial in the world."""
-    means = Means(
+    means = RunDependencies(
         survey=world,
         recorder=world,
         peers=world,
@@ -91,7 +91,7 @@ def made(world: World, countdown: float = 0.05, patience: Patience = HASTE) -> T
     async def show() -> None:
         world.happen(trial.stage)
 
-    trial = Trial(means, request, show)
+    trial = CrashTestRun(means, request, show)
     return trial
 
 

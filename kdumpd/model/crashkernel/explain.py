@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kdumpd.model.crashkernel.parse import Entry, Ranges, boundaries, short_size, walk
+from kdumpd.model.crashkernel.parse import RamRange, Ranges, boundaries, short_size, walk
 
 MOST = 64  # entries that are explained; a line of the boot loader has a handful
 NOTHING = "nothing is reserved"
@@ -24,7 +24,7 @@ class _Span:
 
     first: int
     beyond: int | None
-    entry: Entry | None
+    entry: RamRange | None
 
 
 def read_ranges(ranges: Ranges, ram: int) -> tuple[Clause, ...]:
@@ -56,7 +56,7 @@ def _spans(ranges: Ranges) -> Iterator[_Span]:
     yield _Span(first=first, beyond=None, entry=entry)
 
 
-def _granted(ranges: Ranges, ram: int) -> Entry | None:
+def _granted(ranges: Ranges, ram: int) -> RamRange | None:
     """Return the entry whose size is reserved; None where nothing is."""
     match = walk(ranges, ram).match
     return match if match and match.size and not ranges.offset_complaint else None
@@ -104,7 +104,7 @@ def _remarks(ranges: Ranges, spans: list[_Span]) -> Iterator[str]:
         yield f"the place cannot be read, so {NOTHING}: {ranges.offset_complaint}"
 
 
-def _never(ranges: Ranges, entry: Entry) -> str:
+def _never(ranges: Ranges, entry: RamRange) -> str:
     if not entry.size:
         return "it asks for nothing"
     if entry.end - 1 <= entry.size:
@@ -114,7 +114,7 @@ def _never(ranges: Ranges, entry: Entry) -> str:
     return "the ranges before it take all of its RAM"
 
 
-def _held_up(ranges: Ranges, entry: Entry) -> bool:
+def _held_up(ranges: Ranges, entry: RamRange) -> bool:
     """Return whether RAM of this entry is refused for a size, its own or one before it."""
     return any(
         entry.holds(point) and walk(ranges, point).stop is not None for point in boundaries(ranges)

@@ -54,7 +54,7 @@ MAX_PIECE_CHARACTERS = 40  # characters of somebody's text in a sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class RamRange:
     """One range: with RAM of `start` up to, but not including, `end` bytes, `size` is reserved."""
 
     start: int
@@ -71,7 +71,7 @@ class Entry:
 class Ranges:
     """The entries that can be read, and what is wrong behind them."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[RamRange, ...]
     complaint: str  # empty where nothing is wrong
     offset: int  # bytes, 0 for none
     offset_complaint: str
@@ -81,14 +81,14 @@ class Ranges:
 class Walk:
     """Where the kernel, which takes the entries in order, comes to an end."""
 
-    match: Entry | None = None  # whose size is reserved
-    stop: Entry | None = None  # whose size is not smaller than the RAM: nothing is reserved
+    match: RamRange | None = None  # whose size is reserved
+    stop: RamRange | None = None  # whose size is not smaller than the RAM: nothing is reserved
     unreadable: bool = False  # the RAM is in none of the entries before the text that is wrong
 
 
 def parse_ranges(value: bytes) -> Ranges:
     """Return what the value says; any bytes will do."""
-    entries: list[Entry] = []
+    entries: list[RamRange] = []
     position, complaint = 0, ""
     while not complaint:
         found = _parse_entry(value, position)
@@ -130,7 +130,7 @@ def excerpt(text: bytes) -> str:
     )
 
 
-def _parse_entry(value: bytes, begin: int) -> tuple[Entry, int] | str:
+def _parse_entry(value: bytes, begin: int) -> tuple[RamRange, int] | str:
     bounds = _parse_bounds(value, begin)
     if isinstance(bounds, str):
         return bounds
@@ -140,7 +140,7 @@ def _parse_entry(value: bytes, begin: int) -> tuple[Entry, int] | str:
     size, after = memparse_at(value, colon + 1)
     if after == colon + 1:
         return _missing("a size", value, after)
-    return Entry(start=start, end=end, size=size, text=excerpt(value[begin:after])), after
+    return RamRange(start=start, end=end, size=size, text=excerpt(value[begin:after])), after
 
 
 def _parse_bounds(value: bytes, begin: int) -> tuple[int, int, int] | str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kdumpd.model.crashlog.headlines import Headline
 from kdumpd.model.crashlog.incident import Incident, find_incident
-from kdumpd.model.crashlog.lines import Line, parse_lines
+from kdumpd.model.crashlog.lines import LogLine, parse_lines
 from kdumpd.model.crashlog.scrub import plain_sentence
 from kdumpd.model.crashlog.task import TaskLine, find_task_lines, shown_command
 from kdumpd.model.crashlog.trace import (
@@ -101,7 +101,7 @@ def parse_kernel_log(log: bytes) -> Crash:
     )
 
 
-def _trace(lines: Sequence[Line], incident: Incident) -> Sequence[Frame]:
+def _trace(lines: Sequence[LogLine], incident: Incident) -> Sequence[Frame]:
     stop = len(lines)
     start = incident.start
     if incident.class_ in OF_A_PROCESSOR:
@@ -128,7 +128,7 @@ def _name(frame: Frame) -> bytes:
     return frame.function
 
 
-def _reason(lines: Sequence[Line], cause: Headline) -> bytes:
+def _reason(lines: Sequence[LogLine], cause: Headline) -> bytes:
     """Return the kernel's sentence; a warning's own stands between its marks."""
     if cause.class_ is CrashClass.PANIC_ON_WARN and cause.index > 1:
         mark, message = lines[cause.index - 2].text, lines[cause.index - 1].text
@@ -149,7 +149,7 @@ def _task(cause: Headline, tasks: Sequence[TaskLine]) -> tuple[str, int | None]:
     return (task.command, task.pid) if task else ("", None)
 
 
-def _kernel_release(lines: Sequence[Line], tasks: Sequence[TaskLine]) -> str:
+def _kernel_release(lines: Sequence[LogLine], tasks: Sequence[TaskLine]) -> str:
     """Return which kernel it was: its first line says it, and who was running when it died."""
     told = (match for line in lines[:BANNER_WITHIN] if (match := re.match(BANNER, line.text)))
     first = next(told, None)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Self
 
-from kdumpd.model.crashlog.lines import Line
+from kdumpd.model.crashlog.lines import LogLine
 from kdumpd.model.time import MICROSECONDS
 from kdumpd.model.vocabulary import CrashClass
 
 
-class Kind(Enum):
+class HeadlineKind(Enum):
     """What a headline means for those around it."""
 
     BOOT = auto()
@@ -214,17 +214,17 @@ NMI = (
 PANIC = ((CrashClass.UNKNOWN, rb"Kernel panic - not syncing: ?(?P<say>.*)"),)
 
 RULES_OF = {
-    Kind.PANIC: PANIC,
-    Kind.BOOT: BOOT,
-    Kind.REQUEST: REQUEST,
-    Kind.OOPS: OOPS,
-    Kind.DIE: DIE,
-    Kind.EXPLANATION: EXPLANATION,
-    Kind.REPORT: REPORT,
-    Kind.LOCKUP: LOCKUP,
-    Kind.MEMORY: MEMORY,
-    Kind.HARDWARE: HARDWARE,
-    Kind.NMI: NMI,
+    HeadlineKind.PANIC: PANIC,
+    HeadlineKind.BOOT: BOOT,
+    HeadlineKind.REQUEST: REQUEST,
+    HeadlineKind.OOPS: OOPS,
+    HeadlineKind.DIE: DIE,
+    HeadlineKind.EXPLANATION: EXPLANATION,
+    HeadlineKind.REPORT: REPORT,
+    HeadlineKind.LOCKUP: LOCKUP,
+    HeadlineKind.MEMORY: MEMORY,
+    HeadlineKind.HARDWARE: HARDWARE,
+    HeadlineKind.NMI: NMI,
 }
 
 
@@ -262,7 +262,7 @@ class Headline:
 
     index: int  # among the log's lines
     time: int | None  # microseconds
-    kind: Kind
+    kind: HeadlineKind
     class_: CrashClass
     sentence: bytes  # without the addresses and options that follow it
     details: Mapping[str, bytes]  # what else it says: function, module, place, comm, pid, cpu
@@ -285,7 +285,7 @@ class Headline:
         return abs(self.time - other.time) <= distance.seconds * MICROSECONDS
 
 
-def find_headlines(lines: Sequence[Line]) -> Iterator[Headline]:
+def find_headlines(lines: Sequence[LogLine]) -> Iterator[Headline]:
     """Return the lines that name something wrong, in the log's order."""
     hint = re.compile(HINT)
     for index, line in enumerate(lines):
@@ -293,7 +293,7 @@ def find_headlines(lines: Sequence[Line]) -> Iterator[Headline]:
             yield headline
 
 
-def parse_headline(index: int, line: Line) -> Headline | None:
+def parse_headline(index: int, line: LogLine) -> Headline | None:
     """Return what the line names as wrong, None for nothing."""
     for kind, class_, pattern in RULES:
         if (match := re.match(pattern, line.text)) is not None:

@@ -14,8 +14,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kdumpd.model.crashlog.headlines import Headline, Kind, find_headlines
-from kdumpd.model.crashlog.lines import Line
+from kdumpd.model.crashlog.headlines import Headline, HeadlineKind, find_headlines
+from kdumpd.model.crashlog.lines import LogLine
 from kdumpd.model.crashlog.task import find_task_lines
 from kdumpd.model.crashlog.trace import parse_trace
 from kdumpd.model.vocabulary import CrashClass
@@ -50,36 +50,41 @@ def _lines_of_last_oops(marks: Sequence[Headline]) -> Sequence[Headline]:
     for mark in reversed(marks):
         if lines and not mark.belongs(lines[-1]):
             break
-        if mark.kind is Kind.DIE:
-            if numbered or any(line.kind is Kind.OOPS for line in lines):
+        if mark.kind is HeadlineKind.DIE:
+            if numbered or any(line.kind is HeadlineKind.OOPS for line in lines):
                 break
             numbered = True
-        if mark.kind in (Kind.OOPS, Kind.DIE) or _explains(mark):
+        if mark.kind in (HeadlineKind.OOPS, HeadlineKind.DIE) or _explains(mark):
             lines.append(mark)
-    return lines[::-1] if any(line.kind in (Kind.OOPS, Kind.DIE) for line in lines) else []
+    return (
+        lines[::-1]
+        if any(line.kind in (HeadlineKind.OOPS, HeadlineKind.DIE) for line in lines)
+        else []
+    )
 
 
 def _explains(mark: Headline) -> bool:
     """Return whether a report or a later line is part of an oops that it stands beside."""
-    return mark.kind is Kind.EXPLANATION or (
-        mark.kind is Kind.REPORT and mark.class_ in (CrashClass.KASAN, CrashClass.NULL_DEREFERENCE)
+    return mark.kind is HeadlineKind.EXPLANATION or (
+        mark.kind is HeadlineKind.REPORT
+        and mark.class_ in (CrashClass.KASAN, CrashClass.NULL_DEREFERENCE)
     )
 
 
 # The kind of line that can tell more of such a panic; PANIC where it tells all by itself.
 RULES = (
-    (CrashClass.SYSRQ, Kind.REQUEST, rb"sysrq triggered crash"),
+    (CrashClass.SYSRQ, HeadlineKind.REQUEST, rb"sysrq triggered crash"),
     # kernel/panic.c, check_panic_on_warn(): "kernel: …", "KASAN: …" since 6.2
-    (CrashClass.PANIC_ON_WARN, Kind.REPORT, rb"(?:.{1,40}: )?panic_on_warn set"),
-    (CrashClass.KASAN, Kind.REPORT, rb"kasan\.fault=panic set"),
-    (CrashClass.SOFT_LOCKUP, Kind.LOCKUP, rb"softlockup: hung tasks"),
-    (CrashClass.HUNG_TASK, Kind.LOCKUP, rb"hung_task: blocked tasks"),
-    (CrashClass.HARD_LOCKUP, Kind.LOCKUP, rb"(?:Watchdog detected )?[Hh]ard LOCKUP"),
-    (CrashClass.RCU_STALL, Kind.LOCKUP, rb"RCU Stall"),
+    (CrashClass.PANIC_ON_WARN, HeadlineKind.REPORT, rb"(?:.{1,40}: )?panic_on_warn set"),
+    (CrashClass.KASAN, HeadlineKind.REPORT, rb"kasan\.fault=panic set"),
+    (CrashClass.SOFT_LOCKUP, HeadlineKind.LOCKUP, rb"softlockup: hung tasks"),
+    (CrashClass.HUNG_TASK, HeadlineKind.LOCKUP, rb"hung_task: blocked tasks"),
+    (CrashClass.HARD_LOCKUP, HeadlineKind.LOCKUP, rb"(?:Watchdog detected )?[Hh]ard LOCKUP"),
+    (CrashClass.RCU_STALL, HeadlineKind.LOCKUP, rb"RCU Stall"),
     # arch/x86/kernel/cpu/mce/core.c; drivers/acpi/apei/ghes.c; arch/arm64/kernel/traps.c
     (
         CrashClass.MACHINE_CHECK,
-        Kind.HARDWARE,
+        HeadlineKind.HARDWARE,
         (
             rb"(?:Fatal |Uncorrected |Unrecoverable )?(?:local )?[Mm]achine [Cc]heck"
             rb"|Timeout: Not all CPUs entered broadcast exc|Timeout synchronizing machine check"
@@ -87,23 +92,23 @@ RULES = (
             rb"|\w{0,20} ?synchronous external abort"
         ),
     ),
-    (CrashClass.NMI, Kind.NMI, rb"NMI|Non[ -]maskable|An NMI occurred"),
+    (CrashClass.NMI, HeadlineKind.NMI, rb"NMI|Non[ -]maskable|An NMI occurred"),
     (
         CrashClass.OUT_OF_MEMORY,
-        Kind.PANIC,
+        HeadlineKind.PANIC,
         rb"Out of memory|out of memory|System is deadlocked on memory",
     ),
-    (CrashClass.INIT_KILLED, Kind.OOPS, rb"Attempted to kill init"),
-    (CrashClass.ROOT_NOT_MOUNTED, Kind.PANIC, rb"VFS: Unable to mount root fs"),
+    (CrashClass.INIT_KILLED, HeadlineKind.OOPS, rb"Attempted to kill init"),
+    (CrashClass.ROOT_NOT_MOUNTED, HeadlineKind.PANIC, rb"VFS: Unable to mount root fs"),
     (
         CrashClass.STACK_OVERFLOW,
-        Kind.OOPS,
+        HeadlineKind.OOPS,
         rb"[Kk]ernel stack overflow|corrupted stack end|Corrupt kernel stack",
     ),
-    (CrashClass.STACK_CORRUPTION, Kind.OOPS, rb"stack-protector: "),  # kernel/panic.c
-    (CrashClass.USER_REQUEST, Kind.PANIC, rb"dumptest$"),  # drivers/misc/lkdtm/bugs.c
+    (CrashClass.STACK_CORRUPTION, HeadlineKind.OOPS, rb"stack-protector: "),  # kernel/panic.c
+    (CrashClass.USER_REQUEST, HeadlineKind.PANIC, rb"dumptest$"),  # drivers/misc/lkdtm/bugs.c
     # Machine halted is what follows a double fault.
-    (CrashClass.DOUBLE_FAULT, Kind.OOPS, rb"Machine halted"),
+    (CrashClass.DOUBLE_FAULT, HeadlineKind.OOPS, rb"Machine halted"),
 )
 # What a panic says that only follows an oops: alone it is no reason.
 AFTER_AN_OOPS = (
@@ -111,7 +116,7 @@ AFTER_AN_OOPS = (
 )
 
 
-def panic_class(sentence: bytes) -> tuple[CrashClass, Kind]:
+def panic_class(sentence: bytes) -> tuple[CrashClass, HeadlineKind]:
     """Return the class of a panic by its own words, and what kind of line can tell more of it.
 
     Words that are not known here may follow an oops, as some architectures' do.
@@ -119,7 +124,7 @@ def panic_class(sentence: bytes) -> tuple[CrashClass, Kind]:
     for class_, kind, pattern in RULES:
         if re.match(pattern, sentence):
             return class_, kind
-    return CrashClass.UNKNOWN, Kind.OOPS
+    return CrashClass.UNKNOWN, HeadlineKind.OOPS
 
 
 INIT = 1
@@ -137,15 +142,17 @@ class Incident:
     hardware_error: bool
 
 
-def find_incident(lines: Sequence[Line]) -> Incident | None:
+def find_incident(lines: Sequence[LogLine]) -> Incident | None:
     """Return the incident that the log ends with, None where it ends in peace."""
     marks = _of_this_boot(list(find_headlines(lines)))
-    panic = _last(marks, Kind.PANIC)
+    panic = _last(marks, HeadlineKind.PANIC)
     if panic is None or _went_on(lines, marks, panic):
         return _without_panic(lines, marks)
     before = [mark for mark in marks if mark.index < panic.index and mark.may_cause(panic)]
     class_, cause = _cause_of(panic, before, lines)
-    hardware = [mark for mark in before if mark.kind is Kind.HARDWARE and mark.at_once(panic)]
+    hardware = [
+        mark for mark in before if mark.kind is HeadlineKind.HARDWARE and mark.at_once(panic)
+    ]
     return Incident(
         class_,
         cause,
@@ -155,9 +162,9 @@ def find_incident(lines: Sequence[Line]) -> Incident | None:
     )
 
 
-def _went_on(lines: Sequence[Line], marks: Sequence[Headline], panic: Headline) -> bool:
+def _went_on(lines: Sequence[LogLine], marks: Sequence[Headline], panic: Headline) -> bool:
     """Return whether an oops came after the panic, and not out of it: then it was none."""
-    oops = _last(marks, Kind.DIE)
+    oops = _last(marks, HeadlineKind.DIE)
     if oops is None or oops.index < panic.index:
         return False
     return all(
@@ -167,30 +174,36 @@ def _went_on(lines: Sequence[Line], marks: Sequence[Headline], panic: Headline) 
 
 def _of_this_boot(marks: Sequence[Headline]) -> Sequence[Headline]:
     """Return the headlines of the boot that the log's last panic ended, or of the last one."""
-    last = _last(marks, Kind.PANIC)
-    boot = _last([mark for mark in marks if last is None or mark.index < last.index], Kind.BOOT)
+    last = _last(marks, HeadlineKind.PANIC)
+    boot = _last(
+        [mark for mark in marks if last is None or mark.index < last.index], HeadlineKind.BOOT
+    )
     return [mark for mark in marks if boot is None or mark.index > boot.index]
 
 
-def _last(marks: Sequence[Headline], *kinds: Kind) -> Headline | None:
+def _last(marks: Sequence[Headline], *kinds: HeadlineKind) -> Headline | None:
     return next((mark for mark in reversed(marks) if mark.kind in kinds), None)
 
 
 def _cause_of(
-    panic: Headline, before: Sequence[Headline], lines: Sequence[Line]
+    panic: Headline, before: Sequence[Headline], lines: Sequence[LogLine]
 ) -> tuple[CrashClass, Headline]:
     """Return what the panic was, and the line that tells it best."""
     class_, kind = panic_class(panic.sentence)
     if class_ is CrashClass.SYSRQ:
-        return class_, _last(before, Kind.REQUEST) or panic
+        return class_, _last(before, HeadlineKind.REQUEST) or panic
     cause: Headline | None = None
-    if kind is Kind.REPORT:
+    if kind is HeadlineKind.REPORT:
         cause = _report(before)
-    elif kind is Kind.LOCKUP:
+    elif kind is HeadlineKind.LOCKUP:
         cause = _lockup([mark for mark in before if mark.class_ is class_])
-    elif kind is Kind.NMI:
-        cause = _last([m for m in before if m.class_ is CrashClass.NMI], Kind.NMI, Kind.HARDWARE)
-    elif kind is Kind.OOPS:
+    elif kind is HeadlineKind.NMI:
+        cause = _last(
+            [m for m in before if m.class_ is CrashClass.NMI],
+            HeadlineKind.NMI,
+            HeadlineKind.HARDWARE,
+        )
+    elif kind is HeadlineKind.OOPS:
         cause = _oops_before(panic, before, lines)
     if cause is None:
         return class_, panic
@@ -198,7 +211,7 @@ def _cause_of(
 
 
 def _oops_before(
-    panic: Headline, before: Sequence[Headline], lines: Sequence[Line]
+    panic: Headline, before: Sequence[Headline], lines: Sequence[LogLine]
 ) -> Headline | None:
     """Return the oops that the panic follows: an unrelated one may be some seconds before."""
     oops = find_oops(before)
@@ -213,7 +226,7 @@ def _oops_before(
 
 def _report(marks: Sequence[Headline]) -> Headline | None:
     """Return the last warning; what the kernel says of a list stands before the warning."""
-    report = _last(marks, Kind.REPORT)
+    report = _last(marks, HeadlineKind.REPORT)
     lists = [mark for mark in marks if mark.class_ is CrashClass.LIST_CORRUPTION]
     if lists and (report is None or lists[-1].belongs(report)):
         return lists[-1]
@@ -222,7 +235,7 @@ def _report(marks: Sequence[Headline]) -> Headline | None:
 
 def _lockup(marks: Sequence[Headline]) -> Headline | None:
     """Return the last lockup: of the tasks that one look found blocked, the first."""
-    last = _last(marks, Kind.LOCKUP)
+    last = _last(marks, HeadlineKind.LOCKUP)
     if last is None or last.class_ is not CrashClass.HUNG_TASK:
         return last
     for mark in reversed(marks):
@@ -231,25 +244,28 @@ def _lockup(marks: Sequence[Headline]) -> Headline | None:
     return last
 
 
-def _without_panic(lines: Sequence[Line], marks: Sequence[Headline]) -> Incident | None:
+def _without_panic(lines: Sequence[LogLine], marks: Sequence[Headline]) -> Incident | None:
     """Return what a log ends with that has no panic: cut short, or straight to the capture kernel.
 
     An oops goes to a loaded capture kernel without a panic (kernel/kexec_core.c, crash_kexec).
     """
     if not lines:
         return None
-    end = Headline(len(lines), lines[-1].time, Kind.PANIC, CrashClass.UNKNOWN, b"", {})
+    end = Headline(len(lines), lines[-1].time, HeadlineKind.PANIC, CrashClass.UNKNOWN, b"", {})
     near = [mark for mark in marks if mark.may_cause(end)]
     cause = (
         find_oops(near)
-        or _last(near, Kind.REQUEST)
+        or _last(near, HeadlineKind.REQUEST)
         or _report([mark for mark in near if mark.class_ is not CrashClass.PANIC_ON_WARN])
         or _lockup(near)
-        or _last(near, Kind.NMI)
-        or _last([mark for mark in near if mark.class_ is CrashClass.MACHINE_CHECK], Kind.HARDWARE)
-        or _last(near, Kind.MEMORY)
+        or _last(near, HeadlineKind.NMI)
+        or _last(
+            [mark for mark in near if mark.class_ is CrashClass.MACHINE_CHECK],
+            HeadlineKind.HARDWARE,
+        )
+        or _last(near, HeadlineKind.MEMORY)
     )
     if cause is None:
         return None
-    hardware = any(mark.kind is Kind.HARDWARE for mark in near)
+    hardware = any(mark.kind is HeadlineKind.HARDWARE for mark in near)
     return Incident(cause.class_, cause, cause.index, None, hardware)

@@ -27,14 +27,14 @@ PART = rb"(?:[A-Z][a-z]{2,10})#(\d{1,6}) Part(\d{1,6})\s*$"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """One line that the kernel printed."""
 
     text: bytes  # after the prefix; leading blanks stay
     time: int | None = None  # microseconds since the boot
 
 
-def parse_lines(log: bytes) -> Sequence[Line]:
+def parse_lines(log: bytes) -> Sequence[LogLine]:
     """Return the kernel's own lines in their order: no empty ones, none of user space."""
     raw = log[-LONGEST_LOG:].replace(b"\0", b"").rsplit(b"\n", MOST_LINES)
     if len(raw) > MOST_LINES:
@@ -45,7 +45,7 @@ def parse_lines(log: bytes) -> Sequence[Line]:
     return timed if len(timed) * UNTIMED_PER_TIMED > len(lines) else lines
 
 
-def _parse_line(prefix: re.Pattern[bytes], raw: bytes) -> Line | None:
+def _parse_line(prefix: re.Pattern[bytes], raw: bytes) -> LogLine | None:
     raw = raw[:LONGEST_LINE].rstrip()
     match = prefix.match(raw)
     if match is None or match.end() == len(raw):
@@ -54,7 +54,7 @@ def _parse_line(prefix: re.Pattern[bytes], raw: bytes) -> Line | None:
     if level and int(level) >= KERNEL_LEVELS:
         return None
     time = int(seconds) * MICROSECONDS + int(fraction) if seconds else None
-    return Line(raw[match.end() :], time)
+    return LogLine(raw[match.end() :], time)
 
 
 def _parts_in_order(raw: list[bytes]) -> list[bytes]:

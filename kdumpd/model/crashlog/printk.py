@@ -32,7 +32,7 @@ ESCAPES = {
 
 Values = Mapping[str, str]
 Span = tuple[int, int]  # an index and a count
-Record = tuple[int, bytes]  # nanoseconds since boot, and text
+PrintkRecord = tuple[int, bytes]  # nanoseconds since boot, and text
 
 
 class PrintkError(ValueError):
@@ -40,7 +40,7 @@ class PrintkError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class ByteOrder:
     """How the machine that died writes numbers."""
 
     order: Literal["little", "big"]
@@ -58,7 +58,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class StructLayout:
     """Sizes and offsets in bytes out of VMCOREINFO."""
 
     values: Values
@@ -92,8 +92,8 @@ class Layout:
 class Ring:
     """What struct printk_ringbuffer says: where its parts lie, and which records there are."""
 
-    machine: Machine
-    layout: Layout
+    machine: ByteOrder
+    layout: StructLayout
     descriptors_at: int
     infos_at: int
     count: int  # of descriptors and of infos
@@ -120,9 +120,9 @@ class Ring:
         return [span for span in ((first, before), (0, self.records - before)) if span[1]]
 
 
-def parse_ring(content: bytes, machine: Machine, values: Values) -> Ring:
+def parse_ring(content: bytes, machine: ByteOrder, values: Values) -> Ring:
     """Return what the bytes of a struct printk_ringbuffer say, within bounds."""
-    layout = Layout(values)
+    layout = StructLayout(values)
     descriptors = layout.offset("printk_ringbuffer.desc_ring")
     text = layout.offset("printk_ringbuffer.text_data_ring")
 
@@ -175,20 +175,20 @@ def ring_log(ring: Ring, descriptors: bytes, infos: bytes, text: bytes, most: in
 
 
 def parse_records(
-    content: bytes, first: int, beyond: int, machine: Machine, values: Values
-) -> Sequence[Record]:
+    content: bytes, first: int, beyond: int, machine: ByteOrder, values: Values
+) -> Sequence[PrintkRecord]:
     """Return the newest records of a log buffer of Linux 3.5 to 5.9, oldest first.
 
     Records of any length lie one behind another from `first` to `beyond`; one of length 0 says that
     the next lies at the buffer's beginning (struct printk_log, before 3.11 struct log).
     """
-    layout = Layout(values)
+    layout = StructLayout(values)
     name = "printk_log" if "SIZE(printk_log)" in values else "log"
     header = layout.size(name)
     length_at, text_length_at, time_at = (
         layout.offset(f"{name}.{field}") for field in ("len", "text_len", "ts_nsec")
     )
-    records: deque[Record] = deque(maxlen=MOST_RECORDS)
+    records: deque[PrintkRecord] = deque(maxlen=MOST_RECORDS)
     at, left = first, len(content)
     while at != beyond:
         length = machine.number(content, at + length_at, LENGTH_SIZE)
@@ -205,7 +205,7 @@ def parse_records(
     return records
 
 
-def records_log(records: Sequence[Record], most: int) -> bytes:
+def records_log(records: Sequence[PrintkRecord], most: int) -> bytes:
     """Return the newest records as lines, at most `most` bytes."""
     return _newest(lambda number: to_line(*records[number]), len(records), most)
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kdumpd.model.crashlog.lines import Line
+from kdumpd.model.crashlog.lines import LogLine
 from kdumpd.model.text import printable
 
 # Documentation/admin-guide/tainted-kernels.rst (6.15). G is the absence of P.
@@ -80,7 +80,7 @@ class TaskLine:
     kernel_release: str = ""
 
 
-def parse_task_line(line: Line) -> TaskLine | None:
+def parse_task_line(line: LogLine) -> TaskLine | None:
     """Return what the line says, None for another line; armed is None where it cannot say it."""
     start = re.match(START, line.text)
     if start is None:
@@ -105,7 +105,7 @@ def parse_task_line(line: Line) -> TaskLine | None:
     )
 
 
-def find_task_lines(lines: Sequence[Line], start: int, stop: int) -> Iterator[TaskLine]:
+def find_task_lines(lines: Sequence[LogLine], start: int, stop: int) -> Iterator[TaskLine]:
     """Return what the lines from start to stop say of who was running, in their order."""
     return (task for line in lines[start:stop] if (task := parse_task_line(line)) is not None)
 

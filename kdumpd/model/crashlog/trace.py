@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdumpd.model.crashlog.headlines import OFFSET, SYMBOL
-from kdumpd.model.crashlog.lines import Line
+from kdumpd.model.crashlog.lines import LogLine
 
 # What a kernel runs to say that it dies, from the trap to the panic (x86, arm64, s390, ppc64,
 # riscv), and the sanitizers, watchdogs and checks that only found what another function did.
@@ -130,7 +130,7 @@ class Frame:
     module: bytes = b""
 
 
-def parse_trace(lines: Sequence[Line], start: int, stop: int) -> Sequence[Frame]:
+def parse_trace(lines: Sequence[LogLine], start: int, stop: int) -> Sequence[Frame]:
     """Return the first trace after a line, innermost function first; empty where there is none.
 
     It begins with the instruction that was executed, where the log says it.
@@ -151,7 +151,7 @@ def parse_trace(lines: Sequence[Line], start: int, stop: int) -> Sequence[Frame]
     return frames
 
 
-def program_counter(lines: Sequence[Line], start: int, stop: int) -> int:
+def program_counter(lines: Sequence[LogLine], start: int, stop: int) -> int:
     """Return the first line after a line that says what was executed, the same line for none."""
     indices = range(start, min(stop, start + MOST_LINES))
     return next((index for index in indices if _program_counter(lines[index])), start)
@@ -178,12 +178,12 @@ def plain_name(symbol: bytes) -> bytes:
     return re.sub(HEXADECIMAL, b"0_", plain)[:LONGEST_NAME]
 
 
-def _program_counter(line: Line) -> Frame | None:
+def _program_counter(line: LogLine) -> Frame | None:
     match = re.match(PROGRAM_COUNTER, line.text)
     return Frame(plain_name(match[1]), plain_name(match[2] or b"")) if match else None
 
 
-def _frame(line: Line) -> Frame | None:
+def _frame(line: LogLine) -> Frame | None:
     match = re.match(FRAME, line.text)
     if match is not None:
         return None if match[1] else Frame(plain_name(match[2]), plain_name(match[3] or b""))

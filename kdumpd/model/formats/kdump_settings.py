@@ -121,7 +121,7 @@ class Tool(StrEnum):
     SUSE = "kdump"
 
 
-class Kind(StrEnum):
+class TargetKind(StrEnum):
     """What the tool writes to."""
 
     FOLDER = auto()
@@ -134,7 +134,7 @@ class Kind(StrEnum):
 class DumpTarget:
     """One place that a tool writes to."""
 
-    kind: Kind
+    kind: TargetKind
     place: bytes  # the folder, the device, or the other machine
     below: bytes = b""  # the folder on the device
 
@@ -236,9 +236,9 @@ def _debian_targets(values: Mapping[bytes, bytes | None]) -> Iterator[DumpTarget
     remotes = [values.get(name, b"") for name in (b"FTP", b"SSH", b"NFS")]
     folder = values.get(b"KDUMP_COREDIR", DEFAULT_FOLDER)
     if any(remotes):
-        yield from (DumpTarget(kind=Kind.REMOTE, place=one) for one in remotes if one)
+        yield from (DumpTarget(kind=TargetKind.REMOTE, place=one) for one in remotes if one)
     elif None not in remotes and folder is not None:
-        yield DumpTarget(kind=Kind.FOLDER, place=clean_path(folder or DEFAULT_FOLDER))
+        yield DumpTarget(kind=TargetKind.FOLDER, place=clean_path(folder or DEFAULT_FOLDER))
 
 
 def _words(line: bytes) -> tuple[bytes, bytes]:
@@ -253,21 +253,23 @@ def _fedora_targets(options: dict[bytes, bytes]) -> Iterator[DumpTarget]:
     path = clean_path(options.get(b"path") or DEFAULT_FOLDER)
     chosen = [key for key in options if key in FILE_SYSTEMS | REMOTES | {b"raw"}]
     if not chosen:
-        yield DumpTarget(kind=Kind.FOLDER, place=path)
+        yield DumpTarget(kind=TargetKind.FOLDER, place=path)
         return
     place = options[chosen[-1]].replace(b'"', b"")
     if chosen[-1] in FILE_SYSTEMS:
-        yield DumpTarget(kind=Kind.FILE_SYSTEM, place=place, below=path)
+        yield DumpTarget(kind=TargetKind.FILE_SYSTEM, place=place, below=path)
     else:
-        yield DumpTarget(kind=Kind.RAW if chosen[-1] == b"raw" else Kind.REMOTE, place=place)
+        yield DumpTarget(
+            kind=TargetKind.RAW if chosen[-1] == b"raw" else TargetKind.REMOTE, place=place
+        )
 
 
 def _suse_target(place: bytes) -> DumpTarget:
     url = re.match(URL, place)
     if url is None or url[1] == b"file":
-        return DumpTarget(kind=Kind.FOLDER, place=clean_path(url[2] if url else place))
+        return DumpTarget(kind=TargetKind.FOLDER, place=clean_path(url[2] if url else place))
     # What stands before @ may hold a password.
-    return DumpTarget(kind=Kind.REMOTE, place=url[2].rpartition(b"@")[2])
+    return DumpTarget(kind=TargetKind.REMOTE, place=url[2].rpartition(b"@")[2])
 
 
 def _is_number(text: bytes) -> bool:

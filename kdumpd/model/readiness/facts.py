@@ -247,7 +247,7 @@ UNLOCKED = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SurroundingsFacts:
+class SystemFacts:
     """Whether kexec is allowed here at all: container, live system, lockdown, limits."""
 
     container: str = ""  # which kind; empty for none
@@ -280,7 +280,7 @@ class MachineFacts:
     next_boot: NextBootFacts = field(default_factory=NextBootFacts)
     storage: StorageFacts = field(default_factory=StorageFacts)
     policy: PolicyFacts = field(default_factory=PolicyFacts)
-    surroundings: SurroundingsFacts = field(default_factory=SurroundingsFacts)
+    surroundings: SystemFacts = field(default_factory=SystemFacts)
     service: ServiceFacts = field(default_factory=ServiceFacts)
     was_armed: bool = False  # earlier in this boot
     last_test: LastTest | None = None  # None also where that was of another set-up

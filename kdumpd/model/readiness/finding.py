@@ -15,7 +15,7 @@ BROKEN = "see whether its disk answers: journalctl -k -p err"
 AS_ROOT = "run kdumpd as root; by hand: sudo kdumpd --check"
 
 
-def to_mend(problem: str) -> str:
+def remedy_for_unreadable(problem: str) -> str:
     """Return what makes the fact known, where `problem` names the file and what is wrong."""
     if re.search(FORBIDDEN, problem):
         return AS_ROOT
@@ -111,6 +111,6 @@ def unknown(
         code=code,
         severity=severity,
         message=fact.problem,
-        remedy=remedy or to_mend(fact.problem),
+        remedy=remedy or remedy_for_unreadable(fact.problem),
         unknown=True,
     )

@@ -47,7 +47,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class CrashkernelLine:
     """One line of how crashkernel= reads, and whether it is about this machine."""
 
     text: str
@@ -62,7 +62,7 @@ class Report:
     checks: Sequence[Check]
     crashkernel: str = ""
     ram: str = ""  # how much memory, and where that is known from
-    reading: Sequence[Reading] = ()
+    reading: Sequence[CrashkernelLine] = ()
 
 
 def summary(readiness: Readiness, findings: Iterable[Finding]) -> str:

@@ -14,7 +14,7 @@ from kdumpd.model.captures.reading import Answer, Job
 from kdumpd.model.crashlog.scrub import plain_sentence
 from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.vocabulary import Crash
-from kdumpd.observe.captures.open_files import Evidence, EvidenceError
+from kdumpd.observe.captures.open_files import CaptureFileError, CaptureFiles
 
 Inspect = Callable[[int], Awaitable[Inspected]]
 
@@ -24,7 +24,7 @@ class CoreReader:
 
     def __init__(
         self,
-        evidence: Evidence,
+        evidence: CaptureFiles,
         folders: tuple[bytes, ...],
         inspect: Inspect,
         toolbox: Callable[[], str] = str,
@@ -54,7 +54,7 @@ class CoreReader:
         folder = next(one for one in self._folders if is_inside(job.directory, one))
         try:
             fd = await self._evidence.open(folder, place_of(job.directory, job.core.name))
-        except EvidenceError as error:
+        except CaptureFileError as error:
             return replace(failed, began=False, problem=f"cannot be opened: {error}")
         try:
             if not _is_the_same(fd, job.core):

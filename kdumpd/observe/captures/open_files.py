@@ -30,11 +30,11 @@ PATIENCE = 10.0  # seconds; a disk that sleeps needs about five
 MOST_STUCK = 16  # threads that a crash folder which does not answer may hold
 
 
-class EvidenceError(Exception):
+class CaptureFileError(Exception):
     """A file cannot be handed out; the text names it and says why."""
 
 
-class NoEvidenceError(EvidenceError):
+class FileGoneError(CaptureFileError):
     """There is no such file, or no more."""
 
 
@@ -48,7 +48,7 @@ class Openings:
     async def run(self, place: bytes, open_: Callable[[], int]) -> int:
         """Return the descriptor that is opened below a place; EvidenceError when none comes."""
         if self._under_way[place] >= MOST_STUCK:
-            raise EvidenceError(f"'{shown(place)}' does not answer. Try again later.")
+            raise CaptureFileError(f"'{shown(place)}' does not answer. Try again later.")
         opening = start(lambda: _opened_or_error(open_))
         self._under_way[place] += 1
         opening.add_done_callback(lambda _: self._under_way.subtract([place]))
@@ -60,14 +60,14 @@ class Openings:
             if not in_time:
                 opening.add_done_callback(_close)
         if not in_time:
-            raise EvidenceError(f"'{shown(place)}' does not answer. Try again later.")
+            raise CaptureFileError(f"'{shown(place)}' does not answer. Try again later.")
         result = opening.result()
-        if isinstance(result, EvidenceError):
+        if isinstance(result, CaptureFileError):
             raise result
         return result
 
 
-class Evidence:
+class CaptureFiles:
     """The files of captures below `root`, opened one at a time."""
 
     def __init__(self, root: Path) -> None:
@@ -77,13 +77,13 @@ class Evidence:
     async def open_core(self, folder: bytes, capture: Capture) -> int:
         """Return a read-only descriptor of the core, which the caller closes."""
         if not capture.core_file:
-            raise NoEvidenceError(f"Capture {capture.id} has no core.")
+            raise FileGoneError(f"Capture {capture.id} has no core.")
         return await self.open(folder, capture.core_file)
 
     async def open_dmesg(self, folder: bytes, capture: Capture) -> int:
         """Return a read-only descriptor of the kernel log, which the caller closes."""
         if not capture.dmesg_file:
-            raise NoEvidenceError(f"Capture {capture.id} has no kernel log beside its core.")
+            raise FileGoneError(f"Capture {capture.id} has no kernel log beside its core.")
         return await self.open(folder, capture.dmesg_file)
 
     async def open(self, folder: bytes, path: bytes) -> int:
@@ -99,12 +99,12 @@ def open_evidence(root: Path, folder: bytes, path: bytes) -> int:
     """
     names = path.removeprefix(folder.rstrip(b"/") + b"/").split(b"/")
     if not {b"", b".", b".."}.isdisjoint(names):
-        raise EvidenceError(f"'{shown(path)}' is no file of '{shown(folder)}'.")
+        raise CaptureFileError(f"'{shown(path)}' is no file of '{shown(folder)}'.")
     try:
         with ExitStack() as opened:
             inside = opened.enter_context(open_crash_folder(root, folder, _unwatched))
             if inside is None:
-                raise NoEvidenceError(f"'{shown(folder)}' does not exist.")
+                raise FileGoneError(f"'{shown(folder)}' does not exist.")
             points = read_mount_points()
             for name in names[:-1]:
                 _check_own(inside, name, points)
@@ -112,20 +112,20 @@ def open_evidence(root: Path, folder: bytes, path: bytes) -> int:
             _check_own(inside, names[-1], points)
             return _open_file(inside, names[-1])
     except VanishedError as error:
-        raise NoEvidenceError(f"{error}.") from error
+        raise FileGoneError(f"{error}.") from error
     except FolderError as error:
-        raise EvidenceError(f"{error}.") from error
+        raise CaptureFileError(f"{error}.") from error
     except OSError as error:
-        raise EvidenceError(f"'{shown(path)}' cannot be read: {error.strerror}.") from error
+        raise CaptureFileError(f"'{shown(path)}' cannot be read: {error.strerror}.") from error
 
 
 def _open_file(folder: Folder, name: bytes) -> int:
     if not folder.trusted:
-        raise EvidenceError(f"{folder.distrust}: not handed out.")
+        raise CaptureFileError(f"{folder.distrust}: not handed out.")
     stamp = folder.stamp(name)
     reason = untrusted_reason(stamp, folder.owner)
     if reason:
-        raise EvidenceError(f"'{shown(folder.path_of(name))}' {reason}: not handed out.")
+        raise CaptureFileError(f"'{shown(folder.path_of(name))}' {reason}: not handed out.")
     with folder.open_file(stamp) as fd:
         status = os.fstat(fd)
         if (status.st_nlink, status.st_uid, status.st_mode) != (
@@ -134,24 +134,24 @@ def _open_file(folder: Folder, name: bytes) -> int:
             stamp.mode,
         ):
             path = shown(folder.path_of(name))
-            raise EvidenceError(f"'{path}' was changed while it was opened: not handed out.")
+            raise CaptureFileError(f"'{path}' was changed while it was opened: not handed out.")
         return os.dup(fd)
 
 
 def _check_own(folder: Folder, name: bytes, points: frozenset[bytes]) -> None:
     if name in read_mounted_names(folder.fd, points):
         path = shown(folder.path_of(name))
-        raise EvidenceError(f"'{path}' is another file system, which is not looked into.")
+        raise CaptureFileError(f"'{path}' is another file system, which is not looked into.")
 
 
-def _opened_or_error(open_: Callable[[], int]) -> int | EvidenceError:
+def _opened_or_error(open_: Callable[[], int]) -> int | CaptureFileError:
     try:
         return open_()
-    except EvidenceError as error:
+    except CaptureFileError as error:
         return error
 
 
-def _close(opening: asyncio.Future[int | EvidenceError]) -> None:
+def _close(opening: asyncio.Future[int | CaptureFileError]) -> None:
     """Close what nobody waits for any more."""
     if not opening.cancelled() and opening.exception() is None:
         result = opening.result()

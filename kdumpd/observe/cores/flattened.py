@@ -32,7 +32,7 @@ PLAUSIBLE = rb"(?=\0[\s\S]{7}\0{4}(?!\0{4})[\0-\x03][\s\S]{3})"
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FlattenedRecord:
     """One record: where its data lies in the file, and where it belongs in the core inside."""
 
     at: int
@@ -50,7 +50,7 @@ class FlattenedSource:
 
     size = 1 << 63  # not known without reading all records
 
-    def __init__(self, source: Source, records: list[Record], *, whole: bool) -> None:
+    def __init__(self, source: Source, records: list[FlattenedRecord], *, whole: bool) -> None:
         self.whole = whole  # whether every record was seen
         self._source = source
         self._records = records
@@ -96,7 +96,7 @@ def read_flattened(source: Source) -> tuple[FlattenedSource, bool]:
     return inside, at == source.size - RECORD.size and source.read(at, RECORD.size) == END
 
 
-def find_pages(records: list[Record], descriptors_at: int) -> int | None:
+def find_pages(records: list[FlattenedRecord], descriptors_at: int) -> int | None:
     """Return where in a kdump-compressed core the pages begin, None when no record says it.
 
     Behind the bitmaps two streams of records grow in turn: the page descriptors, and the pages,
@@ -127,7 +127,10 @@ def parse_tail(tail: bytes, pages_at: int) -> bool:
 
 
 def _fits_its_end(
-    source: Source, records: list[Record], walk: Iterator[Record], header: KdumpHeader
+    source: Source,
+    records: list[FlattenedRecord],
+    walk: Iterator[FlattenedRecord],
+    header: KdumpHeader,
 ) -> bool:
     # The bitmaps of 4 TiB alone are 65,536 records of 4 KiB: the pages can begin behind them.
     pages_at = find_pages(records, header.descriptors_at)
@@ -139,11 +142,11 @@ def _fits_its_end(
     return parse_tail(source.read(source.size - TAIL, TAIL), pages_at)
 
 
-def _records(source: Source) -> Iterator[Record]:
+def _records(source: Source) -> Iterator[FlattenedRecord]:
     at = HEADER_SIZE
     while at + RECORD.size <= source.size:
         offset, size = RECORD.unpack(source.read(at, RECORD.size))
-        record = Record(at + RECORD.size, offset, size)
+        record = FlattenedRecord(at + RECORD.size, offset, size)
         if offset < 0 or not 0 < size < LARGEST_RECORD or record.end > source.size:
             return
         yield record

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from kdumpd.model.formats.kdump_settings import (
     DumpSettings,
     DumpTarget,
-    Kind,
+    TargetKind,
     odd_line,
     parse_kdump_conf,
     parse_kdump_tools,
@@ -117,7 +117,7 @@ def read_storage(files: Files) -> StorageFacts:
         unmounted=tuple(
             one.place
             for one, path in paths
-            if one.kind is Kind.FILE_SYSTEM and path is None and mounted.mounts
+            if one.kind is TargetKind.FILE_SYSTEM and path is None and mounted.mounts
         ),
         mounts=len(table.mounts) if isinstance(table, MountTable) else table,
         memory=memory,
@@ -153,9 +153,9 @@ def _read_memory(files: Files) -> Fact[MemoryUse]:
 
 
 def _folder(files: Files, table: MountTable, target: DumpTarget) -> bytes | None:
-    if target.kind is Kind.FOLDER:
+    if target.kind is TargetKind.FOLDER:
         return target.place
-    if target.kind is not Kind.FILE_SYSTEM:
+    if target.kind is not TargetKind.FILE_SYSTEM:
         return None
     mount = find_device(files, table, target.place)
     return None if mount is None else clean_path(mount.point + target.below)

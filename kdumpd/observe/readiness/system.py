@@ -3,7 +3,7 @@
 
 import re
 
-from kdumpd.model.readiness.facts import SurroundingsFacts
+from kdumpd.model.readiness.facts import SystemFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.kernel import uses_fadump
@@ -51,9 +51,9 @@ YES, NO = {"Y", "y", "1"}, {"N", "n", "0"}
 SEV_SNP = "sys/module/kvm_amd/parameters/sev_snp"
 
 
-def read_surroundings(files: Files) -> SurroundingsFacts:
+def read_system(files: Files) -> SystemFacts:
     """Return whether kexec is allowed here; nothing is raised for what is wrong."""
-    return SurroundingsFacts(
+    return SystemFacts(
         container=_container(files),
         live=_live(files),
         capturing=files.status("proc/vmcore") is not None,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from kdumpd.dbus.connection import Connection
-from kdumpd.dbus.messages import BusError, CallError, Manner, Target
+from kdumpd.dbus.messages import BusError, CallError, CallOptions, Target
 from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable
@@ -25,7 +25,7 @@ UNITS = (
     "kdumpst-init.service",
 )
 PATIENCE = 5.0  # seconds, for all that is asked
-BRISK = Manner(seconds=PATIENCE)
+BRISK = CallOptions(seconds=PATIENCE)
 STOPPING_PATIENCE = 2.0  # seconds; a machine that stops waits for this daemon
 STARTING = {"initializing", "starting"}
 MANAGER_SIGNALS = ("StartupFinished", "UnitFilesChanged")

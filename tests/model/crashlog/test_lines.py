@@ -7,33 +7,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.crashlog.crash import parse_kernel_log
-from kdumpd.model.crashlog.lines import LONGEST_LOG, MOST_LINES, Line, parse_lines
+from kdumpd.model.crashlog.lines import LONGEST_LOG, MOST_LINES, LogLine, parse_lines
 from tests.model.crashlog.kernel_logs import read_log
 
 
 @pytest.mark.parametrize(
     ("raw", "line"),
     [
-        (b"[    1.234567] text", Line(b"text", 1_234_567)),
-        (b"[12345678.000001] text", Line(b"text", 12_345_678_000_001)),
-        (b"[    1.234567]  func+0x1/0x2", Line(b" func+0x1/0x2", 1_234_567)),
-        (b"[    1.234567][   T107] text", Line(b"text", 1_234_567)),
-        (b"[    1.234567][    C0] text", Line(b"text", 1_234_567)),
-        (b"[    1.234567] [    T1] text", Line(b"text", 1_234_567)),
-        (b"<6>[    1.234567] text", Line(b"text", 1_234_567)),
-        (b"<4>text", Line(b"text")),
-        (b"Nov 23 01:13:34 host kernel: [    1.234567] text", Line(b"text", 1_234_567)),
-        (b"text", Line(b"text")),
-        (b"  text", Line(b"  text")),
-        (b"[drm] text", Line(b"[drm] text")),
-        (b"[    1.23] text", Line(b"[    1.23] text")),
-        (b"[Hardware Error]: text", Line(b"[Hardware Error]: text")),
-        (b"\xff\xfe", Line(b"\xff\xfe")),
-        (b"text\r", Line(b"text")),
-        (b"te\0xt\0", Line(b"text")),
+        (b"[    1.234567] text", LogLine(b"text", 1_234_567)),
+        (b"[12345678.000001] text", LogLine(b"text", 12_345_678_000_001)),
+        (b"[    1.234567]  func+0x1/0x2", LogLine(b" func+0x1/0x2", 1_234_567)),
+        (b"[    1.234567][   T107] text", LogLine(b"text", 1_234_567)),
+        (b"[    1.234567][    C0] text", LogLine(b"text", 1_234_567)),
+        (b"[    1.234567] [    T1] text", LogLine(b"text", 1_234_567)),
+        (b"<6>[    1.234567] text", LogLine(b"text", 1_234_567)),
+        (b"<4>text", LogLine(b"text")),
+        (b"Nov 23 01:13:34 host kernel: [    1.234567] text", LogLine(b"text", 1_234_567)),
+        (b"text", LogLine(b"text")),
+        (b"  text", LogLine(b"  text")),
+        (b"[drm] text", LogLine(b"[drm] text")),
+        (b"[    1.23] text", LogLine(b"[    1.23] text")),
+        (b"[Hardware Error]: text", LogLine(b"[Hardware Error]: text")),
+        (b"\xff\xfe", LogLine(b"\xff\xfe")),
+        (b"text\r", LogLine(b"text")),
+        (b"te\0xt\0", LogLine(b"text")),
     ],
 )
-def test_line(raw: bytes, line: Line) -> None:
+def test_line(raw: bytes, line: LogLine) -> None:
     assert parse_lines(raw) == [line]
 
 
@@ -47,7 +47,7 @@ def test_no_line(raw: bytes) -> None:
 
 def test_a_records_second_line() -> None:
     """It has no time of its own, and may be a name that somebody chose."""
-    assert parse_lines(b"[    1.000000] a\n               b\nc\n") == [Line(b"a", 1_000_000)]
+    assert parse_lines(b"[    1.000000] a\n               b\nc\n") == [LogLine(b"a", 1_000_000)]
     assert [line.text for line in parse_lines(b"a\n  b\nc\n")] == [b"a", b"  b", b"c"]
 
 

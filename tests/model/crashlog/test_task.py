@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.crashlog.lines import Line
+from kdumpd.model.crashlog.lines import LogLine
 from kdumpd.model.crashlog.task import TaskLine, parse_task_line
 
 NEW = b" Not tainted 6.1.0-56-amd64 #1"
@@ -49,7 +49,7 @@ NEW = b" Not tainted 6.1.0-56-amd64 #1"
     ],
 )
 def test_task_line(text: bytes, task: TaskLine) -> None:
-    parsed = parse_task_line(Line(text))
+    parsed = parse_task_line(LogLine(text))
     assert parsed is not None
     assert replace(parsed, kernel_release="") == task
     assert parsed.kernel_release.encode() in text
@@ -67,7 +67,7 @@ def test_task_line(text: bytes, task: TaskLine) -> None:
     ],
 )
 def test_kernel_release(text: bytes, release: str) -> None:
-    parsed = parse_task_line(Line(text))
+    parsed = parse_task_line(LogLine(text))
     assert parsed is not None
     assert parsed.kernel_release == release
 
@@ -76,4 +76,4 @@ def test_kernel_release(text: bytes, release: str) -> None:
     "text", [b"", b"CPU: 0", b"CPU: x PID: 1 Comm: a", b" CPU: 0 PID: 1 Comm: a"]
 )
 def test_another_line(text: bytes) -> None:
-    assert parse_task_line(Line(text)) is None
+    assert parse_task_line(LogLine(text)) is None

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
 
-from kdumpd.model.crashlog.lines import Line
+from kdumpd.model.crashlog.lines import LogLine
 from kdumpd.model.crashlog.trace import Frame, own_frames, parse_trace, plain_name
 
 
 def trace(*texts: str) -> list[Frame]:
-    lines = [Line(text.encode()) for text in texts]
+    lines = [LogLine(text.encode()) for text in texts]
     return list(parse_trace(lines, 0, len(lines)))
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from kdumpd.model.formats.kdump_settings import (
     DumpTarget,
-    Kind,
+    TargetKind,
     kdump_conf_options,
     parse_kdump_conf,
     parse_kdump_tools,
@@ -14,11 +14,11 @@ from kdumpd.model.formats.kdump_settings import (
 )
 from kdumpd.model.text import MIB
 
-CRASH = DumpTarget(kind=Kind.FOLDER, place=b"/var/crash")
+CRASH = DumpTarget(kind=TargetKind.FOLDER, place=b"/var/crash")
 
 
 def remote(place: bytes) -> DumpTarget:
-    return DumpTarget(kind=Kind.REMOTE, place=place)
+    return DumpTarget(kind=TargetKind.REMOTE, place=place)
 
 
 @pytest.mark.parametrize("parse", [parse_kdump_tools, parse_kdump_conf, parse_suse])
@@ -32,7 +32,10 @@ def test_nothing_said(parse: type) -> None:
 @pytest.mark.parametrize(
     ("script", "targets"),
     [
-        (b'KDUMP_COREDIR="/srv/crash/"\n', (DumpTarget(kind=Kind.FOLDER, place=b"/srv/crash"),)),
+        (
+            b'KDUMP_COREDIR="/srv/crash/"\n',
+            (DumpTarget(kind=TargetKind.FOLDER, place=b"/srv/crash"),),
+        ),
         (b"#NFS=server:/crash\n", (CRASH,)),
         (b"NFS=server:/crash\n", (remote(b"server:/crash"),)),
         (b"SSH=root@server\nKDUMP_COREDIR=/var/crash\n", (remote(b"root@server"),)),
@@ -63,7 +66,7 @@ def test_how_much_kdump_tools_write(script: bytes, level: int, *, compressed: bo
 
 
 def on(device: bytes, path: bytes = b"/var/crash") -> DumpTarget:
-    return DumpTarget(kind=Kind.FILE_SYSTEM, place=device, below=path)
+    return DumpTarget(kind=TargetKind.FILE_SYSTEM, place=device, below=path)
 
 
 # What kdumpctl has of each after `while read -r option value` over what kdump_read_conf prints.
@@ -110,18 +113,18 @@ def test_kdump_conf_is_read_as_kdump_utils_do(text: bytes, options: dict[bytes, 
 @pytest.mark.parametrize(
     ("text", "targets"),
     [
-        (b"path /srv/dumps # here\n", (DumpTarget(kind=Kind.FOLDER, place=b"/srv/dumps"),)),
+        (b"path /srv/dumps # here\n", (DumpTarget(kind=TargetKind.FOLDER, place=b"/srv/dumps"),)),
         (b"ext4 UUID=03138356-5e61\npath /dumps\n", (on(b"UUID=03138356-5e61", b"/dumps"),)),
         (b'xfs\tLABEL="crash"\n', (on(b"LABEL=crash"),)),
         (b"virtiofs myfs\n", (on(b"myfs"),)),
         (b"nfs server.example:/export\n", (remote(b"server.example:/export"),)),
         (b"ssh user@server.example\n", (remote(b"user@server.example"),)),
-        (b"raw /dev/vg/dump\n", (DumpTarget(kind=Kind.RAW, place=b"/dev/vg/dump"),)),
+        (b"raw /dev/vg/dump\n", (DumpTarget(kind=TargetKind.RAW, place=b"/dev/vg/dump"),)),
         (b"#raw /dev/vg/dump\n", (CRASH,)),
         (b'dracut_args --mount "/dev/sda /mnt ext4"\n', ()),
         (b'dracut_args "--mount /dev/sda /mnt ext4"\n', ()),
-        (b'path "/srv/dumps"\n', (DumpTarget(kind=Kind.FOLDER, place=b"/srv/dumps"),)),
-        (b'path\t"/srv/dumps"\t# here', (DumpTarget(kind=Kind.FOLDER, place=b"/srv/dumps"),)),
+        (b'path "/srv/dumps"\n', (DumpTarget(kind=TargetKind.FOLDER, place=b"/srv/dumps"),)),
+        (b'path\t"/srv/dumps"\t# here', (DumpTarget(kind=TargetKind.FOLDER, place=b"/srv/dumps"),)),
         (b'path ""\npath\n', (CRASH,)),
         (b"xfs /dev/a\next4 /dev/b\nxfs /dev/c\n", (on(b"/dev/c"),)),
     ],
@@ -157,7 +160,7 @@ def test_how_much_kdump_utils_write(text: bytes, level: int, *, compressed: bool
         (b'KDUMP_SAVEDIR="sftp://me:secret@server/d"\n', (remote(b"server/d"),)),
         (
             b'KDUMP_SAVEDIR="file:///var/crash file:///srv"\n',
-            (CRASH, DumpTarget(kind=Kind.FOLDER, place=b"/srv")),
+            (CRASH, DumpTarget(kind=TargetKind.FOLDER, place=b"/srv")),
         ),
         (b'KDUMP_TRANSFER="/usr/local/sbin/own"\n', ()),
     ],

@@ -3,7 +3,7 @@
 
 import pytest
 
-from kdumpd.model.readiness.finding import to_mend
+from kdumpd.model.readiness.finding import remedy_for_unreadable
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ from kdumpd.model.readiness.finding import to_mend
     ],
 )
 def test_what_mends_it(problem: str, words: str) -> None:
-    assert words in to_mend(problem)
+    assert words in remedy_for_unreadable(problem)

@@ -6,7 +6,7 @@ from kdumpd.model.readiness.finding import Severity, Unknown, fine, info, unknow
 from kdumpd.model.readiness.remedies import LOADS_OF_ANY
 from kdumpd.model.readiness.report import (
     EXIT_STATUS,
-    Reading,
+    CrashkernelLine,
     Report,
     check_lines,
     checks_of,
@@ -66,7 +66,10 @@ def test_how_crashkernel_reads() -> None:
         checks=(),
         crashkernel="1G-:64M",
         ram="2 GiB by /proc/iomem",
-        reading=(Reading(text="less: nothing", applies=False), Reading(text="64M", applies=True)),
+        reading=(
+            CrashkernelLine(text="less: nothing", applies=False),
+            CrashkernelLine(text="64M", applies=True),
+        ),
     )
     assert list(check_lines(report))[2:] == [
         "",

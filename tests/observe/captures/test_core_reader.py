@@ -11,7 +11,7 @@ from kdumpd.model.captures.inspection import Inspected, InspectionError
 from kdumpd.model.captures.reading import Answer, Job
 from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.observe.captures.core_reader import CoreReader
-from kdumpd.observe.captures.open_files import Evidence
+from kdumpd.observe.captures.open_files import CaptureFiles
 from kdumpd.observe.captures.scan import read_crash_folder
 from tests.support.cores import Crash, flattened
 from tests.support.machine import Machine
@@ -33,7 +33,7 @@ def job_for(machine: Machine, key: str = "key") -> Job:
 async def answer_to(machine: Machine, job: Job, inspect: Inspect) -> Answer:
     """Return what comes of one job, and check that no descriptor is left."""
     before = descriptors()
-    reader = CoreReader(Evidence(machine.root), (CRASH,), inspect)
+    reader = CoreReader(CaptureFiles(machine.root), (CRASH,), inspect)
     reader.read(job)
     async with asyncio.timeout(10), aclosing(reader.answers()) as answers:
         answer = await anext(answers)
@@ -132,7 +132,7 @@ async def test_the_next_one_is_read_after_one_that_died(machine: Machine) -> Non
             raise outcome
         return INSPECTED
 
-    reader = CoreReader(Evidence(machine.root), (CRASH,), inspect)
+    reader = CoreReader(CaptureFiles(machine.root), (CRASH,), inspect)
     reader.read(job_for(machine, "first"))
     reader.read(job_for(machine, "second"))
     async with asyncio.timeout(10), aclosing(reader.answers()) as answers:

@@ -12,9 +12,9 @@ import pytest
 
 from kdumpd.observe.captures.open_files import (
     MOST_STUCK,
-    Evidence,
-    EvidenceError,
-    NoEvidenceError,
+    CaptureFileError,
+    CaptureFiles,
+    FileGoneError,
     Openings,
     open_evidence,
 )
@@ -98,22 +98,22 @@ def removed_folder(core: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        (link, EvidenceError, "is not a regular file: not handed out"),
-        (hard_link, EvidenceError, "has 2 hard links: not handed out"),
-        (fifo, EvidenceError, "is not a regular file: not handed out"),
-        (folder_link, NoEvidenceError, "a link or no folder"),
-        (writable, EvidenceError, "is writable by others than its owner"),
-        (writable_folder, EvidenceError, "is writable by others than its owner"),
-        (writable_crash_folder, EvidenceError, "is writable by others than its owner"),
-        (removed, NoEvidenceError, "does not exist"),
-        (removed_folder, NoEvidenceError, "does not exist"),
+        (link, CaptureFileError, "is not a regular file: not handed out"),
+        (hard_link, CaptureFileError, "has 2 hard links: not handed out"),
+        (fifo, CaptureFileError, "is not a regular file: not handed out"),
+        (folder_link, FileGoneError, "a link or no folder"),
+        (writable, CaptureFileError, "is writable by others than its owner"),
+        (writable_folder, CaptureFileError, "is writable by others than its owner"),
+        (writable_crash_folder, CaptureFileError, "is writable by others than its owner"),
+        (removed, FileGoneError, "does not exist"),
+        (removed_folder, FileGoneError, "does not exist"),
     ],
 )
 def test_what_changed_since_the_last_look_is_refused(
     machine: Machine,
     core: Path,
     change: Callable[[Path], None],
-    error: type[EvidenceError],
+    error: type[CaptureFileError],
     words: str,
 ) -> None:
     change(core)
@@ -124,7 +124,9 @@ def test_what_changed_since_the_last_look_is_refused(
 @as_root
 def test_file_of_a_stranger_is_refused(machine: Machine, core: Path) -> None:
     os.chown(core, 65534, 65534)
-    with pytest.raises(EvidenceError, match="belongs to uid 65534, not to uid 0: not handed out"):
+    with pytest.raises(
+        CaptureFileError, match="belongs to uid 65534, not to uid 0: not handed out"
+    ):
         read(machine)
 
 
@@ -134,15 +136,15 @@ def test_file_of_a_stranger_is_refused(machine: Machine, core: Path) -> None:
 )
 def test_path_that_leads_elsewhere_is_refused(machine: Machine, core: Path, path: bytes) -> None:
     assert core.exists()
-    with pytest.raises(EvidenceError, match="is no file of '/var/crash'"):
+    with pytest.raises(CaptureFileError, match="is no file of '/var/crash'"):
         read(machine, path)
 
 
 async def test_what_a_capture_lacks_is_said(machine: Machine) -> None:
-    evidence = Evidence(machine.root)
-    with pytest.raises(NoEvidenceError, match="has no core"):
+    evidence = CaptureFiles(machine.root)
+    with pytest.raises(FileGoneError, match="has no core"):
         await evidence.open_core(FOLDER, as_listed(capture(facts=None)))
-    with pytest.raises(NoEvidenceError, match="has no kernel log beside its core"):
+    with pytest.raises(FileGoneError, match="has no kernel log beside its core"):
         await evidence.open_dmesg(FOLDER, as_listed(capture(dmesg=b"")))
 
 
@@ -178,7 +180,7 @@ def opened(file: Path) -> int:
 async def test_folder_that_does_not_answer_stalls_no_other(core: Path) -> None:
     hanging, openings = Hanging(core), Openings(0.05)
     for _ in range(MOST_STUCK + 3):
-        with pytest.raises(EvidenceError, match="'/slow' does not answer"):
+        with pytest.raises(CaptureFileError, match="'/slow' does not answer"):
             await openings.run(b"/slow", hanging.open)
     reading = [one for one in threading.enumerate() if one.name == "kdumpd-reader"]
     assert len(reading) == MOST_STUCK

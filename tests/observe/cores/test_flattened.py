@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.observe.cores.flattened import Record, find_pages, parse_tail, read_flattened
+from kdumpd.observe.cores.flattened import FlattenedRecord, find_pages, parse_tail, read_flattened
 from kdumpd.observe.cores.source import CoreError, FileSource
 from tests.support.cores import BLOCK, END, Crash, Kdump, flat, kdump_records, page, record
 
@@ -83,10 +83,11 @@ def test_where_the_pages_begin() -> None:
     crash = Crash(pages=tuple(page(number) for number in range(20)))
     layout = Kdump(crash, compressed=False)
     records = [
-        Record(0, offset, len(data)) for offset, data in kdump_records(crash, compressed=False)
+        FlattenedRecord(0, offset, len(data))
+        for offset, data in kdump_records(crash, compressed=False)
     ]
     assert find_pages(records, layout.descriptors_at) == layout.pages_at
-    small = [Record(0, offset, len(data)) for offset, data in layout.records(2 * BLOCK)]
+    small = [FlattenedRecord(0, offset, len(data)) for offset, data in layout.records(2 * BLOCK)]
     assert len(small) > len(records)
     assert find_pages(small, layout.descriptors_at) == layout.pages_at
     assert find_pages(records[:5], layout.descriptors_at) is None

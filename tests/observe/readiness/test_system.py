@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.readiness.facts import SurroundingsFacts
+from kdumpd.model.readiness.facts import SystemFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
-from kdumpd.observe.readiness.system import read_surroundings
+from kdumpd.observe.readiness.system import read_system
 from tests.observe.cores.garbage import GARBAGE, Garbage, put
 
 EFI = "sys/firmware/efi/efivars/{}-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -19,14 +19,14 @@ NOTIFIERS = "sys/module/kernel/parameters/crash_kexec_post_notifiers"
 ON, OFF = b"\6\0\0\0\1", b"\6\0\0\0\0"
 
 
-def read_files(root: Path, files: dict[str, bytes]) -> SurroundingsFacts:
+def read_files(root: Path, files: dict[str, bytes]) -> SystemFacts:
     for name, content in files.items():
         put(root / name, content)
-    return read_surroundings(Files(root))
+    return read_system(Files(root))
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
-    assert read_files(tmp_path, {}) == SurroundingsFacts()
+    assert read_files(tmp_path, {}) == SystemFacts()
 
 
 def test_a_debian(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_debian(tmp_path: Path) -> None:
             SETUP_MODE: OFF,
         },
     )
-    assert facts == SurroundingsFacts(
+    assert facts == SystemFacts(
         lockdown="none", secure_boot=False, load_disabled=False, loads_left=-1, post_notifiers=False
     )
 
@@ -178,7 +178,7 @@ NAMES = {
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage(tmp_path: Path, name: str, garbage: Garbage) -> None:
     garbage.put(tmp_path / name)
-    facts = read_surroundings(Files(tmp_path))
+    facts = read_system(Files(tmp_path))
     fact = getattr(facts, NAMES[name])
     assert isinstance(fact, Unknown)
     assert name in fact.problem
@@ -189,14 +189,14 @@ def test_garbage(tmp_path: Path, name: str, garbage: Garbage) -> None:
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_says_nothing(tmp_path: Path, name: str, garbage: Garbage) -> None:
     garbage.put(tmp_path / name)
-    facts = read_surroundings(Files(tmp_path))
+    facts = read_system(Files(tmp_path))
     assert facts.live == ""
     assert facts.container in {"", "unknown"}
 
 
 def test_this_machine() -> None:
     """Whatever it is, nothing is raised, and nothing that is read is odd."""
-    facts = read_surroundings(Files(Path("/")))
+    facts = read_system(Files(Path("/")))
     for field in fields(facts):
         value = getattr(facts, field.name)
         assert not isinstance(value, str) or value.isprintable()

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.formats.kdump_settings import DumpSettings, Kind, Tool
+from kdumpd.model.formats.kdump_settings import DumpSettings, TargetKind, Tool
 from kdumpd.model.formats.memory import MemoryUse, steady
 from kdumpd.model.formats.mounts import Mount, clean_path, is_inside
 from kdumpd.model.readiness.facts import DumpFolder, MachineFacts, Unlocking
@@ -13,7 +13,7 @@ from kdumpd.model.readiness.finding import (
     fatal,
     fine,
     info,
-    to_mend,
+    remedy_for_unreadable,
     unknown,
     warning,
 )
@@ -214,13 +214,13 @@ def dump_settings_unreadable(machine: MachineFacts) -> Iterator[Finding]:
 
 def dump_target_remote(machine: MachineFacts) -> Iterator[Finding]:
     """Report a dump that leaves the machine: whether it arrives cannot be seen from here."""
-    yield from _elsewhere(machine, Kind.REMOTE, "dump-target-remote", "sent to", "arrives")
+    yield from _elsewhere(machine, TargetKind.REMOTE, "dump-target-remote", "sent to", "arrives")
 
 
 def dump_target_raw(machine: MachineFacts) -> Iterator[Finding]:
     """Report a dump that is written to a device without a file system."""
     yield from _elsewhere(
-        machine, Kind.RAW, "dump-target-raw", "written to the bare device", "is whole"
+        machine, TargetKind.RAW, "dump-target-raw", "written to the bare device", "is whole"
     )
 
 
@@ -267,7 +267,7 @@ def storage_no_inodes(machine: MachineFacts) -> Iterator[Finding]:
 
 
 def _elsewhere(
-    machine: MachineFacts, kind: Kind, code: str, goes: str, does: str
+    machine: MachineFacts, kind: TargetKind, code: str, goes: str, does: str
 ) -> Iterator[Finding]:
     settings = machine.storage.settings
     for target in settings.targets if isinstance(settings, DumpSettings) else ():
@@ -355,7 +355,7 @@ def _to_see(path: bytes) -> str:
 
 def _to_read(problem: str) -> str:
     if "cannot be" in problem:
-        return to_mend(problem)
+        return remedy_for_unreadable(problem)
     if "does not answer" in problem:
         return "see whether its disk answers: journalctl -k -p err"
     return "name the folder where captures really are by CrashDirectories= in kdumpd.conf"
