@@ -20,8 +20,8 @@ class Figure:
     @property
     def ratios(self) -> list[float]:
         """Ours by theirs, of each turn."""
-        turns = zip(self.ours, self.theirs, strict=True)
-        return sorted(ours / theirs for ours, theirs in turns if theirs > 0)
+        limit = zip(self.ours, self.theirs, strict=True)
+        return sorted(ours / theirs for ours, theirs in limit if theirs > 0)
 
     @property
     def ratio(self) -> float | None:

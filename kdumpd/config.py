@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kdumpd.model.captures.layouts import PSTORE_ARCHIVE
 from kdumpd.model.formats.mounts import is_inside
-from kdumpd.model.time import parse_span
+from kdumpd.model.text import parse_span
 
 FOLDERS = (
     "etc/kdumpd",

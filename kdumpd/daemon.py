@@ -182,7 +182,7 @@ async def serve_once(
         captures, conditions = Watch(hints.folders), Watch(hints.everything)
         for watch in (captures, conditions):
             stack.enter_context(watch.attached(loop))
-        evidence = CaptureFiles(options.root)
+        capture_files = CaptureFiles(options.root)
         services = await service_manager(options.root, connection, hints)
         parts = EngineParts(
             machine=Machine(
@@ -196,33 +196,36 @@ async def serve_once(
             past=BootsObserver(options.root, hints.everything),
             reader=CoreReader(CaptureFiles(options.root), settings.folders, inspect, read_toolbox),
             ledger=ledger,
-            herald=JournalOutbox(ledger, Journal()),
+            outbox=JournalOutbox(ledger, Journal()),
             terminal=TerminalOutput(),
-            patience=patience_of(settings),
+            delays=patience_of(settings),
         )
         files = notices(options, settings, os.environ)
-        await run_parts(connection, parts, evidence, signals, files)
+        await run_parts(connection, parts, capture_files, signals, files)
 
 
 async def run_parts(
     connection: Connection,
     parts: EngineParts,
-    evidence: CaptureFiles,
+    capture_files: CaptureFiles,
     signals: Signals,
     files: Sequence[Metrics | Motd],
 ) -> None:
     """Run all tasks in one group, until one of them fails or a signal comes."""
-    flow, notifier = Engine(parts), SystemdNotifier(os.environ)
+    engine, notifier = Engine(parts), SystemdNotifier(os.environ)
     service = DbusService(
-        connection, read_interfaces(), await flow.load(), CallerActions(flow, evidence, inspect)
+        connection,
+        read_interfaces(),
+        await engine.load(),
+        CallerActions(engine, capture_files, inspect),
     )
     connection.serve(service.answer)
     sinks: list[Sink] = [service, parts.terminal, notifier, *files]
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(flow.run(sinks))
-            group.create_task(flow.learn())
-            group.create_task(parts.herald.run())
+            group.create_task(engine.run(sinks))
+            group.create_task(engine.learn())
+            group.create_task(parts.outbox.run())
             group.create_task(notifier.feed_watchdog())
             for file in files:
                 group.create_task(file.run())
@@ -232,10 +235,10 @@ async def run_parts(
         if signals.stop.is_set():
             notifier.stopping()
             if await parts.services.is_stopping():
-                await flow.note_stop()
+                await engine.note_stop()
         else:
             notifier.reloading()
-        await flow.put_down()
+        await engine.put_down()
 
 
 def notices(

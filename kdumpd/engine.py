@@ -60,9 +60,9 @@ class EngineParts:
     past: BootsObserver
     reader: CoreReader
     ledger: Ledger
-    herald: JournalOutbox
+    outbox: JournalOutbox
     terminal: TerminalOutput
-    patience: Delays
+    delays: Delays
 
 
 class Engine:
@@ -73,7 +73,7 @@ class Engine:
         self._retry_seconds = retry_seconds
         self._state = self._recorded = State()
         self._unrecorded: tuple[Event, ...] = ()
-        self._trouble = RecurringProblem(
+        self._problem = RecurringProblem(
             log,
             "what is new is not remembered, but told",
             "the ledger can be written again: all that was new is recorded",
@@ -109,7 +109,7 @@ class Engine:
             self._state = acknowledge(self._state, ids)
             await self._record(())
             await self._show()
-        if self._trouble.lasts:
+        if self._problem.lasts:
             self._parts.machine.look_again()  # for the ledger to be tried again soon
 
     async def record_test(self, intent: Intent) -> None:
@@ -158,7 +158,7 @@ class Engine:
     async def _advance(self, seen: Observation) -> None:
         async with self._advancing:
             before = self._state
-            self._state, events = step(before, seen, self._parts.patience)
+            self._state, events = step(before, seen, self._parts.delays)
             await self._record(events)
             self._parts.terminal.tell(events)
             # Only now: that it is tried must be on disk before a core is opened that may kill us.
@@ -176,8 +176,8 @@ class Engine:
         try:
             await self._parts.ledger.record(self._recorded, self._state, self._unrecorded)
         except LedgerError as error:
-            self._parts.herald.tell(self._unrecorded)
-            self._trouble.note(error)
+            self._parts.outbox.tell(self._unrecorded)
+            self._problem.note(error)
             return
         self._keep(self._state, self._unrecorded)
 
@@ -185,12 +185,12 @@ class Engine:
         self._state = self._recorded = state
         self._unrecorded = ()
         if events:
-            self._parts.herald.wake()
-        self._trouble.note(None)
+            self._parts.outbox.wake()
+        self._problem.note(None)
 
     def _due(self) -> float | None:
-        due = next_look(self._state, clock(), self._parts.patience)
-        if self._trouble.lasts:
+        due = next_look(self._state, clock(), self._parts.delays)
+        if self._problem.lasts:
             return self._retry_seconds if due is None else min(due, self._retry_seconds)
         return due
 
@@ -201,33 +201,33 @@ READING_SECONDS = 24.0  # a caller waits for 25 (libdbus, sd-bus)
 class CallerActions:
     """Looks, acknowledges, and opens what a capture holds."""
 
-    def __init__(self, flow: Engine, evidence: CaptureFiles, inspect: Inspect) -> None:
-        self._flow = flow
-        self._evidence = evidence
+    def __init__(self, engine: Engine, capture_files: CaptureFiles, inspect: Inspect) -> None:
+        self._engine = engine
+        self._capture_files = capture_files
         self._inspect = inspect
         self._inspecting = asyncio.Lock()
 
     async def look(self) -> None:
         """Look at the machine now; returns when the state tells of it."""
-        await self._flow.look()
+        await self._engine.look()
 
     async def acknowledge(self, ids: Collection[str]) -> None:
         """Acknowledge the captures of these ids; returns when the state tells of it."""
-        await self._flow.acknowledge(ids)
+        await self._engine.acknowledge(ids)
 
     async def record_test(self, id_: str, uid: int, objections: Objections) -> None:
         """Write down that the kernel is about to be crashed; returns when that is on disk."""
         overridden = [code for code, *_ in objections]
         intent = Intent(id=id_, uid=uid, overridden=overridden, at=datetime.now(UTC))
         try:
-            await self._flow.record_test(intent)
+            await self._engine.record_test(intent)
         except LedgerError as error:
             raise UnreadyError(f"The test cannot be recorded: {error}.") from error
 
     async def open_core(self, id_: str) -> int:
         """Return a read-only descriptor of the capture's core, which the caller closes."""
         folder, capture = self._found(id_)
-        return await _opened(self._evidence.open_core(folder, capture))
+        return await _opened(self._capture_files.open_core(folder, capture))
 
     async def open_dmesg(self, id_: str) -> int:
         """Return a read-only descriptor of its kernel log, which the caller closes.
@@ -237,7 +237,7 @@ class CallerActions:
         folder, capture = self._found(id_)
         if not capture.dmesg_file:
             return await self._log_of_the_core(id_)
-        fd = await _opened(self._evidence.open_dmesg(folder, capture))
+        fd = await _opened(self._capture_files.open_dmesg(folder, capture))
         if _is_report(capture):
             return await asyncio.to_thread(_log_in_report, fd)
         if os.fstat(fd).st_size or not capture.core_file:
@@ -266,7 +266,7 @@ class CallerActions:
 
     def _found(self, id_: str) -> tuple[bytes, Capture]:
         """Return a capture, and the crash folder that it lies in."""
-        state = self._flow.state
+        state = self._engine.state
         capture = state.captures.get(id_)
         for folder in state.folders:
             if capture is not None and is_inside(capture.directory, folder):

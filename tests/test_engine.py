@@ -42,13 +42,13 @@ BEFORE, BEGAN = "a" * 32, 1_700_000_000
 class Scene:
     """A flow that runs, and what it writes to."""
 
-    flow: Engine
+    engine: Engine
     ledger: Ledger
 
     async def wait_until(self, holds: Callable[[State], bool]) -> None:
         """Return once this holds of the state; TimeoutError if that takes the next minute."""
         async with asyncio.timeout(SOON):
-            while not holds(self.flow.state):  # noqa: ASYNC110  # nobody is told
+            while not holds(self.engine.state):  # noqa: ASYNC110  # nobody is told
                 await asyncio.sleep(0.02)
 
 
@@ -65,17 +65,17 @@ async def running(machine: Machine, work: Path, start: Start = start) -> AsyncIt
             past=BootsObserver(machine.root, hints.everything, JOURNAL_PATIENCE, start=start),
             reader=CoreReader(CaptureFiles(machine.root), (CRASH,), inspect),
             ledger=ledger,
-            herald=JournalOutbox(ledger, Journal()),  # which is not run: nothing is journaled
+            outbox=JournalOutbox(ledger, Journal()),  # which is not run: nothing is journaled
             terminal=TerminalOutput(),
-            patience=AT_ONCE,
+            delays=AT_ONCE,
         )
-        flow = Engine(parts, RETRY)
-        await flow.load()
-        task = asyncio.create_task(flow.run(()))
+        engine = Engine(parts, RETRY)
+        await engine.load()
+        task = asyncio.create_task(engine.run(()))
         try:
             async with asyncio.timeout(SOON):
-                await flow.look()
-            yield Scene(flow=flow, ledger=ledger)
+                await engine.look()
+            yield Scene(engine=engine, ledger=ledger)
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -106,7 +106,7 @@ async def test_a_disk_that_is_freed_is_written_to_without_being_asked(
         await scene.wait_until(lambda state: bool(state.captures))
         assert await remembered(scene) == [False]
         with full_disk():
-            await scene.flow.acknowledge(scene.flow.state.captures)
+            await scene.engine.acknowledge(scene.engine.state.captures)
             await asyncio.sleep(5 * RETRY)
         assert [line for line in caplog.messages if "can be written" in line] == []
         await scene.wait_until(lambda _: "can be written again" in caplog.text)
@@ -128,10 +128,10 @@ async def test_a_journal_that_answers_late_is_taken_in_without_being_asked(
     )
     held = Held()
     async with running(machine, tmp_path, held.start) as scene:
-        assert scene.flow.state.past is not None
-        assert scene.flow.state.past.boots == ()
-        assert scene.flow.state.past.problem.startswith("the journal does not answer")
-        assert scene.flow.state.previous is not None
-        assert "the journal does not answer" in scene.flow.state.previous.reason
+        assert scene.engine.state.past is not None
+        assert scene.engine.state.past.boots == ()
+        assert scene.engine.state.past.problem.startswith("the journal does not answer")
+        assert scene.engine.state.previous is not None
+        assert "the journal does not answer" in scene.engine.state.previous.reason
         held.let_go()
         await scene.wait_until(lambda state: ended(state) is BootEnd.CLEAN)

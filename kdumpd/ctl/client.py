@@ -128,15 +128,17 @@ class Daemon:
     async def captures(self) -> list[Properties]:
         """Return the properties of every capture, the newest crash last, strangers' files first."""
         target = Target(NAME, PATH, "org.freedesktop.DBus.ObjectManager")
-        (objects,) = await self._ask(target, "GetManagedObjects", manner=LISTING)
+        (objects,) = await self._ask(target, "GetManagedObjects", call_options=LISTING)
         found = [interfaces[CAPTURE] for interfaces in objects.values() if CAPTURE in interfaces]
         return sorted(found, key=age)
 
     async def open_dmesg(self, id_: str, *, interactive: bool) -> int:
         """Return a descriptor of the capture's kernel log, which the caller closes."""
-        manner = ASKING if interactive else UNASKED
+        call_options = ASKING if interactive else UNASKED
         with absence(ABSENT):
-            return await self._connection.call_for_descriptor(_capture(id_), "OpenDmesg", manner)
+            return await self._connection.call_for_descriptor(
+                _capture(id_), "OpenDmesg", call_options
+            )
 
     async def acknowledge(self, id_: str, *, interactive: bool) -> None:
         """Acknowledge one capture."""
@@ -152,7 +154,7 @@ class Daemon:
         return dict(properties)
 
     async def _order(self, target: Target, member: str, *, interactive: bool) -> None:
-        await self._ask(target, member, manner=ASKING if interactive else UNASKED)
+        await self._ask(target, member, call_options=ASKING if interactive else UNASKED)
 
     async def _ask(
         self,
@@ -160,10 +162,10 @@ class Daemon:
         member: str,
         signature: str = "",
         *body: object,
-        manner: CallOptions = USUAL,
+        call_options: CallOptions = USUAL,
     ) -> list[Any]:
         with absence(ABSENT):
-            return await self._connection.call(target, member, signature, list(body), manner)
+            return await self._connection.call(target, member, signature, list(body), call_options)
 
 
 def _capture(id_: str) -> Target:

@@ -16,8 +16,7 @@ from kdumpd.dbus.messages import CallError
 from kdumpd.json_output import plain_record, readiness_record, readiness_report
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.report import EXIT_STATUS, check_lines
-from kdumpd.model.text import shown
-from kdumpd.model.time import microseconds
+from kdumpd.model.text import microseconds, shown
 from kdumpd.model.vocabulary import CaptureState, Readiness
 
 

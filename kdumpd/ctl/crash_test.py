@@ -31,7 +31,7 @@ from kdumpd.ctl.terminal import (
 from kdumpd.ctl.trigger import Objection, Preparation, Progress, Trigger, TriggerState
 from kdumpd.dbus.messages import CallError
 from kdumpd.model.readiness.report import Check, Report, status_lines
-from kdumpd.model.time import microseconds
+from kdumpd.model.text import microseconds
 
 SECOND = timedelta(seconds=1)
 # The service is still to be stopped while it has the disks written before the crash.

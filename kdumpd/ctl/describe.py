@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from kdumpd.ctl.client import Properties
 from kdumpd.json_output import readiness_report
 from kdumpd.model.readiness.report import status_lines
-from kdumpd.model.text import human_size, shown
-from kdumpd.model.time import time_from_microseconds
+from kdumpd.model.text import human_size, shown, time_from_microseconds
 from kdumpd.model.vocabulary import (
     BootEnd,
     CaptureState,

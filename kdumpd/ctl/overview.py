@@ -21,8 +21,7 @@ from kdumpd.ctl.terminal import PIPE, Screen, Style
 from kdumpd.json_output import readiness_report
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.report import UNKNOWN
-from kdumpd.model.text import human_size, shown
-from kdumpd.model.time import time_from_microseconds
+from kdumpd.model.text import human_size, shown, time_from_microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 
 NEWEST = 3  # captures

@@ -14,8 +14,7 @@ from kdumpd.ctl.terminal import print_json, print_lines, tell
 from kdumpd.model.crashlog.incident import find_incident
 from kdumpd.model.crashlog.lines import LONGEST_LOG, LogLine, parse_lines
 from kdumpd.model.crashlog.scrub import scrubbed
-from kdumpd.model.text import human_size, printable
-from kdumpd.model.time import MICROSECONDS
+from kdumpd.model.text import MICROSECONDS, human_size, printable
 from kdumpd.model.vocabulary import CaptureState
 
 HARDWARE = b"Hardware name: "
@@ -35,11 +34,14 @@ async def report(daemon: Daemon, options: argparse.Namespace) -> int:
     """Print what is known of one crash, or of the newest, to paste it into a bug."""
     capture = select(await daemon.captures(), options.id)
     log = read_log(await daemon.open_dmesg(capture["Id"], interactive=sys.stdin.isatty()))
-    manner = ReportOptions(addresses=options.addresses, host=options.host)
+    call_options = ReportOptions(addresses=options.addresses, host=options.host)
     lines = parse_lines(log)
-    facts, log_lines = report_facts(capture, lines, manner), log_extract(capture, lines, manner)
+    facts, log_lines = (
+        report_facts(capture, lines, call_options),
+        log_extract(capture, lines, call_options),
+    )
     if options.json == "off":
-        print_lines(report_lines(facts, log_lines, manner))
+        print_lines(report_lines(facts, log_lines, call_options))
     else:
         named = {name.lower().replace(" ", "_"): text for name, text in facts.items()}
         print_json({**named, "log": log_lines}, options.json)
@@ -49,21 +51,21 @@ async def report(daemon: Daemon, options: argparse.Namespace) -> int:
 
 
 def report_lines(
-    facts: dict[str, str], log_lines: Sequence[str], manner: ReportOptions
+    facts: dict[str, str], log_lines: Sequence[str], call_options: ReportOptions
 ) -> Iterator[str]:
     """Yield the whole text."""
     known = {name: text for name, text in facts.items() if text}
     width = max(len(name) for name in known)
     yield from (f"{name:>{width}}: {text}" for name, text in known.items())
     yield ""
-    without = "" if manner.addresses else "; * stands for what may be an address"
+    without = "" if call_options.addresses else "; * stands for what may be an address"
     yield f"The kernel's log, from the first sign of it to its end{without}:"
     yield ""
     yield from log_lines
 
 
 def report_facts(
-    capture: Properties, lines: Sequence[LogLine], manner: ReportOptions
+    capture: Properties, lines: Sequence[LogLine], call_options: ReportOptions
 ) -> dict[str, str]:
     """Return what the report says before the log, by its names; an unknown text is empty."""
     return {
@@ -78,7 +80,7 @@ def report_facts(
         "Tainted": capture["Tainted"],
         "Hardware": hardware(lines),
         "Hardware error": "the log tells of one" if capture["HardwareError"] else "",
-        "Host": capture["Host"] if manner.host else "",
+        "Host": capture["Host"] if call_options.host else "",
         "Dump": _dump(capture),
         "Reported by": f"kdumpdctl {__version__}",
     }
@@ -92,12 +94,14 @@ def hardware(lines: Sequence[LogLine]) -> str:
     return ""
 
 
-def log_extract(capture: Properties, lines: Sequence[LogLine], manner: ReportOptions) -> list[str]:
+def log_extract(
+    capture: Properties, lines: Sequence[LogLine], call_options: ReportOptions
+) -> list[str]:
     """Return the log's lines from the first sign of the crash, or its last where there is none."""
     incident = find_incident(lines)
     start = max(0, len(lines) - LAST_LINES) if incident is None else incident.start
-    host = "" if manner.host else capture["Host"]
-    return [_shown(line, host, manner) for line in lines[start:]]
+    host = "" if call_options.host else capture["Host"]
+    return [_shown(line, host, call_options) for line in lines[start:]]
 
 
 def read_log(fd: int) -> bytes:
@@ -108,8 +112,8 @@ def read_log(fd: int) -> bytes:
         return log.read(LONGEST_LOG)
 
 
-def _shown(line: LogLine, host: str, manner: ReportOptions) -> str:
-    text = printable(line.text) if manner.addresses else scrubbed(line.text)
+def _shown(line: LogLine, host: str, call_options: ReportOptions) -> str:
+    text = printable(line.text) if call_options.addresses else scrubbed(line.text)
     if host:
         text = text.replace(host, HOST)
     if line.time is None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
-from kdumpd.model.time import EPOCH, parse_span
+from kdumpd.model.text import EPOCH, parse_span
 
 FORMS = "2026-11-23, '2026-11-23 01:00', 01:00, today, yesterday, now, -2h or '2 days ago'"
 DAYS = {"today": 0, "yesterday": -1, "tomorrow": 1}

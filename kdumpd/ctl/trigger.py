@@ -11,7 +11,7 @@ from kdumpd.ctl.client import absence
 from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import CallOptions, Target
 from kdumpd.model.readiness.finding import Severity
-from kdumpd.model.time import time_from_microseconds
+from kdumpd.model.text import time_from_microseconds
 
 NAME = "org.kdumpd1.Trigger"
 PATH = "/org/kdumpd1/trigger"
@@ -74,7 +74,7 @@ class Trigger:
 
     async def prepare(self) -> Preparation:
         """Return a token for a crash, and what speaks against one."""
-        token, objections, expires = await self._ask(TRIGGER, "Prepare", manner=STARTING)
+        token, objections, expires = await self._ask(TRIGGER, "Prepare", call_options=STARTING)
         return Preparation(
             token=token,
             objections=[
@@ -86,17 +86,19 @@ class Trigger:
 
     async def crash(self, token: str, overridden: Sequence[str], *, interactive: bool) -> None:
         """Crash the kernel in spite of these objections; CallError says why it was not."""
-        manner = CallOptions(seconds=CRASHING_SECONDS, interactive=interactive)
-        await self._ask(TRIGGER, "Trigger", "sas", token, list(overridden), manner=manner)
+        call_options = CallOptions(seconds=CRASHING_SECONDS, interactive=interactive)
+        await self._ask(
+            TRIGGER, "Trigger", "sas", token, list(overridden), call_options=call_options
+        )
 
     async def cancel(self, *, interactive: bool = False) -> None:
         """End what is counted down or prepared; CallError where nothing is, or it is too late."""
-        await self._ask(TRIGGER, "Cancel", manner=ASKING if interactive else BRISK)
+        await self._ask(TRIGGER, "Cancel", call_options=ASKING if interactive else BRISK)
 
     async def progress(self) -> Progress:
         """Return how far it is."""
         target = Target(NAME, PATH, PROPERTIES)
-        (properties,) = await self._ask(target, "GetAll", "s", NAME, manner=BRISK)
+        (properties,) = await self._ask(target, "GetAll", "s", NAME, call_options=BRISK)
         return Progress(
             state=properties["State"], deadline=time_from_microseconds(properties["Deadline"])
         )
@@ -112,9 +114,9 @@ class Trigger:
         member: str,
         signature: str = "",
         *body: object,
-        manner: CallOptions | None = None,
+        call_options: CallOptions | None = None,
     ) -> list[Any]:
         with absence(ABSENT):
             return await self._connection.call(
-                target, member, signature, list(body), manner or CallOptions()
+                target, member, signature, list(body), call_options or CallOptions()
             )

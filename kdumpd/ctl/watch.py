@@ -17,7 +17,7 @@ from kdumpd.ctl.trigger import NAME as TRIGGER
 from kdumpd.dbus.connection import BUS, Connection, connect
 from kdumpd.dbus.messages import BusError, CallError, Interest, Signal, Target, bus_address
 from kdumpd.json_output import plain_record, to_json
-from kdumpd.model.time import microseconds
+from kdumpd.model.text import microseconds
 
 ADDED, REMOVED, CHANGED = "capture-added", "capture-removed", "capture-changed"
 MANAGED, READINESS = "manager-changed", "readiness-changed"

@@ -80,7 +80,7 @@ class Connection:
         self._socket = os.dup(cast("int", bus._fd))  # noqa: SLF001
         self._sending = asyncio.Lock()
         # Of each peer's answers, one at a time waits for the socket: who asks much waits longest.
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._limit: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sent: asyncio.Future[None] | None = None
         self._handler: Handler = _nothing
         self._served = asyncio.Event()
@@ -127,21 +127,23 @@ class Connection:
         member: str,
         signature: str = "",
         body: Body | None = None,
-        manner: CallOptions = USUAL,
+        call_options: CallOptions = USUAL,
     ) -> Body:
         """Return the answer's body without variants; CallError for an error, BusError for none."""
-        answer = await self._ask(_question(target, member, signature, body, manner), manner)
+        answer = await self._ask(
+            _question(target, member, signature, body, call_options), call_options
+        )
         _close(answer.unix_fds)
         return [plain(value) for value in answer.body]
 
     async def call_for_descriptor(
-        self, target: Target, member: str, manner: CallOptions = USUAL
+        self, target: Target, member: str, call_options: CallOptions = USUAL
     ) -> int:
         """Return the one descriptor that the answer brings, which the caller closes.
 
         CallError for an error, BusError for no answer or one without a descriptor.
         """
-        answer = await self._ask(_question(target, member, "", None, manner), manner)
+        answer = await self._ask(_question(target, member, "", None, call_options), call_options)
         if answer.signature != "h" or len(answer.unix_fds) != 1:
             _close(answer.unix_fds)
             raise BusError(f"{target.name} answers {member} without a descriptor")
@@ -233,12 +235,12 @@ class Connection:
         self._loss.cancel()
         os.close(self._socket)
 
-    async def _ask(self, message: Message, manner: CallOptions) -> Message:
+    async def _ask(self, message: Message, call_options: CallOptions) -> Message:
         """Return the answer to a call, whose descriptors are then the caller's to close."""
         message.serial = self._bus.next_serial()
         answer = self._answers[message.serial] = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(manner.seconds):
+            async with asyncio.timeout(call_options.seconds):
                 await self._send(message)
                 await asyncio.wait([answer, self._loss], return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError as error:
@@ -305,9 +307,9 @@ class Connection:
                 await self._send(answer)
 
     def _turn(self, peer: str) -> asyncio.Lock:
-        turn = self._turns.get(peer)
+        turn = self._limit.get(peer)
         if turn is None:
-            turn = self._turns[peer] = asyncio.Lock()
+            turn = self._limit[peer] = asyncio.Lock()
         return turn
 
     async def _send(self, message: Message) -> None:
@@ -445,7 +447,7 @@ def _signal(message: Message) -> Signal:
 
 
 def _question(
-    target: Target, member: str, signature: str, body: Body | None, manner: CallOptions
+    target: Target, member: str, signature: str, body: Body | None, call_options: CallOptions
 ) -> Message:
     interactive = MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION
     return Message(
@@ -455,7 +457,7 @@ def _question(
         member=member,
         signature=signature,
         body=body or [],
-        flags=interactive if manner.interactive else MessageFlag.NONE,
+        flags=interactive if call_options.interactive else MessageFlag.NONE,
     )
 
 

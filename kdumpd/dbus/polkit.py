@@ -83,15 +83,15 @@ class Authority:
     def __init__(self, connection: Connection, polkit: float = POLKIT_SECONDS) -> None:
         self._connection = connection
         self._brisk = CallOptions(seconds=polkit)
-        self._turns = ConcurrencyLimit(
+        self._limit = ConcurrencyLimit(
             "Too many of your requests wait for polkit. Try again later."
         )
 
     async def demand(self, call: Call, action: str) -> None:
         """Return when the sender has the right to the action; CallError when not, or unknown."""
-        with self._turns.turn(call.sender, MOST_OF_SENDER):
+        with self._limit.turn(call.sender, MOST_OF_SENDER):
             uid = await self._uid(call.sender, action)
-            with self._turns.turn(uid, MOST_OF_USER):
+            with self._limit.turn(uid, MOST_OF_USER):
                 reason = await self._reason_against(call, action, uid)
         if reason:
             raise _denied(action, reason)
@@ -125,11 +125,11 @@ class Authority:
         cancellation = uuid.uuid4().hex
         subject = ["system-bus-name", {"name": variant("s", call.sender)}]
         flags = ASK_A_PERSON if call.interactive else 0
-        manner = PATIENT if call.interactive else self._brisk
+        call_options = PATIENT if call.interactive else self._brisk
         question = [subject, action, {}, flags, cancellation]
         try:
             (answer,) = await self._connection.call(
-                POLKIT, "CheckAuthorization", "(sa{sv})sa{ss}us", question, manner
+                POLKIT, "CheckAuthorization", "(sa{sv})sa{ss}us", question, call_options
             )
         except BusError:
             await self._cancel(cancellation)

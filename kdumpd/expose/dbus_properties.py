@@ -15,7 +15,7 @@ from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.readiness.report import checks_of, summary
 from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import State
-from kdumpd.model.time import EPOCH, microseconds
+from kdumpd.model.text import EPOCH, microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, TestVerdict
 
 MANAGER = "org.kdumpd1.Manager"
@@ -46,7 +46,7 @@ def _triggers(verdict: Verdict) -> dict[str, bool]:
 
 
 def _reading(verdict: Verdict) -> list[list[Any]]:
-    asked = verdict.kernel.crashkernel and not verdict.machine.surroundings.container
+    asked = verdict.kernel.crashkernel and not verdict.machine.system.container
     clauses = verdict.reservation.reading if asked else ()
     return [[clause.text, clause.applies] for clause in clauses]
 

@@ -117,7 +117,7 @@ class JournalOutbox:
         self._journal = journal
         self._news = asyncio.Event()
         self._told: set[str] = set()  # what was taken, and could not be marked so yet
-        self._trouble = RecurringProblem(
+        self._problem = RecurringProblem(
             log,
             "events wait in the ledger until they can be journaled",
             "the journal takes entries again",
@@ -173,4 +173,4 @@ class JournalOutbox:
     def _mind(self, problem: JournalError | None) -> None:
         if isinstance(problem, FullJournalError) and self._retry < LAST_RETRY:
             return  # slow, not yet silent
-        self._trouble.note(problem)
+        self._problem.note(problem)

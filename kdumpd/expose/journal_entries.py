@@ -8,8 +8,7 @@ from types import MappingProxyType
 
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.report import SENTENCES
-from kdumpd.model.text import human_size, shown
-from kdumpd.model.time import time_from_microseconds
+from kdumpd.model.text import human_size, shown, time_from_microseconds
 from kdumpd.model.vocabulary import CaptureState, CrashClass, Readiness, TestVerdict
 
 EMERGENCY, CRITICAL, WARNING, NOTICE, INFO = 0, 2, 4, 5, 6  # syslog(3)

@@ -15,7 +15,7 @@ from kdumpd.expose.journal_entries import entry_of
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.report import Report, checks_of, status_lines, summary
 from kdumpd.model.state import State
-from kdumpd.model.time import MICROSECONDS, NANOSECONDS
+from kdumpd.model.text import MICROSECONDS, NANOSECONDS
 
 
 class SdNotify:

@@ -54,7 +54,7 @@ class TextFile:
         self._remedy = remedy  # a sentence for where it may not be written
         self._text: str | None = None  # what it is to say; None as long as nobody has said
         self._news = asyncio.Event()
-        self._trouble = RecurringProblem(
+        self._problem = RecurringProblem(
             log,
             f"'{path}' cannot be written, and is tried again",
             f"'{path}' can be written again",
@@ -72,7 +72,7 @@ class TextFile:
             await self._news.wait()
             self._news.clear()
             problem = await self._write(self._text or "")
-            self._trouble.note(None if problem is None else self._words(problem))
+            self._problem.note(None if problem is None else self._words(problem))
             if problem is not None:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), self._retry_seconds)

@@ -17,7 +17,7 @@ MOST_BOOTS = 2  # this one, and the one before
 
 
 def with_verdict(
-    state: State, verdict: Verdict, seen: Observation, patience: Delays
+    state: State, verdict: Verdict, seen: Observation, delays: Delays
 ) -> tuple[State, Iterable[Event]]:
     """Return the state with readiness as it was just judged, and what is to be told of it."""
     boot = verdict.kernel.boot_id
@@ -25,25 +25,25 @@ def with_verdict(
     if not boot:
         return after, ()
     if boot != state.validated_boot:
-        if verdict.readiness is not Readiness.READY and is_starting(seen, patience):
+        if verdict.readiness is not Readiness.READY and is_starting(seen, delays):
             return replace(after, change=Change(to=verdict.readiness, since=seen.clock)), ()
         return _validated(after, verdict), [boot_event(verdict)]
     if state.told is None:
         return replace(after, told=verdict.readiness), ()
     change = _change(state, verdict.readiness, seen.clock)
-    if change is None or seen.clock < change.since + _wait(seen.machine.service, patience):
+    if change is None or seen.clock < change.since + _wait(seen.machine.service, delays):
         return replace(after, change=change), ()
     event = readiness_event(verdict, state.told)
     return replace(after, change=None, told=change.to), [event]
 
 
-def next_telling(state: State, patience: Delays) -> float | None:
+def next_telling(state: State, delays: Delays) -> float | None:
     """Return when a change may have stood long enough, None when nothing changes."""
     if state.change is None or state.verdict is None:
         return None
     if state.verdict.kernel.boot_id != state.validated_boot:
-        return state.change.since + patience.steady
-    return state.change.since + _wait(state.verdict.machine.service, patience)
+        return state.change.since + delays.steady
+    return state.change.since + _wait(state.verdict.machine.service, delays)
 
 
 def _validated(state: State, verdict: Verdict) -> State:
@@ -89,26 +89,26 @@ def _change(state: State, readiness: Readiness, clock: float) -> Change | None:
     return Change(to=readiness, since=clock)
 
 
-def _wait(service: ServiceFacts, patience: Delays) -> float:
+def _wait(service: ServiceFacts, delays: Delays) -> float:
     """Return how long a change must stand: longer while a unit is at work on it."""
-    return patience.unit if service.at_work else patience.steady
+    return delays.unit if service.at_work else delays.steady
 
 
-def is_starting(seen: Observation, patience: Delays) -> bool:
+def is_starting(seen: Observation, delays: Delays) -> bool:
     """Return whether the boot is under way, so that the crash kernel may still be on its way."""
     if seen.machine.service.starting is None:
-        return seen.clock < patience.boot
-    return seen.machine.service.starting and seen.clock < patience.longest_boot
+        return seen.clock < delays.boot
+    return seen.machine.service.starting and seen.clock < delays.longest_boot
 
 
-def next_look(state: State, clock: float, patience: Delays) -> float | None:
+def next_look(state: State, clock: float, delays: Delays) -> float | None:
     """Return in how many seconds something is due to settle, None when nothing is."""
     due = [
-        growth.since + patience.settle
+        growth.since + delays.settle
         for growth in state.settling.values()
         if not growth.awaits_reading
     ]
     due += state.missing.values()
-    telling = next_telling(state, patience)
+    telling = next_telling(state, delays)
     due += [] if telling is None else [telling]
     return max(0.0, min(due) - clock) if due else None

@@ -27,7 +27,7 @@ from kdumpd.model.boots.record import (
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import Event, loop_event, not_captured_event, unclean_event
 from kdumpd.model.state import Delays, Observation, State
-from kdumpd.model.time import MICROSECONDS
+from kdumpd.model.text import MICROSECONDS
 from kdumpd.model.vocabulary import BootEnd
 
 MANY, SOON = 3, timedelta(minutes=30)  # so many crashes within this time are a loop
@@ -107,18 +107,16 @@ class Scene:
         ]
 
 
-def with_boots(
-    state: State, seen: Observation, patience: Delays
-) -> tuple[State, tuple[Event, ...]]:
+def with_boots(state: State, seen: Observation, delays: Delays) -> tuple[State, tuple[Event, ...]]:
     """Return the state with how the boots before this one ended, and what is to be told of it."""
     past, running = seen.past or state.past, seen.machine.kernel.boot_id
     # In a container the boot, and what came before it, are the host's.
-    inside = bool(seen.machine.surroundings.container)
+    inside = bool(seen.machine.system.container)
     if past is None or not running or inside or _is_capture_kernel(seen):
         return state, ()
     state = replace(state, past=past, history=_with_running(state, seen, past))
     scene = scene_of(state, past, running, seen.machine.kernel.host)
-    over = not is_starting(seen, patience) and not state.settling
+    over = not is_starting(seen, delays) and not state.settling
     history = {record.id: record for record in state.history}
     if NAMELESS + running != scene.boots[0].id:  # what had no name has one now
         history.pop(NAMELESS + running, None)

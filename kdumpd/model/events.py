@@ -19,7 +19,7 @@ from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.report import sentence
 from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import State
-from kdumpd.model.time import microseconds
+from kdumpd.model.text import microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashClass, Readiness
 
 EVENT_DIGITS = 32

@@ -28,7 +28,7 @@ from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.readiness.verdict import Verdict, verdict_of
 from kdumpd.model.state import CrashFolder, Delays, Growth, Observation, Shown, State
 from kdumpd.model.test_outcome import with_tests
-from kdumpd.model.time import NANOSECONDS
+from kdumpd.model.text import NANOSECONDS
 from kdumpd.model.vocabulary import CaptureState, Crash
 
 
@@ -42,7 +42,7 @@ class Settlement:
     to_read: list[Sighting] = field(default_factory=list)  # cores to be read through
 
 
-def settle(state: State, seen: Observation, patience: Delays) -> Settlement:
+def settle(state: State, seen: Observation, delays: Delays) -> Settlement:
     """Return what has settled, what has not, and which cores are to be read through."""
     parted = Settlement()
     listed = _by_place(state.captures)
@@ -55,11 +55,11 @@ def settle(state: State, seen: Observation, patience: Delays) -> Settlement:
         sighting = read_through(shown, state.readings)
         if known is not None and sighting.id not in ids:
             sighting = _named(sighting, known)
-        waited = seen.clock - growth.since >= patience.settle
+        waited = seen.clock - growth.since >= delays.settle
         awaited, finished = is_awaited(shown, state.readings), _finished(sighting)
         if awaited and shown.facts.wrapped:
             # Nothing is known of it, not even which crash it is, before it was read through.
-            rested = waited or _is_old(sighting.core, seen, patience)
+            rested = waited or _is_old(sighting.core, seen, delays)
             parted.settling[shown.place] = replace(growth, awaits_reading=rested)
             parted.to_read.extend([shown] if rested else [])
         elif finished or waited or _listed(state.captures, sighting):
@@ -71,9 +71,9 @@ def settle(state: State, seen: Observation, patience: Delays) -> Settlement:
     return parted
 
 
-def _is_old(core: FileStamp | None, seen: Observation, patience: Delays) -> bool:
+def _is_old(core: FileStamp | None, seen: Observation, delays: Delays) -> bool:
     age = seen.at.timestamp() - (core.modified_ns / NANOSECONDS if core else 0.0)
-    return age >= patience.settle
+    return age >= delays.settle
 
 
 def _by_place(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
@@ -219,15 +219,15 @@ def with_removals(
     return after
 
 
-def step(state: State, seen: Observation, patience: Delays) -> tuple[State, tuple[Event, ...]]:
+def step(state: State, seen: Observation, delays: Delays) -> tuple[State, tuple[Event, ...]]:
     """Return the state after one look at the machine, and the events it brings."""
     verdict = judged(seen, state)
-    after = state if _shows_no_more(state, seen) else _with_captures(state, seen, patience)
-    after, verdicts = with_tests(replace(after, verdict=verdict), seen, patience)
+    after = state if _shows_no_more(state, seen) else _with_captures(state, seen, delays)
+    after, verdicts = with_tests(replace(after, verdict=verdict), seen, delays)
     if after.tests is not state.tests:
         verdict = judged(seen, after)
-    after, told = with_verdict(after, verdict, seen, patience)
-    after, of_boots = with_boots(after, seen, patience)
+    after, told = with_verdict(after, verdict, seen, delays)
+    after, of_boots = with_boots(after, seen, delays)
     return after, (*_capture_events(state, after, seen.at), *verdicts, *told, *of_boots)
 
 
@@ -247,12 +247,12 @@ def _shows_no_more(state: State, seen: Observation) -> bool:
     )
 
 
-def _with_captures(state: State, seen: Observation, patience: Delays) -> State:
+def _with_captures(state: State, seen: Observation, delays: Delays) -> State:
     """Return the state with what one look shows of captures."""
     before = replace(state, readings=with_answers(state.readings, seen.answers, seen.clock))
-    parted = settle(before, seen, patience)
+    parted = settle(before, seen, delays)
     captures = _list(_watched(state, seen), parted.settled, seen.at)
-    captures, missing = _miss(captures, parted.settled, state, seen, patience)
+    captures, missing = _miss(captures, parted.settled, state, seen, delays)
     tested = {test.capture for test in state.tests}
     known = without_forgotten(captures, tested, seen.at)
     readings = dict(before.readings)
@@ -372,7 +372,7 @@ def _miss(
     settled: list[Sighting],
     state: State,
     seen: Observation,
-    patience: Delays,
+    delays: Delays,
 ) -> tuple[dict[str, Capture], dict[str, float]]:
     """Call gone what has been missing for long enough from a folder that answers."""
     present = {sighting.id for sighting in settled}
@@ -388,7 +388,7 @@ def _miss(
             continue
         if _among(capture.place, unread):
             continue
-        wait = _patience(answering, capture, patience)
+        wait = _delays(answering, capture, delays)
         if wait is None:
             continue
         due = min(seen.clock + wait, state.missing.get(id_, inf))
@@ -401,7 +401,7 @@ def _miss(
     return {id_: one for id_, one in captures.items() if id_ not in forgotten}, missing
 
 
-def _patience(folders: Iterable[CrashFolder], capture: Capture, patience: Delays) -> float | None:
+def _delays(folders: Iterable[CrashFolder], capture: Capture, delays: Delays) -> float | None:
     """Return how long a capture that is not seen may be missing, None while nobody looks there.
 
     What was seen on a file system that is not mounted now is not gone; but ids of file systems can
@@ -410,7 +410,7 @@ def _patience(folders: Iterable[CrashFolder], capture: Capture, patience: Delays
     for folder in folders:
         if is_inside(capture.directory, folder.facts.path):
             same = folder.filesystem == capture.filesystem
-            return patience.settle if same else patience.mount
+            return delays.settle if same else delays.mount
     return None
 
 

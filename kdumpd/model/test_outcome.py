@@ -24,15 +24,13 @@ LATE_CAPTURE_SPAN = timedelta(days=7)  # a capture that is found later mends the
 FULL = 4 * MIB  # a disk with less was filled by the dump that did not fit
 
 
-def with_tests(
-    state: State, seen: Observation, patience: Delays
-) -> tuple[State, tuple[Event, ...]]:
+def with_tests(state: State, seen: Observation, delays: Delays) -> tuple[State, tuple[Event, ...]]:
     """Return the state with what is known now of each test, and the verdicts that are new."""
     known = {test.id: test for test in state.tests}
     judged: list[CrashTest] = []
     taken: set[str] = set()  # a capture is of the last test that was recorded before the crash
     for test in state.tests:
-        judged.append(_judged(test, state, seen, patience, taken))
+        judged.append(_judged(test, state, seen, delays, taken))
         taken.add(judged[-1].capture)
     judged += _of_others(state.captures.values(), judged)
     tests = tuple(sorted(judged, key=lambda test: test.at, reverse=True))[:MOST_TESTS]
@@ -50,7 +48,7 @@ def _judged(
     test: CrashTest,
     state: State,
     seen: Observation,
-    patience: Delays,
+    delays: Delays,
     taken: Collection[str],
 ) -> CrashTest:
     """Return the test with what came of it; what has failed may still be mended.
@@ -68,7 +66,7 @@ def _judged(
     if state.verdict is None or test.boot_id == seen.machine.kernel.boot_id:
         still = seen.at - test.at > STILL_RUNNING
         return _failed(test, None, RUNS_ON, seen.at) if still else test
-    if is_starting(seen, patience) or state.settling or _is_awaited(state):
+    if is_starting(seen, delays) or state.settling or _is_awaited(state):
         return test
     if found is None or found.layout is Layout.PSTORE:
         reason = _nothing_saved(test, found, started=_started(test, state, seen))

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Values as text that is safe to show: names and kernel text may hold anything a stranger chose."""
+"""Values, sizes and times as text that is safe to show, and times and spans out of text."""
+
+import re
+from datetime import UTC, datetime, timedelta
 
 BACKSLASH = ord("\\")
 PRINTABLE = tuple(
     chr(byte) if 0x20 <= byte < 0x7F and byte != BACKSLASH else f"\\x{byte:02x}"  # noqa: PLR2004
     for byte in range(256)
 )
-UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
-STEP = 1024
+SIZE_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+SIZE_STEP = 1024
 MIB, GIB = 1 << 20, 1 << 30
 
 
@@ -33,9 +36,75 @@ def shown(name: bytes) -> str:
 
 def human_size(size: int) -> str:
     """Return a size in bytes as a person reads it, such as 38.9 MiB or 384 MiB."""
-    amount, unit = float(size), UNITS[0]
-    for larger in UNITS[1:]:
-        if amount < STEP:
+    amount, unit = float(size), SIZE_UNITS[0]
+    for larger in SIZE_UNITS[1:]:
+        if amount < SIZE_STEP:
             break
-        amount, unit = amount / STEP, larger
+        amount, unit = amount / SIZE_STEP, larger
     return f"{amount:.1f}".removesuffix(".0") + f" {unit}"
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+MICROSECONDS, NANOSECONDS = 1_000_000, 1_000_000_000  # in a second
+# systemd.time(7), "Parsing Time Spans": a month is 30.44 days, a year 365.25.
+SPAN_UNITS = {
+    timedelta(microseconds=1): ("us", "usec", "\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s"),
+    timedelta(milliseconds=1): ("ms", "msec"),
+    timedelta(seconds=1): ("", "s", "sec", "second", "seconds"),
+    timedelta(minutes=1): ("m", "min", "minute", "minutes"),
+    timedelta(hours=1): ("h", "hr", "hour", "hours"),
+    timedelta(days=1): ("d", "day", "days"),
+    timedelta(weeks=1): ("w", "week", "weeks"),
+    timedelta(days=30.44): ("M", "month", "months"),
+    timedelta(days=365.25): ("y", "year", "years"),
+}
+SPAN_UNIT = {word: unit for unit, words in SPAN_UNITS.items() for word in words}
+# A number without a unit ends with its word: 12.34.56 is none, 12.34 .56 is two.
+SPAN_PIECE = r"\s*(?=\.?[0-9])([0-9]{0,15})(?:\.([0-9]{0,9}))?(?:\s*([^\W0-9_]+)|(?=\s|$))"
+
+
+def time_from_microseconds(number: int) -> datetime:
+    """Return the time so long after 1970; OverflowError where it is none of a calendar."""
+    return EPOCH + timedelta(microseconds=number)
+
+
+def time_if_any(number: int) -> datetime | None:
+    """Return the time so many microseconds after 1970, None where it is none of a calendar."""
+    try:
+        return time_from_microseconds(number)
+    except OverflowError:
+        return None
+
+
+def time_of_file(nanoseconds: int) -> datetime | None:
+    """Return the time that a file bears, None where it is none of a calendar."""
+    return time_if_any(nanoseconds // 1000)
+
+
+def microseconds(at: datetime | None) -> int:
+    """Return microseconds since 1970, 0 for an unknown time or one before."""
+    return 0 if at is None else max(0, (at - EPOCH) // MICROSECOND)
+
+
+def parse_span(text: str) -> timedelta | None:
+    """Return the length of a span of systemd.time(7), None where it is none or too long.
+
+    A number without a unit counts seconds; "infinity" is timedelta.max.
+    """
+    words = text.strip()
+    if words == "infinity":
+        return timedelta.max
+    if not re.fullmatch(f"(?:{SPAN_PIECE})+", words):
+        return None
+    try:
+        return sum(map(_length, re.finditer(SPAN_PIECE, words)), timedelta())
+    except (KeyError, OverflowError):
+        return None
+
+
+def _length(piece: re.Match[str]) -> timedelta:
+    whole, fraction, word = piece.groups(default="")
+    unit = SPAN_UNIT[word]
+    part: timedelta = unit * int(fraction or 0) / 10 ** len(fraction)
+    return unit * int(whole or 0) + part

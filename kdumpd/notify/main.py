@@ -77,21 +77,21 @@ async def notify(
     """Follow the daemon for the desktop until nothing more can be done, which the log explains."""
     memory = SeenStore(state_file(environment))
     terminal = TerminalWindow(environment, () if bus == "system" else (f"--bus={bus}",))
-    patience = Backoff(pace.missing)
+    delays = Backoff(pace.missing)
     try:
         addresses = bus_address(bus, environment), bus_address(session_bus, environment)
         while True:
             try:
                 async with connect(addresses[1]) as session:
                     await session.own(NAME)
-                    patience.relieve()
+                    delays.relieve()
                     desktop = await desktop_on(session)
-                    attendant = Notifier(desktop, memory, terminal, pace, _uptime)
-                    await _attend(attendant, addresses[0], session)
+                    notifier = Notifier(desktop, memory, terminal, pace, _uptime)
+                    await _attend(notifier, addresses[0], session)
             except TakenError:
                 raise
             except BusError as error:
-                delay = patience.miss(str(error))
+                delay = delays.miss(str(error))
             await asyncio.sleep(delay)
     except TakenError:
         log.info("Another kdumpd-notify runs in this session.")
@@ -101,13 +101,13 @@ async def notify(
         await terminal.close()
 
 
-async def _attend(attendant: Notifier, address: str, session: Connection) -> NoReturn:
+async def _attend(notifier: Notifier, address: str, session: Connection) -> NoReturn:
     """Follow and serve until the session's bus is lost (BusError) or GivenUpError."""
     loss = asyncio.create_task(session.lost())
     tasks = [
         loss,
-        asyncio.create_task(attendant.follow(address)),
-        asyncio.create_task(attendant.serve()),
+        asyncio.create_task(notifier.follow(address)),
+        asyncio.create_task(notifier.serve()),
     ]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

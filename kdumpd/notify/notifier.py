@@ -93,7 +93,7 @@ class Notifier:
         self._terminal = terminal
         self._pace = pace
         self._uptime = uptime
-        self._patience = Backoff(pace.missing)
+        self._delays = Backoff(pace.missing)
         self._wake = asyncio.Event()
         self._daemon: Daemon | None = None
         self._unready_since: float | None = None
@@ -158,11 +158,11 @@ class Notifier:
             return self._miss(NOT_RUNNING)
         except (CallError, DesktopError) as error:
             return self._miss(str(error))
-        self._patience.relieve()
+        self._delays.relieve()
         return delay or None
 
     def _miss(self, what: str) -> float:
-        return self._patience.miss(what, stay=self._desktop.is_in_use)
+        return self._delays.miss(what, stay=self._desktop.is_in_use)
 
     def _take_fall(self) -> None:
         self._fell = True

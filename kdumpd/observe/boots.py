@@ -184,12 +184,12 @@ class BootsObserver:
         self,
         root: Path,
         on_late: Callable[[], object],
-        patience: float = PATIENCE,
+        delays: float = PATIENCE,
         pause: float = PAUSE,
         start: Start = start,
     ) -> None:
         self._files = Files(root)
-        self._thread = PatientThread[PastBoots](patience, self._late, start)
+        self._thread = PatientThread[PastBoots](delays, self._late, start)
         self._on_late = on_late
         self._pause = pause
         self._known: PastBoots | None = None

@@ -82,11 +82,11 @@ class Question(Generic[T]):
         read: Callable[[], T],
         unread: Unread[T],
         asking: Asking,
-        patience: float = PATIENCE,
+        delays: float = PATIENCE,
     ) -> None:
         self._read = read
         self._unread = unread
-        self._thread = PatientThread[T](patience, asking.on_late, asking.start)
+        self._thread = PatientThread[T](delays, asking.on_late, asking.start)
 
     async def ask(self) -> T:
         """Return the facts."""
@@ -117,7 +117,7 @@ class Conditions:
         self._policy = Question(
             lambda: read_policy(files), lambda why: PolicyFacts(problem=why), asking
         )
-        self._surroundings = Question(
+        self._system = Question(
             lambda: read_system(files), lambda why: SystemFacts(problem=why), asking
         )
 
@@ -135,7 +135,7 @@ class Conditions:
             next_boot = group.create_task(self._next_boot.ask())
             storage = group.create_task(self._storage.ask())
             policy = group.create_task(self._policy.ask())
-            surroundings = group.create_task(self._surroundings.ask())
+            system = group.create_task(self._system.ask())
         return MachineFacts(
             kernel=kernel.result(),
             folders=(),
@@ -144,7 +144,7 @@ class Conditions:
             next_boot=next_boot.result(),
             storage=storage.result(),
             policy=policy.result(),
-            surroundings=surroundings.result(),
+            system=system.result(),
         )
 
 
@@ -221,14 +221,14 @@ class FolderObserver:
         path: bytes,
         watcher: Watcher,
         asking: Asking,
-        patience: float = LOOK_PATIENCE,
+        delays: float = LOOK_PATIENCE,
     ) -> None:
         self._root = root
         self._path = path
         self._watcher = watcher
         self._visits = Visits(watcher.keep, ForeignFolders().say)
         self._known: Known = {}
-        self._thread = PatientThread[CrashFolder](patience, asking.on_late, asking.start)
+        self._thread = PatientThread[CrashFolder](delays, asking.on_late, asking.start)
 
     async def look(self) -> CrashFolder:
         """Return what lies in the folder; one that does not answer says so as its problem."""

@@ -83,23 +83,21 @@ def _settle(future: asyncio.Future[T], results: list[T]) -> None:
 class PatientThread(Generic[T]):
     """Runs one piece of work at a time; what ends late is the answer to the next question."""
 
-    def __init__(
-        self, patience: float, on_late: Callable[[], object], start: Start = start
-    ) -> None:
-        self._patience = patience
+    def __init__(self, seconds: float, on_late: Callable[[], object], start: Start = start) -> None:
+        self._seconds = seconds
         self._on_late = on_late  # told on the loop when work ends that nobody waits for any more
         self._start = start
         self._under_way: asyncio.Future[T] | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Return what the work returns; StuckError after `patience` seconds."""
+        """Return what the work returns; StuckError after `seconds` seconds."""
         if self._under_way is None:
             self._under_way = self._start(work)
         future = self._under_way
-        done, _ = await asyncio.wait([future], timeout=self._patience)
+        done, _ = await asyncio.wait([future], timeout=self._seconds)
         if not done:
             future.add_done_callback(self._late)
-            raise StuckError(f"no answer within {self._patience:g} s")
+            raise StuckError(f"no answer within {self._seconds:g} s")
         self._under_way = None
         return future.result()
 
@@ -127,7 +125,7 @@ class Worker:
         self._ended: deque[Piece] = deque()  # what is to be done for each on the loop
         self._working = False
         self._thread = 0  # the number of the thread that takes what waits
-        self._patience: asyncio.TimerHandle | None = None
+        self._delays: asyncio.TimerHandle | None = None
 
     def start(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Return what the work will return; ThreadError if it raises."""
@@ -145,9 +143,9 @@ class Worker:
             self._working = True
             self._thread += 1
         begin(partial(self._take, self._thread, loop))
-        if self._patience is not None:
-            self._patience.cancel()  # of a thread that has ended, and has not been settled yet
-        self._patience = loop.call_later(self._hurry, self._divide, loop)
+        if self._delays is not None:
+            self._delays.cancel()  # of a thread that has ended, and has not been settled yet
+        self._delays = loop.call_later(self._hurry, self._divide, loop)
 
     def _take(self, thread: int, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -172,8 +170,8 @@ class Worker:
     def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._ended:
             self._ended.popleft()()
-        if not self._working and self._patience is not None:
-            self._patience.cancel()
+        if not self._working and self._delays is not None:
+            self._delays.cancel()
         self._go_on(loop)
 
     def _divide(self, loop: asyncio.AbstractEventLoop) -> None:

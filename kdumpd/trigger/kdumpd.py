@@ -11,8 +11,7 @@ from kdumpd.dbus.introspection import OBJECT_MANAGER, PROPERTIES
 from kdumpd.dbus.messages import BusError, CallError, CallOptions, Target
 from kdumpd.expose.dbus_properties import CAPTURE, CRASH_TEST, MANAGER, MANAGER_PATH
 from kdumpd.model.readiness.finding import Finding
-from kdumpd.model.text import shown
-from kdumpd.model.time import time_if_any
+from kdumpd.model.text import shown, time_if_any
 from kdumpd.trigger.facts import KdumpdFacts, Told
 
 NAME = "org.kdumpd1"
@@ -31,7 +30,7 @@ class Kdumpd:
     async def look(self) -> None:
         """Have readiness judged now; BusError or CallError where that is not done in time."""
         target = Target(NAME, MANAGER_PATH, MANAGER)
-        await self._connection.call(target, "Revalidate", manner=LOOKING)
+        await self._connection.call(target, "Revalidate", call_options=LOOKING)
 
     async def read(self) -> KdumpdFacts:
         """Return what it says; where it says nothing, why."""

@@ -62,7 +62,7 @@ class Logind:
         return str(class_)
 
     async def _ask(self, member: str) -> Body:
-        return await self._connection.call(MANAGER, member, manner=BRISK)
+        return await self._connection.call(MANAGER, member, call_options=BRISK)
 
 
 def blockers(inhibitors: Sequence[Any]) -> list[Inhibitor]:

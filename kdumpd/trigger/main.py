@@ -27,9 +27,9 @@ from kdumpd.observe.threads import start
 from kdumpd.trigger.journal import IDENTIFIER, TriggerJournal
 from kdumpd.trigger.kdumpd import Kdumpd
 from kdumpd.trigger.logind import Logind
+from kdumpd.trigger.preflight import MachinePreflight
 from kdumpd.trigger.run import RunDependencies, TestTimeouts
 from kdumpd.trigger.service import ServiceParts, TriggerService
-from kdumpd.trigger.survey import MachinePreflight
 from kdumpd.trigger.sysrq import CRASH, KEYS, DescriptorError, SysrqTrigger, passed_descriptor
 from kdumpd.trigger.tokens import Admission, Peers, Tokens
 
@@ -84,7 +84,7 @@ class Limits:
 
     idle: float = 60.0  # for somebody to ask for something
     polkit: float = POLKIT_SECONDS
-    trial: TestTimeouts = field(default_factory=TestTimeouts)
+    test_run: TestTimeouts = field(default_factory=TestTimeouts)
 
 
 class EndError(Exception):
@@ -146,22 +146,22 @@ def parts_of(
 ) -> ServiceParts:
     """Return what the service works with."""
     configuration, peers, kdumpd = Configuration(options), Peers(connection), Kdumpd(connection)
-    chronicle = TriggerJournal(Journal(IDENTIFIER), time.monotonic)
-    means = RunDependencies(
-        survey=MachinePreflight(options.root, kdumpd, Logind(connection)),
+    trigger_journal = TriggerJournal(Journal(IDENTIFIER), time.monotonic)
+    dependencies = RunDependencies(
+        preflight=MachinePreflight(options.root, kdumpd, Logind(connection)),
         recorder=kdumpd,
         peers=peers,
         key=sysrq,
-        tell=chronicle.tell,
+        tell=trigger_journal.tell,
         allowed=configuration.allows,
-        patience=limits.trial,
+        delays=limits.test_run,
     )
     return ServiceParts(
         authority=Authority(connection, limits.polkit),
         peers=peers,
         admission=Admission(Tokens(time.monotonic), peers),
-        chronicle=chronicle,
-        means=means,
+        trigger_journal=trigger_journal,
+        dependencies=dependencies,
         settings=configuration.settings,
         user_name=user_name,
         host=os.uname().nodename,

@@ -21,7 +21,7 @@ from kdumpd.model.events import Event, announcement_event, cancellation_event
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.observe.threads import start
 from kdumpd.trigger.objections import fatal_ones, objections, sentence
-from kdumpd.trigger.survey import Preflight
+from kdumpd.trigger.preflight import Preflight
 
 BAD_TOKEN = "org.kdumpd1.Error.BadToken"  # noqa: S105  # no secret, the name of an error
 DISABLED = "org.kdumpd1.Error.Disabled"
@@ -80,14 +80,14 @@ class Key(Protocol):
 class RunDependencies:
     """What a trial is made with."""
 
-    survey: Preflight
+    preflight: Preflight
     recorder: Recorder
     peers: Peers
     key: Key
     tell: Callable[[Event], None]
     allowed: Callable[[], Awaitable[bool]]  # by the configuration as it is now
     sync: Callable[[], None] = os.sync
-    patience: TestTimeouts = TestTimeouts()
+    delays: TestTimeouts = TestTimeouts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +107,12 @@ class CrashTestRun:
     """A crash test under way; `show` is called whenever it has come further."""
 
     def __init__(
-        self, means: RunDependencies, request: Request, show: Callable[[], Awaitable[None]]
+        self, dependencies: RunDependencies, request: Request, show: Callable[[], Awaitable[None]]
     ) -> None:
         self.stage = Stage.CHECKING
         self.deadline: datetime | None = None
         self.request = request
-        self._means = means
+        self._dependencies = dependencies
         self._show = show
         self._intent = Intent(
             id=request.id,
@@ -121,7 +121,7 @@ class CrashTestRun:
             host=request.host,
             overridden=(),
             at=datetime.now(UTC),
-            rehearsal=means.key.rehearses,
+            rehearsal=dependencies.key.rehearses,
         )
         self._stopped: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._pressed = False
@@ -150,7 +150,9 @@ class CrashTestRun:
             watch.cancel()
             await asyncio.gather(steps, watch, return_exceptions=True)
             error = self._outcome(steps)
-            self._means.tell(cancellation_event(self._intent, _reason(error), datetime.now(UTC)))
+            self._dependencies.tell(
+                cancellation_event(self._intent, _reason(error), datetime.now(UTC))
+            )
         raise error
 
     def _outcome(self, steps: asyncio.Task[NoReturn]) -> BaseException:
@@ -168,9 +170,9 @@ class CrashTestRun:
             await self._record(overridden)
         self.stage = Stage.CRASHING
         await self._show()
-        await asyncio.sleep(self._means.patience.journal)
+        await asyncio.sleep(self._dependencies.delays.journal)
         await self._sync()
-        if not await self._means.peers.is_there(self.request.sender):
+        if not await self._dependencies.peers.is_there(self.request.sender):
             raise CallError(FAILED, "Whoever asked for the test has left the bus.")
         self._press()
         await self._survive()
@@ -180,30 +182,30 @@ class CrashTestRun:
         end = loop.time() + self.request.countdown
         self.deadline = datetime.now(UTC) + timedelta(seconds=self.request.countdown)
         self.stage = Stage.COUNTING_DOWN
-        self._means.tell(announcement_event(self._intent, self.request.countdown))
+        self._dependencies.tell(announcement_event(self._intent, self.request.countdown))
         await self._show()
         await asyncio.sleep(max(0.0, end - loop.time()))
 
     async def _check_again(self) -> None:
         """Go on only if the test is still allowed, and nothing fatal has come up."""
-        if not await self._means.allowed():
+        if not await self._dependencies.allowed():
             raise CallError(DISABLED, "The configuration does not allow the test any more.")
-        found = fatal_ones(objections(await self._means.survey.look(self.request.uid)))
+        found = fatal_ones(objections(await self._dependencies.preflight.look(self.request.uid)))
         if found:
             raise CallError(OBJECTIONS, f"At the last moment: {sentence(found)}.")
 
     async def _record(self, overridden: Sequence[Finding]) -> None:
         try:
-            await self._means.recorder.record(self.request.id, self.request.uid, overridden)
+            await self._dependencies.recorder.record(self.request.id, self.request.uid, overridden)
         except (BusError, CallError) as error:
             reason = str(error).rstrip(".")
             raise CallError(FAILED, f"kdumpd has not recorded the test: {reason}.") from error
 
     async def _sync(self) -> None:
-        patience = self._means.patience.sync
-        done, _ = await asyncio.wait({start(self._means.sync)}, timeout=patience)
+        delays = self._dependencies.delays.sync
+        done, _ = await asyncio.wait({start(self._dependencies.sync)}, timeout=delays)
         if not done:
-            log.warning("the disks have not written everything within %g s: going on", patience)
+            log.warning("the disks have not written everything within %g s: going on", delays)
 
     def _press(self) -> None:
         # Without an await since the last look at it: whoever was told that it is stopped is right.
@@ -211,7 +213,7 @@ class CrashTestRun:
             raise CallError(FAILED, "The test was cancelled.")
         self._pressed = True
         try:
-            self._means.key.press()
+            self._dependencies.key.press()
         except OSError as error:
             sentence_ = f"The kernel refuses to be crashed: {error.strerror}."
             raise CallError(FAILED, sentence_) from error
@@ -219,15 +221,15 @@ class CrashTestRun:
     async def _survive(self) -> NoReturn:
         if self._intent.rehearsal:
             raise CallError(FAILED, "This was a rehearsal: the kernel was asked for its help only.")
-        await asyncio.sleep(self._means.patience.crash)
+        await asyncio.sleep(self._dependencies.delays.crash)
         raise CallError(
             FAILED, "The kernel was told to crash, and did not. See what it says: journalctl -k."
         )
 
     async def _watch(self) -> None:
         """Stop the trial when whoever asked for it leaves the bus."""
-        while await self._means.peers.is_there(self.request.sender):  # noqa: ASYNC110  # who leaves says nothing
-            await asyncio.sleep(self._means.patience.watch)
+        while await self._dependencies.peers.is_there(self.request.sender):  # noqa: ASYNC110  # who leaves says nothing
+            await asyncio.sleep(self._dependencies.delays.watch)
         if not self.stop("whoever asked for it has left the bus"):
             await asyncio.get_running_loop().create_future()  # the key is pressed: wait with it
 

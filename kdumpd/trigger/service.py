@@ -15,7 +15,7 @@ from kdumpd.dbus.messages import Call, CallError, Reply
 from kdumpd.dbus.polkit import BUSY, CRASH, Authority, ConcurrencyLimit
 from kdumpd.model.crash_test import unheard_of
 from kdumpd.model.readiness.finding import Finding
-from kdumpd.model.time import microseconds
+from kdumpd.model.text import microseconds
 from kdumpd.trigger.journal import TriggerJournal
 from kdumpd.trigger.objections import objections, sentence, standing
 from kdumpd.trigger.run import (
@@ -50,8 +50,8 @@ class ServiceParts:
     authority: Authority
     peers: Peers
     admission: Admission
-    chronicle: TriggerJournal
-    means: RunDependencies
+    trigger_journal: TriggerJournal
+    dependencies: RunDependencies
     settings: Callable[[], Awaitable[Settings]]  # reads them anew
     user_name: Callable[[int], Awaitable[str]]  # by the uid
     host: str  # the machine's name
@@ -66,9 +66,9 @@ class TriggerService:
         self._connection = connection
         self._parts = parts
         self._settings = Settings()
-        self._trial: CrashTestRun | None = None
+        self._test_run: CrashTestRun | None = None
         self._ending = ""  # why
-        self._turns = ConcurrencyLimit("Too many of your requests are under way. Try again later.")
+        self._limit = ConcurrencyLimit("Too many of your requests are under way. Try again later.")
         self._calls = 0
         self._last_call = asyncio.get_running_loop().time()
         methods = {
@@ -101,8 +101,8 @@ class TriggerService:
     def end(self, because: str) -> None:
         """Stop the trial that may be under way, and begin none any more."""
         self._ending = because
-        if self._trial is not None:
-            self._trial.stop(because)
+        if self._test_run is not None:
+            self._test_run.stop(because)
 
     def interfaces_at(self, path: str) -> tuple[str, ...]:
         """Return the names of the interfaces that the object there has."""
@@ -124,8 +124,8 @@ class TriggerService:
         uid = await self._parts.peers.uid(call.sender)
         self._check_enabled()
         self._check_open()
-        with self._turns.turn(uid, MOST_LOOKS):
-            facts = await self._parts.means.survey.look(uid)
+        with self._limit.turn(uid, MOST_LOOKS):
+            facts = await self._parts.dependencies.preflight.look(uid)
         token = await self._parts.admission.issue(call.sender, uid)
         await self._show()
         rows = [[one.code, str(one.severity), one.message, one.remedy] for one in objections(facts)]
@@ -145,7 +145,7 @@ class TriggerService:
             self._check_open()
             if not self._parts.admission.admits(token):
                 raise CallError(FAILED, "The test was cancelled.")
-            if self._trial is not None:
+            if self._test_run is not None:
                 raise CallError(BUSY, "Another test is under way. Only one can be at a time.")
             request = Request(
                 id=secrets.token_hex(16),
@@ -156,23 +156,23 @@ class TriggerService:
                 overridden=overridden,
                 countdown=settings.countdown_seconds,
             )
-            self._trial = trial = CrashTestRun(self._parts.means, request, self._show)
+            self._test_run = test_run = CrashTestRun(self._parts.dependencies, request, self._show)
         finally:
             self._parts.admission.release(token)
         try:
-            await trial.run(await self._overridden(request))
+            await test_run.run(await self._overridden(request))
         finally:
-            self._trial = None
+            self._test_run = None
             if not self._ending:
                 await self._show()
 
     async def _cancel(self, call: Call) -> Reply:
-        uid, trial = await self._parts.peers.uid(call.sender), self._trial
-        if trial is None:
+        uid, test_run = await self._parts.peers.uid(call.sender), self._test_run
+        if test_run is None:
             return await self._call_off(call, uid)
-        if uid not in {trial.request.uid, ROOT}:
+        if uid not in {test_run.request.uid, ROOT}:
             await self._parts.authority.demand(call, CRASH)
-        if self._trial is not trial or not trial.stop(f"by the user with uid {uid}"):
+        if self._test_run is not test_run or not test_run.stop(f"by the user with uid {uid}"):
             raise CallError(FAILED, "It is too late: the test is over, or the kernel is crashing.")
         return Reply()
 
@@ -197,19 +197,19 @@ class TriggerService:
             self._check_enabled()
             return self._parts.admission.admit(sender, text)
         except TokenError as error:
-            self._parts.chronicle.refuse_anybody(uid, str(error).rstrip("."))
+            self._parts.trigger_journal.refuse_anybody(uid, str(error).rstrip("."))
             raise CallError(BAD_TOKEN, str(error)) from error
         except CallError as error:
-            self._parts.chronicle.refuse_anybody(uid, str(error).rstrip("."))
+            self._parts.trigger_journal.refuse_anybody(uid, str(error).rstrip("."))
             raise
 
     async def _overridden(self, request: Request) -> list[Finding]:
         """Return what the request overrides of all that speaks against it; CallError for more."""
-        found = objections(await self._parts.means.survey.look_anew(request.uid))
+        found = objections(await self._parts.dependencies.preflight.look_anew(request.uid))
         left = standing(found, request.overridden)
         if left:
             told = sentence(left)
-            self._parts.chronicle.refuse(request.uid, told, tuple(one.code for one in left))
+            self._parts.trigger_journal.refuse(request.uid, told, tuple(one.code for one in left))
             raise CallError(OBJECTIONS, f"This speaks against a crash now: {told}.")
         return [one for one in found if one.code in request.overridden]
 
@@ -226,26 +226,26 @@ class TriggerService:
             raise CallError(BUSY, f"No test can begin now: {self._ending}. Try again.")
 
     def _is_idle(self, seconds: float) -> bool:
-        if self._calls or self._trial is not None or self._parts.admission.uids():
+        if self._calls or self._test_run is not None or self._parts.admission.uids():
             return False
         return asyncio.get_running_loop().time() >= self._last_call + seconds
 
     def _properties(self) -> Properties:
-        trial = self._trial
+        test_run = self._test_run
         waiting = "prepared" if self._parts.admission.uids() else "idle"
         return {
             "Enabled": self._settings.crash_test,
-            "State": STATES.get(trial.stage, waiting) if trial else waiting,
-            "Deadline": microseconds(trial.deadline) if trial else 0,
+            "State": STATES.get(test_run.stage, waiting) if test_run else waiting,
+            "Deadline": microseconds(test_run.deadline) if test_run else 0,
         }
 
     async def _show(self) -> None:
         """Announce what has changed; of a countdown that begins also whose it is."""
         before, self._shown = self._shown, self._properties()
-        trial = self._trial
+        test_run = self._test_run
         begins = self._shown["Deadline"] and not before["Deadline"]
         for signal in self._dispatcher.changes(PATH, TRIGGER, before, self._shown):
             await self._connection.emit(signal)
-        if begins and trial is not None:
-            body = microseconds(trial.deadline), trial.request.uid
+        if begins and test_run is not None:
+            body = microseconds(test_run.deadline), test_run.request.uid
             await self._connection.emit(self._dispatcher.signal(PATH, TRIGGER, "Countdown", *body))

@@ -13,8 +13,7 @@ import pytest
 from kdumpd.ctl.client import Properties
 from kdumpd.ctl.describe import ago, test_line
 from kdumpd.ledger.database import seal
-from kdumpd.model.text import MIB
-from kdumpd.model.time import microseconds
+from kdumpd.model.text import MIB, microseconds
 from tests.ctl.test_main import kdumpdctl
 from tests.support.daemon import Setup, running
 from tests.support.dbus_next import dbus_next_client

@@ -109,7 +109,7 @@ async def test_callee_learns_whether_a_person_may_be_asked(
     service.serve(librarian.answer)
     await service.own(NAME)
     for interactive in (False, True):
-        await client.call(SERVICE, "Open", manner=CallOptions(interactive=interactive))
+        await client.call(SERVICE, "Open", call_options=CallOptions(interactive=interactive))
     assert [call.interactive for call in librarian.calls] == [False, True]
 
 
@@ -264,7 +264,9 @@ async def test_call_ends_with_the_bus(bus: Bus, connected: Connected) -> None:
 
     service.serve(ask_for_ever)
     await service.own(NAME)
-    call = asyncio.create_task(client.call(SERVICE, "Wait", manner=CallOptions(seconds=600.0)))
+    call = asyncio.create_task(
+        client.call(SERVICE, "Wait", call_options=CallOptions(seconds=600.0))
+    )
     async with asyncio.timeout(20):
         await asked.wait()
         await bus.stop()

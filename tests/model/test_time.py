@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.time import (
+from kdumpd.model.text import (
     EPOCH,
     microseconds,
     parse_span,

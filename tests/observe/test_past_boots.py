@@ -259,7 +259,7 @@ async def test_an_answer_that_comes_late_is_that_of_the_next_question(
 ) -> None:
     journal(machine, ending(*orderly(60)), running())
     held = Held()
-    observer = BootsObserver(machine.root, late.set, patience=0.1, start=held.start)
+    observer = BootsObserver(machine.root, late.set, delays=0.1, start=held.start)
     none = await observer.ask(again=False)
     assert none.boots == ()
     assert none.problem == "the journal does not answer: no answer within 0.1 s"

@@ -110,6 +110,6 @@ HEALTHY = MachineFacts(
     next_boot=NEXT_BOOT,
     storage=STORAGE,
     policy=POLICY,
-    surroundings=SURROUNDINGS,
+    system=SURROUNDINGS,
     service=SERVICE,
 )

@@ -36,62 +36,66 @@ def log() -> Log:
 
 
 @pytest.fixture
-def chronicle(log: Log) -> TriggerJournal:
+def trigger_journal(log: Log) -> TriggerJournal:
     return TriggerJournal(log, log.clock)
 
 
-def test_one_user_is_told_of_once_a_minute(log: Log, chronicle: TriggerJournal) -> None:
+def test_one_user_is_told_of_once_a_minute(log: Log, trigger_journal: TriggerJournal) -> None:
     for _ in range(3):
-        chronicle.refuse_anybody(ALICE, BECAUSE)
+        trigger_journal.refuse_anybody(ALICE, BECAUSE)
         log.seconds += SPARING_SECONDS / 4
     assert log.taken == [str(ALICE)]
 
 
-def test_after_a_minute_the_same_user_is_told_of_again(log: Log, chronicle: TriggerJournal) -> None:
+def test_after_a_minute_the_same_user_is_told_of_again(
+    log: Log, trigger_journal: TriggerJournal
+) -> None:
     for _ in range(3):
-        chronicle.refuse_anybody(ALICE, BECAUSE)
+        trigger_journal.refuse_anybody(ALICE, BECAUSE)
         log.seconds += SPARING_SECONDS
     assert log.taken == 3 * [str(ALICE)]
 
 
-def test_who_goes_on_and_on_is_told_of_each_minute(log: Log, chronicle: TriggerJournal) -> None:
+def test_who_goes_on_and_on_is_told_of_each_minute(
+    log: Log, trigger_journal: TriggerJournal
+) -> None:
     """What is not told does not put off the end of the minute."""
     step = SPARING_SECONDS / 4
     for _ in range(12):
-        chronicle.refuse_anybody(ALICE, BECAUSE)
+        trigger_journal.refuse_anybody(ALICE, BECAUSE)
         log.seconds += step
     assert log.taken == 3 * [str(ALICE)]
 
 
-def test_one_user_does_not_hide_another(log: Log, chronicle: TriggerJournal) -> None:
-    chronicle.refuse_anybody(ALICE, BECAUSE)
-    chronicle.refuse_anybody(BOB, BECAUSE)
+def test_one_user_does_not_hide_another(log: Log, trigger_journal: TriggerJournal) -> None:
+    trigger_journal.refuse_anybody(ALICE, BECAUSE)
+    trigger_journal.refuse_anybody(BOB, BECAUSE)
     assert log.taken == [str(ALICE), str(BOB)]
 
 
 def test_of_many_users_some_are_told_of_and_the_others_a_minute_later(
-    log: Log, chronicle: TriggerJournal
+    log: Log, trigger_journal: TriggerJournal
 ) -> None:
     uids = range(ALICE, ALICE + 2 * MOST_USERS)
     for uid in uids:
-        chronicle.refuse_anybody(uid, BECAUSE)
+        trigger_journal.refuse_anybody(uid, BECAUSE)
     assert log.taken == [str(uid) for uid in uids[:MOST_USERS]]
     log.seconds += SPARING_SECONDS
     for uid in reversed(uids):
-        chronicle.refuse_anybody(uid, BECAUSE)
+        trigger_journal.refuse_anybody(uid, BECAUSE)
     assert log.taken[MOST_USERS:] == [str(uid) for uid in reversed(uids[MOST_USERS:])]
 
 
-def test_who_has_the_right_is_always_told_of(log: Log, chronicle: TriggerJournal) -> None:
+def test_who_has_the_right_is_always_told_of(log: Log, trigger_journal: TriggerJournal) -> None:
     for _ in range(2 * MOST_USERS):
-        chronicle.refuse(ALICE, BECAUSE)
+        trigger_journal.refuse(ALICE, BECAUSE)
     assert len(log.taken) == 2 * MOST_USERS
 
 
 def test_what_nobody_takes_is_said(
-    log: Log, chronicle: TriggerJournal, caplog: pytest.LogCaptureFixture
+    log: Log, trigger_journal: TriggerJournal, caplog: pytest.LogCaptureFixture
 ) -> None:
     log.problem = "no journald"
-    chronicle.refuse_anybody(ALICE, BECAUSE)
+    trigger_journal.refuse_anybody(ALICE, BECAUSE)
     assert BECAUSE in caplog.text
     assert "(not journaled: no journald)" in caplog.text

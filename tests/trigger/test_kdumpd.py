@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kdumpd.model.time import microseconds
+from kdumpd.model.text import microseconds
 from kdumpd.trigger.facts import KdumpdFacts, Told
 from kdumpd.trigger.kdumpd import facts_of
 from kdumpd.trigger.logind import blockers

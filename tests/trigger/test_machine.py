@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
-from kdumpd.trigger.survey import parse_arrays, parse_locks, read_locks, read_machine
+from kdumpd.trigger.preflight import parse_arrays, parse_locks, read_locks, read_machine
 from tests.support.machine import Machine
 
 MDSTAT = b"""Personalities : [raid1] [raid6] [raid5] [raid4]

@@ -72,27 +72,27 @@ class World:
         self.done.append("sync")
 
 
-def made(world: World, countdown: float = 0.05, patience: TestTimeouts = HASTE) -> CrashTestRun:
+def made(world: World, countdown: float = 0.05, delays: TestTimeouts = HASTE) -> CrashTestRun:
     """Return a trial in the world."""
-    means = RunDependencies(
-        survey=world,
+    dependencies = RunDependencies(
+        preflight=world,
         recorder=world,
         peers=world,
         key=world,
         tell=world.tell,
         allowed=world.allowed,
         sync=world.sync,
-        patience=patience,
+        delays=delays,
     )
     request = Request(
         id="f" * 32, sender=":1.5", uid=1000, overridden=frozenset(), countdown=countdown
     )
 
     async def show() -> None:
-        world.happen(trial.stage)
+        world.happen(test_run.stage)
 
-    trial = CrashTestRun(means, request, show)
-    return trial
+    test_run = CrashTestRun(dependencies, request, show)
+    return test_run
 
 
 async def outcome(running: Awaitable[Any]) -> CallError:
@@ -144,16 +144,16 @@ async def test_a_rehearsal_says_so() -> None:
 async def test_taken_back_at_any_moment(moment: str, how: str) -> None:
     world = World()
     # The watch is not to be faster than the last look.
-    trial = made(world, patience=replace(HASTE, watch=60) if moment == "last look" else HASTE)
+    test_run = made(world, delays=replace(HASTE, watch=60) if moment == "last look" else HASTE)
 
     def take_back() -> None:
         if how == "stopped":
-            assert trial.stop("by a test")
+            assert test_run.stop("by a test")
         else:
             world.present = False
 
     world.at[moment] = take_back
-    error = await outcome(trial.run(()))
+    error = await outcome(test_run.run(()))
     assert "press" not in world.done
     assert world.events[-1].kind is EventKind.TEST_CANCELLED
     assert error.name == "org.kdumpd1.Error.Failed"
@@ -162,18 +162,18 @@ async def test_taken_back_at_any_moment(moment: str, how: str) -> None:
 
 async def test_stopped_before_it_begins_nothing_is_announced() -> None:
     world = World()
-    trial = made(world)
-    assert trial.stop("by a test")
-    await outcome(trial.run(()))
+    test_run = made(world)
+    assert test_run.stop("by a test")
+    await outcome(test_run.run(()))
     assert world.done == []
 
 
 async def test_too_late_to_stop() -> None:
     world = World()
-    trial = made(world)
+    test_run = made(world)
     answers: list[bool] = []
-    world.at["press"] = lambda: answers.append(trial.stop("too late"))
-    error = await outcome(trial.run(()))
+    world.at["press"] = lambda: answers.append(test_run.stop("too late"))
+    error = await outcome(test_run.run(()))
     assert answers == [False]
     assert "did not" in str(error)
 
@@ -220,10 +220,10 @@ async def test_a_mistake_of_ours_is_told_as_one() -> None:
 
 async def test_disks_that_do_not_answer_are_left_behind() -> None:
     world = World()
-    trial = made(world)
-    hanging = replace(trial._means, sync=lambda: time.sleep(1))
-    trial._means = hanging
-    await outcome(trial.run(()))
+    test_run = made(world)
+    hanging = replace(test_run._dependencies, sync=lambda: time.sleep(1))
+    test_run._dependencies = hanging
+    await outcome(test_run.run(()))
     assert "press" in world.done
 
 

@@ -157,11 +157,11 @@ class Told:
         return [one["KDUMPD_VERDICT"] for one in self.journal if "KDUMPD_VERDICT" in one]
 
 
-async def boots(debian: DebianImage, host: Path, *turns: Turn) -> None:
+async def boots(debian: DebianImage, host: Path, *limit: Turn) -> None:
     """Boot a machine again and again, with the package at hand."""
     (host / "built").mkdir()
     build_package(host / "built").rename(host / "kdumpd.deb")
-    await run_series(debian, Series(turns=turns, records=True), host)
+    await run_series(debian, Series(limit=limit, records=True), host)
 
 
 async def test_a_test_passes_and_a_crash_is_told(debian: DebianImage, tmp_path: Path) -> None:

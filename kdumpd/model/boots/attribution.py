@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from kdumpd.model.boots.record import LONG_AGO, EndedBoot
 from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.captures.layouts import RecordTime, parse_record_time
-from kdumpd.model.time import MICROSECONDS
+from kdumpd.model.text import MICROSECONDS
 
 TOLERANCE = timedelta(minutes=5)  # journald writes to the disk every 5 minutes; and clocks differ
 EXACTLY = timedelta(0)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, auto
 
-from kdumpd.model.text import printable
-from kdumpd.model.time import MICROSECONDS, time_if_any
+from kdumpd.model.text import MICROSECONDS, printable, time_if_any
 
 
 class Shutdown(StrEnum):

@@ -8,7 +8,7 @@ from hashlib import sha256
 from stat import S_IROTH, S_ISREG
 
 from kdumpd.model.captures.core import NOTHING_READ, CoreFacts, FileStamp, Format
-from kdumpd.model.time import time_of_file
+from kdumpd.model.text import time_of_file
 from kdumpd.model.vocabulary import CaptureState, Crash, crash_was_intended
 
 ID_DIGITS = 16

@@ -9,8 +9,7 @@ from enum import StrEnum, auto
 from types import MappingProxyType
 
 from kdumpd.model.codec import bounded
-from kdumpd.model.text import printable, shown
-from kdumpd.model.time import EPOCH
+from kdumpd.model.text import EPOCH, printable, shown
 
 LONGEST_TEXT = 512  # characters; a field of struct new_utsname has 65 bytes, each at most four here
 LONGEST_IDENTITY = 1 << 17  # bytes; VMCOREINFO and the host's name

@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 
 from kdumpd.model.captures.capture import Layout
 from kdumpd.model.captures.core import CoreFacts
-from kdumpd.model.text import printable
-from kdumpd.model.time import EPOCH
+from kdumpd.model.text import EPOCH, printable
 
 STAMP = rb"\d{12}"  # kdump-tools 1.8 and kdumpst: date +%Y%m%d%H%M
 WRAPPED = rb"\.(gz|bz2|xz|lz4|zst)"

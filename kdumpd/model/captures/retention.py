@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from kdumpd.model.captures.capture import Sighting
-from kdumpd.model.time import EPOCH
+from kdumpd.model.text import EPOCH
 
 APPORT_FOLDER = b"/var/crash"
 DEBIAN_FOLDER = b"/var/crash"  # kdump-tools' KDUMP_COREDIR unless configured

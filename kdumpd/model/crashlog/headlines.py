@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Self
 
 from kdumpd.model.crashlog.lines import LogLine
-from kdumpd.model.time import MICROSECONDS
+from kdumpd.model.text import MICROSECONDS
 from kdumpd.model.vocabulary import CrashClass
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kdumpd.model.time import MICROSECONDS
+from kdumpd.model.text import MICROSECONDS
 
 LONGEST_LOG = 4 << 20  # bytes; of a longer one the end is read: a kernel dies at the end of its log
 MOST_LINES = 100_000

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kdumpd.model.time import NANOSECONDS
+from kdumpd.model.text import NANOSECONDS
 
 MOST_BITS = 27  # of a ring's size; the kernel's own default is 17, its largest 25 (LOG_BUF_SHIFT)
 MOST_RECORDS = 1 << 18  # looked at, the newest; with their times alone they make 4 MiB

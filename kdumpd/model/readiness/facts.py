@@ -280,7 +280,7 @@ class MachineFacts:
     next_boot: NextBootFacts = field(default_factory=NextBootFacts)
     storage: StorageFacts = field(default_factory=StorageFacts)
     policy: PolicyFacts = field(default_factory=PolicyFacts)
-    surroundings: SystemFacts = field(default_factory=SystemFacts)
+    system: SystemFacts = field(default_factory=SystemFacts)
     service: ServiceFacts = field(default_factory=ServiceFacts)
     was_armed: bool = False  # earlier in this boot
     last_test: LastTest | None = None  # None also where that was of another set-up
@@ -301,7 +301,7 @@ class MachineFacts:
             self.next_boot,
             self.storage,
             self.policy,
-            self.surroundings,
+            self.system,
             self.service,
         )
         return (group.problem for group in groups if group.problem)

@@ -121,7 +121,7 @@ def to_install(machine: MachineFacts) -> str:
 def to_reserve(machine: MachineFacts, value: str) -> str:
     """Return what gives the next boot a crashkernel= of that size."""
     distribution = machine.reservation.distribution
-    if machine.surroundings.live:
+    if machine.system.live:
         return "install the system first: a live one forgets its boot loader's settings"
     if machine.capture_kernel.tool == "" and distribution in BEGINNINGS:
         return BEGINNINGS[distribution]
@@ -136,7 +136,7 @@ def _begins(machine: MachineFacts) -> bool:
         machine.kernel.reserved == 0
         and not machine.kernel.crashkernel
         and not machine.next_boot.crashkernel
-        and not machine.surroundings.live
+        and not machine.system.live
         and machine.capture_kernel.tool == ""
         and machine.reservation.distribution in BEGINNINGS
     )

@@ -107,7 +107,7 @@ def check(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Findi
     In a container only what is true of itself: the rest that is seen there is the host's.
     """
     findings = (finding for rule in rules for finding in rule(machine))
-    inside = bool(machine.surroundings.container)
+    inside = bool(machine.system.container)
     return tuple(one for one in findings if not inside or one.code in OF_A_CONTAINER)
 
 
@@ -123,7 +123,7 @@ def troubles(checks: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def judge(machine: MachineFacts, findings: Collection[Finding]) -> Readiness:
     """Fold the facts and their findings into one word."""
-    if not machine.kernel.supported or machine.surroundings.container:
+    if not machine.kernel.supported or machine.system.container:
         return Readiness.UNSUPPORTED
     severities = {finding.severity for finding in findings}
     if Severity.FATAL in severities:

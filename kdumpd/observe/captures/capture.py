@@ -10,8 +10,7 @@ from kdumpd.model.captures.capture import Layout, Sighting, capture_id, place_of
 from kdumpd.model.captures.core import CoreFacts, FileStamp, joined
 from kdumpd.model.captures.layouts import LONGEST, README, Members, parse_readme, with_readme
 from kdumpd.model.crashlog.crash import parse_kernel_log
-from kdumpd.model.text import shown
-from kdumpd.model.time import time_of_file
+from kdumpd.model.text import shown, time_of_file
 from kdumpd.model.vocabulary import Crash
 from kdumpd.observe.captures.apport_report import (
     MOST_REPORT,

@@ -24,12 +24,12 @@ class CoreReader:
 
     def __init__(
         self,
-        evidence: CaptureFiles,
+        capture_files: CaptureFiles,
         folders: tuple[bytes, ...],
         inspect: Inspect,
         toolbox: Callable[[], str] = str,
     ) -> None:
-        self._evidence = evidence
+        self._capture_files = capture_files
         self._folders = folders
         self._inspect = inspect
         self._toolbox = toolbox
@@ -53,7 +53,7 @@ class CoreReader:
         failed = Answer(key=job.key, done=False, tools=self.tools)
         folder = next(one for one in self._folders if is_inside(job.directory, one))
         try:
-            fd = await self._evidence.open(folder, place_of(job.directory, job.core.name))
+            fd = await self._capture_files.open(folder, place_of(job.directory, job.core.name))
         except CaptureFileError as error:
             return replace(failed, began=False, problem=f"cannot be opened: {error}")
         try:

@@ -41,8 +41,8 @@ class FileGoneError(CaptureFileError):
 class Openings:
     """Opens files in threads: a file system that hangs stalls nobody else."""
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, delays: float) -> None:
+        self._delays = delays
         self._under_way: Counter[bytes] = Counter()  # by place
 
     async def run(self, place: bytes, open_: Callable[[], int]) -> int:
@@ -54,7 +54,7 @@ class Openings:
         opening.add_done_callback(lambda _: self._under_way.subtract([place]))
         in_time = False
         try:
-            done, _ = await asyncio.wait([opening], timeout=self._patience)
+            done, _ = await asyncio.wait([opening], timeout=self._delays)
             in_time = bool(done)
         finally:
             if not in_time:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kdumpd.model.captures.retention import DEBIAN_FOLDER, Retention
 from kdumpd.model.formats.kdump_settings import parse_assignment
-from kdumpd.model.time import parse_span
+from kdumpd.model.text import parse_span
 from kdumpd.observe.files import Files
 
 APPORT_JOB = "etc/cron.daily/apport"

@@ -14,7 +14,7 @@ from systemd import journal
 
 from kdumpd.model.formats.boot_messages import parse_reservation_log
 from kdumpd.model.readiness.facts import BootLog, LogSource
-from kdumpd.model.time import EPOCH
+from kdumpd.model.text import EPOCH
 from kdumpd.observe.files import Files
 
 MOST_RECORDS = 20000  # CONFIG_LOG_BUF_SHIFT is 18 or so: a few thousand records

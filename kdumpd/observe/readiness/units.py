@@ -62,7 +62,7 @@ class Units:
     async def follow(self, hint: Callable[[], object]) -> None:
         """Call `hint` whenever a unit or the boot comes further; without systemd never."""
         try:
-            await self._connection.call(MANAGER, "Subscribe", manner=BRISK)
+            await self._connection.call(MANAGER, "Subscribe", call_options=BRISK)
         except (BusError, CallError):
             return
         for member in MANAGER_SIGNALS:

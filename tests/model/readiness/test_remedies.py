@@ -125,5 +125,5 @@ def test_reserving() -> None:
 
 
 def test_a_live_system_is_installed_first() -> None:
-    live = replace(machine("kdump-tools"), surroundings=SystemFacts(live="boot=casper"))
+    live = replace(machine("kdump-tools"), system=SystemFacts(live="boot=casper"))
     assert to_reserve(live, "1G").startswith("install the system first")

@@ -141,11 +141,11 @@ def test_path_that_leads_elsewhere_is_refused(machine: Machine, core: Path, path
 
 
 async def test_what_a_capture_lacks_is_said(machine: Machine) -> None:
-    evidence = CaptureFiles(machine.root)
+    capture_files = CaptureFiles(machine.root)
     with pytest.raises(FileGoneError, match="has no core"):
-        await evidence.open_core(FOLDER, as_listed(capture(facts=None)))
+        await capture_files.open_core(FOLDER, as_listed(capture(facts=None)))
     with pytest.raises(FileGoneError, match="has no kernel log beside its core"):
-        await evidence.open_dmesg(FOLDER, as_listed(capture(dmesg=b"")))
+        await capture_files.open_dmesg(FOLDER, as_listed(capture(dmesg=b"")))
 
 
 class Hanging:

@@ -87,7 +87,7 @@ def dump_folder_unmountable(machine: MachineFacts) -> Iterator[Finding]:
     storage = machine.storage
     if isinstance(storage.mounts, Unknown):
         yield unknown(UNMOUNTABLE, storage.mounts)
-    if machine.surroundings.live or machine.surroundings.container:
+    if machine.system.live or machine.system.container:
         return  # nothing on it stays, and that is said
     for folder in storage.folders:
         if folder.mount is not None and folder.present is not False and not folder.not_mounted:

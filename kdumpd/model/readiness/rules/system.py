@@ -20,7 +20,7 @@ SIGNED = "load a kernel that your distribution signed: kexec -s -p; see journalc
 
 def container(machine: MachineFacts) -> Iterator[Finding]:
     """Report that this is a container: the kernel is its host's."""
-    kind = machine.surroundings.container
+    kind = machine.system.container
     if kind:
         yield fatal(
             "container",
@@ -32,7 +32,7 @@ def container(machine: MachineFacts) -> Iterator[Finding]:
 
 def capture_kernel_running(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the kernel that runs is the one that saves a dump."""
-    if machine.surroundings.capturing:
+    if machine.system.capturing:
         yield info(
             "capture-kernel-running",
             "the kernel that runs now is the crash kernel: the machine has crashed, and its"
@@ -43,7 +43,7 @@ def capture_kernel_running(machine: MachineFacts) -> Iterator[Finding]:
 
 def live_system(machine: MachineFacts) -> Iterator[Finding]:
     """Report a system that forgets what is written to it, dumps as well."""
-    word = machine.surroundings.live
+    word = machine.system.live
     if word:
         yield warning(
             "live-system",
@@ -58,7 +58,7 @@ def kexec_load_disabled(machine: MachineFacts) -> Iterator[Finding]:
 
     What was loaded before stays (Documentation/admin-guide/sysctl/kernel.rst).
     """
-    code, disabled = "kexec-load-disabled", machine.surroundings.load_disabled
+    code, disabled = "kexec-load-disabled", machine.system.load_disabled
     if isinstance(disabled, Unknown):
         yield unknown(code, disabled)
     elif disabled is False:
@@ -72,7 +72,7 @@ def kexec_disabled_at_boot(machine: MachineFacts) -> Iterator[Finding]:
 
     systemd-sysctl.service runs early in a boot, before the units that load a crash kernel.
     """
-    code, facts = "kexec-disabled-at-boot", machine.surroundings
+    code, facts = "kexec-disabled-at-boot", machine.system
     if isinstance(facts.disabled_at_boot, Unknown):
         yield unknown(code, facts.disabled_at_boot)
     elif facts.disabled_at_boot and facts.load_disabled is False:
@@ -87,7 +87,7 @@ def kexec_disabled_at_boot(machine: MachineFacts) -> Iterator[Finding]:
 
 def kexec_loads_used_up(machine: MachineFacts) -> Iterator[Finding]:
     """Report that kernel.kexec_load_limit_panic allows no further load; it can only be lowered."""
-    code, left = "kexec-loads-used-up", machine.surroundings.loads_left
+    code, left = "kexec-loads-used-up", machine.system.loads_left
     if isinstance(left, Unknown):
         yield unknown(code, left)
     elif left == 0:
@@ -101,7 +101,7 @@ def kernel_lockdown(machine: MachineFacts) -> Iterator[Finding]:
     (kernel/kexec.c, kernel/kexec_file.c: LOCKDOWN_KEXEC, in both modes). What the capture kernel
     may read is not its matter: /proc/vmcore is on neither list (security/security.c).
     """
-    code, facts = "kernel-lockdown", machine.surroundings
+    code, facts = "kernel-lockdown", machine.system
     if isinstance(facts.lockdown, Unknown):
         yield unknown(code, facts.lockdown, severity=Severity.INFO)
     elif facts.locked:
@@ -119,7 +119,7 @@ def post_notifiers(machine: MachineFacts) -> Iterator[Finding]:
     crash_kexec_post_notifiers (Documentation/admin-guide/kernel-parameters.txt: "increases risks of
     kdump failure"); systemd 246 turned it on for all, and took that back (systemd#16661).
     """
-    code, facts = "post-notifiers", machine.surroundings
+    code, facts = "post-notifiers", machine.system
     message = (
         "a panic tells drivers first (crash_kexec_post_notifiers), and may hang before the"
         " crash kernel starts"
@@ -144,7 +144,7 @@ def post_notifiers(machine: MachineFacts) -> Iterator[Finding]:
 
 def xen_dom0(machine: MachineFacts) -> Iterator[Finding]:
     """Report that Xen runs below this kernel, and has the memory and the crash kernel."""
-    if machine.surroundings.xen_dom0:
+    if machine.system.xen_dom0:
         yield info(
             "xen-dom0",
             "this kernel is the first guest of Xen: memory is reserved for the crash kernel by"

@@ -237,7 +237,7 @@ def test_kdump_utils_mounts_for_writing() -> None:
 
 def test_a_live_system_is_told_once() -> None:
     facts = folder(mount=Mount(point=b"/", type="overlay"))
-    live = replace(facts, surroundings=replace(facts.surroundings, live="boot=live"))
+    live = replace(facts, system=replace(facts.system, live="boot=live"))
     assert [one.code for one in find(live)] == ["live-system"]
 
 

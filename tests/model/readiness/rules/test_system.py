@@ -15,44 +15,44 @@ BAD = Unknown("'/proc/x' holds no number but '?'")
 
 def unloaded(**values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table
     """Return the healthy machine in these surroundings, without a crash kernel."""
-    facts = broken("surroundings", **values)
+    facts = broken("system", **values)
     return replace(facts, kernel=replace(facts.kernel, crash_loaded=False))
 
 
 BREAKAGES = [
     Breakage(
-        broken("surroundings", disabled_at_boot="etc/sysctl.d/hardening.conf"),
+        broken("system", disabled_at_boot="etc/sysctl.d/hardening.conf"),
         "kexec-disabled-at-boot",
         Severity.WARNING,
         "'/etc/sysctl.d/hardening.conf' sets kernel.kexec_load_disabled=1",
     ),
     Breakage(
-        broken("surroundings", disabled_at_boot=BAD),
+        broken("system", disabled_at_boot=BAD),
         "kexec-disabled-at-boot",
         Severity.WARNING,
         "holds no number",
         unknown=True,
     ),
     Breakage(
-        broken("surroundings", container="lxc"),
+        broken("system", container="lxc"),
         "container",
         Severity.FATAL,
         "this is a container (lxc)",
     ),
     Breakage(
-        broken("surroundings", capturing=True),
+        broken("system", capturing=True),
         "capture-kernel-running",
         Severity.INFO,
         "its memory is in /proc/vmcore",
     ),
     Breakage(
-        broken("surroundings", live="boot=live"),
+        broken("system", live="boot=live"),
         "live-system",
         Severity.WARNING,
         "a live system (boot=live)",
     ),
     Breakage(
-        broken("surroundings", load_disabled=True),
+        broken("system", load_disabled=True),
         "kexec-load-disabled",
         Severity.INFO,
         "the crash kernel that is loaded stays",
@@ -65,14 +65,14 @@ BREAKAGES = [
         besides=UNLOADED,
     ),
     Breakage(
-        broken("surroundings", load_disabled=BAD),
+        broken("system", load_disabled=BAD),
         "kexec-load-disabled",
         Severity.WARNING,
         "'/proc/x' holds no number",
         unknown=True,
     ),
     Breakage(
-        broken("surroundings", loads_left=0),
+        broken("system", loads_left=0),
         "kexec-loads-used-up",
         Severity.INFO,
         "kexec_load_limit_panic is used up",
@@ -85,7 +85,7 @@ BREAKAGES = [
         besides=UNLOADED,
     ),
     Breakage(
-        broken("surroundings", loads_left=BAD),
+        broken("system", loads_left=BAD),
         "kexec-loads-used-up",
         Severity.WARNING,
         "'/proc/x' holds no number",
@@ -99,33 +99,33 @@ BREAKAGES = [
         besides=UNLOADED,
     ),
     Breakage(
-        broken("surroundings", lockdown=Unknown("'/sys/x' names no mode")),
+        broken("system", lockdown=Unknown("'/sys/x' names no mode")),
         "kernel-lockdown",
         Severity.INFO,
         "'/sys/x' names no mode",
         unknown=True,
     ),
     Breakage(
-        broken("surroundings", post_notifiers=True),
+        broken("system", post_notifiers=True),
         "post-notifiers",
         Severity.WARNING,
         "may hang before the crash kernel starts",
     ),
     Breakage(
-        broken("surroundings", post_notifiers=True, notifiers_wanted="Hyper-V"),
+        broken("system", post_notifiers=True, notifiers_wanted="Hyper-V"),
         "post-notifiers",
         Severity.INFO,
         "starts; for Hyper-V",
     ),
     Breakage(
-        broken("surroundings", post_notifiers=Unknown("'/sys/x' says neither Y nor N")),
+        broken("system", post_notifiers=Unknown("'/sys/x' says neither Y nor N")),
         "post-notifiers",
         Severity.WARNING,
         "says neither Y nor N",
         unknown=True,
     ),
     Breakage(
-        broken("surroundings", xen_dom0=True),
+        broken("system", xen_dom0=True),
         "xen-dom0",
         Severity.INFO,
         "the command line of Xen",
@@ -134,26 +134,26 @@ BREAKAGES = [
 
 
 def test_a_container_is_not_a_machine_to_mend() -> None:
-    facts = broken("surroundings", container="docker")
+    facts = broken("system", container="docker")
     assert judge(facts, check(facts)) is Readiness.UNSUPPORTED
 
 
 def test_lockdown_is_no_fault_where_the_kernel_took_its_crash_kernel() -> None:
     """As with Secure Boot on most machines that are sold."""
-    facts = broken("surroundings", lockdown="confidentiality", secure_boot=True)
+    facts = broken("system", lockdown="confidentiality", secure_boot=True)
     assert find(facts) == ()
     (said,) = (one for one in check(facts) if one.code == "kernel-lockdown")
     assert said.message.endswith("(mode confidentiality), and accepted the crash kernel")
 
 
 def test_loads_that_are_left_are_no_fault() -> None:
-    assert find(broken("surroundings", loads_left=3)) == ()
+    assert find(broken("system", loads_left=3)) == ()
 
 
 def test_nothing_known() -> None:
     """As below a tree that has none of these files."""
     nothing = broken(
-        "surroundings", lockdown=None, load_disabled=None, loads_left=None, post_notifiers=None
+        "system", lockdown=None, load_disabled=None, loads_left=None, post_notifiers=None
     )
     assert {one.code for one in check(nothing)} <= {one.code for one in check(HEALTHY)}
     assert find(nothing) == ()
@@ -161,14 +161,14 @@ def test_nothing_known() -> None:
 
 def test_nothing_but_the_container_is_told_in_a_container() -> None:
     kernel = replace(HEALTHY.kernel, crash_loaded=False, reserved=0)
-    inside = replace(HEALTHY.surroundings, container="lxc")
-    found = check(replace(HEALTHY, kernel=kernel, surroundings=inside))
+    inside = replace(HEALTHY.system, container="lxc")
+    found = check(replace(HEALTHY, kernel=kernel, system=inside))
     assert [one.code for one in found] == ["container"]
 
 
 def test_fadump_is_started_by_a_notifier() -> None:
-    facts = replace(HEALTHY.surroundings, post_notifiers=True, notifiers_wanted="fadump")
+    facts = replace(HEALTHY.system, post_notifiers=True, notifiers_wanted="fadump")
     fadump = FadumpFacts(enabled=True, registered=True, reserved=1 << 30)
     reservation = replace(HEALTHY.reservation, fadump=fadump)
-    found = find(replace(HEALTHY, surroundings=facts, reservation=reservation))
+    found = find(replace(HEALTHY, system=facts, reservation=reservation))
     assert "post-notifiers" not in {one.code for one in found}

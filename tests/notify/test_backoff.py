@@ -18,12 +18,12 @@ class Clock:
         return self.now
 
 
-def attempts(patience: Backoff, clock: Clock) -> list[float]:
+def attempts(backoff: Backoff, clock: Clock) -> list[float]:
     """Return the delays until it is given up."""
     delays: list[float] = []
     with suppress(GivenUpError):
         for _ in range(100):
-            delays.append(patience.miss("a bus"))
+            delays.append(backoff.miss("a bus"))
             clock.now += delays[-1]
     assert len(delays) < 100
     return delays
@@ -37,17 +37,17 @@ def test_delays_grow_to_the_end() -> None:
 
 def test_what_came_back_is_waited_for_anew() -> None:
     clock = Clock()
-    patience = Backoff(10, clock)
-    attempts(patience, clock)
-    patience.relieve()
-    assert attempts(patience, clock) == [1, 2, 4, 3]
+    backoff = Backoff(10, clock)
+    attempts(backoff, clock)
+    backoff.relieve()
+    assert attempts(backoff, clock) == [1, 2, 4, 3]
 
 
 def test_whoever_is_to_stay_does_not_give_up() -> None:
     clock = Clock()
-    patience = Backoff(10, clock)
+    backoff = Backoff(10, clock)
     for _ in range(50):
-        clock.now += patience.miss("a bus", stay=True)
-    assert patience.miss("a bus", stay=True) == LONGEST_DELAY
+        clock.now += backoff.miss("a bus", stay=True)
+    assert backoff.miss("a bus", stay=True) == LONGEST_DELAY
     with pytest.raises(GivenUpError):
-        patience.miss("a bus")
+        backoff.miss("a bus")

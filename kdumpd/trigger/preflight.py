@@ -88,11 +88,11 @@ SCRUB = r"scrub\.progress\.\S{1,64}"
 
 def read_machine(files: Files) -> PreflightFacts:
     """Return what the machine's files say; nothing is raised for what is wrong."""
-    surroundings = read_system(files)
+    system = read_system(files)
     return PreflightFacts(
-        container=surroundings.container,
-        live=surroundings.live,
-        capturing=surroundings.capturing,
+        container=system.container,
+        live=system.live,
+        capturing=system.capturing,
         loaded=_loaded(files),
         panic_timeout=files.number(PANIC),
         uptime=_first_number(files, UPTIME),
