@@ -13,9 +13,9 @@ from kdumpd.model.vocabulary import (
     BootEnd,
     CaptureState,
     CrashClass,
+    CrashTestVerdict,
     Mechanism,
     Readiness,
-    TestVerdict,
     crash_was_intended,
 )
 
@@ -138,16 +138,16 @@ OBSTACLES = {
 FEWEST = 2  # of a unit, or it would be too rough
 
 
-def test_line(manager: Properties, test: Properties, now: datetime) -> str:
+def crash_test_line(manager: Properties, test: Properties, now: datetime) -> str:
     """Return what the properties of org.kdumpd1.CrashTest say, of the machine as it is."""
     match test["Verdict"]:
-        case TestVerdict.NONE if obstacle := _obstacle(manager):
+        case CrashTestVerdict.NONE if obstacle := _obstacle(manager):
             return f"Crash test: not possible here, as {obstacle}"
-        case TestVerdict.NONE:
+        case CrashTestVerdict.NONE:
             return "Never proven: kdumpdctl test crashes this machine to see (kdumpd-trigger(8))"
-        case TestVerdict.PASSED:
+        case CrashTestVerdict.PASSED:
             return f"Last proven: {_occasion(test, now)}{_proof(test)}{_doubt(test)}"
-        case TestVerdict.FAILED:
+        case CrashTestVerdict.FAILED:
             why = test["Reason"].rstrip(".") or "nothing says why"
             return f"Last test: failed {_occasion(test, now)}: {why}{_doubt(test)}"
         case _:
@@ -204,7 +204,7 @@ def overview_lines(
     yield ""
     yield f"Reservation: {reservation(manager)}"
     yield armed_line(manager)
-    yield test_line(manager, test, now)
+    yield crash_test_line(manager, test, now)
     if manager["PreviousBoot"] != BootEnd.CLEAN:
         yield f"Boot before: {manager['PreviousBoot']}  ({manager['PreviousBootReason']})"
     yield f"Captures: {count_captures(manager, captures)}"

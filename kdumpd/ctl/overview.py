@@ -11,11 +11,11 @@ from kdumpd.ctl.describe import (
     armed_line,
     cause,
     count_captures,
+    crash_test_line,
     local_time,
     new_word,
     reservation,
     state_word,
-    test_line,
 )
 from kdumpd.ctl.terminal import PIPE, Screen, Style
 from kdumpd.json_output import readiness_report
@@ -70,7 +70,7 @@ def screen_lines(
     previous, why = manager["PreviousBoot"], manager["PreviousBootReason"]
     told = "clean" if previous == BootEnd.CLEAN else f"{previous}: {why}".rstrip(": ")
     yield from _fact("Boot before", told, screen)
-    name, proof = test_line(manager, test, now).split(": ", 1)
+    name, proof = crash_test_line(manager, test, now).split(": ", 1)
     yield from _fact(name, proof, screen)
     yield from _fact("Captures", count_captures(manager, captures), screen)
     for capture in captures[: -NEWEST - 1 : -1]:

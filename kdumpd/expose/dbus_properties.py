@@ -16,7 +16,7 @@ from kdumpd.model.readiness.report import checks_of, summary
 from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import State
 from kdumpd.model.text import EPOCH, microseconds
-from kdumpd.model.vocabulary import BootEnd, CaptureState, TestVerdict
+from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashTestVerdict
 
 MANAGER = "org.kdumpd1.Manager"
 CAPTURE = "org.kdumpd1.Capture"
@@ -77,7 +77,7 @@ MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
     "CrashDirectories": lambda state: list(state.folders),
 }
 
-NO_TEST = CrashTest(id="", at=EPOCH, verdict=TestVerdict.NONE)
+NO_TEST = CrashTest(id="", at=EPOCH, verdict=CrashTestVerdict.NONE)
 
 
 def _last_test(value: Callable[[CrashTest], Any]) -> Callable[[State], Any]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.report import SENTENCES
 from kdumpd.model.text import human_size, shown, time_from_microseconds
-from kdumpd.model.vocabulary import CaptureState, CrashClass, Readiness, TestVerdict
+from kdumpd.model.vocabulary import CaptureState, CrashClass, CrashTestVerdict, Readiness
 
 EMERGENCY, CRITICAL, WARNING, NOTICE, INFO = 0, 2, 4, 5, 6  # syslog(3)
 
@@ -188,7 +188,7 @@ def _test_triggered(facts: Mapping[str, str]) -> tuple[str, int]:
 
 def _test_verdict(facts: Mapping[str, str]) -> tuple[str, int]:
     kernel = f" on kernel {facts['kernel']}" if "kernel" in facts else ""
-    if facts["verdict"] == TestVerdict.PASSED:
+    if facts["verdict"] == CrashTestVerdict.PASSED:
         how_long = f" in {facts['seconds']} s" if "seconds" in facts else ""
         return f"The crash test{kernel} has passed: {_size(facts)} were captured{how_long}", NOTICE
     return f"The crash test{kernel} has failed: {facts.get('because', 'nothing says why')}", WARNING

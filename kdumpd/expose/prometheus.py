@@ -19,7 +19,7 @@ from kdumpd.model.formats.memory import MemoryUse
 from kdumpd.model.readiness.report import checks_of
 from kdumpd.model.state import State
 from kdumpd.model.text import shown
-from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness, TestVerdict
+from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashTestVerdict, Readiness
 
 # node_exporter's textfile collector (1.5, 1.9) and `promtool check metrics` parse 0.0.4 alone
 # (expfmt.TextParser of prometheus/common), which knows neither OpenMetrics' types info and stateset
@@ -194,7 +194,9 @@ def _test(state: State) -> Iterator[Metric]:
     yield Metric(
         name="test_verdict",
         help="What the last crash test has proven: 1 for the word that is true.",
-        samples=_words("verdict", TestVerdict, last.verdict if last else TestVerdict.NONE),
+        samples=_words(
+            "verdict", CrashTestVerdict, last.verdict if last else CrashTestVerdict.NONE
+        ),
     )
     yield Metric(
         name="test_timestamp_seconds",

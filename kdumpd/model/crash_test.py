@@ -10,7 +10,7 @@ from kdumpd.model.formats.kdump_settings import DumpSettings
 from kdumpd.model.readiness.facts import BootFile, LastTest, MachineFacts
 from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.text import shown
-from kdumpd.model.vocabulary import TestVerdict
+from kdumpd.model.vocabulary import CrashTestVerdict
 
 MOST_TESTS = 20  # that are remembered
 RUNS_ON = "The kernel did not crash: it runs on."
@@ -30,7 +30,7 @@ class CrashTest:
     initrd: str = ""
     target: str = ""
     armed: bool | None = None  # whether a crash kernel was loaded
-    verdict: TestVerdict = TestVerdict.PENDING
+    verdict: CrashTestVerdict = CrashTestVerdict.PENDING
     reason: str = ""  # why it failed
     seconds: int | None = None  # from the crash to the complete capture
     size: int = 0  # of the capture, in bytes
@@ -40,7 +40,7 @@ class CrashTest:
     @property
     def crashed_nothing(self) -> bool:
         """Whether the kernel was seen to run on: nothing that comes later is of this test."""
-        return self.verdict is TestVerdict.FAILED and self.reason == RUNS_ON
+        return self.verdict is CrashTestVerdict.FAILED and self.reason == RUNS_ON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def intended(intent: Intent, verdict: Verdict | None) -> CrashTest:
 def staleness(test: CrashTest, machine: MachineFacts) -> str:
     """Return in a sentence what has changed that the test says nothing about; empty for nothing."""
     now = _basis(machine)
-    if test.verdict not in {TestVerdict.PASSED, TestVerdict.FAILED}:
+    if test.verdict not in {CrashTestVerdict.PASSED, CrashTestVerdict.FAILED}:
         return ""
     if _differs(test.kernel, now.kernel):
         return f"The kernel is {now.kernel} now; the test was of {test.kernel}."
@@ -106,12 +106,14 @@ def last_test(tests: Iterable[CrashTest], machine: MachineFacts) -> LastTest | N
     A test of another set-up says nothing, nor does one that is pending or crashed nothing.
     """
     decided = (
-        one for one in tests if one.verdict is not TestVerdict.PENDING and not one.crashed_nothing
+        one
+        for one in tests
+        if one.verdict is not CrashTestVerdict.PENDING and not one.crashed_nothing
     )
     test = next(decided, None)
     if test is None or staleness(test, machine):
         return None
-    return LastTest(at=test.at, passed=test.verdict is TestVerdict.PASSED, reason=test.reason)
+    return LastTest(at=test.at, passed=test.verdict is CrashTestVerdict.PASSED, reason=test.reason)
 
 
 def _differs(then: str, now: str) -> bool:

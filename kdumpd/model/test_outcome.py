@@ -14,7 +14,7 @@ from kdumpd.model.events import Event, verdict_event
 from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.text import MIB
-from kdumpd.model.vocabulary import CaptureState, CrashClass, TestVerdict
+from kdumpd.model.vocabulary import CaptureState, CrashClass, CrashTestVerdict
 
 # The intent is on disk a moment before the crash; what syncing takes lies between.
 EARLIEST, LATEST = timedelta(seconds=-30), timedelta(minutes=5)
@@ -39,7 +39,7 @@ def with_tests(state: State, seen: Observation, delays: Delays) -> tuple[State, 
     events = tuple(
         verdict_event(test, seen.at)
         for test in reversed(tests)
-        if test.verdict is not TestVerdict.PENDING and test != known.get(test.id)
+        if test.verdict is not CrashTestVerdict.PENDING and test != known.get(test.id)
     )
     return replace(state, tests=tests, captures=_marked(state.captures, tests)), events
 
@@ -55,13 +55,13 @@ def _judged(
 
     Captures that are taken are of other tests.
     """
-    settled = test.verdict is TestVerdict.PASSED or test.crashed_nothing
+    settled = test.verdict is CrashTestVerdict.PASSED or test.crashed_nothing
     if settled or seen.at - test.at > LATE_CAPTURE_SPAN:
         return test
     found = _found(test, (one for one in state.captures.values() if one.id not in taken))
     if found is not None and found.state is CaptureState.COMPLETE:
         return _passed(test, found, seen.at)
-    if test.verdict is TestVerdict.FAILED:
+    if test.verdict is CrashTestVerdict.FAILED:
         return test
     if state.verdict is None or test.boot_id == seen.machine.kernel.boot_id:
         still = seen.at - test.at > STILL_RUNNING
@@ -103,7 +103,7 @@ def _worth(capture: Capture) -> tuple[bool, bool, datetime]:
 def _passed(test: CrashTest, capture: Capture, at: datetime) -> CrashTest:
     return replace(
         test,
-        verdict=TestVerdict.PASSED,
+        verdict=CrashTestVerdict.PASSED,
         reason="",
         kernel=capture.kernel_release or test.kernel,
         capture=capture.id,
@@ -116,7 +116,7 @@ def _passed(test: CrashTest, capture: Capture, at: datetime) -> CrashTest:
 def _failed(test: CrashTest, capture: Capture | None, reason: str, at: datetime) -> CrashTest:
     return replace(
         test,
-        verdict=TestVerdict.FAILED,
+        verdict=CrashTestVerdict.FAILED,
         reason=reason,
         capture=capture.id if capture else "",
         size=capture.size if capture else 0,

@@ -48,7 +48,7 @@ class BootEnd(StrEnum):
     UNKNOWN = auto()
 
 
-class TestVerdict(StrEnum):
+class CrashTestVerdict(StrEnum):
     """What a test has proven."""
 
     NONE = auto()  # there was no test

@@ -28,7 +28,7 @@ from kdumpd.trigger.journal import IDENTIFIER, TriggerJournal
 from kdumpd.trigger.kdumpd import Kdumpd
 from kdumpd.trigger.logind import Logind
 from kdumpd.trigger.preflight import MachinePreflight
-from kdumpd.trigger.run import RunDependencies, TestTimeouts
+from kdumpd.trigger.run import CrashTestTimeouts, RunDependencies
 from kdumpd.trigger.service import ServiceParts, TriggerService
 from kdumpd.trigger.sysrq import CRASH, KEYS, DescriptorError, SysrqTrigger, passed_descriptor
 from kdumpd.trigger.tokens import Admission, Peers, Tokens
@@ -84,7 +84,7 @@ class Limits:
 
     idle: float = 60.0  # for somebody to ask for something
     polkit: float = POLKIT_SECONDS
-    test_run: TestTimeouts = field(default_factory=TestTimeouts)
+    test_run: CrashTestTimeouts = field(default_factory=CrashTestTimeouts)
 
 
 class EndError(Exception):

@@ -42,7 +42,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestTimeouts:
+class CrashTestTimeouts:
     """How long each thing takes, or may take, in seconds."""
 
     watch: float = 0.5  # between two questions whether the asker is still there
@@ -87,7 +87,7 @@ class RunDependencies:
     tell: Callable[[Event], None]
     allowed: Callable[[], Awaitable[bool]]  # by the configuration as it is now
     sync: Callable[[], None] = os.sync
-    delays: TestTimeouts = TestTimeouts()
+    delays: CrashTestTimeouts = CrashTestTimeouts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

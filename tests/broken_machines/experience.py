@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.readiness.finding import Severity
-from kdumpd.model.vocabulary import TestVerdict
+from kdumpd.model.vocabulary import CrashTestVerdict
 from tests.broken_machines.breakage import Breakage
 
 BREAKAGES = [
@@ -17,7 +17,7 @@ BREAKAGES = [
             CrashTest(
                 id="a-test",
                 at=datetime(2100, 1, 1, tzinfo=UTC),
-                verdict=TestVerdict.FAILED,
+                verdict=CrashTestVerdict.FAILED,
                 reason="The crash kernel started, but the dump is incomplete.",
             ),
         ),

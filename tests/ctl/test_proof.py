@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.ctl.client import Properties
-from kdumpd.ctl.describe import ago, test_line
+from kdumpd.ctl.describe import ago, crash_test_line
 from kdumpd.ledger.database import seal
 from kdumpd.model.text import MIB, microseconds
 from tests.ctl.test_main import kdumpdctl
@@ -95,7 +95,7 @@ def test_how_long_ago(passed: timedelta, words: str) -> None:
     ],
 )
 def test_the_line(test: Properties, line: str) -> None:
-    said = test_line(READY, test, NOW)
+    said = crash_test_line(READY, test, NOW)
     assert said.startswith("Last ")
     assert said.endswith(line)
 
@@ -111,10 +111,10 @@ def test_the_line(test: Properties, line: str) -> None:
 )
 def test_where_no_test_can_be(readiness: str, code: str, words: str) -> None:
     manager = {"Readiness": readiness, "Findings": [[code, "fatal", "it is so", "do that"]]}
-    said = test_line(manager, {"Verdict": "none"}, NOW)
+    said = crash_test_line(manager, {"Verdict": "none"}, NOW)
     assert said.startswith("Crash test: ")
     assert words in said
-    assert test_line(manager, PASSED, NOW) == test_line(READY, PASSED, NOW)
+    assert crash_test_line(manager, PASSED, NOW) == crash_test_line(READY, PASSED, NOW)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from kdumpd.model.readiness.report import checks_of
 from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import Growth, State
 from kdumpd.model.text import MIB
-from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass, TestVerdict
+from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass, CrashTestVerdict
 from tests.support.exposition import read_openmetrics
 from tests.support.looks import CUT, KERNEL, START, as_listed, capture, of_another_crash
 from tests.support.machine_facts import DUMP_FOLDER, HEALTHY, STORAGE
@@ -26,7 +26,7 @@ READY = State(verdict=verdict_of(HEALTHY, START))
 OOPS = replace(as_listed(capture()), crash=Crash(class_=CrashClass.NULL_DEREFERENCE))
 CUT_OFF = as_listed(of_another_crash(capture(CUT), b"another"))
 TEST = CrashTest(
-    id="a-test", at=DIED, verdict=TestVerdict.PASSED, kernel=KERNEL.release, seconds=31
+    id="a-test", at=DIED, verdict=CrashTestVerdict.PASSED, kernel=KERNEL.release, seconds=31
 )
 
 
@@ -118,7 +118,7 @@ def test_no_test_and_no_strangers_file_is_a_crash() -> None:
 
 
 def test_the_last_test() -> None:
-    said = told(replace(READY, tests=(TEST, replace(TEST, verdict=TestVerdict.FAILED))))
+    said = told(replace(READY, tests=(TEST, replace(TEST, verdict=CrashTestVerdict.FAILED))))
     assert said["kdumpd_test_verdict verdict=passed"] == 1
     assert said["kdumpd_test_verdict verdict=failed"] == 0
     assert said["kdumpd_test_timestamp_seconds"] == DIED.timestamp()

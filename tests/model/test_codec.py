@@ -11,7 +11,7 @@ from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.codec import RecordError, from_record, to_record
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass, TestVerdict
+from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass, CrashTestVerdict
 from tests.support.looks import as_listed, capture
 
 TIMES = st.datetimes(timezones=st.just(UTC))
@@ -63,7 +63,7 @@ TESTS = st.builds(
     at=TIMES,
     uid=st.none() | st.integers(0, (1 << 32) - 1),
     armed=st.none() | st.booleans(),
-    verdict=st.sampled_from(TestVerdict),
+    verdict=st.sampled_from(CrashTestVerdict),
     seconds=st.none() | st.integers(0, 86400),
     decided_at=st.none() | TIMES,
 )

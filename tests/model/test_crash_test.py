@@ -24,7 +24,7 @@ from kdumpd.model.readiness.facts import (
 )
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.readiness.verdict import Verdict, verdict_of
-from kdumpd.model.vocabulary import TestVerdict
+from kdumpd.model.vocabulary import CrashTestVerdict
 from tests.support.looks import BOOT, KERNEL
 
 AT = datetime(2026, 11, 23, 1, 13, 32, tzinfo=UTC)
@@ -43,7 +43,7 @@ def judged(machine: MachineFacts = MACHINE) -> Verdict:
 
 
 def passed() -> CrashTest:
-    return replace(intended(INTENT, judged()), verdict=TestVerdict.PASSED)
+    return replace(intended(INTENT, judged()), verdict=CrashTestVerdict.PASSED)
 
 
 def with_initrd(initrd: BootFile | Unknown | None) -> MachineFacts:
@@ -54,7 +54,7 @@ def test_the_intent_keeps_who_when_and_on_what() -> None:
     test = intended(INTENT, judged())
     assert (test.id, test.uid, test.at, test.overridden) == ("a-test", 1000, AT, "load uptime")
     assert (test.boot_id, test.kernel, test.crashkernel) == (BOOT, KERNEL.release, "256M")
-    assert test.verdict is TestVerdict.PENDING
+    assert test.verdict is CrashTestVerdict.PENDING
     assert test.armed is True
 
 
@@ -82,7 +82,7 @@ def test_an_intent_before_the_first_look_is_kept_all_the_same() -> None:
 )
 def test_a_proof_is_stale_as_soon_as_its_basis_changes(machine: MachineFacts, words: str) -> None:
     assert words in staleness(passed(), machine)
-    failed = replace(passed(), verdict=TestVerdict.FAILED)
+    failed = replace(passed(), verdict=CrashTestVerdict.FAILED)
     assert words in staleness(failed, machine)
 
 
@@ -107,15 +107,15 @@ def test_a_pending_test_is_not_stale() -> None:
 
 
 def test_of_another_tools_test_the_time_of_the_initrd_tells() -> None:
-    theirs = CrashTest(id="a", at=AT, kernel=KERNEL.release, verdict=TestVerdict.PASSED)
+    theirs = CrashTest(id="a", at=AT, kernel=KERNEL.release, verdict=CrashTestVerdict.PASSED)
     before = replace(INITRD, modified=int((AT - timedelta(days=1)).timestamp()))
     after = replace(INITRD, modified=int((AT + timedelta(days=1)).timestamp()))
     assert staleness(theirs, with_initrd(before)) == ""
     assert "initrd" in staleness(theirs, with_initrd(after))
 
 
-RUNS_ON_TEST = CrashTest(id="b", at=AT, verdict=TestVerdict.FAILED, reason=RUNS_ON)
-SAID = CrashTest(id="c", at=AT, verdict=TestVerdict.FAILED, reason="It did not.")
+RUNS_ON_TEST = CrashTest(id="b", at=AT, verdict=CrashTestVerdict.FAILED, reason=RUNS_ON)
+SAID = CrashTest(id="c", at=AT, verdict=CrashTestVerdict.FAILED, reason="It did not.")
 
 
 @pytest.mark.parametrize(

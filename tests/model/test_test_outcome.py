@@ -13,7 +13,7 @@ from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.state import Delays, State
-from kdumpd.model.vocabulary import Crash, CrashClass, TestVerdict
+from kdumpd.model.vocabulary import Crash, CrashClass, CrashTestVerdict
 from tests.support.looks import BOOT, CUT, FACTS, KERNEL, START, Watched, capture
 
 DIED = datetime(2026, 11, 23, 1, 13, 34, tzinfo=UTC)  # as FACTS has it
@@ -54,7 +54,7 @@ def test_a_complete_capture_of_the_moment_is_a_pass_at_once() -> None:
     whole = written(of_sysrq(capture()), DIED + timedelta(seconds=49))
     told = watched.look(whole)
     (test,) = watched.state.tests
-    assert (test.verdict, test.seconds, test.size) == (TestVerdict.PASSED, 49, 1000)
+    assert (test.verdict, test.seconds, test.size) == (CrashTestVerdict.PASSED, 49, 1000)
     assert test.capture == watched.only.id
     assert test.kernel == FACTS.kernel_release
     assert watched.only.is_test
@@ -80,7 +80,7 @@ def test_other_captures_prove_nothing(other: Sighting) -> None:
     watched.look(other)
     watched.look(other, after=OVER)
     (test,) = watched.state.tests
-    assert test.verdict is TestVerdict.FAILED
+    assert test.verdict is CrashTestVerdict.FAILED
     assert test.capture == ""
     assert not watched.only.is_test
 
@@ -183,7 +183,7 @@ def test_a_capture_that_is_found_later_mends_the_verdict() -> None:
     assert verdicts(watched.look())[0][0] == "failed"
     assert verdicts(watched.look(of_sysrq(capture()), after=3600)) == [("passed", "")]
     assert verdicts(watched.look(after=3600)) == []  # gone, but proven
-    assert watched.state.tests[0].verdict is TestVerdict.PASSED
+    assert watched.state.tests[0].verdict is CrashTestVerdict.PASSED
 
 
 def test_a_clock_that_was_wrong_tells_no_seconds() -> None:
@@ -193,9 +193,9 @@ def test_a_clock_that_was_wrong_tells_no_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "verdict"), [(FACTS, TestVerdict.PASSED), (CUT, TestVerdict.FAILED)]
+    ("facts", "verdict"), [(FACTS, CrashTestVerdict.PASSED), (CUT, CrashTestVerdict.FAILED)]
 )
-def test_a_test_of_another_tool_counts(facts: CoreFacts, verdict: TestVerdict) -> None:
+def test_a_test_of_another_tool_counts(facts: CoreFacts, verdict: CrashTestVerdict) -> None:
     watched = Watched(State(validated_boot=BOOT))
     theirs = replace(
         capture(facts, name=b"vmcore", directory=b"/var/crash/kdump-test-1795396414-1"),
@@ -221,8 +221,8 @@ def test_of_two_tests_each_has_its_own_capture() -> None:
     )
     by_id = {capture.id: capture.crashed_at for capture in watched.listed}
     assert [(test.verdict, by_id[test.capture]) for test in watched.state.tests] == [
-        (TestVerdict.PASSED, late.crashed_at),
-        (TestVerdict.PASSED, DIED),
+        (CrashTestVerdict.PASSED, late.crashed_at),
+        (CrashTestVerdict.PASSED, DIED),
     ]
 
 
@@ -244,12 +244,14 @@ def test_the_boot_of_a_crash_kernel_tells_that_it_started() -> None:
 
 def test_one_capture_proves_one_test_the_last_before_it() -> None:
     lost = replace(TEST, id="lost", at=ASKED - timedelta(minutes=3), boot_id="b" * 36)
-    watched = Watched(State(tests=(TEST, replace(lost, verdict=TestVerdict.FAILED, reason="none"))))
+    watched = Watched(
+        State(tests=(TEST, replace(lost, verdict=CrashTestVerdict.FAILED, reason="none")))
+    )
     told = watched.look(of_sysrq(capture()))
     watched.look(of_sysrq(capture()), after=60)
     assert [test.verdict for test in watched.state.tests] == [
-        TestVerdict.PASSED,
-        TestVerdict.FAILED,
+        CrashTestVerdict.PASSED,
+        CrashTestVerdict.FAILED,
     ]
     assert verdicts(told) == [("passed", "")]
 
@@ -259,5 +261,5 @@ def test_a_test_that_crashed_nothing_is_not_mended_by_a_later_crash() -> None:
     watched.look(after=60)
     assert watched.state.tests[0].crashed_nothing
     watched.look(of_sysrq(capture(), Crash()), after=1, kernel=replace(KERNEL, boot_id="next"))
-    assert watched.state.tests[0].verdict is TestVerdict.FAILED
+    assert watched.state.tests[0].verdict is CrashTestVerdict.FAILED
     assert not watched.only.is_test

@@ -13,10 +13,10 @@ from kdumpd.dbus.messages import BusError, CallError
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.finding import Finding, warning
 from kdumpd.trigger.facts import Facts, KdumpdFacts
-from kdumpd.trigger.run import CrashTestRun, Request, RunDependencies, Stage, TestTimeouts
+from kdumpd.trigger.run import CrashTestRun, CrashTestTimeouts, Request, RunDependencies, Stage
 from tests.trigger.facts import QUIET, changed
 
-HASTE = TestTimeouts(watch=0.01, journal=0.02, sync=0.1, crash=0.1)
+HASTE = CrashTestTimeouts(watch=0.01, journal=0.02, sync=0.1, crash=0.1)
 GONE = replace(QUIET, kdumpd=KdumpdFacts(problem="kdumpd is gone"))
 OVERRIDDEN = (warning("just-booted", "the machine was booted just now", "wait"),)
 
@@ -72,7 +72,7 @@ class World:
         self.done.append("sync")
 
 
-def made(world: World, countdown: float = 0.05, delays: TestTimeouts = HASTE) -> CrashTestRun:
+def made(world: World, countdown: float = 0.05, delays: CrashTestTimeouts = HASTE) -> CrashTestRun:
     """Return a trial in the world."""
     dependencies = RunDependencies(
         preflight=world,

@@ -11,7 +11,7 @@ from kdumpd.model.boots.record import EndedBoot
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.text import shown
-from kdumpd.model.vocabulary import BootEnd, CaptureState, TestVerdict
+from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashTestVerdict
 
 # What is learned later is believed only if it says more.
 RANKS = {
@@ -100,7 +100,7 @@ def mends(new: BootEnd, old: BootEnd) -> bool:
 
 
 def _of_a_test(boot: EndedBoot, test: CrashTest, dump: Capture | None) -> Judgement:
-    if test.verdict is TestVerdict.PASSED or _is_whole(dump):
+    if test.verdict is CrashTestVerdict.PASSED or _is_whole(dump):
         return Judgement(
             end=BootEnd.TEST_CAPTURED,
             reason="The boot before was ended by a crash test, and its dump is complete.",

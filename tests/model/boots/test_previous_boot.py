@@ -16,7 +16,7 @@ from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.events import Event, EventKind, new_crashes
 from kdumpd.model.readiness.facts import KernelFacts, LastReservation, ServiceFacts
 from kdumpd.model.state import State
-from kdumpd.model.vocabulary import BootEnd, Crash, TestVerdict
+from kdumpd.model.vocabulary import BootEnd, Crash, CrashTestVerdict
 from tests.support.looks import (
     BOOT,
     CUT,
@@ -303,7 +303,7 @@ def test_test_not_captured(sightings: tuple[Sighting, ...]) -> None:
 
 
 def test_a_test_that_was_judged_to_have_failed() -> None:
-    failed = replace(A_TEST, verdict=TestVerdict.FAILED, reason="the disk was full.")
+    failed = replace(A_TEST, verdict=CrashTestVerdict.FAILED, reason="the disk was full.")
     watched = machine(boot(), state=with_test(failed))
     settle(watched)
     assert (word(watched), "the disk was full" in reason(watched)) == ("test-not-captured", True)

@@ -33,7 +33,7 @@ from tests.model.crashlog.kernel_logs import read_log
         (b"te\0xt\0", LogLine(b"text")),
     ],
 )
-def test_line(raw: bytes, line: LogLine) -> None:
+def crash_test_line(raw: bytes, line: LogLine) -> None:
     assert parse_lines(raw) == [line]
 
 
