@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := build/run
-# The crash folder that `make run` watches: make run CRASH=/srv/crash
+# The crash directory that `make run` watches: make run CRASH=/srv/crash
 CRASH ?= /var/crash
 export CRASH
 # Some containers keep Python from writing down what it has compiled; a run of the tests would compile all of them anew.
@@ -29,7 +29,7 @@ help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
 	@echo 'make deb          the Debian package, in build/deb'
 	@echo 'make test         all tests that need no other machine'
-	@echo 'make test-security  what strangers may do to a crash folder, at length'
+	@echo 'make test-security  what strangers may do to a crash directory, at length'
 	@echo 'make test-mutations  100,000 broken inputs through each parser'
 	@echo 'make test-endurance  kills, power cuts, floods, an hour of comings and goings; two minutes of it: SHORT=1'
 	@echo 'make fuzz         each parser for FUZZ_SECONDS (10), guided by what the inputs make it run'

@@ -33,8 +33,8 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 async def measured(parts: Sequence[str], scale: Scale) -> list[Figure]:
     """Return all figures of these parts."""
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="kdumpd-bench-") as folder:
-        work = Path(folder)
+    with tempfile.TemporaryDirectory(prefix="kdumpd-bench-") as directory:
+        work = Path(directory)
         async with private_bus(work, Broker.DBUS_DAEMON) as bus:
             for part in parts:
                 sys.stderr.write(f"measuring: {part}\n")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """From inotify to a signal on the bus, by the libraries of kdumpd and nothing else.
 
-usage: python -m bench.bare_watch ADDRESS FOLDER
+usage: python -m bench.bare_watch ADDRESS DIRECTORY
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from systemd import daemon
 NAME = "org.bare.Watch"
 
 
-async def serve(address: str, folder: str) -> None:
-    """Send a signal whenever a file gets a name in the folder, for ever."""
+async def serve(address: str, directory: str) -> None:
+    """Send a signal whenever a file gets a name in the directory, for ever."""
     bus = await MessageBus(bus_address=address).connect()
     manager = pyinotify.WatchManager()
-    manager.add_watch(folder, pyinotify.IN_MOVED_TO)
+    manager.add_watch(directory, pyinotify.IN_MOVED_TO)
 
     def told(event: pyinotify.Event) -> None:
         _ = bus.send(

@@ -6,8 +6,8 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from bench.directory import machine_with
 from bench.figure import Figure
-from bench.folder import machine_with
 from bench.scale import Scale
 from bench.started import MILLISECONDS, kdumpd, started
 from tests.support.process import output

@@ -5,8 +5,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from bench.directory import machine_with
 from bench.figure import Figure
-from bench.folder import machine_with
 from bench.scale import Scale
 from bench.started import MILLISECONDS, activity, floor, kdumpd, started
 from tests.support.journal import private_journal

@@ -48,11 +48,11 @@ async def measure(work: Path, _: str, scale: Scale) -> AsyncIterator[Figure]:
 
 def real_cores(work: Path) -> dict[str, Path]:
     """Return cores by their format: those of a real crash, or small ones made by ourselves."""
-    for folder in sorted(default_cache().glob("cores-*")):
+    for directory in sorted(default_cache().glob("cores-*")):
         real = {
-            "kdump-compressed": folder / "zlib",
-            "flattened": folder / "flattened",
-            "elf": folder / "elf",
+            "kdump-compressed": directory / "zlib",
+            "flattened": directory / "flattened",
+            "elf": directory / "elf",
         }
         if all(core.exists() for core in real.values()):
             return real

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long a look at a crash folder takes."""
+"""How long a look at a crash directory takes."""
 
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from bench.directory import machine_with
 from bench.figure import Figure
-from bench.folder import machine_with
 from bench.scale import Scale
 from bench.started import MILLISECONDS
-from kdumpd.observe.captures.scan import Known, read_crash_folder
+from kdumpd.observe.captures.scan import Known, read_crash_directory
 from kdumpd.observe.captures.scan_cache import LONGEST_TICK, Visits
 
 CRASH = b"/var/crash"
@@ -20,11 +20,11 @@ FORMAT = r"%p %s %T@ %C@ %i %m %n %U\n"  # what kdumpd compares
 
 
 async def measure(work: Path, _: str, scale: Scale) -> AsyncIterator[Figure]:
-    """Yield how long the first look takes and one at an unchanged folder, by `find -printf`."""
+    """Yield how long the first look takes and one at an unchanged directory, by `find -printf`."""
     for captures in scale.looked_at:
         machine = machine_with(work / f"looked-at-{captures}", captures)
         looker = Looker(machine.root)
-        looker.find()  # so that the kernel knows the folder by heart
+        looker.find()  # so that the kernel knows the directory by heart
         first: list[float] = []
         found: list[float] = []
         for number in range(scale.repeats):
@@ -47,7 +47,7 @@ async def measure(work: Path, _: str, scale: Scale) -> AsyncIterator[Figure]:
 
 
 class Looker:
-    """Looks at one machine's crash folder."""
+    """Looks at one machine's crash directory."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -56,8 +56,10 @@ class Looker:
 
     def find(self) -> None:
         """List it as an administrator would."""
-        folder = self._root / "var/crash"
-        subprocess.run(["find", folder, "-printf", FORMAT], check=True, stdout=subprocess.DEVNULL)
+        directory = self._root / "var/crash"
+        subprocess.run(
+            ["find", directory, "-printf", FORMAT], check=True, stdout=subprocess.DEVNULL
+        )
 
     def forget_and_look(self) -> None:
         """Look at it for the first time."""
@@ -66,7 +68,7 @@ class Looker:
 
     def look(self) -> None:
         """Look at it."""
-        seen = read_crash_folder(self._root, CRASH, self._known, lambda _: None, self._visits)
+        seen = read_crash_directory(self._root, CRASH, self._known, lambda _: None, self._visits)
         self._known = {sighting.place: sighting for sighting in seen.sightings}
 
 

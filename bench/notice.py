@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.directory import core_of, crash_at
 from bench.figure import Figure
-from bench.folder import core_of, crash_at
 from bench.scale import Scale
 from bench.started import MILLISECONDS, kdumpd, started
 from bench.transaction import bare_ledger
@@ -55,13 +55,13 @@ async def measure(work: Path, bus: str, scale: Scale) -> AsyncIterator[Figure]:
 
 async def _samples(work: Path, bus: str, scale: Scale) -> Samples:
     machine, samples = Machine(work / "notice"), Samples()
-    bare_folder = work / "bare"
-    bare_folder.mkdir()
+    bare_directory = work / "bare"
+    bare_directory.mkdir()
     (work / "notice-journal").mkdir()
     async with (
         private_journal(work / "notice-journal") as journal,
         started(*journal.prefix, *kdumpd(machine.root, work / "notice-state", bus)),
-        started(sys.executable, "-m", "bench.bare_watch", bus, str(bare_folder)),
+        started(sys.executable, "-m", "bench.bare_watch", bus, str(bare_directory)),
         connect(bus) as client,
     ):
         ours_told = await client.listen(OBJECTS, "InterfacesAdded")
@@ -73,21 +73,21 @@ async def _samples(work: Path, bus: str, scale: Scale) -> Samples:
                 capture.mkdir()
                 (capture / f"dmesg.{stamp}").write_bytes(b"[    0.0] died %d\n" % number)
                 samples.ours.append(await _noticed(capture, number, ours_told))
-                # The bare one need not learn of a new folder first.
-                samples.bare.append(await _noticed(bare_folder, number, bare_told))
+                # The bare one need not learn of a new directory first.
+                samples.bare.append(await _noticed(bare_directory, number, bare_told))
                 samples.written.append(ledger.write(stamp))
     return samples
 
 
-async def _noticed(folder: Path, number: int, told: asyncio.Queue[Signal]) -> float:
-    """Return how many milliseconds it took until a client was told of a new core in a folder."""
-    growing = folder / "dump-incomplete"
+async def _noticed(directory: Path, number: int, told: asyncio.Queue[Signal]) -> float:
+    """Return how many milliseconds it took until a client was told of a new core in a directory."""
+    growing = directory / "dump-incomplete"
     growing.write_bytes(core_of(number))
     await asyncio.sleep(QUIET)
     while not told.empty():
         told.get_nowait()
     begun = time.perf_counter()
-    growing.rename(folder / f"dump.{crash_at(number):%Y%m%d%H%M}")
+    growing.rename(directory / f"dump.{crash_at(number):%Y%m%d%H%M}")
     async with asyncio.timeout(LONGEST):
         await told.get()
     return (time.perf_counter() - begun) * MILLISECONDS

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from bench.directory import machine_with
 from bench.figure import Figure
-from bench.folder import machine_with
 from bench.scale import Scale
 from bench.started import MILLISECONDS, kdumpd, started
 from tests.support.process import output

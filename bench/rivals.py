@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Services of Debian's that are like kdumpd in kind: what they need when they are started.
 
-They run in a Debian of their own below a folder, without its machine's network and devices, on a
+They run in a Debian of their own below a directory, without its machine's network and devices, on a
 bus of their own. It is made once, with mmdebstrap, which takes minutes; root alone can.
 """
 
@@ -113,10 +113,10 @@ async def _running(client: Connection, root: Path, name: str) -> AsyncIterator[S
 
 
 def _debian(cache: Path) -> Path:
-    """Return the folder of a Debian with all of them, which is made if need be."""
+    """Return the directory of a Debian with all of them, which is made if need be."""
     recipe = sha256(repr((SUITE, PACKAGES)).encode()).hexdigest()[:16]
-    folder = cache / f"rivals-{SUITE}-{recipe}"
-    if not folder.exists():
+    directory = cache / f"rivals-{SUITE}-{recipe}"
+    if not directory.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=cache, prefix="building-") as work:
             root = Path(work) / "root"
@@ -127,5 +127,5 @@ def _debian(cache: Path) -> Path:
             (nothing / "tuned.conf").write_text("[main]\nsummary=Change nothing\n")
             (root / "etc/tuned/active_profile").write_text("nothing\n")
             (root / "etc/tuned/profile_mode").write_text("manual\n")
-            settle(root, folder)
-    return folder
+            settle(root, directory)
+    return directory

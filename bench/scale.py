@@ -9,8 +9,8 @@ class Scale:
     """How often, how long and how many."""
 
     repeats: int
-    captures: tuple[int, ...]  # in the crash folder of a daemon that starts
-    looked_at: tuple[int, ...]  # captures in a folder that is looked at
+    captures: tuple[int, ...]  # in the crash directory of a daemon that starts
+    looked_at: tuple[int, ...]  # captures in a directory that is looked at
     objects: int
     notices: int
     idle_seconds: float

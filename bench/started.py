@@ -76,7 +76,7 @@ async def started(
 
 
 def kdumpd(root: Path, state: Path, bus: str, *more: str) -> tuple[str, ...]:
-    """Return the command that runs the daemon on a machine below a folder."""
+    """Return the command that runs the daemon on a machine below a directory."""
     config = state / "kdumpd.conf"
     state.mkdir(parents=True, exist_ok=True)
     config.write_text("[Manager]\nSettleSec=1s\nCrashDirectories=/var/crash\n")

@@ -6,8 +6,8 @@ import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from bench.directory import machine_with
 from bench.figure import Figure
-from bench.folder import machine_with
 from bench.scale import Scale
 from bench.started import MILLISECONDS, floor, kdumpd, memory, started
 

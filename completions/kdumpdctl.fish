@@ -36,7 +36,7 @@ complete -c kdumpdctl -n $none -a acknowledge -d 'Take note of crashes'
 complete -c kdumpdctl -n $none -a test -d 'Crash this machine to prove that a dump is saved'
 
 complete -c kdumpdctl -n '__fish_seen_subcommand_from check list info' -l root -x \
-    -a '(__fish_complete_directories)' -d 'Look below this folder, without a daemon'
+    -a '(__fish_complete_directories)' -d 'Look below this directory, without a daemon'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from info report dmesg path acknowledge' \
     -a '(__kdumpdctl_ids)'
 
@@ -52,7 +52,7 @@ complete -c kdumpdctl -n $list -l class -x -a "(__fish_append , $classes)" -d 'O
 complete -c kdumpdctl -n '__fish_seen_subcommand_from report' -l addresses -d 'Leave addresses in'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from report' -l host -d 'Tell the name of the machine'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from dmesg' -l no-pager -d 'Print it all at once'
-complete -c kdumpdctl -n '__fish_seen_subcommand_from path' -l directory -d 'Print the folder'
+complete -c kdumpdctl -n '__fish_seen_subcommand_from path' -l directory -d 'Print the directory'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from acknowledge' -l all -d 'All that are known'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from test' -l dry-run -d 'Only what speaks against it'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from test' -l cancel -d 'Stop a test, whoever asked for it'

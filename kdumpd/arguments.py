@@ -16,7 +16,7 @@ CHILD_ENVIRONMENT = {
     "LC_ALL": "C",
     "HOME": "/nonexistent",
 }
-# An installation in a folder that Python does not know by itself is named last, so that it hides
+# An installation in a directory that Python does not know by itself is named last, so that it hides
 # nothing.
 MAIN = """\
 import sys
@@ -53,9 +53,9 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root",
         metavar="DIR",
-        type=existing_folder,
+        type=existing_directory,
         default=Path("/"),
-        help="watch the machine below this folder instead of this one",
+        help="watch the machine below this directory instead of this one",
     )
     parser.add_argument(
         "--config",
@@ -78,10 +78,10 @@ def add_bus_option(parser: argparse.ArgumentParser) -> None:
 def isolated(module: str) -> tuple[str, ...]:
     """Return the command that runs a program of ours as a child of this one.
 
-    It is isolated from the working directory, the user's folder and every PYTHON… variable.
+    It is isolated from the working directory, the user's directory and every PYTHON… variable.
     """
-    folder = Path(__file__).parents[1]
-    return sys.executable, "-I", "-B", "-c", MAIN.format(module), str(folder)
+    directory = Path(__file__).parents[1]
+    return sys.executable, "-I", "-B", "-c", MAIN.format(module), str(directory)
 
 
 def discard_stdout() -> None:
@@ -89,10 +89,10 @@ def discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def existing_folder(text: str) -> Path:
-    """Return the path of a folder that is there, as the type of an argument."""
+def existing_directory(text: str) -> Path:
+    """Return the path of a directory that is there, as the type of an argument."""
     if not text or not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"'{text}' is no folder")
+        raise argparse.ArgumentTypeError(f"'{text}' is no directory")
     return Path(text)
 
 

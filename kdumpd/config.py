@@ -16,7 +16,7 @@ from kdumpd.model.captures.layouts import PSTORE_ARCHIVE
 from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.text import parse_span
 
-FOLDERS = (
+DIRECTORIES = (
     "etc/kdumpd",
     "run/kdumpd",
     "usr/lib/kdumpd",
@@ -43,8 +43,8 @@ class Settings:
     metrics_file: Path | None = None  # of this machine, whichever one is watched
 
     @property
-    def folders(self) -> tuple[bytes, ...]:
-        """The crash folders to watch: those configured, else those that are everywhere."""
+    def directories(self) -> tuple[bytes, ...]:
+        """The crash directories to watch: those configured, else those that are everywhere."""
         return self.crash_directories or (b"/var/crash", PSTORE_ARCHIVE)
 
 
@@ -212,30 +212,34 @@ SETTERS: Mapping[tuple[str, str], Callable[[Settings, str], Settings]] = {
 def _checked(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
     """Return the settings without those that do not go together, and why."""
     file = settings.metrics_file
-    if file is None or not any(is_inside(bytes(file), folder) for folder in settings.folders):
+    if file is None or not any(
+        is_inside(bytes(file), directory) for directory in settings.directories
+    ):
         return settings, ()
-    problem = f"TextFile={file}: it lies in a crash folder, where nothing is ever written"
+    problem = f"TextFile={file}: it lies in a crash directory, where nothing is ever written"
     return replace(settings, metrics_file=None), (problem,)
 
 
 def _files(root: Path) -> Iterable[Path]:
-    folders = [root / folder for folder in FOLDERS if _is_owners(root / folder, root)]
-    main = [path for folder in folders if (path := folder / MAIN).is_file()]
+    directories = [
+        root / directory for directory in DIRECTORIES if _is_owners(root / directory, root)
+    ]
+    main = [path for directory in directories if (path := directory / MAIN).is_file()]
     drop_ins: dict[str, Path] = {}
-    for folder in folders:
-        for path in sorted((folder / DROP_INS).glob("*.conf")):
+    for directory in directories:
+        for path in sorted((directory / DROP_INS).glob("*.conf")):
             drop_ins.setdefault(path.name, path)
     return [*main[:1], *(path for _, path in sorted(drop_ins.items()))]
 
 
-def _is_owners(folder: Path, root: Path) -> bool:
-    """Return whether nobody but the machine's owner can have written into the folder.
+def _is_owners(directory: Path, root: Path) -> bool:
+    """Return whether nobody but the machine's owner can have written into the directory.
 
-    The daemon's own runtime folder is /run/kdumpd as well: whoever has taken it over must not be
+    The daemon's own runtime directory is /run/kdumpd as well: whoever has taken it over must not be
     able to allow a crash.
     """
     try:
-        status, owner = folder.stat(), root.stat().st_uid
+        status, owner = directory.stat(), root.stat().st_uid
     except OSError:
         return False
     return status.st_uid == owner and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -125,7 +125,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     once.add_argument(
         "--list",
         action="store_true",
-        help="print as JSON the captures that lie in the crash folders, and exit; needs no bus",
+        help="print as JSON the captures that lie in the crash directories, and exit; needs no bus",
     )
     return parser
 
@@ -144,9 +144,9 @@ log = logging.getLogger("kdumpd")
 BUS_NAME = "org.kdumpd1"
 LEDGER = "ledger.sqlite"
 ELSEWHERE = (
-    "The service may write to /run/kdumpd. For another folder, which must exist and belong to the"
-    " user kdumpd, type: systemctl edit kdumpd, there the lines [Service] and BindPaths={folder},"
-    " and then: systemctl restart kdumpd"
+    "The service may write to /run/kdumpd. Another directory must exist and belong to the user"
+    " kdumpd. To allow it, type: systemctl edit kdumpd, add the lines [Service] and"
+    " BindPaths={directory}, and then type: systemctl restart kdumpd"
 )
 WRITE_PATIENCE = 10.0  # seconds for a file that others read
 
@@ -175,11 +175,11 @@ async def serve_once(
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(connect(bus_address(options.bus, os.environ)))
         await connection.own(BUS_NAME)
-        word = motd_path(os.environ)  # in the runtime folder, which is in memory
+        word = motd_path(os.environ)  # in the runtime directory, which is in memory
         spare = word.parent if word else None
         ledger = await stack.enter_async_context(opened_ledger(options.state_dir / LEDGER, spare))
         hints = Hints()
-        captures, conditions = Watch(hints.folders), Watch(hints.everything)
+        captures, conditions = Watch(hints.directories), Watch(hints.everything)
         for watch in (captures, conditions):
             stack.enter_context(watch.attached(loop))
         capture_files = CaptureFiles(options.root)
@@ -187,14 +187,16 @@ async def serve_once(
         parts = EngineParts(
             machine=Machine(
                 Files(options.root, opened=opened_files(options)),
-                Plan(folders=settings.folders, problems=configuration.problems),
+                Plan(directories=settings.directories, problems=configuration.problems),
                 hints,
                 Watchers(captures=captures, conditions=conditions),
                 services,
             ),
             services=services,
             past=BootsObserver(options.root, hints.everything),
-            reader=CoreReader(CaptureFiles(options.root), settings.folders, inspect, read_toolbox),
+            reader=CoreReader(
+                CaptureFiles(options.root), settings.directories, inspect, read_toolbox
+            ),
             ledger=ledger,
             outbox=JournalOutbox(ledger, Journal()),
             terminal=TerminalOutput(),
@@ -249,8 +251,10 @@ def notices(
     # What a mounted image says about files is about its own.
     ours = options.root == Path("/") or options.config is not None
     if settings.metrics_file is not None and ours:
-        folder = settings.metrics_file.parent
-        found.append(Metrics(text_file(settings.metrics_file, ELSEWHERE.format(folder=folder))))
+        directory = settings.metrics_file.parent
+        found.append(
+            Metrics(text_file(settings.metrics_file, ELSEWHERE.format(directory=directory)))
+        )
     if (path := motd_path(environment)) is not None:
         found.append(Motd(text_file(path)))
     return found

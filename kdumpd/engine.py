@@ -226,18 +226,18 @@ class CallerActions:
 
     async def open_core(self, id_: str) -> int:
         """Return a read-only descriptor of the capture's core, which the caller closes."""
-        folder, capture = self._found(id_)
-        return await _opened(self._capture_files.open_core(folder, capture))
+        directory, capture = self._found(id_)
+        return await _opened(self._capture_files.open_core(directory, capture))
 
     async def open_dmesg(self, id_: str) -> int:
         """Return a read-only descriptor of its kernel log, which the caller closes.
 
         It is that of the file beside the core, else of memory with what was read out of the core.
         """
-        folder, capture = self._found(id_)
+        directory, capture = self._found(id_)
         if not capture.dmesg_file:
             return await self._log_of_the_core(id_)
-        fd = await _opened(self._capture_files.open_dmesg(folder, capture))
+        fd = await _opened(self._capture_files.open_dmesg(directory, capture))
         if _is_report(capture):
             return await asyncio.to_thread(_log_in_report, fd)
         if os.fstat(fd).st_size or not capture.core_file:
@@ -265,12 +265,12 @@ class CallerActions:
             os.close(fd)
 
     def _found(self, id_: str) -> tuple[bytes, Capture]:
-        """Return a capture, and the crash folder that it lies in."""
+        """Return a capture, and the crash directory that it lies in."""
         state = self._engine.state
         capture = state.captures.get(id_)
-        for folder in state.folders:
-            if capture is not None and is_inside(capture.directory, folder):
-                return folder, capture
+        for directory in state.directories:
+            if capture is not None and is_inside(capture.directory, directory):
+                return directory, capture
         raise MissingError(f"There is no capture {id_} any more.")
 
 

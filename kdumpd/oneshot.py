@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One look at a machine, without a daemon: is it ready, and what lies in its crash folders?"""
+"""One look at a machine, without a daemon: is it ready, and what lies in its crash directories?"""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ def check(files: Files, configuration: Configuration, form: str) -> int:
 
 
 def list_captures(files: Files, configuration: Configuration, form: str) -> int:
-    """Print the captures in the crash folders as JSON, and return 1 where there are none.
+    """Print the captures in the crash directories as JSON, and return 1 where there are none.
 
     No core is read through: whoever asks may be root, and the daemon, which does that, is not. So
     what can only be known in that way is missing, which the log then says.
@@ -47,9 +47,9 @@ def list_captures(files: Files, configuration: Configuration, form: str) -> int:
         log.warning(
             "Captures that are not shown, as only the daemon unpacks them: %d", len(state.settling)
         )
-    for folder in seen.folders:
-        if folder.facts.problem:
-            log.warning("%s", folder.facts.problem)
+    for directory in seen.directories:
+        if directory.facts.problem:
+            log.warning("%s", directory.facts.problem)
     records = [plain_record(capture_properties(one)) for one in state.captures.values()]
     if not printed([to_json(records, pretty=form != "short")]):
         return EXIT_IO
@@ -63,7 +63,7 @@ async def look_once(files: Files, configuration: Configuration) -> Verdict:
 
 async def observe_once(files: Files, configuration: Configuration) -> Observation:
     """Return one look at the machine."""
-    plan = Plan(folders=configuration.settings.folders, problems=configuration.problems)
+    plan = Plan(directories=configuration.settings.directories, problems=configuration.problems)
     machine = Machine(files, plan, Hints(), Watchers(), NoServiceManager())
     return await machine.look()
 

@@ -69,13 +69,13 @@ class Told:
 class Unbroken:
     """The machines before anything happens to them, each made and looked at once."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._verdicts: dict[str, Verdict] = {}
 
     def root(self, name: str) -> Path:
-        """Return the folder of one machine."""
-        root = self._folder / name
+        """Return the directory of one machine."""
+        root = self._directory / name
         if not root.exists():
             build(machines()[name], root)
         return root
@@ -99,7 +99,7 @@ def look_with_disk(root: Path, options: str) -> tuple[Finding, ...]:
 
 
 async def look_with_server(root: Path, dead: str) -> tuple[Finding, ...]:
-    """Return what is said where a folder is on a server that answers no more."""
+    """Return what is said where a directory is on a server that answers no more."""
     server = root.parent / "server"
     (root / dead).rename(server)
     (root / dead).mkdir()
@@ -126,7 +126,7 @@ def said(root: Path, *prefix: str) -> Iterator[Finding]:
 
 async def look(root: Path, services: ServiceManager, state: State) -> Verdict:
     configured = read_configuration(root, None)
-    plan = Plan(folders=configured.settings.folders, problems=configured.problems)
+    plan = Plan(directories=configured.settings.directories, problems=configured.problems)
     return judged(await Machine(Files(root), plan, Hints(), Watchers(), services).look(), state)
 
 

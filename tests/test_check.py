@@ -105,8 +105,8 @@ def nobody_has_python() -> bool:
 
 @pytest.mark.skipif(not nobody_has_python(), reason="nobody may not run this Python")
 async def test_nobody_may_ask(machine: Machine, tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
     status, out, words = await check(machine.root, user=NOBODY)
     assert (status, words) == (0, "")
     assert out.startswith("ready: ")
@@ -135,13 +135,13 @@ async def test_mistaken_configuration_is_named_and_the_rest_stands(machine: Mach
     assert f"{machine.root}/etc/kdumpd/kdumpd.conf:3: unknown key 'Colour'" in words
 
 
-async def test_root_that_is_no_folder() -> None:
+async def test_root_that_is_no_directory() -> None:
     status, _, words = await check(Path("/nowhere"))
     assert status == 64
-    assert "'/nowhere' is no folder" in words
+    assert "'/nowhere' is no directory" in words
 
 
-async def test_folder_without_a_kernel_is_no_broken_machine(tmp_path: Path) -> None:
+async def test_directory_without_a_kernel_is_no_broken_machine(tmp_path: Path) -> None:
     (tmp_path / "var/crash").mkdir(parents=True)
     status, out, words = await check(tmp_path)
     assert (status, words) == (3, "")

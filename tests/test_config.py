@@ -36,14 +36,14 @@ def configured(root: Path, *lines: str) -> Settings:
 
 def test_nothing_configured(tmp_path: Path) -> None:
     assert read_configuration(tmp_path, None) == Configuration(Settings(), ())
-    assert Settings().folders == (b"/var/crash", b"/var/lib/systemd/pstore")
+    assert Settings().directories == (b"/var/crash", b"/var/lib/systemd/pstore")
     assert Settings().settle_seconds == 30
 
 
 def test_all_configured(tmp_path: Path) -> None:
     settings = configured(tmp_path, "CrashDirectories=/srv/crash /mnt", "SettleSec=5s")
     assert settings == Settings(crash_directories=(b"/srv/crash", b"/mnt"), settle_seconds=5)
-    assert settings.folders == (b"/srv/crash", b"/mnt")
+    assert settings.directories == (b"/srv/crash", b"/mnt")
 
 
 @pytest.mark.parametrize(
@@ -84,20 +84,20 @@ def test_settle(tmp_path: Path, value: str, seconds: float) -> None:
     ],
 )
 def test_crash_directories(tmp_path: Path, value: str, paths: list[bytes]) -> None:
-    assert configured(tmp_path, f"CrashDirectories={value}").folders == tuple(paths)
+    assert configured(tmp_path, f"CrashDirectories={value}").directories == tuple(paths)
 
 
 def test_a_list_appends(tmp_path: Path) -> None:
     settings = configured(
         tmp_path, "CrashDirectories=/a", "CrashDirectories=/b /a", "CrashDirectories=/c"
     )
-    assert settings.folders == (b"/a", b"/b", b"/c")
+    assert settings.directories == (b"/a", b"/b", b"/c")
 
 
 def test_an_empty_value_resets_a_list(tmp_path: Path) -> None:
     lines = "CrashDirectories=/a", "CrashDirectories=", "CrashDirectories=/b"
-    assert configured(tmp_path, *lines).folders == (b"/b",)
-    assert configured(tmp_path, *lines[:2]).folders == Settings().folders
+    assert configured(tmp_path, *lines).directories == (b"/b",)
+    assert configured(tmp_path, *lines[:2]).directories == Settings().directories
 
 
 def test_the_last_of_two_values_counts(tmp_path: Path) -> None:
@@ -277,8 +277,8 @@ def test_the_keys_of_a_crash_test_stand_in_their_section(tmp_path: Path) -> None
 
 
 def test_the_first_main_file_counts(tmp_path: Path) -> None:
-    for number, folder in enumerate(("usr/lib/kdumpd", "run/kdumpd", "etc/kdumpd"), 1):
-        write(tmp_path, f"{folder}/kdumpd.conf", f"SettleSec={number}")
+    for number, directory in enumerate(("usr/lib/kdumpd", "run/kdumpd", "etc/kdumpd"), 1):
+        write(tmp_path, f"{directory}/kdumpd.conf", f"SettleSec={number}")
         assert read_configuration(tmp_path, None).settings.settle_seconds == number
 
 
@@ -296,14 +296,14 @@ def test_drop_ins_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     write(tmp_path, "etc/kdumpd/kdumpd.conf.d/40.conf", "CrashDirectories=/4")
     write(tmp_path, "etc/kdumpd/kdumpd.conf.d/10.conf", "CrashDirectories=/1")
     settings = read_configuration(tmp_path, None).settings
-    assert settings.folders == (b"/1", b"/2", b"/3", b"/4")
+    assert settings.directories == (b"/1", b"/2", b"/3", b"/4")
 
 
 def test_a_drop_in_hides_its_namesakes(tmp_path: Path) -> None:
-    for number, folder in enumerate(("usr/lib/kdumpd", "run/kdumpd", "etc/kdumpd"), 1):
-        write(tmp_path, f"{folder}/kdumpd.conf.d/10.conf", f"CrashDirectories=/{number}")
+    for number, directory in enumerate(("usr/lib/kdumpd", "run/kdumpd", "etc/kdumpd"), 1):
+        write(tmp_path, f"{directory}/kdumpd.conf.d/10.conf", f"CrashDirectories=/{number}")
         settings = read_configuration(tmp_path, None).settings
-        assert settings.folders == (b"/%d" % number,)
+        assert settings.directories == (b"/%d" % number,)
 
 
 def test_a_drop_in_masked(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_file_that_is_missing(tmp_path: Path) -> None:
     assert configuration == Configuration(Settings(), (f"{path}: No such file or directory",))
 
 
-def test_a_folder_in_its_place(tmp_path: Path) -> None:
+def test_a_directory_in_its_place(tmp_path: Path) -> None:
     path = tmp_path / DROP_INS / "10.conf"
     path.mkdir(parents=True)
     write(tmp_path, f"{DROP_INS}/20.conf", "SettleSec=5")
@@ -383,9 +383,9 @@ def test_any_value(tmp_path_factory: pytest.TempPathFactory, value: str) -> None
     path = tmp_path_factory.getbasetemp() / "any-value.conf"
     path.write_text(f"[Manager]\nCrashDirectories={value}\nSettleSec={value}\n", newline="")
     configuration = read_configuration(Path("/"), path)
-    for folder in configuration.settings.folders:
-        assert folder.startswith(b"/")
-        assert b"\0" not in folder
+    for directory in configuration.settings.directories:
+        assert directory.startswith(b"/")
+        assert b"\0" not in directory
     assert configuration.settings.settle_seconds > 0
 
 
@@ -420,18 +420,18 @@ def test_no_file_of_metrics(tmp_path: Path, value: str) -> None:
     assert configuration.settings == Settings()
 
 
-@pytest.mark.parametrize("folder", ["", "CrashDirectories=/var/crash"])
-def test_no_file_of_metrics_in_a_crash_folder(tmp_path: Path, folder: str) -> None:
+@pytest.mark.parametrize("directory", ["", "CrashDirectories=/var/crash"])
+def test_no_file_of_metrics_in_a_crash_directory(tmp_path: Path, directory: str) -> None:
     """Whichever of the two is said first."""
-    path = write(tmp_path, MAIN, "[Metrics]", "TextFile=/var/crash/a.prom", "[Manager]", folder)
+    path = write(tmp_path, MAIN, "[Metrics]", "TextFile=/var/crash/a.prom", "[Manager]", directory)
     configuration = read_configuration(tmp_path, path)
     assert configuration.settings.metrics_file is None
     (problem,) = configuration.problems
-    assert "it lies in a crash folder" in problem
+    assert "it lies in a crash directory" in problem
 
 
-def test_a_folder_of_somebody_else_is_not_read(tmp_path: Path) -> None:
-    """Such as the daemon's own runtime folder, by which it could allow itself a crash."""
+def test_a_directory_of_somebody_else_is_not_read(tmp_path: Path) -> None:
+    """Such as the daemon's own runtime directory, by which it could allow itself a crash."""
     write(tmp_path, "run/kdumpd/kdumpd.conf", "[CrashTest]\nEnabled=yes")
     (tmp_path / "run/kdumpd").chmod(0o775)
     assert not read_configuration(tmp_path, None).settings.crash_test
@@ -440,8 +440,8 @@ def test_a_folder_of_somebody_else_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_pipe_in_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
-    folder = tmp_path / "etc/kdumpd/kdumpd.conf.d"
-    folder.mkdir(parents=True)
-    os.mkfifo(folder / "10.conf")
+    directory = tmp_path / "etc/kdumpd/kdumpd.conf.d"
+    directory.mkdir(parents=True)
+    os.mkfifo(directory / "10.conf")
     (problem,) = read_configuration(tmp_path, None).problems
     assert problem.endswith("10.conf: is no file")

@@ -59,7 +59,11 @@ async def running(machine: Machine, work: Path, start: Start = start) -> AsyncIt
     async with opened_ledger(work / "ledger.sqlite") as ledger:
         parts = EngineParts(
             machine=Observed(
-                Files(machine.root), Plan(folders=(CRASH,)), hints, Watchers(), NoServiceManager()
+                Files(machine.root),
+                Plan(directories=(CRASH,)),
+                hints,
+                Watchers(),
+                NoServiceManager(),
             ),
             services=NoServiceManager(),
             past=BootsObserver(machine.root, hints.everything, JOURNAL_PATIENCE, start=start),

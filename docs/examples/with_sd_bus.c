@@ -35,7 +35,7 @@ static int print_rows(sd_bus_message *m) {
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-/* Print a capture's folder: a file name is bytes, which need not be UTF-8, without a zero at the end. */
+/* Print a capture's directory: a file name is bytes, which need not be UTF-8, without a zero at the end. */
 static int print_directory(sd_bus *bus, const char *path) {
         sd_bus_message *m = NULL;
         const void *bytes;

@@ -185,7 +185,7 @@ class Answers(Protocol):
         """Return the properties of every capture, the newest crash last, strangers' files first."""
 
 
-SECONDS = 60.0  # more than a look takes where a crash folder does not answer
+SECONDS = 60.0  # more than a look takes where a crash directory does not answer
 NOTHING_FOUND = 1
 PROGRAM = isolated("kdumpd.daemon")
 
@@ -195,7 +195,7 @@ class LookError(Exception):
 
 
 class Look:
-    """What the machine below a root is, and what lies in its crash folders."""
+    """What the machine below a root is, and what lies in its crash directories."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

@@ -59,7 +59,7 @@ async def none_found(answers: Answers) -> str:
     unread = [
         message
         for code, outcome, message, _ in (await answers.manager())["Checks"]
-        if code == "crash-folder-unreadable" and outcome != Severity.OK
+        if code == "crash-directory-unreadable" and outcome != Severity.OK
     ]
     return "\n".join(["No captures found.", *unread])
 

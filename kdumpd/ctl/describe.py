@@ -212,8 +212,8 @@ def overview_lines(
         yield f"Not acknowledged: {manager['Unacknowledged']}  (kdumpdctl acknowledge --all)"
     if captures:
         yield f"Last: {headline(captures[-1])}"
-    folders = ", ".join(shown(folder) for folder in manager["CrashDirectories"])
-    yield f"Watching: {folders}"
+    directories = ", ".join(shown(directory) for directory in manager["CrashDirectories"])
+    yield f"Watching: {directories}"
 
 
 def info_lines(capture: Properties) -> Iterator[str]:
@@ -331,8 +331,8 @@ def _removal(capture: Properties) -> str:
 def _warning(capture: Properties) -> str:
     if not capture["WorldReadable"]:
         return ""
-    folder = shlex.quote(shown(capture["Directory"]))
+    directory = shlex.quote(shown(capture["Directory"]))
     return (
         "everybody may read it, and it holds the kernel's memory or log. Take the right away:"
-        f" chmod -R go-rwx {folder}"
+        f" chmod -R go-rwx {directory}"
     )

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from kdumpd import __version__
-from kdumpd.arguments import JSON, Parser, existing_folder
+from kdumpd.arguments import JSON, Parser, existing_directory
 from kdumpd.ctl.describe import UNTRUSTED
 from kdumpd.ctl.timestamps import MomentError, parse_moment
 from kdumpd.model.crash_test import unheard_of
@@ -176,7 +176,7 @@ not be (no such capture or file, no right to it) or there is no capture to show,
 test: 1 when the kernel was not crashed; with --dry-run 0 when nothing speaks against it, 1 when
 something does; with --cancel 0 when a test was stopped, 1 when not. Of all: 64 for a wrong command
 line, 74 if the answer cannot be printed."""
-ROOT = "look at the machine below this folder, without a daemon"
+ROOT = "look at the machine below this directory, without a daemon"
 ID = "the capture's id or its beginning (default: the newest crash)"
 WITHOUT_DAEMON = {"check", "list", "info"}
 OF_ONE_CAPTURE = {"report", "dmesg", "path"}
@@ -211,7 +211,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--no-pager", dest="pager", action="store_false", help="print it all at once"
     )
     verbs.choices["path"].add_argument(
-        "--directory", action="store_true", help="print the folder of the capture instead"
+        "--directory", action="store_true", help="print the directory of the capture instead"
     )
     which = verbs.choices["acknowledge"].add_mutually_exclusive_group()
     which.add_argument("ids", nargs="*", default=[], metavar="ID", help=ID)
@@ -248,7 +248,7 @@ def spelled_out(words: Sequence[str]) -> list[str]:
 
 def _add_root_option(command: argparse.ArgumentParser, words: str) -> None:
     command.add_argument(
-        "--root", metavar="DIR", type=existing_folder, default=argparse.SUPPRESS, help=words
+        "--root", metavar="DIR", type=existing_directory, default=argparse.SUPPRESS, help=words
     )
 
 

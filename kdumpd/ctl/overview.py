@@ -75,8 +75,8 @@ def screen_lines(
     yield from _fact("Captures", count_captures(manager, captures), screen)
     for capture in captures[: -NEWEST - 1 : -1]:
         yield _labelled("", _capture(capture, screen), screen)
-    folders = ", ".join(shown(folder) for folder in manager["CrashDirectories"])
-    yield from _fact("Watching", folders, screen)
+    directories = ", ".join(shown(directory) for directory in manager["CrashDirectories"])
+    yield from _fact("Watching", directories, screen)
     yield from _what_to_do(manager, screen)
 
 

@@ -74,7 +74,7 @@ MANAGER_PROPERTIES: Mapping[str, Callable[[State], Any]] = {
     "UncapturedCrashes": lambda state: [microseconds(one) for one in uncaptured(state.history)],
     "Unacknowledged": lambda state: len(unacknowledged(state)),
     "Settling": lambda state: len(state.settling),
-    "CrashDirectories": lambda state: list(state.folders),
+    "CrashDirectories": lambda state: list(state.directories),
 }
 
 NO_TEST = CrashTest(id="", at=EPOCH, verdict=CrashTestVerdict.NONE)

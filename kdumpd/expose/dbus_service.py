@@ -173,7 +173,9 @@ class DbusService:
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._actions.look()
         except TimeoutError as error:
-            raise CallError(BUSY, "the crash folders do not answer yet; ask again later") from error
+            raise CallError(
+                BUSY, "the crash directories do not answer yet; ask again later"
+            ) from error
         return Reply()
 
     async def _get_managed_objects(self, _: Call) -> Reply:

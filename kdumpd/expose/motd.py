@@ -35,12 +35,12 @@ class Motd:
 
 
 def motd_path(environment: Mapping[str, str]) -> Path | None:
-    """Return where the file belongs: in the folder that systemd made for it to die with us.
+    """Return where the file belongs: in the directory that systemd made for it to die with us.
 
     Without RuntimeDirectory= in the unit there is none (systemd.exec(5)).
     """
-    folder = environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return Path(folder, NAME) if folder.startswith("/") else None
+    directory = environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(directory, NAME) if directory.startswith("/") else None
 
 
 def lines(state: State) -> Iterator[str]:

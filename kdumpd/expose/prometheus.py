@@ -130,18 +130,18 @@ def _memory(state: State) -> Iterator[Metric]:
     )
 
 
-def _dump_folders(state: State) -> Iterator[Metric]:
+def _dump_directories(state: State) -> Iterator[Metric]:
     storage = state.verdict.machine.storage if state.verdict else None
     settings = storage.settings if storage else None
     settings = settings if isinstance(settings, DumpSettings) else None
     left = settings.left_free if settings else 0
-    folders = storage.folders if storage else ()
+    directories = storage.directories if storage else ()
     yield Metric(
-        name="dump_folder_available_bytes",
-        help="Bytes that a dump may take in a folder that dumps are written to.",
+        name="dump_directory_available_bytes",
+        help="Bytes that a dump may take in a directory that dumps are written to.",
         samples={
-            (("folder", shown(one.path)),): max(0, one.free - left)
-            for one in folders
+            (("directory", shown(one.path)),): max(0, one.free - left)
+            for one in directories
             if isinstance(one.free, int)
         },
         drifts=True,
@@ -230,7 +230,7 @@ MEASURES: tuple[Callable[[State], Iterator[Metric]], ...] = (
     _version,
     _readiness,
     _memory,
-    _dump_folders,
+    _dump_directories,
     _captures,
     _test,
     _previous_boot,

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 READABLE = 0o644  # whatever the umask: those who read are other users
 RETRY_SECONDS = 60.0
-# What a sandbox says of a folder that it hides or keeps from being written, and a foreign folder.
+# What a sandbox says of a directory that it hides or keeps from being written, and a foreign
+# directory.
 REFUSED = {errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -36,7 +37,7 @@ class Outcome:
 
 
 class Worker(Protocol):
-    """Who does what may block: a folder can lie on a server that is dead."""
+    """Who does what may block: a directory can lie on a server that is dead."""
 
     async def run(self, work: Callable[[], Outcome]) -> Outcome:
         """Return what the work returns, or what late work did; OSError if it does not end."""
@@ -95,7 +96,7 @@ class TextFile:
 def write_whole(path: Path, text: str) -> OSError | None:
     """Make the file say the text, for everybody to read, and return what kept it from that.
 
-    An empty text removes it. The folder must exist.
+    An empty text removes it. The directory must exist.
     """
     growing = path.with_name(f".{path.name}.new")
     try:

@@ -216,10 +216,10 @@ def _printed(process: subprocess.Popen[bytes], wrapper: str, words: int) -> Iter
         raise CoreError(with_last_words(problem, words))
 
 
-FOLDERS = ("/var/tmp", "/tmp")  # noqa: S108 - what lies there has no name that others could take
+DIRECTORIES = ("/var/tmp", "/tmp")  # noqa: S108 - what lies there has no name that others could take
 MOST_KEPT = 1 << 30  # bytes of disk
-KEPT_IN_MEMORY = 64 << 20  # bytes, where no folder has room
-SHARE = 4  # at most this part of a folder's room is taken
+KEPT_IN_MEMORY = 64 << 20  # bytes, where no directory has room
+SHARE = 4  # at most this part of a directory's room is taken
 
 
 class Spool:
@@ -272,9 +272,9 @@ def opened_spool(most: int = MOST_KEPT) -> Iterator[Spool]:
 
 
 def _on_disk(most: int) -> Spool | None:
-    for folder in FOLDERS:
+    for directory in DIRECTORIES:
         try:
-            fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            fd = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError:
             continue
         room = os.fstatvfs(fd)

@@ -144,16 +144,16 @@ def open_or_replace(path: Path) -> Opened:
     return opened
 
 
-def open_spare(path: Path, folder: Path | None) -> Opened:
+def open_spare(path: Path, directory: Path | None) -> Opened:
     """Return a ledger that does not last, with all that is known as far as it can be read."""
-    if folder is not None:
-        copy = folder / path.name
+    if directory is not None:
+        copy = directory / path.name
         try:
             for suffix in ("", "-wal"):  # what was recorded last may be in the log alone
                 _copy(path.with_name(path.name + suffix), copy.with_name(copy.name + suffix))
             return _open(copy)
         except (OSError, sqlite3.Error) as error:
-            log.warning("'%s' cannot be copied to '%s': %s", path, folder, error)
+            log.warning("'%s' cannot be copied to '%s': %s", path, directory, error)
     return _open_database(IN_MEMORY, path)
 
 

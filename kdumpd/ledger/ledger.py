@@ -60,9 +60,9 @@ class Ledger:
     async def open(self) -> None:
         """Open the file, or make it; a damaged one is moved aside.
 
-        Where that cannot be, as on a full disk, a copy of it is kept in the spare folder, or else
-        an empty one in memory, until the daemon ends: what a full disk made of a capture is news
-        too. ForeignLedgerError for another's file.
+        Where that cannot be, as on a full disk, a copy of it is kept in the spare directory, or
+        else an empty one in memory, until the daemon ends: what a full disk made of a capture is
+        news too. ForeignLedgerError for another's file.
         """
         try:
             self._lock = await self._run(lambda: lock(self._path))
@@ -166,7 +166,7 @@ def _told(state: State) -> tuple[object, ...]:
 async def opened_ledger(path: Path, spare: Path | None = None) -> AsyncIterator[Ledger]:
     """Open the ledger, and close it at the end, also when it could not be opened.
 
-    `spare` is a folder in memory for a copy, where what is known cannot be written to any more.
+    `spare` is a directory in memory for a copy, where what is known cannot be written to any more.
     """
     ledger = Ledger(path, spare)
     try:

@@ -12,16 +12,16 @@ from kdumpd.model.captures.core import FileStamp
 from kdumpd.model.captures.reading import Answer, Job, Reading
 from kdumpd.model.captures.retention import NOTHING_REMOVED, Retention
 from kdumpd.model.crash_test import CrashTest
-from kdumpd.model.readiness.facts import FolderFacts, LastReservation, MachineFacts
+from kdumpd.model.readiness.facts import DirectoryFacts, LastReservation, MachineFacts
 from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.vocabulary import Readiness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrashFolder:
-    """One look at one crash folder."""
+class CrashDirectory:
+    """One look at one crash directory."""
 
-    facts: FolderFacts
+    facts: DirectoryFacts
     sightings: tuple[Sighting, ...] = ()
     listed: bool = True  # whether what is neither sighted nor unread is not there
     unread: frozenset[bytes] = frozenset()  # directories that could not be looked into
@@ -36,15 +36,15 @@ class Observation:
     at: datetime
     clock: float  # seconds that never step back; CLOCK_BOOTTIME
     machine: MachineFacts
-    folders: tuple[CrashFolder, ...]
+    directories: tuple[CrashDirectory, ...]
     retention: Retention = NOTHING_REMOVED
     answers: tuple[Answer, ...] = ()  # what the reading of cores has brought since the last look
     past: PastBoots | None = None  # None where the journal of earlier boots was not asked
 
     @property
     def sightings(self) -> Iterator[Sighting]:
-        """What was seen in all of the folders."""
-        return (sighting for folder in self.folders for sighting in folder.sightings)
+        """What was seen in all of the directories."""
+        return (sighting for directory in self.directories for sighting in directory.sightings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +71,9 @@ class Shown:
     A look that shows this again leaves the captures as they are.
     """
 
-    # state: the last look at the crash folders, and the captures that came of it
+    # state: the last look at the crash directories, and the captures that came of it
 
-    folders: tuple[CrashFolder, ...]
+    directories: tuple[CrashDirectory, ...]
     retention: Retention
     readings: Mapping[str, Reading]
     captures: Mapping[str, Capture]  # that came of it
@@ -89,7 +89,7 @@ class State:
     missing: Mapping[str, float] = field(default_factory=dict)  # captures not seen; gone when
     readings: Mapping[str, Reading] = field(default_factory=dict)  # of cores, by their keys
     job: Job | None = None  # the core that is to be read now
-    folders: tuple[bytes, ...] = ()
+    directories: tuple[bytes, ...] = ()
     shown: Shown | None = None  # by the last look, where the next may show no more
     verdict: Verdict | None = None
     validated_boot: str = ""  # the boot id whose validation was told

@@ -26,7 +26,7 @@ from kdumpd.model.crash_test import last_test
 from kdumpd.model.events import Event, capture_event, exposure_event
 from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.readiness.verdict import Verdict, verdict_of
-from kdumpd.model.state import CrashFolder, Delays, Growth, Observation, Shown, State
+from kdumpd.model.state import CrashDirectory, Delays, Growth, Observation, Shown, State
 from kdumpd.model.test_outcome import with_tests
 from kdumpd.model.text import NANOSECONDS
 from kdumpd.model.vocabulary import CaptureState, Crash
@@ -88,7 +88,7 @@ def _named(sighting: Sighting, known: Capture) -> Sighting:
     """Return the sighting under the id listed for its place, unless it proves another crash."""
     if sighting.facts.identity:
         return sighting
-    if not sighting.trusted_folder:  # a stranger's, made where the capture was
+    if not sighting.trusted_directory:  # a stranger's, made where the capture was
         return sighting
     if not is_same_log(sighting, known):
         return sighting
@@ -243,7 +243,7 @@ def _shows_no_more(state: State, seen: Observation) -> bool:
         and shown.captures is state.captures
         and shown.readings is state.readings
         and shown.retention == seen.retention
-        and shown.folders == seen.folders
+        and shown.directories == seen.directories
     )
 
 
@@ -256,7 +256,7 @@ def _with_captures(state: State, seen: Observation, delays: Delays) -> State:
     tested = {test.capture for test in state.tests}
     known = without_forgotten(captures, tested, seen.at)
     readings = dict(before.readings)
-    if all(folder.listed for folder in seen.folders):
+    if all(directory.listed for directory in seen.directories):
         readings = sighted(readings, seen.sightings)
     job = next_job(readings, parted.to_read, seen.clock)
     captures = with_occurrences(with_removals(known, parted.settled, seen))
@@ -268,7 +268,7 @@ def _with_captures(state: State, seen: Observation, delays: Delays) -> State:
         missing=MappingProxyType(missing),
         readings=MappingProxyType(readings),
         job=job or (state.job if _is_under_way(state.job, readings) else None),
-        folders=tuple(folder.facts.path for folder in seen.folders),
+        directories=tuple(directory.facts.path for directory in seen.directories),
     )
     waits = parted.settling or parted.to_read or missing or after.job
     # What was listed only now may make room for another one: the next look is to try that again.
@@ -282,7 +282,7 @@ def _are_the_same(before: Mapping[str, Capture], after: Mapping[str, Capture]) -
 
 def _shown(state: State, seen: Observation) -> Shown:
     return Shown(
-        folders=seen.folders,
+        directories=seen.directories,
         retention=seen.retention,
         readings=state.readings,
         captures=state.captures,
@@ -290,12 +290,12 @@ def _shown(state: State, seen: Observation) -> Shown:
 
 
 def _watched(state: State, seen: Observation) -> dict[str, Capture]:
-    """Return what is known of captures in the folders that are watched now: no more is true."""
-    folders = [folder.facts.path for folder in seen.folders]
+    """Return what is known of captures in the directories that are watched now: no more is true."""
+    directories = [directory.facts.path for directory in seen.directories]
     return {
         id_: capture
         for id_, capture in state.captures.items()
-        if any(is_inside(capture.directory, folder) for folder in folders)
+        if any(is_inside(capture.directory, directory) for directory in directories)
     }
 
 
@@ -374,13 +374,13 @@ def _miss(
     seen: Observation,
     delays: Delays,
 ) -> tuple[dict[str, Capture], dict[str, float]]:
-    """Call gone what has been missing for long enough from a folder that answers."""
+    """Call gone what has been missing for long enough from a directory that answers."""
     present = {sighting.id for sighting in settled}
     occupied = {sighting.place for sighting in seen.sightings} - {
         sighting.place for sighting in settled
     }
-    unread = {place for folder in seen.folders for place in folder.unread}
-    answering = [folder for folder in seen.folders if folder.listed]
+    unread = {place for directory in seen.directories for place in directory.unread}
+    answering = [directory for directory in seen.directories if directory.listed]
     missing: dict[str, float] = {}
     forgotten = set()  # what a stranger put there is no record of a crash
     for id_, capture in captures.items():
@@ -401,22 +401,24 @@ def _miss(
     return {id_: one for id_, one in captures.items() if id_ not in forgotten}, missing
 
 
-def _delays(folders: Iterable[CrashFolder], capture: Capture, delays: Delays) -> float | None:
+def _delays(
+    directories: Iterable[CrashDirectory], capture: Capture, delays: Delays
+) -> float | None:
     """Return how long a capture that is not seen may be missing, None while nobody looks there.
 
     What was seen on a file system that is not mounted now is not gone; but ids of file systems can
     change (xfs makes them of the device's number), so that this cannot be for ever.
     """
-    for folder in folders:
-        if is_inside(capture.directory, folder.facts.path):
-            same = folder.filesystem == capture.filesystem
+    for directory in directories:
+        if is_inside(capture.directory, directory.facts.path):
+            same = directory.filesystem == capture.filesystem
             return delays.settle if same else delays.mount
     return None
 
 
-def _among(path: bytes, folders: Collection[bytes]) -> bool:
-    """Return whether the path is one of these folders, or lies below one."""
-    while path and path not in folders:
+def _among(path: bytes, directories: Collection[bytes]) -> bool:
+    """Return whether the path is one of these directories, or lies below one."""
+    while path and path not in directories:
         path = path.rpartition(b"/")[0]
     return bool(path)
 

@@ -170,7 +170,7 @@ def _nothing_saved(test: CrashTest, log: Capture | None, *, started: bool) -> st
 
 
 def _is_full(verdict: Verdict) -> bool:
-    rooms = [folder.free for folder in verdict.machine.storage.folders]
+    rooms = [directory.free for directory in verdict.machine.storage.directories]
     return any(isinstance(free, int) and free < FULL for free in rooms)
 
 

@@ -18,10 +18,10 @@ LINE = rb"capture [0-9a-f]{16}|boot [0-9a-f-]{1,36} (?:lost|unready)"
 
 def state_file(environment: Mapping[str, str]) -> Path:
     """Return its path, by the XDG Base Directory Specification, which takes whole paths only."""
-    folder = Path(environment.get("XDG_STATE_HOME", ""))
-    if not folder.is_absolute():
-        folder = Path(environment.get("HOME", "/")) / ".local/state"
-    return folder / "kdumpd/notified"
+    directory = Path(environment.get("XDG_STATE_HOME", ""))
+    if not directory.is_absolute():
+        directory = Path(environment.get("HOME", "/")) / ".local/state"
+    return directory / "kdumpd/notified"
 
 
 def parse_told(text: bytes) -> tuple[str, ...]:

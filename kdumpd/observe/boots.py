@@ -28,7 +28,7 @@ from kdumpd.model.boots.journal import (
     parse_boot,
 )
 from kdumpd.observe.files import Files
-from kdumpd.observe.readiness.boot_messages import FOLDERS, read_boot_time
+from kdumpd.observe.readiness.boot_messages import DIRECTORIES, read_boot_time
 from kdumpd.observe.threads import PatientThread, Start, StuckError, start
 
 MOST_BOOTS = 16
@@ -46,23 +46,23 @@ CONVERTERS = {"__REALTIME_TIMESTAMP": int, "__MONOTONIC_TIMESTAMP": lambda value
 
 
 def read_boots(
-    folder: Path, machine_id: str, running: str, go_on: Callable[[], bool]
+    directory: Path, machine_id: str, running: str, go_on: Callable[[], bool]
 ) -> Iterator[BootEntries]:
-    """Yield the boots that the journals of a folder have, the newest first.
+    """Yield the boots that the journals of a directory have, the newest first.
 
     Ids have 32 hexadecimal digits; without a machine's id, the boots of all machines count. It
-    ends when `go_on` says so. Nothing comes from a folder that is not there or whose files are no
-    journals; OSError and ValueError may come from a damaged one.
+    ends when `go_on` says so. Nothing comes from a directory that is not there or whose files are
+    no journals; OSError and ValueError may come from a damaged one.
     """
     seen = {running}
     found = 0
-    with _opened(folder) as reader:
+    with _opened(directory) as reader:
         entry = _newest(reader)
     for _ in range(MOST_STEPS):
         if not entry or found >= MOST_BOOTS or not go_on():
             return
         boot_id = _digits(entry, "_BOOT_ID")
-        with _opened(folder) as reader:
+        with _opened(directory) as reader:
             if boot_id not in seen and machine_id in {"", _digits(entry, "_MACHINE_ID")}:
                 boot = _read(reader, boot_id)
                 found += boot is not None
@@ -71,8 +71,8 @@ def read_boots(
             entry = _before(reader, boot_id)
 
 
-def _opened(folder: Path) -> closing[journal.Reader]:
-    return closing(journal.Reader(path=str(folder), converters=CONVERTERS))
+def _opened(directory: Path) -> closing[journal.Reader]:
+    return closing(journal.Reader(path=str(directory), converters=CONVERTERS))
 
 
 def _newest(reader: journal.Reader) -> JournalFields:
@@ -227,15 +227,15 @@ def read_past_boots(files: Files) -> PastBoots:
     deadline = time.monotonic() + LONGEST_READING
     boots: dict[str, PastBoot] = {}
     problems = []
-    for folder in FOLDERS:
-        path = files.resolve(folder)
+    for directory in DIRECTORIES:
+        path = files.resolve(directory)
         if not path.is_dir():
             continue
         try:
             found = read_boots(path, machine_id, running, lambda: time.monotonic() < deadline)
             _add(boots, (parse_boot(entries) for entries in found))
         except (OSError, ValueError) as error:
-            problems.append(f"'{files.shown(folder)}' cannot be read: {error}")
+            problems.append(f"'{files.shown(directory)}' cannot be read: {error}")
     return PastBoots(
         boots=tuple(boots.values())[:MOST_BOOTS],
         began=read_boot_time(files),

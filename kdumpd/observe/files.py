@@ -14,7 +14,7 @@ from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable, shown
 
 LONGEST = 1 << 16  # bytes
-MOST_NAMES = 4096  # in one folder
+MOST_NAMES = 4096  # in one directory
 MOST_LINKS = 40  # on one way, as the kernel has it (include/linux/namei.h, MAXSYMLINKS)
 NOWHERE = 256 * "-"  # longer than any file's name (include/uapi/linux/limits.h, NAME_MAX)
 MOST_DIGITS, LARGEST = 20, (1 << 64) - 1  # sizes in bytes are 64 bits wide
@@ -48,7 +48,7 @@ class Files:
 
     @property
     def root(self) -> Path:
-        """The folder below which the machine is."""
+        """The directory below which the machine is."""
         return self._root
 
     def content(self, name: str, most: int = LONGEST) -> Fact[bytes]:
@@ -109,7 +109,7 @@ class Files:
         return number
 
     def names(self, name: str) -> Fact[tuple[str, ...]]:
-        """Return the names in a folder, in order, as os.fsdecode has them."""
+        """Return the names in a directory, in order, as os.fsdecode has them."""
         try:
             with os.scandir(self.resolve(name)) as entries:
                 found = [entry.name for entry in islice(entries, MOST_NAMES + 1)]
@@ -120,17 +120,17 @@ class Files:
         return tuple(sorted(found))
 
     def readable_names(self, name: str) -> tuple[str, ...]:
-        """Return the names in a folder, none of one that is not there or cannot be read."""
+        """Return the names in a directory, none of one that is not there or cannot be read."""
         names = self.names(name)
         return names if isinstance(names, tuple) else ()
 
-    def drop_ins(self, folders: Iterable[str]) -> list[str]:
-        """Return the *.conf files of these folders, by their names; one hides those behind it."""
+    def drop_ins(self, directories: Iterable[str]) -> list[str]:
+        """Return the *.conf files of these directories by name; one hides those behind it."""
         found: dict[str, str] = {}
-        for folder in folders:
-            for name in self.readable_names(folder):
+        for directory in directories:
+            for name in self.readable_names(directory):
                 if name.endswith(".conf"):
-                    found.setdefault(name, f"{folder}/{name}")
+                    found.setdefault(name, f"{directory}/{name}")
         return [path for _, path in sorted(found.items())]
 
     def status(self, name: str) -> Fact[os.stat_result]:

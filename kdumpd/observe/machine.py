@@ -14,7 +14,7 @@ from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.retention import Retention
 from kdumpd.model.readiness.facts import (
     CaptureKernelFacts,
-    FolderFacts,
+    DirectoryFacts,
     MachineFacts,
     NextBootFacts,
     PolicyFacts,
@@ -22,10 +22,10 @@ from kdumpd.model.readiness.facts import (
     StorageFacts,
     SystemFacts,
 )
-from kdumpd.model.state import CrashFolder, Observation
+from kdumpd.model.state import CrashDirectory, Observation
 from kdumpd.model.text import shown
 from kdumpd.observe.captures.retention import read_retention
-from kdumpd.observe.captures.scan import ForeignFolders, read_crash_folder
+from kdumpd.observe.captures.scan import ForeignDirectories, read_crash_directory
 from kdumpd.observe.captures.scan_cache import Unwatched, Visits, Watcher
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.crash_kernel import read_capture_kernel
@@ -52,15 +52,15 @@ T = TypeVar("T")
 Unread = Callable[[str], T]  # returns the facts of what could not be asked, given why
 
 
-def watch_folders(files: Files, watcher: Watcher) -> None:
-    """Have the folders watched in which kernels, initrds and their configuration are installed."""
+def watch_directories(files: Files, watcher: Watcher) -> None:
+    """Watch the directories in which kernels, initrds and their configuration are installed."""
     for name in WATCHED:
         try:
             fd = os.open(files.resolve(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             continue
         try:
-            watcher.folder(fd)
+            watcher.directory(fd)
         finally:
             os.close(fd)
     watcher.forget_others()
@@ -100,7 +100,7 @@ class Conditions:
     """All groups of facts of the machine below one root."""
 
     def __init__(self, files: Files, watcher: Watcher, asking: Asking) -> None:
-        self._watching = Question(lambda: watch_folders(files, watcher), lambda _: None, asking)
+        self._watching = Question(lambda: watch_directories(files, watcher), lambda _: None, asking)
         self._kernel = Question(lambda: read_kernel_facts(files.root), unread_kernel, asking)
         self._reservation = Question(
             ReservationReader(files).read, lambda why: ReservationFacts(problem=why), asking
@@ -122,7 +122,7 @@ class Conditions:
         )
 
     async def ask(self) -> MachineFacts:
-        """Return what is known of the machine now, but for its crash folders and its services.
+        """Return what is known of the machine now, but for its crash directories and its services.
 
         What does not answer says so.
         """
@@ -138,7 +138,7 @@ class Conditions:
             system = group.create_task(self._system.ask())
         return MachineFacts(
             kernel=kernel.result(),
-            folders=(),
+            directories=(),
             reservation=reservation.result(),
             capture_kernel=capture_kernel.result(),
             next_boot=next_boot.result(),
@@ -155,8 +155,8 @@ class Hints:
         self._any = asyncio.Event()
         self._everything = False
 
-    def folders(self) -> None:
-        """Say that a crash folder may have changed."""
+    def directories(self) -> None:
+        """Say that a crash directory may have changed."""
         self._any.set()
 
     def everything(self) -> None:
@@ -178,7 +178,7 @@ class Hints:
 RATIO = 2.0  # seconds of rest for each of looking, so that looks get a third of one processor
 # Seconds of rest that may be owed: what comes after quiet, as a dump does, is looked at at once.
 CREDIT = 1.0
-LONGEST = 2.0  # seconds of one pause, also after a look at a folder that hardly answers
+LONGEST = 2.0  # seconds of one pause, also after a look at a directory that hardly answers
 
 
 class ScanThrottle:
@@ -197,7 +197,7 @@ class ScanThrottle:
         return max(0.0, self._owed - CREDIT)
 
 
-LOOK_PATIENCE = 10.0  # seconds for one look at one crash folder
+LOOK_PATIENCE = 10.0  # seconds for one look at one crash directory
 POLL = 60.0  # seconds; sysfs does not tell when a crash kernel is loaded or unloaded
 
 
@@ -207,11 +207,11 @@ def clock() -> float:
 
 
 Known = Mapping[bytes, Sighting]
-Rest = tuple[MachineFacts, Retention]  # what is to be seen besides the crash folders
+Rest = tuple[MachineFacts, Retention]  # what is to be seen besides the crash directories
 
 
-class FolderObserver:
-    """Looks at one crash folder, remembering what was read so that only changes are read again."""
+class DirectoryObserver:
+    """Looks at one crash directory, remembering what was read so that only changes are read."""
 
     # state: what the last look sighted, whose unchanged files are not read again, and the visits
 
@@ -226,39 +226,39 @@ class FolderObserver:
         self._root = root
         self._path = path
         self._watcher = watcher
-        self._visits = Visits(watcher.keep, ForeignFolders().say)
+        self._visits = Visits(watcher.keep, ForeignDirectories().say)
         self._known: Known = {}
-        self._thread = PatientThread[CrashFolder](delays, asking.on_late, asking.start)
+        self._thread = PatientThread[CrashDirectory](delays, asking.on_late, asking.start)
 
-    async def look(self) -> CrashFolder:
-        """Return what lies in the folder; one that does not answer says so as its problem."""
+    async def look(self) -> CrashDirectory:
+        """Return what lies in the directory; one that does not answer says so as its problem."""
         try:
-            folder = await self._thread.run(self._read)
+            directory = await self._thread.run(self._read)
         except StuckError as error:
             problem = f"'{shown(self._path)}' does not answer: {error}"
-            facts = FolderFacts(path=self._path, present=True, problem=problem)
-            return CrashFolder(facts=facts, listed=False)
-        self._known = {sighting.place: sighting for sighting in folder.sightings}
-        return folder
+            facts = DirectoryFacts(path=self._path, present=True, problem=problem)
+            return CrashDirectory(facts=facts, listed=False)
+        self._known = {sighting.place: sighting for sighting in directory.sightings}
+        return directory
 
     @property
     def busy(self) -> bool:
         """Whether a look is still under way that nobody waits for."""
         return self._thread.busy
 
-    def _read(self) -> CrashFolder:
-        return read_crash_folder(
+    def _read(self) -> CrashDirectory:
+        return read_crash_directory(
             self._root,
             self._path,
             self._known,
-            self._watcher.folder,
+            self._watcher.directory,
             self._visits,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watchers:
-    """Who is told of the folders: those of captures, and those that readiness depends on."""
+    """Who is told of the directories: those of captures, and those that readiness depends on."""
 
     captures: Watcher = field(default_factory=Unwatched)
     conditions: Watcher = field(default_factory=Unwatched)
@@ -268,14 +268,15 @@ class Watchers:
 class Plan:
     """What the configuration says to look at, and what is wrong with it."""
 
-    folders: tuple[bytes, ...]  # of crashes
+    directories: tuple[bytes, ...]  # of crashes
     problems: tuple[str, ...] = ()
 
 
 class Machine:
     """The machine below one root, looked at once, or whenever there is a hint."""
 
-    # state: the last answer about all but the crash folders, for looks that ask only about these
+    # state: the last answer about all but the crash directories, for looks that ask only about
+    # these
 
     def __init__(
         self,
@@ -295,8 +296,9 @@ class Machine:
         self._jobs = PatientThread[Retention](LOOK_PATIENCE, asking.on_late, asking.start)
         self._hints = hints
         self._looks = 0
-        self._folders = [
-            FolderObserver(files.root, path, watchers.captures, asking) for path in plan.folders
+        self._directories = [
+            DirectoryObserver(files.root, path, watchers.captures, asking)
+            for path in plan.directories
         ]
 
     def look_again(self) -> int:
@@ -305,30 +307,30 @@ class Machine:
         return self._looks + 1
 
     async def look(self, *, everything: bool = True) -> Observation:
-        """Return one look at every crash folder; at the rest if `everything` may have changed.
+        """Return one look at every crash directory; at the rest if `everything` may have changed.
 
         The rest, what the machine's own jobs remove among it, is as it was when all was asked last.
         """
         self._looks += 1
         number = self._looks
-        folders, rest = await asyncio.gather(
-            self._look_at_folders(), self._ask(everything=everything)
+        directories, rest = await asyncio.gather(
+            self._look_at_directories(), self._ask(everything=everything)
         )
         facts, retention = rest
         return Observation(
             number=number,
             at=datetime.now(UTC),
             clock=clock(),
-            machine=replace(facts, folders=tuple(folder.facts for folder in folders)),
-            folders=folders,
+            machine=replace(facts, directories=tuple(directory.facts for directory in directories)),
+            directories=directories,
             retention=retention,
         )
 
-    async def _look_at_folders(self) -> tuple[CrashFolder, ...]:
-        folders = await asyncio.gather(*(folder.look() for folder in self._folders))
-        if not any(folder.busy for folder in self._folders):
+    async def _look_at_directories(self) -> tuple[CrashDirectory, ...]:
+        directories = await asyncio.gather(*(directory.look() for directory in self._directories))
+        if not any(directory.busy for directory in self._directories):
             self._watcher.forget_others()
-        return tuple(folders)
+        return tuple(directories)
 
     async def _ask(self, *, everything: bool) -> Rest:
         if everything or self._rest is None:

@@ -51,15 +51,15 @@ class Tree:
         os.utime(self.root / name)
 
     def remove(self, name: str) -> None:
-        """Remove a file, or a folder with all that is in it."""
+        """Remove a file, or a directory with all that is in it."""
         path = self.root / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
 
-    def folder(self, name: str) -> None:
-        """Make a folder."""
+    def directory(self, name: str) -> None:
+        """Make a directory."""
         (self.root / name).mkdir(parents=True, exist_ok=True)
 
     def link(self, name: str, target: str) -> None:
@@ -97,7 +97,7 @@ class Breakage:
     unknown: bool = False
     service: ServiceFacts = field(default_factory=ServiceFacts)
     disk: str = ""  # options of the file system in memory that /var/crash is on
-    dead: str = ""  # a folder that is on a server which does not answer
+    dead: str = ""  # a directory that is on a server which does not answer
     boots: tuple[LastReservation, ...] = ()
     tests: tuple[CrashTest, ...] = ()
 
@@ -131,7 +131,7 @@ FILES = codes(
     " capture-initrd-differs"
 )
 MENU = codes("next-boot-unreserved next-boot-differs boot-loader-outdated")
-PLACE = codes("dump-folder-unmountable storage-too-small")
+PLACE = codes("dump-directory-unmountable storage-too-small")
 SETTINGS_OF_THE_KERNEL = codes(
     "kexec-unsupported kexec-load-disabled post-notifiers panic-policy sysrq"
 )

@@ -36,7 +36,7 @@ def without_kernel(tree: Tree) -> None:
     """Leave what is on a disk alone."""
     for name in ("proc", "sys", "dev", "run"):
         tree.remove(name)
-        tree.folder(name)
+        tree.directory(name)
 
 
 def without_kexec(tree: Tree) -> None:
@@ -132,7 +132,7 @@ BREAKAGES = [
         code="live-system",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(CMDLINE, " ro ", " boot=live ro "),
-        untold=codes("dump-folder-unmountable"),
+        untold=codes("dump-directory-unmountable"),
     ),
     Breakage(
         story="an administrator made the machine a host of Xen",
@@ -186,7 +186,7 @@ BREAKAGES = [
         code="post-notifiers",
         severity=Severity.INFO,
         how=each(
-            lambda tree: tree.write(NOTIFIERS, "Y\n"), lambda tree: tree.folder("sys/bus/vmbus")
+            lambda tree: tree.write(NOTIFIERS, "Y\n"), lambda tree: tree.directory("sys/bus/vmbus")
         ),
     ),
 ]

@@ -17,7 +17,7 @@ FEDORAS_ENTRY = f"7c1c0ffee0ddba11ad0be5e0ff1ce000-{FEDORAS}.conf"
 def update_kernel(tree: Tree) -> None:
     """Have a newer kernel installed, which starts next."""
     tree.sparse(f"boot/vmlinuz-{NEXT}", 8_247_232)
-    tree.folder(f"usr/lib/modules/{NEXT}")
+    tree.directory(f"usr/lib/modules/{NEXT}")
     tree.replace(MENU, RUNNING, NEXT)
 
 

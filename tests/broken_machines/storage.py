@@ -8,7 +8,7 @@ from tests.broken_machines.breakage import PLACE, Breakage, Tree, codes, each
 from tests.broken_machines.tool import FEDORA, SETTINGS, SUSE
 
 MOUNTS, ROOT = "proc/self/mountinfo", " - ext4 /dev/vda rw,errors=remount-ro"
-FOLDER = 'KDUMP_COREDIR="/var/crash"'
+DIRECTORY = 'KDUMP_COREDIR="/var/crash"'
 CONF = "etc/kdump.conf"
 SUSES = "etc/sysconfig/kdump"
 LUKS = "CRYPT-LUKS2-4a9d1f0e6f0b4c559a2e2f1b6c7d8e90-root_crypt\n"
@@ -26,14 +26,14 @@ def encrypt(tree: Tree, key: str) -> None:
     tree.link("dev/mapper/root_crypt", "../dm-0")
     tree.write("sys/class/block/dm-0/dm/uuid", LUKS)
     tree.write("sys/class/block/dm-0/dm/name", "root_crypt\n")
-    tree.folder("sys/class/block/dm-0/slaves/vda")
+    tree.directory("sys/class/block/dm-0/slaves/vda")
     tree.write("etc/crypttab", f"root_crypt /dev/vda {key}\n")
 
 
-def move(tree: Tree, folder: str) -> None:
-    """Have dumps go to another folder."""
-    tree.replace(SETTINGS, FOLDER, f'KDUMP_COREDIR="{folder}"')
-    tree.folder(folder.lstrip("/"))
+def move(tree: Tree, directory: str) -> None:
+    """Have dumps go to another directory."""
+    tree.replace(SETTINGS, DIRECTORY, f'KDUMP_COREDIR="{directory}"')
+    tree.directory(directory.lstrip("/"))
 
 
 def grow(tree: Tree, times: int) -> None:
@@ -49,10 +49,10 @@ def grow(tree: Tree, times: int) -> None:
 
 BREAKAGES = [
     Breakage(
-        story="an administrator has a script choose the folder",
+        story="an administrator has a script choose the directory",
         code="dump-settings-unreadable",
         severity=Severity.WARNING,
-        how=lambda tree: tree.replace(SETTINGS, FOLDER, "if true; then\n KDUMP_COREDIR=/x\nfi"),
+        how=lambda tree: tree.replace(SETTINGS, DIRECTORY, "if true; then\n KDUMP_COREDIR=/x\nfi"),
         untold=PLACE | codes("kdump-disabled"),
         unknown=True,
     ),
@@ -60,13 +60,13 @@ BREAKAGES = [
         story="/etc/default/kdump-tools was edited on Windows",
         code="dump-settings-unreadable",
         severity=Severity.WARNING,
-        how=lambda tree: tree.replace(SETTINGS, FOLDER, f"{FOLDER}\r"),
+        how=lambda tree: tree.replace(SETTINGS, DIRECTORY, f"{DIRECTORY}\r"),
         untold=PLACE | codes("kdump-disabled"),
         unknown=True,
     ),
     Breakage(
-        story="the disk of the dump folder is compressed memory",
-        code="dump-folder-unmountable",
+        story="the disk of the dump directory is compressed memory",
+        code="dump-directory-unmountable",
         severity=Severity.FATAL,
         how=each(
             lambda tree: mount(tree, "252:0 / /var/crash rw - ext4 /dev/zram0 rw"),
@@ -78,7 +78,7 @@ BREAKAGES = [
     ),
     Breakage(
         story="a disk for dumps was put into fstab, and is not there",
-        code="dump-folder-not-mounted",
+        code="dump-directory-not-mounted",
         severity=Severity.WARNING,
         how=lambda tree: tree.write(
             "etc/fstab",
@@ -87,13 +87,13 @@ BREAKAGES = [
         untold=PLACE,
     ),
     Breakage(
-        story="somebody copied a core to /var/crash while there was no such folder",
-        code="dump-folder-missing",
+        story="somebody copied a core to /var/crash while there was no such directory",
+        code="dump-directory-missing",
         severity=Severity.FATAL,
         how=each(
             lambda tree: tree.remove("var/crash"), lambda tree: tree.write("var/crash", "core")
         ),
-        besides=codes("crash-folder-unreadable"),
+        besides=codes("crash-directory-unreadable"),
         untold=PLACE,
     ),
     Breakage(
@@ -107,24 +107,24 @@ BREAKAGES = [
     ),
     Breakage(
         story="somebody ran rmdir /var/crash",
-        code="crash-folder-missing",
+        code="crash-directory-missing",
         severity=Severity.INFO,
         how=lambda tree: tree.remove("var/crash"),
     ),
     Breakage(
         story="the same, where kdumpctl does not make it",
-        code="crash-folder-missing",
+        code="crash-directory-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.remove("var/crash"),
         machine=FEDORA,
     ),
     Breakage(
         story="/var/crash was replaced by a link to a larger disk",
-        code="crash-folder-unreadable",
+        code="crash-directory-unreadable",
         severity=Severity.WARNING,
         how=each(
             lambda tree: tree.remove("var/crash"),
-            lambda tree: tree.folder("srv/crash"),
+            lambda tree: tree.directory("srv/crash"),
             lambda tree: tree.link("var/crash", "/srv/crash"),
         ),
         unknown=True,
@@ -142,7 +142,7 @@ BREAKAGES = [
         story="an administrator set SSH=",
         code="dump-target-remote",
         severity=Severity.INFO,
-        how=lambda tree: tree.replace(SETTINGS, FOLDER, f'{FOLDER}\nSSH="crash@collector"'),
+        how=lambda tree: tree.replace(SETTINGS, DIRECTORY, f'{DIRECTORY}\nSSH="crash@collector"'),
         untold=PLACE,
     ),
     Breakage(
@@ -162,37 +162,37 @@ BREAKAGES = [
         machine=FEDORA,
     ),
     Breakage(
-        story="an administrator named a folder that is not there",
-        code="dump-folder-missing",
+        story="an administrator named a directory that is not there",
+        code="dump-directory-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.write(CONF, "path /var/crash/kdump\n"),
         machine=FEDORA,
     ),
     Breakage(
-        story="somebody has put a file where the folder should be",
-        code="dump-folder-missing",
+        story="somebody has put a file where the directory should be",
+        code="dump-directory-missing",
         severity=Severity.FATAL,
         how=each(
-            lambda tree: tree.replace(SETTINGS, FOLDER, 'KDUMP_COREDIR="/var/crash/kdump"'),
+            lambda tree: tree.replace(SETTINGS, DIRECTORY, 'KDUMP_COREDIR="/var/crash/kdump"'),
             lambda tree: tree.write("var/crash/kdump", "notes\n"),
         ),
         untold=PLACE,
     ),
     Breakage(
         story="errors of the disk made the root file system read-only",
-        code="dump-folder-read-only",
+        code="dump-directory-read-only",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(MOUNTS, ROOT, ROOT.replace("rw,", "ro,")),
     ),
     Breakage(
         story="the system was started from an image that cannot be written to",
-        code="dump-folder-read-only",
+        code="dump-directory-read-only",
         severity=Severity.FATAL,
         how=lambda tree: tree.replace(MOUNTS, ROOT, " - squashfs /dev/vda ro"),
     ),
     Breakage(
         story="an administrator put /var/crash into memory by fstab, to spare the disk",
-        code="dump-folder-unmountable",
+        code="dump-directory-unmountable",
         severity=Severity.FATAL,
         how=each(
             lambda tree: mount(tree, "0:40 / /var/crash rw,relatime shared:34 - tmpfs tmpfs rw"),
@@ -203,7 +203,7 @@ BREAKAGES = [
     ),
     Breakage(
         story="an administrator mounted a larger disk on /var/crash, and not in fstab",
-        code="dump-folder-unmountable",
+        code="dump-directory-unmountable",
         severity=Severity.WARNING,
         how=lambda tree: mount(
             tree, "254:16 / /var/crash rw,relatime shared:34 - ext4 /dev/vdb rw"
@@ -211,7 +211,7 @@ BREAKAGES = [
     ),
     Breakage(
         story="/var/crash is on a server",
-        code="dump-folder-unmountable",
+        code="dump-directory-unmountable",
         severity=Severity.WARNING,
         how=each(
             lambda tree: mount(
@@ -225,19 +225,19 @@ BREAKAGES = [
     ),
     Breakage(
         story="the disk was encrypted when the system was installed",
-        code="dump-folder-encrypted",
+        code="dump-directory-encrypted",
         severity=Severity.WARNING,
         how=lambda tree: encrypt(tree, "none luks"),
     ),
     Breakage(
         story="the same, and the TPM unlocks it",
-        code="dump-folder-encrypted",
+        code="dump-directory-encrypted",
         severity=Severity.INFO,
         how=lambda tree: encrypt(tree, "none tpm2-device=auto"),
     ),
     Breakage(
         story="an administrator set KDUMP_COREDIR, and kdumpd knows nothing of it",
-        code="dump-folder-unwatched",
+        code="dump-directory-unwatched",
         severity=Severity.WARNING,
         how=lambda tree: move(tree, "/srv/crash"),
     ),
@@ -264,7 +264,7 @@ BREAKAGES = [
     ),
     Breakage(
         story="an administrator set KDUMP_SAVEDIR, and kdumpd knows nothing of it",
-        code="dump-folder-unwatched",
+        code="dump-directory-unwatched",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(SUSES, '"/var/crash"', '"file:///srv/crash"'),
         machine=SUSE,

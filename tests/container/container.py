@@ -32,7 +32,7 @@ class Outcome:
 
 
 class Container:
-    """A booted Debian, whose folder /host is a folder of this machine."""
+    """A booted Debian, whose directory /host is a directory of this machine."""
 
     def __init__(self, leader: int, host: Path) -> None:
         self.leader = leader
@@ -93,10 +93,10 @@ class Container:
 
 @contextmanager
 def booted(root: Path, work: Path) -> Iterator[Container]:
-    """Boot the Debian below `root`, of which nothing changes; `work` is a new folder."""
+    """Boot the Debian below `root`, of which nothing changes; `work` is a new directory."""
     host = work / "host"
-    for folder in (host, work / "upper", work / "work", work / "root"):
-        folder.mkdir(parents=True)
+    for directory in (host, work / "upper", work / "work", work / "root"):
+        directory.mkdir(parents=True)
     console, name = work / "console", f"kdumpd-{uuid.uuid4().hex[:8]}"
     with own_groups(name) as groups, console.open("wb") as said:
         process = subprocess.Popen(  # noqa: S603 - ours

@@ -14,7 +14,7 @@ PATIENCE = 5.0  # seconds, until the kernel has let go of the last process
 @contextmanager
 def own_groups(name: str) -> Iterator[list[Path]]:
     """Make a group in each hierarchy that this process is in, and remove them at the end."""
-    groups = [folder / name for folder in _here()]
+    groups = [directory / name for directory in _here()]
     for group in groups:
         group.mkdir()
         _inherit_processors(group)
@@ -26,7 +26,7 @@ def own_groups(name: str) -> Iterator[list[Path]]:
 
 
 def _here() -> Iterator[Path]:
-    """Yield the folder of this process in each hierarchy (cgroups(7), /proc/PID/cgroup)."""
+    """Yield the directory of this process in each hierarchy (cgroups(7), /proc/PID/cgroup)."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         names = [controllers.removeprefix("name=")] if controllers else ["unified", ""]
@@ -43,10 +43,10 @@ def _inherit_processors(group: Path) -> None:
 
 def _remove(group: Path) -> None:
     end = time.monotonic() + PATIENCE
-    for folder, _, _ in os.walk(group, topdown=False):
+    for directory, _, _ in os.walk(group, topdown=False):
         while True:
             try:
-                Path(folder).rmdir()
+                Path(directory).rmdir()
                 break
             except FileNotFoundError:
                 break

@@ -133,7 +133,7 @@ def kernel_messages() -> None:
 
 NEEDED: dict[str, Callable[[], object]] = {
     "read root's dump": reading(str(DUMP)),
-    "watch the crash folder": watch,
+    "watch the crash directory": watch,
     "read the journal": listing("/var/log/journal"),
     "see addresses of memory": addresses,
     "see the machine's mounts": mounts_of_the_machine,
@@ -163,7 +163,7 @@ FORBIDDEN: dict[str, Callable[[], object]] = {
     "read other logs": reading("/var/log/secret"),
     "read credentials": reading("/run/secret"),
     "see other processes": other_processes,
-    "write to the crash folder": writing("/var/crash/new", "x"),
+    "write to the crash directory": writing("/var/crash/new", "x"),
     "change a dump": writing(str(DUMP)),
     "change a dump's rights": lambda: os.chmod(DUMP, 0o400),  # noqa: PTH101
     "remove a dump": lambda: os.rename(DUMP, f"{DUMP}x"),  # noqa: PTH104

@@ -29,16 +29,16 @@ MASKED = (
 
 
 def build_root(cache: Path, suite: str = BOOKWORM) -> Path:
-    """Return the folder of a Debian from `cache`, where it is made first (90 s) if need be."""
+    """Return the directory of a Debian from `cache`, where it is made first (90 s) if need be."""
     recipe = (suite, PACKAGES, MORE[suite], MASKED)
-    folder = cache / f"container-{suite}-{sha256(repr(recipe).encode()).hexdigest()[:16]}"
-    if not folder.exists():
+    directory = cache / f"container-{suite}-{sha256(repr(recipe).encode()).hexdigest()[:16]}"
+    if not directory.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=cache, prefix="building-") as work:
             root = Path(work) / "root"
             _install(root, suite)
-            settle(root, folder)
-    return folder
+            settle(root, directory)
+    return directory
 
 
 def _install(root: Path, suite: str) -> None:

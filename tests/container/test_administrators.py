@@ -29,7 +29,7 @@ ASKED = "runuser --user=anna -- kdumpdctl"
 
 
 def listed(container: Container) -> dict[str, bool]:
-    """Return, by their folders, whether everybody may read the captures that are complete."""
+    """Return, by their directories, whether everybody may read the captures that are complete."""
     found = json.loads(container.run("kdumpdctl list --json=short"))
     return {one["directory"]: one["world_readable"] for one in found if one["state"] == "complete"}
 
@@ -59,10 +59,10 @@ async def leave_nothing() -> None:
 
 
 def test_the_page_in_its_order(machine: Container) -> None:
-    enable, forbid, hide, rule, folders, purge = all_blocks("sh", "installed")
+    enable, forbid, hide, rule, directories, purge = all_blocks("sh", "installed")
     _crash_tests(machine, enable, forbid)
     _rights(machine, hide, rule)
-    _folders(machine, folders)
+    _directories(machine, directories)
     _uninstalled(machine, purge)
 
 
@@ -74,12 +74,12 @@ def _crash_tests(machine: Container, enable: Block, forbid: Block) -> None:
 
 
 def _rights(machine: Container, hide: Block, rule: Block) -> None:
-    folder = write_capture(machine, STAMP, flattened(Crash()))
-    machine.run(f"chmod -R go+rX {folder}; useradd --groups=adm {USER}")
-    until(machine, folder, exposed=True)
+    directory = write_capture(machine, STAMP, flattened(Crash()))
+    machine.run(f"chmod -R go+rX {directory}; useradd --groups=adm {USER}")
+    until(machine, directory, exposed=True)
     machine.run(hide.text)
-    until(machine, folder, exposed=False)
-    assert machine.run(f"stat --format=%a {folder}/*").split() == ["600", "400"]
+    until(machine, directory, exposed=False)
+    assert machine.run(f"stat --format=%a {directory}/*").split() == ["600", "400"]
     assert "BUG: kernel NULL" in machine.run("kdumpdctl dmesg")
 
     assert machine.attempt(f"{ASKED} dmesg").status == 1
@@ -89,12 +89,12 @@ def _rights(machine: Container, hide: Block, rule: Block) -> None:
     assert machine.attempt("runuser --user=nobody -- kdumpdctl dmesg").status == 1
 
 
-def _folders(machine: Container, folders: Block) -> None:
-    machine.run(folders.text)
+def _directories(machine: Container, directories: Block) -> None:
+    machine.run(directories.text)
     crash = Crash(crash_time=1_795_400_000)
-    folder = write_capture(machine, STAMP, flattened(crash), folder="/srv/crash")
-    until(machine, folder, exposed=False)
-    assert set(listed(machine)) == {folder, f"/var/crash/{STAMP}"}
+    directory = write_capture(machine, STAMP, flattened(crash), directory="/srv/crash")
+    until(machine, directory, exposed=False)
+    assert set(listed(machine)) == {directory, f"/var/crash/{STAMP}"}
 
 
 def _uninstalled(machine: Container, purge: Block) -> None:

@@ -45,14 +45,14 @@ def test_a_life_of_the_package(root: Path, package: Path, tmp_path: Path) -> Non
 
 def _install_and_upgrade(container: Container, previous: Path, package: Path) -> None:
     container.install(previous)
-    folder = write_capture(container, "202611230113", flattened(Crash()))
+    directory = write_capture(container, "202611230113", flattened(Crash()))
     container.wait_for(WAIT)
     container.run("kdumpdctl acknowledge --all")
     container.run("sed -i 's/^#SettleSec=.*/SettleSec=1s/' /etc/kdumpd/kdumpd.conf")
     container.install(package)
     container.wait_for(WAIT)
     (capture,) = json.loads(container.run("kdumpdctl list --json=short"))
-    assert (capture["directory"], capture["acknowledged"]) == (folder, True)
+    assert (capture["directory"], capture["acknowledged"]) == (directory, True)
     assert container.run(TOLD) == "1"
     assert "SettleSec=1s" in container.run("cat /etc/kdumpd/kdumpd.conf")
 

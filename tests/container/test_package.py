@@ -19,8 +19,8 @@ def test_is_the_same_twice_in_a_row(package: Path, tmp_path: Path) -> None:
     assert now == again
 
 
-def _sums(folder: Path) -> dict[str, str]:
-    files = (path for kind in ("deb", "dsc", "tar.xz") for path in folder.glob(f"*.{kind}"))
+def _sums(directory: Path) -> dict[str, str]:
+    files = (path for kind in ("deb", "dsc", "tar.xz") for path in directory.glob(f"*.{kind}"))
     return {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
 
 

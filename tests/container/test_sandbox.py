@@ -81,10 +81,11 @@ def test_the_child_that_reads_cores_has_no_capability(prepared: Container) -> No
     assert int(kept.split()[1], 16) == 0
 
 
-# As on a full disk, no folder can be made: there is room for the file system's own, and no other.
+# As on a full disk, no directory can be made: there is room for the file system's own, and no
+# other.
 FULL = """
-for folder in /tmp /var/tmp; do mount -t tmpfs -o nr_inodes=1 full $folder; done
-for folder in /tmp /var/tmp; do if mkdir $folder/new; then exit 1; fi; done
+for directory in /tmp /var/tmp; do mount -t tmpfs -o nr_inodes=1 full $directory; done
+for directory in /tmp /var/tmp; do if mkdir $directory/new; then exit 1; fi; done
 systemctl daemon-reload  # which runs the generator, as a boot does
 systemctl restart kdumpd
 """
@@ -124,7 +125,7 @@ MACHINES = {
     "with a kernel that only root may read": """
         install -m 0600 /bin/true /boot/vmlinuz-$(uname -r)
         install -m 0600 /bin/true /var/lib/kdump/initrd.img-$(uname -r)""",
-    "with a dump folder on another disk": """
+    "with a dump directory on another disk": """
         mkdir -p /var/dumps
         mount -t tmpfs tmpfs /var/dumps
         sed -i 's,^#*KDUMP_COREDIR=.*,KDUMP_COREDIR=/var/dumps,' /etc/default/kdump-tools""",

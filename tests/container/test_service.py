@@ -26,7 +26,7 @@ MAIN_PID = "systemctl show --property=MainPID --value kdumpd"
 LISTED = """
 kdumpdctl list --json=short | python3 -c '
 import json, sys
-found = [one for one in json.load(sys.stdin) if one["directory"] == "{folder}"]
+found = [one for one in json.load(sys.stdin) if one["directory"] == "{directory}"]
 print(json.dumps(found[0]))
 sys.exit(found[0]["state"] != "{state}")
 '
@@ -42,16 +42,18 @@ def entries(container: Container, *matches: str) -> list[dict[str, Any]]:
 
 
 def captures(container: Container, user: str = "") -> dict[str, dict[str, Any]]:
-    """Return what kdumpdctl lists, by the folders of the captures."""
+    """Return what kdumpdctl lists, by the directories of the captures."""
     listed = json.loads(container.run("kdumpdctl list --json=short || test $? = 1", user=user))
     return {one["directory"]: one for one in listed}
 
 
-def wait_for_capture(container: Container, folder: str, state: str = "complete") -> dict[str, Any]:
+def wait_for_capture(
+    container: Container, directory: str, state: str = "complete"
+) -> dict[str, Any]:
     container.wait_for(
-        f'kdumpdctl list --json=short | grep -q \'"directory": "{folder}".*"state": "{state}"\''
+        f'kdumpdctl list --json=short | grep -q \'"directory": "{directory}".*"state": "{state}"\''
     )
-    return captures(container)[folder]
+    return captures(container)[directory]
 
 
 def restarted(container: Container, how: str) -> None:
@@ -85,15 +87,15 @@ def test_readiness_is_told_once_in_each_boot(installed: Container) -> None:
 
 def test_a_capture_is_listed_and_told(installed: Container) -> None:
     core = flattened(Crash())
-    folder = write_capture(installed, "202611230113", core)
-    capture = wait_for_capture(installed, folder)
-    (entry,) = entries(installed, f"MESSAGE_ID={COMPLETE}", f"KDUMPD_DIRECTORY={folder}")
+    directory = write_capture(installed, "202611230113", core)
+    capture = wait_for_capture(installed, directory)
+    (entry,) = entries(installed, f"MESSAGE_ID={COMPLETE}", f"KDUMPD_DIRECTORY={directory}")
     fields = {name: entry[name] for name in entry if name.startswith("KDUMPD_")}
     assert re.fullmatch(r"[0-9a-f-]{16,}", fields.pop("KDUMPD_EVENT"))
     assert fields == {
         "KDUMPD_CAPTURE": capture["id"],
-        "KDUMPD_CORE": f"{folder}/dump.202611230113",
-        "KDUMPD_DIRECTORY": folder,
+        "KDUMPD_CORE": f"{directory}/dump.202611230113",
+        "KDUMPD_DIRECTORY": directory,
         "KDUMPD_STATE": "complete",
         "KDUMPD_CLASS": capture["class"],
         "KDUMPD_REASON": capture["reason"],
@@ -103,7 +105,7 @@ def test_a_capture_is_listed_and_told(installed: Container) -> None:
     }
     assert entry["PRIORITY"] == "2"
     assert "null-dereference" in entry["MESSAGE"]
-    assert captures(installed, "nobody").keys() >= {folder}
+    assert captures(installed, "nobody").keys() >= {directory}
 
 
 def test_the_catalog_says_what_to_do(installed: Container) -> None:
@@ -115,8 +117,8 @@ def test_the_catalog_says_what_to_do(installed: Container) -> None:
 
 def test_a_core_is_read_through_by_a_child_without_rights(installed: Container) -> None:
     core = WRAPPERS["gzip"](flattened(Crash(crash_time=1_795_396_500)))
-    folder = write_capture(installed, "202611230115", core, ending=".gz")
-    assert wait_for_capture(installed, folder)["compression"] == "gzip"
+    directory = write_capture(installed, "202611230115", core, ending=".gz")
+    assert wait_for_capture(installed, directory)["compression"] == "gzip"
 
 
 def test_rights_are_asked_of_polkit(installed: Container) -> None:
@@ -159,10 +161,12 @@ def test_a_neighbour_is_restarted(installed: Container, what: str) -> None:
     stamp = f"2026112302{10 + len(what)}"
     before = set(captures(installed))
     installed.run(f"systemctl restart {what}")
-    folder = write_capture(installed, stamp, flattened(Crash(crash_time=1_795_400_000 + len(what))))
+    directory = write_capture(
+        installed, stamp, flattened(Crash(crash_time=1_795_400_000 + len(what)))
+    )
     installed.wait_for(ACTIVE)
-    capture = wait_for_capture(installed, folder)
-    assert set(captures(installed)) == before | {folder}
+    capture = wait_for_capture(installed, directory)
+    assert set(captures(installed)) == before | {directory}
     installed.wait_for(
         f"journalctl MESSAGE_ID={COMPLETE} KDUMPD_CAPTURE={capture['id']} -q | grep ."
     )
@@ -172,8 +176,11 @@ def test_a_neighbour_is_restarted(installed: Container, what: str) -> None:
 
 def test_reload_reads_the_configuration_again(installed: Container) -> None:
     pid = installed.run(MAIN_PID)
-    folder = write_capture(
-        installed, "202611230300", flattened(Crash(crash_time=1_795_410_000)), folder="/var/dumps"
+    directory = write_capture(
+        installed,
+        "202611230300",
+        flattened(Crash(crash_time=1_795_410_000)),
+        directory="/var/dumps",
     )
     conf = "/etc/kdumpd/kdumpd.conf.d/more.conf"
     installed.run(
@@ -181,7 +188,7 @@ def test_reload_reads_the_configuration_again(installed: Container) -> None:
         f" printf '[Manager]\\nCrashDirectories=/var/crash /var/dumps\\n' >{conf};"
         " systemctl reload kdumpd"
     )
-    wait_for_capture(installed, folder)
+    wait_for_capture(installed, directory)
     assert installed.run(MAIN_PID) == pid
     installed.run(f"rm {conf}; systemctl reload kdumpd")
     installed.wait_for("! kdumpdctl list --json=short | grep -q /var/dumps")
@@ -224,11 +231,14 @@ def test_a_file_that_is_replaced_is_seen_as_it_is_now(installed: Container) -> N
     installed.wait_for(ACTIVE)
 
 
-def test_a_folder_elsewhere_is_said_to_be_hidden_until_a_drop_in_shows_it(
+def test_a_directory_elsewhere_is_said_to_be_hidden_until_a_drop_in_shows_it(
     installed: Container,
 ) -> None:
-    folder = write_capture(
-        installed, "202611230400", flattened(Crash(crash_time=1_795_420_000)), folder="/srv/crash"
+    directory = write_capture(
+        installed,
+        "202611230400",
+        flattened(Crash(crash_time=1_795_420_000)),
+        directory="/srv/crash",
     )
     installed.run(
         "mkdir -p /etc/systemd/system/kdumpd.service.d;"
@@ -238,23 +248,23 @@ def test_a_folder_elsewhere_is_said_to_be_hidden_until_a_drop_in_shows_it(
     installed.run("mv /run/systemd/container /run/container; systemctl restart kdumpd")
     checks = json.loads(installed.attempt("kdumpdctl check --json=short").output)["checks"]
     installed.run("mv /run/container /run/systemd/container")
-    (hidden,) = (one for one in checks if one["code"] == "crash-folder-unreadable")
+    (hidden,) = (one for one in checks if one["code"] == "crash-directory-unreadable")
     assert "'/srv/crash' is hidden from kdumpd" in hidden["message"]
     assert "BindReadOnlyPaths=/srv/crash" in hidden["remedy"]
-    assert folder not in captures(installed)
+    assert directory not in captures(installed)
     installed.run(
         "printf '[Service]\\nBindReadOnlyPaths=/srv/crash\\n'"
-        " >/etc/systemd/system/kdumpd.service.d/folders.conf;"
+        " >/etc/systemd/system/kdumpd.service.d/directories.conf;"
         " systemctl daemon-reload; systemctl restart kdumpd"
     )
     try:
-        wait_for_capture(installed, folder)
+        wait_for_capture(installed, directory)
         installed.run("mount -t tmpfs tmpfs /srv/crash")
         core = flattened(Crash(crash_time=1_795_420_060))
-        mounted = write_capture(installed, "202611230401", core, folder="/srv/crash")
+        mounted = write_capture(installed, "202611230401", core, directory="/srv/crash")
         wait_for_capture(installed, mounted)
         installed.wait_for("umount /srv/crash")  # busy while kdumpd looks into it
-        wait_for_capture(installed, folder)
+        wait_for_capture(installed, directory)
     finally:
         installed.run(
             "rm -r /etc/systemd/system/kdumpd.service.d /etc/kdumpd/kdumpd.conf.d/srv.conf;"
@@ -262,7 +272,7 @@ def test_a_folder_elsewhere_is_said_to_be_hidden_until_a_drop_in_shows_it(
         )
 
 
-CRASH_FOLDER_CHANGES = {
+CRASH_DIRECTORY_CHANGES = {
     "deleted": ("mv /var/crash /var/kept; mkdir /tmp/x", "mv /var/kept /var/crash"),
     "replaced": (
         "mv /var/crash /var/kept; mkdir /var/crash",
@@ -272,19 +282,19 @@ CRASH_FOLDER_CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CRASH_FOLDER_CHANGES)
-def test_a_crash_folder_that_goes_comes_back(installed: Container, change: str) -> None:
-    away, back = CRASH_FOLDER_CHANGES[change]
+@pytest.mark.parametrize("change", CRASH_DIRECTORY_CHANGES)
+def test_a_crash_directory_that_goes_comes_back(installed: Container, change: str) -> None:
+    away, back = CRASH_DIRECTORY_CHANGES[change]
     before = captures(installed)
     told = len(entries(installed, f"MESSAGE_ID={COMPLETE}"))
     installed.run(away)
-    stamp = f"2026112305{10 + list(CRASH_FOLDER_CHANGES).index(change)}"
-    crash = Crash(crash_time=1_795_430_000 + list(CRASH_FOLDER_CHANGES).index(change))
+    stamp = f"2026112305{10 + list(CRASH_DIRECTORY_CHANGES).index(change)}"
+    crash = Crash(crash_time=1_795_430_000 + list(CRASH_DIRECTORY_CHANGES).index(change))
     if change != "deleted":
-        folder = write_capture(installed, stamp, flattened(crash))
-        wait_for_capture(installed, folder)
+        directory = write_capture(installed, stamp, flattened(crash))
+        wait_for_capture(installed, directory)
         told += 1
-        installed.run(f"rm -r {folder}")
+        installed.run(f"rm -r {directory}")
     else:
         installed.run("kdumpdctl check >/dev/null || true")
     installed.wait_for(back)  # a mount is busy while kdumpd looks into it

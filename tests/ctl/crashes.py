@@ -48,10 +48,10 @@ async def daemon_of(
 
 
 @contextmanager
-def shared_daemon(folders: pytest.TempPathFactory, count: int) -> Iterator[str]:
+def shared_daemon(directories: pytest.TempPathFactory, count: int) -> Iterator[str]:
     """Run a daemon that knows so many captures, for tests that change nothing."""
-    folder = folders.mktemp("shared")
-    machine = Machine(folder / "machine")
+    directory = directories.mktemp("shared")
+    machine = Machine(directory / "machine")
     write_crashes(machine, count)
-    with in_background(daemon_of(machine, folder, count)) as bus:
+    with in_background(daemon_of(machine, directory, count)) as bus:
         yield bus

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "golden"
+DIRECTORY = Path(__file__).parent / "golden"
 CHANGING = (
     (re.compile(r"unix:path=[^' ]+"), "BUS"),
     (re.compile(r"(Found: ).*"), r"\1(when the test ran)"),
@@ -20,7 +20,7 @@ def assert_golden(name: str, text: str) -> None:
     for pattern, word in CHANGING:
         text = pattern.sub(word, text)
     text = text.replace("\x1b", "\\e")
-    file = FOLDER / f"{name}.txt"
+    file = DIRECTORY / f"{name}.txt"
     if os.environ.get("WRITE_GOLDEN"):
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)

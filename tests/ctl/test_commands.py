@@ -51,7 +51,7 @@ async def test_mistakes_name_what_would_be_none() -> None:
         (("--since=soon",), "'soon' is no time: write 2026-11-23, "),
         (("-n", "few"), "'few' is no number\n"),
         (("-n-1",), "'-1' is no number\n"),
-        (("--root=/nowhere",), "'/nowhere' is no folder\n"),
+        (("--root=/nowhere",), "'/nowhere' is no directory\n"),
         (("extra",), "unrecognized arguments: extra\n"),
     ):
         wrong = await printed("list", *arguments)

@@ -21,8 +21,8 @@ from tests.docs.test_manual import parsers_of
 from tests.support.machine import Machine
 from tests.support.process import output, program
 
-FOLDER = Path(__file__).parents[2] / "completions"
-BASH, ZSH, FISH = (FOLDER / name for name in ("kdumpdctl.bash", "_kdumpdctl", "kdumpdctl.fish"))
+DIRECTORY = Path(__file__).parents[2] / "completions"
+BASH, ZSH, FISH = (DIRECTORY / name for name in ("kdumpdctl.bash", "_kdumpdctl", "kdumpdctl.fish"))
 # As readline parts a line: the characters of COMP_WORDBREAKS are words of their own.
 WORD = re.compile(r"[=:]|[^\s=:]+")
 DRIVER = """
@@ -127,7 +127,7 @@ async def test_zsh_reads_it() -> None:
 
 async def by_fish(line: str) -> list[str]:
     """Return what fish completes at the end of the line, without what it says of it."""
-    with tempfile.TemporaryDirectory() as home:  # in which fish makes folders
+    with tempfile.TemporaryDirectory() as home:  # in which fish makes directories
         process = await asyncio.create_subprocess_exec(
             *(program("fish", "fish"), "--no-config", "-c"),
             f"source {FISH}; complete -C '{line}'",

@@ -40,13 +40,13 @@ async def bus(tmp_path: Path) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def serving(machine: Machine, folder: Path, bus: str) -> AsyncIterator[Kdumpd]:
+async def serving(machine: Machine, directory: Path, bus: str) -> AsyncIterator[Kdumpd]:
     """Run a daemon that knows two captures."""
     core = flattened(Crash(crash_time=1_795_396_414))
     machine.kdump_tools(FIRST, core, LOG.encode())
     core = flattened(Crash(crash_time=1_795_399_200))
     machine.kdump_utils(LAST.partition("-")[2], core, b"the newest\xff\n")
-    setup = Setup(root=machine.root, state=folder / "state", bus=bus, settle=0.1)
+    setup = Setup(root=machine.root, state=directory / "state", bus=bus, settle=0.1)
     async with running(setup) as kdumpd:
         await kdumpd.wait_until_told("STATUS=ready; 2 captures")
         yield kdumpd
@@ -59,10 +59,10 @@ async def kdumpd(machine: Machine, tmp_path: Path, bus: str) -> AsyncIterator[Kd
 
 
 @asynccontextmanager
-async def serving_on_a_bus(folder: Path) -> AsyncIterator[str]:
+async def serving_on_a_bus(directory: Path) -> AsyncIterator[str]:
     async with (
-        private_bus(folder, Broker.DBUS_DAEMON) as bus,
-        serving(Machine(folder / "machine"), folder, bus.address),
+        private_bus(directory, Broker.DBUS_DAEMON) as bus,
+        serving(Machine(directory / "machine"), directory, bus.address),
     ):
         yield bus.address
 
@@ -159,8 +159,8 @@ async def test_path_leads_to_the_core(shared: str) -> None:
     core = f"/var/crash/{FIRST}/dump.{FIRST}\n".encode()
     assert await printed("path", first, "--bus", shared) == core
     assert await printed("path", "--bus", shared) == f"/var/crash/{LAST}/vmcore\n".encode()
-    folder = await printed("path", "--directory", first[:4], "--bus", shared)
-    assert folder == f"/var/crash/{FIRST}\n".encode()
+    directory = await printed("path", "--directory", first[:4], "--bus", shared)
+    assert directory == f"/var/crash/{FIRST}\n".encode()
 
 
 async def test_path_that_leads_nowhere_is_not_printed(
@@ -181,9 +181,9 @@ async def test_what_is_gone_is_not_meant_without_an_id(
     machine: Machine, kdumpd: Kdumpd, bus: str
 ) -> None:
     _, last = await ids(bus)
-    for folder, left in ((LAST, 1), (FIRST, 0)):
-        shutil.rmtree(machine.crash / folder)
-        await kdumpd.wait_until_logged(f"is gone from /var/crash/{folder}")
+    for directory, left in ((LAST, 1), (FIRST, 0)):
+        shutil.rmtree(machine.crash / directory)
+        await kdumpd.wait_until_logged(f"is gone from /var/crash/{directory}")
         shown = await kdumpdctl("path", "--bus", bus)
         if left:
             assert shown == Outcome(0, f"/var/crash/{FIRST}/dump.{FIRST}\n", "")

@@ -50,9 +50,9 @@ async def test_info(machine: Machine) -> None:
 
 
 async def test_names_of_any_bytes(machine: Machine) -> None:
-    folder = machine.kdump_tools("202611230113", flattened(Crash())).parent
+    directory = machine.kdump_tools("202611230113", flattened(Crash())).parent
     name = b"k\xff\xc3\xa9-202611230113"
-    folder.rename(Path(str(folder.parent)) / name.decode("utf-8", "surrogateescape"))
+    directory.rename(Path(str(directory.parent)) / name.decode("utf-8", "surrogateescape"))
     listed = await looked(machine, "list")
     assert "\\xffé-202611230113" in listed.out
 
@@ -66,9 +66,9 @@ async def test_nothing_there(machine: Machine) -> None:
 
 async def test_what_only_the_daemon_can_tell_is_said(machine: Machine) -> None:
     """Cores are unpacked by whoever may do nothing else, and not by root."""
-    folder = machine.kdump_tools("202611230113", b"").parent
-    (folder / "dump.202611230113").unlink()
-    (folder / "dump.202611230113.gz").write_bytes(gzip.compress(flattened(Crash())))
+    directory = machine.kdump_tools("202611230113", b"").parent
+    (directory / "dump.202611230113").unlink()
+    (directory / "dump.202611230113.gz").write_bytes(gzip.compress(flattened(Crash())))
     listed = await looked(machine, "list")
     assert (listed.status, listed.out) == (1, "")
     assert "only the daemon unpacks them: 1\n" in listed.words
@@ -110,7 +110,7 @@ def test_the_child_imports_nothing_from_where_it_is_started(
     assert b"/var/crash/202611230113" in done.stdout
 
 
-async def test_the_folder_may_be_named_before_the_command(machine: Machine) -> None:
+async def test_the_directory_may_be_named_before_the_command(machine: Machine) -> None:
     write_crashes(machine, 1)
     root = ("--root", str(machine.root))
     assert await printed(*root, "list") == await printed("list", *root)

@@ -53,12 +53,12 @@ async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
 
 
 @asynccontextmanager
-async def serving(machine: Machine, folder: Path) -> AsyncIterator[str]:
+async def serving(machine: Machine, directory: Path) -> AsyncIterator[str]:
     """Run a daemon that knows two captures, on a bus whose address is yielded."""
     machine.kdump_tools("202611230113", flattened(Crash(crash_time=1_795_396_414)))
     machine.kdump_utils("2026-11-23-02:00:00", flattened(Crash(crash_time=1_795_399_200))[:-1])
-    async with private_bus(folder, Broker.DBUS_DAEMON) as bus:
-        setup = Setup(root=machine.root, state=folder / "state", bus=bus.address, settle=0.1)
+    async with private_bus(directory, Broker.DBUS_DAEMON) as bus:
+        setup = Setup(root=machine.root, state=directory / "state", bus=bus.address, settle=0.1)
         async with running(setup) as kdumpd:
             await kdumpd.wait_until_told("STATUS=ready; 2 captures")
             yield bus.address
@@ -73,8 +73,8 @@ async def address(machine: Machine, tmp_path: Path) -> AsyncIterator[str]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """For tests that change nothing."""
-    folder = tmp_path_factory.mktemp("shared")
-    with in_background(serving(Machine(folder / "machine"), folder)) as address:
+    directory = tmp_path_factory.mktemp("shared")
+    with in_background(serving(Machine(directory / "machine"), directory)) as address:
         yield address
 
 

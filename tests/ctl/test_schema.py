@@ -25,9 +25,9 @@ from tests.support.cores import Crash, flattened
 from tests.support.machine import Machine
 from tests.support.rights import as_root
 
-FOLDER = Path(__file__).parents[2] / "docs/schema"
+DIRECTORY = Path(__file__).parents[2] / "docs/schema"
 SCHEMAS: dict[str, Any] = {
-    path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))
+    path.stem: json.loads(path.read_text()) for path in sorted(DIRECTORY.glob("*.json"))
 }
 REGISTRY: Registry[Any] = Registry().with_resources(
     (schema["$id"], Resource.from_contents(schema)) for schema in SCHEMAS.values()

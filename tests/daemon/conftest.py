@@ -9,7 +9,7 @@ from tests.support.journal import Journal, private_journal
 from tests.support.machine import Machine
 from tests.support.message_bus import Broker, Bus, private_bus
 from tests.support.namespace import needs_root
-from tests.support.polkit import public_folder
+from tests.support.polkit import public_directory
 
 
 @pytest.fixture(
@@ -22,9 +22,9 @@ def broker(request: pytest.FixtureRequest) -> Broker:
 
 @pytest.fixture
 async def bus(tmp_path: Path) -> AsyncIterator[Bus]:
-    folder = tmp_path / "bus"
-    folder.mkdir()
-    async with private_bus(folder, Broker.DBUS_DAEMON) as bus:
+    directory = tmp_path / "bus"
+    directory.mkdir()
+    async with private_bus(directory, Broker.DBUS_DAEMON) as bus:
         yield bus
 
 
@@ -35,14 +35,14 @@ def setup(tmp_path: Path, machine: Machine, bus: Bus) -> Setup:
 
 @pytest.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
-    folder = tmp_path / "journal"
-    folder.mkdir()
-    async with private_journal(folder) as journal:
+    directory = tmp_path / "journal"
+    directory.mkdir()
+    async with private_journal(directory) as journal:
         yield journal
 
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A folder that other users may look into."""
-    with public_folder() as folder:
-        yield folder
+    """A directory that other users may look into."""
+    with public_directory() as directory:
+        yield directory

@@ -30,7 +30,7 @@ from tests.support.polkit import (
     as_user,
     needs_polkit,
     polkit_on,
-    public_folder,
+    public_directory,
     system_bus,
 )
 from tests.support.yielding_polkit import yielding_polkit
@@ -116,14 +116,14 @@ async def known(public: Path, *, polkit: bool) -> AsyncIterator[Known]:
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Known]:
     """For tests that change nothing."""
-    with public_folder() as public, in_background(known(public, polkit=True)) as shared:
+    with public_directory() as public, in_background(known(public, polkit=True)) as shared:
         yield shared
 
 
 @pytest.fixture(scope="module")
 def without_polkit() -> Iterator[Known]:
     """For tests that answer in the place of polkit, and change nothing."""
-    with public_folder() as public, in_background(known(public, polkit=False)) as shared:
+    with public_directory() as public, in_background(known(public, polkit=False)) as shared:
         yield shared
 
 

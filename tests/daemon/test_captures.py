@@ -74,9 +74,9 @@ async def test_core_cut_off_is_incomplete_under_its_final_name(
 async def test_growing_capture_is_settling_and_then_one(machine: Machine, setup: Setup) -> None:
     setup = replace(setup, settle=FOREVER)
     async with running(setup), dbus_next_client(setup.bus) as client:
-        folder = machine.crash / "127.0.0.1-2026-11-23-01:13:34"
-        folder.mkdir()
-        growing = folder / "vmcore-incomplete"
+        directory = machine.crash / "127.0.0.1-2026-11-23-01:13:34"
+        directory.mkdir()
+        growing = directory / "vmcore-incomplete"
         core = flattened(Crash())
         growing.write_bytes(core[:-100])
         await client.wait_for(1, "PropertiesChanged")
@@ -84,7 +84,7 @@ async def test_growing_capture_is_settling_and_then_one(machine: Machine, setup:
         assert (await client.manager())["Settling"] == 1
         assert not await client.captures()
         growing.write_bytes(core)
-        growing.rename(folder / "vmcore")
+        growing.rename(directory / "vmcore")
         await client.wait_for(1, "InterfacesAdded")
         assert (await client.manager())["Settling"] == 0
         assert (await only(client))["State"] == "complete"
@@ -109,15 +109,15 @@ async def test_incomplete_that_becomes_complete_keeps_its_id(
 
 async def test_dmesg_alone(machine: Machine, setup: Setup) -> None:
     async with running(setup), dbus_next_client(setup.bus) as client:
-        folder = machine.crash / "202611230113"
-        folder.mkdir()
-        (folder / "dmesg.202611230113").write_text("Kernel panic - not syncing\n")
+        directory = machine.crash / "202611230113"
+        directory.mkdir()
+        (directory / "dmesg.202611230113").write_text("Kernel panic - not syncing\n")
         await client.wait_for(1, "InterfacesAdded")
         capture = await only(client)
         assert (capture["State"], capture["Size"]) == ("dmesg-only", 0)
         assert capture["CoreFile"] == b""
         machine.write("var/crash/202611230113/dump.202611230113", "")
-        (folder / "dump.202611230113").write_bytes(flattened(Crash()))
+        (directory / "dump.202611230113").write_bytes(flattened(Crash()))
         await client.wait_for(2, "InterfacesAdded")
         assert (await only(client))["State"] == "complete"
 
@@ -169,7 +169,7 @@ async def test_vanished_capture_is_told_and_stays_known(
     assert len(await journal.entries(COMPLETE)) == 1
 
 
-async def test_folder_that_comes_late_goes_and_comes_again(
+async def test_directory_that_comes_late_goes_and_comes_again(
     machine: Machine, setup: Setup, tmp_path: Path
 ) -> None:
     machine.crash.rmdir()
@@ -210,10 +210,10 @@ def write_all(machine: Machine, cores: list[bytes]) -> None:
 async def test_names_that_are_not_utf8(machine: Machine, setup: Setup, journal: Journal) -> None:
     setup = replace(setup, prefix=journal.prefix)
     async with running(setup), dbus_next_client(setup.bus) as client:
-        folder = os.fsencode(machine.crash) + b"/\xff\n\x1b[31m"
-        await asyncio.to_thread(os.mkdir, folder)
+        directory = os.fsencode(machine.crash) + b"/\xff\n\x1b[31m"
+        await asyncio.to_thread(os.mkdir, directory)
         await asyncio.to_thread(
-            Path(os.fsdecode(folder + b"/vmcore")).write_bytes, flattened(Crash())
+            Path(os.fsdecode(directory + b"/vmcore")).write_bytes, flattened(Crash())
         )
         await client.wait_for(1, "InterfacesAdded")
         assert bytes((await only(client))["Directory"]) == b"/var/crash/\xff\n\x1b[31m"
@@ -223,9 +223,9 @@ async def test_names_that_are_not_utf8(machine: Machine, setup: Setup, journal: 
 
 
 async def test_what_a_stranger_put_there_is_listed_unread(machine: Machine, setup: Setup) -> None:
-    folder = machine.crash / "202611230113"
-    folder.mkdir()
-    os.mkfifo(folder / "dump.202611230113")
+    directory = machine.crash / "202611230113"
+    directory.mkdir()
+    os.mkfifo(directory / "dump.202611230113")
     other = machine.crash / "202611230114"
     other.mkdir()
     (other / "dump.202611230114").symlink_to("/etc/shadow")
@@ -251,13 +251,13 @@ async def test_incomplete_copies_settle_for_good(machine: Machine, setup: Setup)
         assert len(await client.captures()) == 1
 
 
-async def test_folder_that_is_watched_no_more_is_not_vouched_for(
+async def test_directory_that_is_watched_no_more_is_not_vouched_for(
     machine: Machine, setup: Setup
 ) -> None:
     machine.kdump_tools("202611230113", flattened(Crash()))
     async with running(setup), dbus_next_client(setup.bus) as client:
         assert len(await client.captures()) == 1
-    other = replace(setup, folders=("/srv/crash",))
+    other = replace(setup, directories=("/srv/crash",))
     async with running(other), dbus_next_client(setup.bus) as client:
         assert not await client.captures()
     async with running(setup), dbus_next_client(setup.bus) as client:
@@ -283,25 +283,25 @@ async def test_stranger_raises_no_alarm_and_is_forgotten(
 ) -> None:
     setup = replace(setup, prefix=journal.prefix)
     async with running(setup), dbus_next_client(setup.bus) as client:
-        folder = machine.crash / "202611230113"
-        folder.mkdir()
-        (folder / "dump.202611230113").write_bytes(b"")
-        await asyncio.to_thread(os.chown, folder, 65534, 65534)
+        directory = machine.crash / "202611230113"
+        directory.mkdir()
+        (directory / "dump.202611230113").write_bytes(b"")
+        await asyncio.to_thread(os.chown, directory, 65534, 65534)
         await client.wait_for(1, "InterfacesAdded")
         (entry,) = await journal.wait_for(1, UNTRUSTED)
         assert entry["PRIORITY"] == "4"
         assert await journal.entries(INCOMPLETE) == []
         assert "anybody could have put it there" in entry["MESSAGE"]
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)
         await client.wait_for(1, "InterfacesRemoved")
         assert not await client.captures()
 
 
 @needs_root
-async def test_crash_folder_on_a_file_system_that_is_not_mounted(
+async def test_crash_directory_on_a_file_system_that_is_not_mounted(
     machine: Machine, setup: Setup, journal: Journal
 ) -> None:
-    """Another file system over the folder hides its captures: they are not gone."""
+    """Another file system over the directory hides its captures: they are not gone."""
     setup = replace(setup, prefix=journal.prefix)
     machine.kdump_tools("202611230113", flattened(Crash()))
     async with running(setup), dbus_next_client(setup.bus) as client:
@@ -316,7 +316,7 @@ async def test_crash_folder_on_a_file_system_that_is_not_mounted(
 
 
 @needs_root
-async def test_mount_above_the_crash_folder_that_is_late(
+async def test_mount_above_the_crash_directory_that_is_late(
     machine: Machine, setup: Setup, journal: Journal
 ) -> None:
     setup = replace(setup, prefix=journal.prefix)
@@ -375,9 +375,9 @@ async def test_every_layout(machine: Machine, setup: Setup) -> None:
     machine.split("2026-11-23-02:00:00", split(Crash(crash_time=3), 18))
     machine.suse("2026-11-23-01-13", flattened(Crash(crash_time=4))[:-50], status=None)
     for number, stamp in enumerate(("202611230300", "202611230400"), 5):
-        folder = machine.steamos(stamp, kdump(Crash(crash_time=number)))
-        (folder / "vmcore.compressed").rename(folder.with_name(f"vmcore.{stamp}"))
-        shutil.rmtree(folder)
+        directory = machine.steamos(stamp, kdump(Crash(crash_time=number)))
+        (directory / "vmcore.compressed").rename(directory.with_name(f"vmcore.{stamp}"))
+        shutil.rmtree(directory)
     machine.pstore("1795396414/001", b"of pstore\n", "dmesg-efi-179539641401001")
     failed = machine.crash / "127.0.0.1-2026-11-23-04:00:00"
     failed.mkdir()

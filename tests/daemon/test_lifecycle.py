@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The daemon among its neighbours: service manager, bus, state folder, slow folders."""
+"""The daemon among its neighbours: service manager, bus, state directory, slow directories."""
 
 import asyncio
 import contextlib
@@ -114,7 +114,7 @@ async def test_loss_of_the_bus_ends_it_with_an_error(setup: Setup, bus: Bus) -> 
         assert "Traceback" not in kdumpd.log
 
 
-async def test_state_folder_that_cannot_be_made_is_said_and_no_obstacle(
+async def test_state_directory_that_cannot_be_made_is_said_and_no_obstacle(
     machine: Machine, setup: Setup, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -127,7 +127,7 @@ async def test_state_folder_that_cannot_be_made_is_said_and_no_obstacle(
 
 
 @needs_root
-async def test_full_state_folder_loses_nothing(
+async def test_full_state_directory_loses_nothing(
     machine: Machine, setup: Setup, journal: Journal
 ) -> None:
     """A capture that has just filled the disk is the news that matters most."""
@@ -162,7 +162,7 @@ async def test_damaged_ledger_is_moved_aside_and_rebuilt(machine: Machine, setup
     assert list(setup.state.glob("ledger.sqlite.damaged-*"))
 
 
-async def test_nothing_is_written_in_the_crash_folder(machine: Machine, setup: Setup) -> None:
+async def test_nothing_is_written_in_the_crash_directory(machine: Machine, setup: Setup) -> None:
     def contents() -> dict[Path, tuple[int, int, int]]:
         return {
             path: (path.stat().st_mode, path.stat().st_mtime_ns, path.stat().st_ctime_ns)

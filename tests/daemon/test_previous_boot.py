@@ -64,8 +64,8 @@ def archive(machine: Machine, *, armed: bool) -> None:
     task = f"[ 3599.200000] CPU: 0 PID: 321 Comm: insmod {loaded}Not tainted {RELEASE} #1 Debian"
     cause = "[ 3599.100000] BUG: kernel NULL pointer dereference, address: 0"
     log = f"{cause}\n{task}\n[ 3599.300000] {PANIC}\n"
-    folder = machine.pstore(str(DIED), log.encode())
-    os.utime(folder / "dmesg.txt", (BEGAN + 9, BEGAN + 9))
+    directory = machine.pstore(str(DIED), log.encode())
+    os.utime(directory / "dmesg.txt", (BEGAN + 9, BEGAN + 9))
 
 
 async def answer(client: DbusNextClient) -> tuple[str, str]:
@@ -87,7 +87,7 @@ async def word_of(setup: Setup) -> str:
 
 @pytest.fixture
 def setup(setup: Setup) -> Setup:
-    return replace(setup, folders=("/var/crash", "/var/lib/systemd/pstore"))
+    return replace(setup, directories=("/var/crash", "/var/lib/systemd/pstore"))
 
 
 @pytest.fixture

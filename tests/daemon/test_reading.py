@@ -97,10 +97,10 @@ async def test_a_core_alone_is_shown_at_once_and_told_when_it_was_read(
 ) -> None:
     setup = replace(setup, prefix=journal.prefix)
     async with running(setup), dbus_next_client(setup.bus) as client:
-        folder = machine.crash / "alone"
-        folder.mkdir()
-        (folder / "growing").write_bytes(kdump(Crash()))
-        (folder / "growing").rename(folder / "vmcore")
+        directory = machine.crash / "alone"
+        directory.mkdir()
+        (directory / "growing").write_bytes(kdump(Crash()))
+        (directory / "growing").rename(directory / "vmcore")
         await client.wait_for(1, "InterfacesAdded")
         capture = await only(client)
         assert capture["State"] == "complete"

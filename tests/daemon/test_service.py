@@ -38,11 +38,11 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(machine: Machine, folder: Path, broker: Broker) -> AsyncIterator[str]:
+async def serving(machine: Machine, directory: Path, broker: Broker) -> AsyncIterator[str]:
     machine.kdump_tools("202611230113", flattened(Crash()))
-    (folder / "b").mkdir()
-    async with private_bus(folder / "b", broker) as bus:
-        setup = Setup(root=machine.root, state=folder / "state", bus=bus.address)
+    (directory / "b").mkdir()
+    async with private_bus(directory / "b", broker) as bus:
+        setup = Setup(root=machine.root, state=directory / "state", bus=bus.address)
         async with running(setup):
             yield bus.address
 
@@ -56,8 +56,8 @@ async def asking(address: str) -> AsyncIterator[Served]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("shared")
-    with in_background(serving(Machine(folder / "machine"), folder, broker)) as address:
+    directory = tmp_path_factory.mktemp("shared")
+    with in_background(serving(Machine(directory / "machine"), directory, broker)) as address:
         yield address
 
 
@@ -120,7 +120,7 @@ async def test_readiness_is_shown(served: Served) -> None:
     assert manager["BootId"] == BOOT_ID
     assert (manager["Crashkernel"], manager["ReservedBytes"]) == ("256M", 256 << 20)
     assert manager["CrashKernelLoaded"] is True
-    assert [bytes(folder) for folder in manager["CrashDirectories"]] == [
+    assert [bytes(directory) for directory in manager["CrashDirectories"]] == [
         b"/var/crash",
         b"/var/lib/systemd/pstore",
     ]

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A folder that other users may look into."""
+    """A directory that other users may look into."""
     with tempfile.TemporaryDirectory(prefix="kdumpd-test-") as name:
         Path(name).chmod(0o755)
         yield Path(name)

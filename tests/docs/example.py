@@ -26,14 +26,14 @@ class Outcome:
     words: str  # on stderr
 
 
-async def command(name: str, folder: Path) -> tuple[str, ...]:
-    """Return how an example is run; one in C is compiled into the folder first."""
+async def command(name: str, directory: Path) -> tuple[str, ...]:
+    """Return how an example is run; one in C is compiled into the directory first."""
     source = EXAMPLES / name
     if source.suffix == ".c":
         flags = (
             await output(program("pkg-config", "pkg-config"), "--cflags", "--libs", "libsystemd")
         ).split()
-        made = folder / source.stem
+        made = directory / source.stem
         await output(
             *(program("gcc", "gcc"), *WARNINGS, "-o", str(made), str(source)),
             *(os.fsdecode(flag) for flag in flags),
@@ -42,7 +42,7 @@ async def command(name: str, folder: Path) -> tuple[str, ...]:
         return (str(made),)
     # python3-gi is Debian's, dbus-next ours.
     python = program("python3", "python3") if "glib" in name else sys.executable
-    # A stranger cannot look into our folders.
+    # A stranger cannot look into our directories.
     return (python, "-c", source.read_text())
 
 

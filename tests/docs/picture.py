@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Make pictures of what kdumpdctl says in a terminal: xterm, on a screen in memory.
 
-usage: python -m tests.docs.picture FOLDER
+usage: python -m tests.docs.picture DIRECTORY
 """
 
 import asyncio
@@ -27,7 +27,7 @@ WIDEST = 140  # columns
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[a-z]")
 MEMORY = 1  # a seed
 SIZE = "1700x1200"  # of the screen, in pixels
-# What is asked, of which machine. What is in order names files below the machine's folder.
+# What is asked, of which machine. What is in order names files below the machine's directory.
 PICTURES = {
     "status": ("kdumpdctl", "debian-12-ready"),
     "list": ("kdumpdctl list", "debian-12-ready"),
@@ -91,15 +91,15 @@ def ours(address: str) -> str:
 
 
 def prepare(name: str, root: Path) -> None:
-    """Make the folder of a Debian as it really was, but with two crashes behind it."""
+    """Make the directory of a Debian as it really was, but with two crashes behind it."""
     build(machines()[name], root)
     memory = random.Random(MEMORY)  # noqa: S311  # what does not compress, the same each time
     pages = tuple(memory.randbytes(BLOCK) for _ in range(4200))
     for stamp, at, log in CRASHES:
-        folder = root / "var/crash" / stamp
-        folder.mkdir(parents=True)
-        (folder / f"dmesg.{stamp}").write_bytes((LOGS / log).read_bytes())
-        core = folder / f"dump.{stamp}"
+        directory = root / "var/crash" / stamp
+        directory.mkdir(parents=True)
+        (directory / f"dmesg.{stamp}").write_bytes((LOGS / log).read_bytes())
+        core = directory / f"dump.{stamp}"
         core.write_bytes(flattened(Crash(crash_time=at, host="debian", pages=pages)))
         core.chmod(0o600)
     # The last crash ended the boot before.
@@ -111,7 +111,7 @@ def prepare(name: str, root: Path) -> None:
     write_boots(root / "var/log/journal", before, Boot(BOOT, began, opening()))
 
 
-async def make(folder: Path, work: Path) -> None:
+async def make(directory: Path, work: Path) -> None:
     """Make all pictures."""
     for name, (typed, tree) in PICTURES.items():
         place = work / name
@@ -121,7 +121,7 @@ async def make(folder: Path, work: Path) -> None:
             private_bus(place, Broker.DBUS_DAEMON) as bus,
             running(Setup(root=place / "machine", state=place / "state", bus=bus.address)),
         ):
-            await show(typed, bus.address, folder / f"{name}.png")
+            await show(typed, bus.address, directory / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -50,12 +50,12 @@ SAID = {
 @pytest.fixture
 async def address(machine: Machine, tmp_path: Path) -> AsyncIterator[tuple[str, tuple[str, ...]]]:
     """A machine that has crashed once, with all that asks it; and what goes before a command."""
-    journal_folder = tmp_path / "journal"
-    journal_folder.mkdir()
+    journal_directory = tmp_path / "journal"
+    journal_directory.mkdir()
     core = machine.kdump_tools("202611230113", flattened(Crash()), LOG)
     core.chmod(0o600)
     async with (
-        private_journal(journal_folder) as journal,
+        private_journal(journal_directory) as journal,
         private_bus(tmp_path, Broker.DBUS_DAEMON) as bus,
     ):
         setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address)

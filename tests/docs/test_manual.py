@@ -186,5 +186,5 @@ def test_the_example_of_a_configuration_says_what_holds_without_it(tmp_path: Pat
     told = read_configuration(tmp_path, file)
     assert told.problems == ()
     assert replace(told.settings, crash_directories=()) == Settings()
-    assert told.settings.folders == Settings().folders
+    assert told.settings.directories == Settings().directories
     assert re.findall(r"^#(\w+)=", example, re.MULTILINE) == [key for _, key in SETTERS]

@@ -129,29 +129,35 @@ class Disk:
 
 
 @asynccontextmanager
-async def attached(disk: Disk, prefix: Sequence[str], folder: Path) -> AsyncIterator[str]:
+async def attached(disk: Disk, prefix: Sequence[str], directory: Path) -> AsyncIterator[str]:
     """Return the block device that the disk is, while the context lasts.
 
-    The file system is mounted at the folder, for commands with that prefix alone.
+    The file system is mounted at the directory, for commands with that prefix alone.
     """
     fd = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
     server = threading.Thread(target=disk.serve, args=(fd,), daemon=True, name="disk")
     options = f"fd={fd},rootmode=40000,user_id=0,group_id=0"
     try:
         await output(
-            *(*prefix, "mount", "-i", "-t", "fuse", "-o", options, "disk", str(folder)),
+            *(*prefix, "mount", "-i", "-t", "fuse", "-o", options, "disk", str(directory)),
             descriptors=(fd,),
         )
         server.start()
         try:
-            found = ("losetup", "--find", "--show", "--direct-io=on", str(folder / NAME.decode()))
+            found = (
+                "losetup",
+                "--find",
+                "--show",
+                "--direct-io=on",
+                str(directory / NAME.decode()),
+            )
             device = (await output(*prefix, *found)).decode().strip()
             try:
                 yield device
             finally:
                 await output(*prefix, "losetup", "--detach", device)
         finally:
-            await unmount(prefix, str(folder))
+            await unmount(prefix, str(directory))
             await asyncio.to_thread(server.join)
     finally:
         os.close(fd)
@@ -161,16 +167,16 @@ async def attached(disk: Disk, prefix: Sequence[str], folder: Path) -> AsyncIter
 async def mounted(
     disk: Disk, prefix: Sequence[str], work: Path, *options: str
 ) -> AsyncIterator[Path]:
-    """Return the folder where the disk's ext4 is mounted, for commands with that prefix alone."""
-    below, folder = work / "below", work / "disk"
-    for path in (below, folder):
+    """Return where the disk's ext4 is mounted, for commands with that prefix alone."""
+    below, directory = work / "below", work / "disk"
+    for path in (below, directory):
         path.mkdir(exist_ok=True)
     async with attached(disk, prefix, below) as device:
-        await output(*prefix, "mount", "-t", "ext4", *options, device, str(folder))
+        await output(*prefix, "mount", "-t", "ext4", *options, device, str(directory))
         try:
-            yield folder
+            yield directory
         finally:
-            await unmount(prefix, str(folder))
+            await unmount(prefix, str(directory))
 
 
 async def formatted(prefix: Sequence[str], work: Path) -> bytes:

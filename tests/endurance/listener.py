@@ -29,14 +29,14 @@ class Witness:
     client: DbusNextClient
     journal: Journal
     stream: Stream
-    told: dict[str, bytes] = field(default_factory=dict)  # ids of captures, and their folders
+    told: dict[str, bytes] = field(default_factory=dict)  # ids of captures, and their directories
 
     def listen(self) -> frozenset[str]:
         """Return the ids of all captures that were announced so far."""
         for signal in self.client.seen("InterfacesAdded"):
             path, interfaces = signal.body
-            folder = interfaces["org.kdumpd1.Capture"]["Directory"].value
-            self.told[path.rpartition("/")[2]] = bytes(folder)
+            directory = interfaces["org.kdumpd1.Capture"]["Directory"].value
+            self.told[path.rpartition("/")[2]] = bytes(directory)
         self.client.signals.clear()
         return frozenset(self.told)
 
@@ -55,9 +55,9 @@ class Witness:
             await kdumpd.wait_until_told(READY, seconds=PATIENCE)
             await self._until_all_is_known()
             captures = list((await self.client.captures()).values())
-            by_folder = {bytes(one["Directory"]): one for one in captures}
-            whole = {by_folder[one]["Id"] for one in self.stream.whole - self.stream.removed}
-            cut = {by_folder[one]["Id"] for one in self.stream.cut - self.stream.removed}
+            by_directory = {bytes(one["Directory"]): one for one in captures}
+            whole = {by_directory[one]["Id"] for one in self.stream.whole - self.stream.removed}
+            cut = {by_directory[one]["Id"] for one in self.stream.cut - self.stream.removed}
             entries = await self._all_entries(whole, cut)
         ledger = find()
         names = _event_ids(entries)
@@ -107,7 +107,7 @@ def outcome(stream: Stream, told: int, repeated: int) -> str:
 
 
 def copied(state: Path, prefix: Sequence[str], work: Path) -> Path:
-    """Return a copy of the ledger in a folder that only commands with the prefix see."""
+    """Return a copy of the ledger in a directory that only commands with the prefix see."""
     copy = work / "copy"
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()

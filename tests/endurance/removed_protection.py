@@ -34,7 +34,7 @@ FLUSHED = "PRAGMA synchronous = FULL"
 CUTS = "tests/endurance/test_power_cuts.py::test_power_cuts"
 KILLS = "tests/endurance/test_kills.py::test_killed_at_any_moment"
 FLOODS = "tests/endurance/test_floods.py::test_an_honest_client_is_answered"
-TROUBLE = "tests/endurance/test_state_folder.py::test_a_disk_in_trouble"
+TROUBLE = "tests/endurance/test_state_directory.py::test_a_disk_in_trouble"
 LEDGER, FLOW = "kdumpd/ledger/database.py", "kdumpd/engine.py"
 HERALD, WATCH = "kdumpd/expose/journal.py", "kdumpd/observe/captures/inotify.py"
 

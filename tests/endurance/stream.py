@@ -14,7 +14,7 @@ from tests.support.cores import Crash, flattened, kdump
 from tests.support.machine import Machine
 
 FIRST_CRASH = 1_795_000_000  # seconds since 1970
-FIRST_MINUTE = 202611230000  # as in the names of kdump-tools' folders
+FIRST_MINUTE = 202611230000  # as in the names of kdump-tools' directories
 PAUSE = 1.0  # seconds between two captures, on the average
 GROWING = 0.3  # seconds at most that a slow one takes
 
@@ -30,7 +30,7 @@ class Kind(Enum):
 
 @dataclass(slots=True)
 class Stream:
-    """What has been written so far: how many crashes, and which of their folders are whole."""
+    """What has been written so far: how many crashes, and which of their directories are whole."""
 
     machine: Machine
     random: Random
@@ -44,7 +44,7 @@ class Stream:
 
     @property
     def written(self) -> set[bytes]:
-        """The folders of all captures that there were, as paths below the machine's root."""
+        """The directories of all captures that there were, as paths below the machine's root."""
         return self.whole | self.cut
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -56,7 +56,7 @@ class Stream:
                     await stop.wait()
 
     async def write(self, kind: Kind) -> Path:
-        """Write one more capture, and return its folder."""
+        """Write one more capture, and return its directory."""
         crash = Crash(crash_time=FIRST_CRASH + self.count)
         stamp = str(FIRST_MINUTE + self.count)
         self.count += 1
@@ -71,28 +71,28 @@ class Stream:
         (self.cut if kind is Kind.CUT else self.whole).add(self.below(path.parent))
         return path.parent
 
-    def remove(self, folder: bytes) -> None:
-        """Remove a capture's folder."""
-        shutil.rmtree(self.machine.root / folder.decode().lstrip("/"))
-        self.removed.add(folder)
+    def remove(self, directory: bytes) -> None:
+        """Remove a capture's directory."""
+        shutil.rmtree(self.machine.root / directory.decode().lstrip("/"))
+        self.removed.add(directory)
 
-    def below(self, folder: Path) -> bytes:
-        """Return a folder as the machine has it."""
-        return f"/{folder.relative_to(self.machine.root)}".encode()
+    def below(self, directory: Path) -> bytes:
+        """Return a directory as the machine has it."""
+        return f"/{directory.relative_to(self.machine.root)}".encode()
 
     async def _grow(self, stamp: str, core: bytes, log: bytes) -> Path:
-        folder = self.machine.crash / stamp
-        folder.mkdir()
-        self.whole.add(self.below(folder))
-        growing = folder / "dump-incomplete"
+        directory = self.machine.crash / stamp
+        directory.mkdir()
+        self.whole.add(self.below(directory))
+        growing = directory / "dump-incomplete"
         half = len(core) // 2
         growing.write_bytes(core[:half])
         await asyncio.sleep(self.random.uniform(0, GROWING))
-        (folder / f"dmesg.{stamp}").write_bytes(log)
+        (directory / f"dmesg.{stamp}").write_bytes(log)
         with growing.open("ab") as file:
             file.write(core[half:])
-        growing.rename(folder / f"dump.{stamp}")
-        return folder
+        growing.rename(directory / f"dump.{stamp}")
+        return directory
 
 
 @asynccontextmanager

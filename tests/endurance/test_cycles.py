@@ -89,7 +89,7 @@ class Hour:
     async def cycle(self, kdumpd: Kdumpd) -> None:
         """Have captures come and go, a file system come and go, and the configuration read."""
         async with dbus_next_client(self.setup.bus) as client:
-            folders = [
+            directories = [
                 self.machine.kdump_tools(
                     str(202611230000 + number), flattened(Crash(crash_time=1_795_000_000 + number))
                 ).parent
@@ -101,8 +101,8 @@ class Hour:
             await client.call("org.kdumpd1.Manager", "Rescan")
             await unmount(self.journal.prefix, crash)
             await until(client, {"complete": AT_ONCE})
-            for folder in folders:
-                shutil.rmtree(folder)
+            for directory in directories:
+                shutil.rmtree(directory)
             await until(client, {"gone": AT_ONCE})
         ready = kdumpd.told.count(READY)
         kdumpd.process.send_signal(signal.SIGHUP)  # also leaves the bus, and comes back

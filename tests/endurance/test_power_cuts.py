@@ -67,8 +67,8 @@ class Lives:
         before = self.disk
         for cut in cuts:
             self.disk = Disk(before.cut(cut.position, self.random))
-            async with mounted(self.disk, prefix, self.work) as folder:
-                self.check(cut, copied(folder / "state", prefix, self.work))
+            async with mounted(self.disk, prefix, self.work) as directory:
+                self.check(cut, copied(directory / "state", prefix, self.work))
         if self.random.random() < REMOVED:
             self.witness.remove_one()
 
@@ -123,7 +123,7 @@ async def test_power_cuts(number: int, lives: Lives, say: Say) -> None:
             await lives.live()
     told = len(witness.told)
     assert told, "nothing was told, and so nothing could be forgotten"
-    async with mounted(lives.disk, witness.journal.prefix, lives.work) as folder:
-        setup = replace(lives.setup, state=folder / "state")
+    async with mounted(lives.disk, witness.journal.prefix, lives.work) as directory:
+        setup = replace(lives.setup, state=directory / "state")
         repeated = await witness.check(setup, lambda: copied(setup.state, setup.prefix, lives.work))
     say(f"{number * CUTS} power cuts, {outcome(stream, told, repeated)}")

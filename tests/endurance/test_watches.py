@@ -27,11 +27,11 @@ NO_WATCHES = (
 )
 
 
-def overflow(folder: Path) -> int:
-    """Have more happen in a folder than is queued, and return how much."""
+def overflow(directory: Path) -> int:
+    """Have more happen in a directory than is queued, and return how much."""
     events = 2 * int(QUEUE.read_text())
     for _ in range(events // 3):  # created, closed after writing, deleted
-        path = folder / "noise"
+        path = directory / "noise"
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
         path.unlink()
     return events

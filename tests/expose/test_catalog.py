@@ -9,10 +9,10 @@ CATALOG = Path(__file__).parents[2] / "systemd/kdumpd.catalog"
 
 
 async def test_journalctl_explains_every_message(tmp_path: Path) -> None:
-    folder = tmp_path / "usr/lib/systemd/catalog"
-    folder.mkdir(parents=True)
+    directory = tmp_path / "usr/lib/systemd/catalog"
+    directory.mkdir(parents=True)
     (tmp_path / "var/lib/systemd/catalog").mkdir(parents=True)
-    shutil.copy(CATALOG, folder)
+    shutil.copy(CATALOG, directory)
     journalctl = (program("journalctl", "systemd"), f"--root={tmp_path}")
     await output(*journalctl, "--update-catalog")
     listed = (await output(*journalctl, "--list-catalog")).decode().splitlines()

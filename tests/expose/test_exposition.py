@@ -14,7 +14,7 @@ values = st.one_of(
 )
 # node_exporter refuses what is no UTF-8; the names of labels are our own.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-labels = st.builds(lambda folder, code: (("folder", folder), ("code", code)), texts, texts)
+labels = st.builds(lambda directory, code: (("directory", directory), ("code", code)), texts, texts)
 metrics = st.builds(
     lambda samples: Metric(name="a_thing", help="A thing.", samples=samples),
     st.dictionaries(labels, values, max_size=5),

@@ -14,7 +14,7 @@ from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import State
 from tests.support.looks import START, as_listed, capture
-from tests.support.machine_facts import DUMP_FOLDER, HEALTHY, STORAGE
+from tests.support.machine_facts import DUMP_DIRECTORY, HEALTHY, STORAGE
 
 SECOND = timedelta(seconds=1)
 READY = State(verdict=verdict_of(HEALTHY, START))
@@ -33,7 +33,7 @@ class Here:
 
 
 def seen(after: timedelta, free: int = 20 << 30) -> State:
-    storage = replace(STORAGE, folders=(replace(DUMP_FOLDER, free=free),))
+    storage = replace(STORAGE, directories=(replace(DUMP_DIRECTORY, free=free),))
     return State(verdict=verdict_of(replace(HEALTHY, storage=storage), START + after))
 
 
@@ -52,7 +52,7 @@ async def test_news_is_written_at_once_and_drift_each_minute(tmp_path: Path) -> 
 
     await metrics.show(seen(60 * SECOND, free=19 << 30))
     await here.done.acquire()
-    assert f'available_bytes{{folder="/var/crash"}} {19 << 30}\n' in path.read_text()
+    assert f'available_bytes{{directory="/var/crash"}} {19 << 30}\n' in path.read_text()
 
     crash = as_listed(capture())
     await metrics.show(replace(seen(61 * SECOND), captures={crash.id: crash}))

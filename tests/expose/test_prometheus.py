@@ -19,7 +19,7 @@ from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass, CrashTestVerdict
 from tests.support.exposition import read_openmetrics
 from tests.support.looks import CUT, KERNEL, START, as_listed, capture, of_another_crash
-from tests.support.machine_facts import DUMP_FOLDER, HEALTHY, STORAGE
+from tests.support.machine_facts import DUMP_DIRECTORY, HEALTHY, STORAGE
 
 DIED = datetime(2026, 11, 23, 1, 13, 34, tzinfo=UTC)
 READY = State(verdict=verdict_of(HEALTHY, START))
@@ -56,7 +56,7 @@ def test_ready() -> None:
     assert said["kdumpd_crash_kernel_loaded"] == 1
     assert said["kdumpd_reserved_memory_bytes"] == said["kdumpd_expected_memory_bytes"] == 256 * MIB
     assert said["kdumpd_suggested_memory_bytes"] > 0
-    assert said["kdumpd_dump_folder_available_bytes folder=/var/crash"] == 20 << 30
+    assert said["kdumpd_dump_directory_available_bytes directory=/var/crash"] == 20 << 30
     assert said["kdumpd_dump_needed_bytes"] > 1 << 30
     assert said["kdumpd_captures_settling"] == 0
     assert said["kdumpd_test_verdict verdict=none"] == 1
@@ -75,14 +75,14 @@ def test_each_check_is_told_with_its_outcome() -> None:
 
 
 def test_what_is_not_known_is_not_told() -> None:
-    bare = MachineFacts(kernel=replace(KERNEL, reserved=None, crash_loaded=None), folders=())
+    bare = MachineFacts(kernel=replace(KERNEL, reserved=None, crash_loaded=None), directories=())
     said = told(State(verdict=verdict_of(bare, START)))
     names = {name.split()[0] for name in said}
     assert not names & {
         "kdumpd_crash_kernel_loaded",
         "kdumpd_reserved_memory_bytes",
         "kdumpd_suggested_memory_bytes",
-        "kdumpd_dump_folder_available_bytes",
+        "kdumpd_dump_directory_available_bytes",
         "kdumpd_dump_needed_bytes",
         "kdumpd_last_crash_timestamp_seconds",
         "kdumpd_test_timestamp_seconds",
@@ -129,7 +129,7 @@ def test_the_last_test() -> None:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=12), max_size=4), st.integers(0, 2**63))
-def test_whatever_a_folder_is_called_the_text_can_be_read(names: list[bytes], free: int) -> None:
-    folders = tuple(replace(DUMP_FOLDER, path=b"/" + name, free=free) for name in names)
-    said = told(with_storage(replace(STORAGE, folders=folders)))
+def test_whatever_a_directory_is_called_the_text_can_be_read(names: list[bytes], free: int) -> None:
+    directories = tuple(replace(DUMP_DIRECTORY, path=b"/" + name, free=free) for name in names)
+    said = told(with_storage(replace(STORAGE, directories=directories)))
     assert bool(names) == any("available" in name for name in said)

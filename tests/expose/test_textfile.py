@@ -148,7 +148,7 @@ class Hanging:
         return await self._thread.run(late)
 
 
-async def test_a_folder_that_hangs_stalls_nobody(
+async def test_a_directory_that_hangs_stalls_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, textfile.__name__)

@@ -12,15 +12,15 @@ from tests.support.message_bus import Bus
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The folder of node_exporter's text files."""
-    folder = tmp_path / "node-exporter"
-    folder.mkdir()
-    return folder
+def directory(tmp_path: Path) -> Path:
+    """The directory of node_exporter's text files."""
+    directory = tmp_path / "node-exporter"
+    directory.mkdir()
+    return directory
 
 
 @pytest.fixture
-def setup(tmp_path: Path, machine: Machine, bus: Bus, folder: Path) -> Setup:
+def setup(tmp_path: Path, machine: Machine, bus: Bus, directory: Path) -> Setup:
     """A daemon that writes its metrics there."""
     plain = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address)
-    return replace(plain, more=f"[Metrics]\nTextFile={folder}/kdumpd.prom\n")
+    return replace(plain, more=f"[Metrics]\nTextFile={directory}/kdumpd.prom\n")

@@ -48,7 +48,7 @@ openssl x509 -req -days 2 -in request.pem -CA ca.pem -CAkey ca.key -CAcreateseri
 class Collector:
     """The place that journals are sent to."""
 
-    folder: Path
+    directory: Path
     port: int
     state: Path
 
@@ -56,7 +56,7 @@ class Collector:
         """Return a command of the page, with what lies elsewhere in a test."""
         for there, here in (
             (PORT, str(self.port)),
-            (JOURNALS, str(self.folder)),
+            (JOURNALS, str(self.directory)),
             (STATE, str(self.state)),
             (UNIT, "SYSLOG_IDENTIFIER=kdumpd"),
         ):
@@ -83,9 +83,9 @@ class Collector:
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Collector:
-    folder = tmp_path / "remote"
-    folder.mkdir()
-    return Collector(folder=folder, port=free_port(), state=tmp_path / "cursor")
+    directory = tmp_path / "remote"
+    directory.mkdir()
+    return Collector(directory=directory, port=free_port(), state=tmp_path / "cursor")
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ async def test_the_configuration_of_the_page_is_understood(
         tmp_path / "journal-remote.conf",
         program("systemd-journal-remote", PACKAGE),
         f"--listen-https=127.0.0.1:{collector.port}",
-        f"--output={collector.folder}",
+        f"--output={collector.directory}",
     )
     upload = configured(
         tmp_path / "journal-upload.conf",

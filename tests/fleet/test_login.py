@@ -47,7 +47,7 @@ SILENCE = [one for one in all_commands() if "/etc/motd.d" in one]
 
 @pytest.fixture
 def runtime(tmp_path: Path) -> Path:
-    """The folder that systemd makes for the daemon."""
+    """The directory that systemd makes for the daemon."""
     runtime = tmp_path / "run"
     runtime.mkdir()
     return runtime
@@ -101,7 +101,7 @@ async def test_what_a_daemon_said_before_it_died_goes(served: Setup, runtime: Pa
         await wait_until_gone(runtime / "motd")
 
 
-async def test_no_folder_no_file(machine: Machine, setup: Setup, tmp_path: Path) -> None:
+async def test_no_directory_no_file(machine: Machine, setup: Setup, tmp_path: Path) -> None:
     machine.write("sys/kernel/kexec_crash_loaded", "0\n")
     async with running(setup):
         await wait_for(tmp_path / "node-exporter/kdumpd.prom")
@@ -113,8 +113,8 @@ def test_the_page_shows_what_is_told() -> None:
     assert example.splitlines()[1:] == [NOBODY, NOT_READY]
 
 
-def everywhere(folder: Path, name: str) -> list[Path]:
-    return list(folder.rglob(name))
+def everywhere(directory: Path, name: str) -> list[Path]:
+    return list(directory.rglob(name))
 
 
 async def wait_until_gone(path: Path) -> None:

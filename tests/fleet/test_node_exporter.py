@@ -43,9 +43,9 @@ def said(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def names(folder: Path) -> list[str]:
-    """Return what lies in a folder."""
-    return sorted(path.name for path in folder.iterdir())
+def names(directory: Path) -> list[str]:
+    """Return what lies in a directory."""
+    return sorted(path.name for path in directory.iterdir())
 
 
 async def wait_for(path: Path, words: str = "# EOF") -> str:
@@ -60,10 +60,12 @@ async def wait_for(path: Path, words: str = "# EOF") -> str:
     return text
 
 
-async def test_a_real_node_exporter_serves_it(machine: Machine, setup: Setup, folder: Path) -> None:
-    path = folder / "kdumpd.prom"
+async def test_a_real_node_exporter_serves_it(
+    machine: Machine, setup: Setup, directory: Path
+) -> None:
+    path = directory / "kdumpd.prom"
     machine.kdump_tools("202611230113", flattened(Crash()))
-    async with running(setup), node_exporter(folder) as exporter:
+    async with running(setup), node_exporter(directory) as exporter:
         text = await wait_for(path, 'kdumpd_captures_unacknowledged{state="complete"} 1')
         served = read_plain(await exporter.scrape())
         assert served["node_textfile_scrape_error", frozenset()] == 0
@@ -74,17 +76,17 @@ async def test_a_real_node_exporter_serves_it(machine: Machine, setup: Setup, fo
         assert path.stat().st_mode & 0o7777 == 0o644
 
 
-async def test_promtool_has_nothing_to_say(machine: Machine, setup: Setup, folder: Path) -> None:
+async def test_promtool_has_nothing_to_say(machine: Machine, setup: Setup, directory: Path) -> None:
     (command,) = [one for one in commands("promtool") if "check metrics" in one]
     assert command == "promtool check metrics < /run/kdumpd/kdumpd.prom"
     machine.kdump_tools("202611230113", flattened(Crash()))
     async with running(setup):
-        text = await wait_for(folder / "kdumpd.prom", 'acknowledged{state="complete"} 1')
+        text = await wait_for(directory / "kdumpd.prom", 'acknowledged{state="complete"} 1')
     assert await check_metrics(text) == ""
 
 
-async def test_news_comes_at_once(machine: Machine, setup: Setup, folder: Path) -> None:
-    path = folder / "kdumpd.prom"
+async def test_news_comes_at_once(machine: Machine, setup: Setup, directory: Path) -> None:
+    path = directory / "kdumpd.prom"
     async with running(setup), dbus_next_client(setup.bus) as client:
         await wait_for(path, 'kdumpd_readiness{state="ready"} 1')
         machine.write("sys/kernel/kexec_crash_loaded", "0\n")
@@ -92,14 +94,16 @@ async def test_news_comes_at_once(machine: Machine, setup: Setup, folder: Path) 
         await wait_for(path, 'kdumpd_checks{code="crash-kernel-unloaded",outcome="fatal"} 1')
 
 
-async def test_without_a_line_of_configuration_there_is_no_file(setup: Setup, folder: Path) -> None:
+async def test_without_a_line_of_configuration_there_is_no_file(
+    setup: Setup, directory: Path
+) -> None:
     async with running(replace(setup, more="")):
         await asyncio.sleep(0.5)
-    assert names(folder) == []
+    assert names(directory) == []
 
 
-async def test_a_missing_folder_stops_nothing(setup: Setup, folder: Path) -> None:
-    missing = replace(setup, more=f"[Metrics]\nTextFile={folder}/missing/kdumpd.prom\n")
+async def test_a_missing_directory_stops_nothing(setup: Setup, directory: Path) -> None:
+    missing = replace(setup, more=f"[Metrics]\nTextFile={directory}/missing/kdumpd.prom\n")
     async with running(missing) as kdumpd, dbus_next_client(setup.bus) as client:
         await kdumpd.wait_until_logged("cannot be written, and is tried again: No such file")
         for _ in range(3):
@@ -119,12 +123,12 @@ async def test_a_missing_folder_stops_nothing(setup: Setup, folder: Path) -> Non
     ],
 )
 async def test_a_disk_that_takes_nothing_stops_nothing(
-    setup: Setup, folder: Path, disk: str, words: str
+    setup: Setup, directory: Path, disk: str, words: str
 ) -> None:
-    prefix = (*MOUNTS_AS_ROOT, "sh", "-c", f'{disk} && exec "$@"', str(folder))
+    prefix = (*MOUNTS_AS_ROOT, "sh", "-c", f'{disk} && exec "$@"', str(directory))
     async with running(replace(setup, prefix=prefix)) as kdumpd:
         await kdumpd.wait_until_logged(f"is tried again: {words}")
-        seen = Path(f"/proc/{kdumpd.process.pid}/root{folder}")
+        seen = Path(f"/proc/{kdumpd.process.pid}/root{directory}")
         assert set(names(seen)) <= {"other"}
         async with dbus_next_client(setup.bus) as client:
             await client.call("org.kdumpd1.Manager", "Revalidate")
@@ -132,7 +136,7 @@ async def test_a_disk_that_takes_nothing_stops_nothing(
 
 
 async def test_the_link_of_the_page_leads_there(setup: Setup, tmp_path: Path) -> None:
-    """As the page says it, in a folder that stands for the machine."""
+    """As the page says it, in a directory that stands for the machine."""
     install, create = commands("install")[0], commands("systemd-tmpfiles")[0]
     name = install.split()[-1].removeprefix("/")
     assert create == f"systemd-tmpfiles --create /{name}"
@@ -200,9 +204,9 @@ async def writing(path: Path) -> Process:
 
 
 async def test_a_daemon_killed_at_any_moment_leaves_a_whole_file(
-    machine: Machine, setup: Setup, folder: Path
+    machine: Machine, setup: Setup, directory: Path
 ) -> None:
-    path = folder / "kdumpd.prom"
+    path = directory / "kdumpd.prom"
     async with read_all_the_time(path, lambda text: READY in read_openmetrics(text)):
         for attempt in range(6):
             machine.kdump_tools(f"{202611230000 + attempt}", flattened(Crash(crash_time=attempt)))
@@ -211,4 +215,4 @@ async def test_a_daemon_killed_at_any_moment_leaves_a_whole_file(
                 await kdumpd.kill()
         async with running(setup):
             await wait_for(path, 'acknowledged{state="complete"} 6')
-    assert names(folder) == ["kdumpd.prom"]
+    assert names(directory) == ["kdumpd.prom"]

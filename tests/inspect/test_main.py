@@ -25,9 +25,9 @@ SMALL = Limits(cpu_seconds=2, address_space=GIB // 2)
 
 
 @contextmanager
-def stored(folder: Path, content: bytes) -> Iterator[int]:
+def stored(directory: Path, content: bytes) -> Iterator[int]:
     """Give a core that has no path any more."""
-    path = folder / "core"
+    path = directory / "core"
     path.write_bytes(content)
     fd = os.open(path, os.O_RDONLY)
     path.unlink()
@@ -37,8 +37,8 @@ def stored(folder: Path, content: bytes) -> Iterator[int]:
         os.close(fd)
 
 
-async def inspected(folder: Path, content: bytes, limits: Limits = PLENTY) -> Inspected:
-    with stored(folder, content) as fd:
+async def inspected(directory: Path, content: bytes, limits: Limits = PLENTY) -> Inspected:
+    with stored(directory, content) as fd:
         return await inspect(fd, limits)
 
 

@@ -24,7 +24,7 @@ print(json.dumps({
     "signal": ends_with_parent.value,
     "status": {key: value.strip() for key, value in status.items()},
     "limits": {name: resource.getrlimit(number) for name, number in limits.items()},
-    "folder": os.getcwd(),
+    "directory": os.getcwd(),
     "nice": os.nice(0),
     "open": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:-1],
     "interfaces": [name for _, name in socket.if_nameindex()],
@@ -78,7 +78,7 @@ def test_it_ends_with_whoever_started_it(look: dict[str, Any]) -> None:
 
 def test_nothing_else_is_open(look: dict[str, Any]) -> None:
     assert look["open"] == [0, 1, 2]
-    assert look["folder"] == "/"
+    assert look["directory"] == "/"
     assert look["nice"] == 19
 
 

@@ -97,7 +97,7 @@ def write(path: Path, content: bytes) -> None:
 
 @contextmanager
 def mode(path: Path, bits: int) -> Iterator[None]:
-    """Give a file or folder another mode for a while."""
+    """Give a file or directory another mode for a while."""
     before = path.stat().st_mode
     path.chmod(bits)
     try:
@@ -509,14 +509,16 @@ async def test_a_ledger_in_use(path: Path) -> None:
         assert await ledger.load() == state_of(crash(1), crash(2))
 
 
-async def test_a_folder_in_its_place(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_directory_in_its_place(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(path / "something", b"")
     await in_memory(path)
     assert f"'{path}' cannot be opened" in caplog.text
     assert content_of(path / "something") == b""
 
 
-async def test_a_file_in_place_of_its_folder(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_file_in_place_of_its_directory(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     write(path.parent, b"")
     await in_memory(path)
     assert f"'{path.parent}' cannot be made" in caplog.text
@@ -561,7 +563,7 @@ async def without_rights(path: Path) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("damage", [None, b"damage" * 1000])
-async def test_a_folder_that_is_read_only(path: Path, damage: bytes | None) -> None:
+async def test_a_directory_that_is_read_only(path: Path, damage: bytes | None) -> None:
     await keep(path, crash(1))
     if damage:
         write(path, damage)
@@ -574,7 +576,7 @@ async def test_a_folder_that_is_read_only(path: Path, damage: bytes | None) -> N
     assert aside(path) == []
 
 
-async def test_a_folder_that_cannot_be_made(path: Path) -> None:
+async def test_a_directory_that_cannot_be_made(path: Path) -> None:
     with mode(path.parent.parent, 0o500):
         said, captures = await without_rights(path)
     assert f"'{path.parent}' cannot be made: Permission denied" in said
@@ -742,7 +744,7 @@ async def pragma(ledger: Ledger, name: str) -> object:
 
 
 async def test_what_was_told_long_ago_is_not_kept_for_ever(path: Path) -> None:
-    """A stranger can make and remove folders without end, and each is told of."""
+    """A stranger can make and remove directories without end, and each is told of."""
     async with opened_ledger(path) as ledger:
         for round_ in range(5):
             events = [

@@ -212,7 +212,7 @@ def test_other_findings_are_no_other_readiness() -> None:
     ]
 
 
-def test_a_folder_decides_readiness_too(watched: Watched) -> None:
+def test_a_directory_decides_readiness_too(watched: Watched) -> None:
     watched.look()
     watched.look(after=60, problem="'/var/crash' does not answer")
     (event,) = watched.look(after=STEADY, problem="'/var/crash' does not answer")

@@ -31,7 +31,7 @@ AT = datetime(2026, 11, 23, 1, 13, 32, tzinfo=UTC)
 INITRD = BootFile(path="/var/lib/kdump/initrd.img", size=20_000_000, modified=1_795_000_000)
 MACHINE = MachineFacts(
     kernel=KERNEL,
-    folders=(),
+    directories=(),
     capture_kernel=CaptureKernelFacts(initrd=INITRD),
     storage=StorageFacts(settings=parse_kdump_tools(b"")),
 )

@@ -13,7 +13,7 @@ from kdumpd.model.events import (
     capture_event,
     readiness_event,
 )
-from kdumpd.model.readiness.facts import FolderFacts, KernelFacts, MachineFacts
+from kdumpd.model.readiness.facts import DirectoryFacts, KernelFacts, MachineFacts
 from kdumpd.model.readiness.finding import info
 from kdumpd.model.readiness.verdict import Verdict, verdict_of
 from kdumpd.model.vocabulary import CaptureState, Readiness
@@ -107,7 +107,7 @@ def test_moved_is_the_same_happening() -> None:
 def verdict(
     kernel: KernelFacts = KERNEL, readiness: Readiness = Readiness.READY, at: datetime = START
 ) -> Verdict:
-    machine = MachineFacts(kernel=kernel, folders=())
+    machine = MachineFacts(kernel=kernel, directories=())
     return replace(verdict_of(machine, at), readiness=readiness)
 
 
@@ -126,15 +126,15 @@ def test_digits() -> None:
 
 def test_boot() -> None:
     kernel = replace(KERNEL, crash_loaded=False)
-    machine = MachineFacts(kernel=kernel, folders=(FolderFacts(path=CRASH, present=False),))
+    machine = MachineFacts(kernel=kernel, directories=(DirectoryFacts(path=CRASH, present=False),))
     event = boot_event(verdict_of(machine, START))
     assert event.kind is EventKind.BOOT_VALIDATED
     assert event.facts == {
         "readiness": "not-ready",
-        "findings": "crash-kernel-unloaded crash-folder-missing",
+        "findings": "crash-kernel-unloaded crash-directory-missing",
         "sentence": "The next kernel panic would leave no usable dump.",
         "because": "no crash kernel is loaded, so a panic leaves no dump;"
-        " the crash folder '/var/crash' does not exist: a dump may not be saved",
+        " the crash directory '/var/crash' does not exist: a dump may not be saved",
         "crashkernel": "256M",
         "expected": str(256 << 20),
         "reserved": str(256 << 20),

@@ -12,8 +12,8 @@ from kdumpd.model.captures.capture import Layout, Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.captures.retention import NOTHING_REMOVED, Retention
 from kdumpd.model.events import Event, EventKind, acknowledge
-from kdumpd.model.readiness.facts import FolderFacts
-from kdumpd.model.state import CrashFolder, State
+from kdumpd.model.readiness.facts import DirectoryFacts
+from kdumpd.model.state import CrashDirectory, State
 from kdumpd.model.step import KEPT
 from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass
 from tests.support.looks import (
@@ -281,19 +281,19 @@ def test_a_move(watched: Watched, facts: CoreFacts | None) -> None:
     assert len(watched.told) == 1
 
 
-def test_a_move_to_another_crash_folder(watched: Watched) -> None:
-    mine = FolderFacts(path=CRASH, present=True)
-    other = FolderFacts(path=b"/srv/crash", present=True)
-    watched.look_at(CrashFolder(facts=mine, sightings=(capture(),)), CrashFolder(facts=other))
+def test_a_move_to_another_crash_directory(watched: Watched) -> None:
+    mine = DirectoryFacts(path=CRASH, present=True)
+    other = DirectoryFacts(path=b"/srv/crash", present=True)
+    watched.look_at(CrashDirectory(facts=mine, sightings=(capture(),)), CrashDirectory(facts=other))
     moved = capture(directory=b"/srv/crash/202611230113")
-    folders = CrashFolder(facts=mine), CrashFolder(facts=other, sightings=(moved,))
-    assert watched.look_at(*folders, after=1) == []
+    directories = CrashDirectory(facts=mine), CrashDirectory(facts=other, sightings=(moved,))
+    assert watched.look_at(*directories, after=1) == []
     assert watched.only.directory == b"/srv/crash/202611230113"
-    assert watched.state.folders == (CRASH, b"/srv/crash")
+    assert watched.state.directories == (CRASH, b"/srv/crash")
 
 
-def test_another_crash_in_the_same_folder(watched: Watched) -> None:
-    """kdump-tools name a folder by the minute; a second crash within it replaces the first."""
+def test_another_crash_in_the_same_directory(watched: Watched) -> None:
+    """kdump-tools name a directory by the minute; a second crash within it replaces the first."""
     readable = stamp(b"dump.202611230113", mode=0o100644)
     watched.look(replace(capture(), core=readable))
     second = of_another_crash(capture(), b"a second crash")
@@ -322,7 +322,7 @@ def test_a_complete_one_that_is_damaged(watched: Watched, damaged: Sighting) -> 
 
 
 def test_damaged_where_a_nameless_one_was(watched: Watched) -> None:
-    """What says nothing is known by its folder's name; so is what is not read, in that folder."""
+    """What says nothing is known by its directory's name; so is what is not read in there."""
     nameless = capture(STUMP, dmesg=b"")
     for sightings in ((nameless,), (nameless,), (), (), (capture(),)):
         watched.look(*sightings, after=SETTLE)
@@ -406,7 +406,7 @@ def test_incomplete_back_after_it_was_gone(watched: Watched) -> None:
     assert len({event.id for event in watched.told}) == 2
 
 
-def test_a_folder_that_does_not_answer_makes_nothing_gone(watched: Watched) -> None:
+def test_a_directory_that_does_not_answer_makes_nothing_gone(watched: Watched) -> None:
     watched.look(capture())
     for _ in range(3):
         watched.look(after=SETTLE, problem="does not answer")
@@ -416,17 +416,17 @@ def test_a_folder_that_does_not_answer_makes_nothing_gone(watched: Watched) -> N
     assert watched.only.state is CaptureState.COMPLETE
 
 
-def test_one_folder_with_a_problem_of_two(watched: Watched) -> None:
-    mine = FolderFacts(path=CRASH, present=True)
-    other = FolderFacts(path=b"/srv/crash", present=True)
+def test_one_directory_with_a_problem_of_two(watched: Watched) -> None:
+    mine = DirectoryFacts(path=CRASH, present=True)
+    other = DirectoryFacts(path=b"/srv/crash", present=True)
     second = of_another_crash(capture(directory=b"/srv/crash/1"), b"another crash")
     watched.look_at(
-        CrashFolder(facts=mine, sightings=(capture(),)),
-        CrashFolder(facts=other, sightings=(second,)),
+        CrashDirectory(facts=mine, sightings=(capture(),)),
+        CrashDirectory(facts=other, sightings=(second,)),
     )
-    stuck = CrashFolder(facts=replace(mine, problem="does not answer"), listed=False)
+    stuck = CrashDirectory(facts=replace(mine, problem="does not answer"), listed=False)
     for _ in range(2):
-        watched.look_at(stuck, CrashFolder(facts=other), after=SETTLE)
+        watched.look_at(stuck, CrashDirectory(facts=other), after=SETTLE)
     states = {one.id: one.state for one in watched.listed}
     assert states == {capture().id: CaptureState.COMPLETE, second.id: CaptureState.GONE}
 
@@ -435,50 +435,50 @@ def test_what_could_not_be_looked_into_is_not_gone(watched: Watched) -> None:
     """Others that were not seen are."""
     second = of_another_crash(capture(directory=ELSEWHERE), b"another crash")
     watched.look(capture(), second)
-    facts = FolderFacts(path=CRASH, present=True, problem="one cannot be opened")
+    facts = DirectoryFacts(path=CRASH, present=True, problem="one cannot be opened")
     for _ in range(2):
-        watched.look_at(CrashFolder(facts=facts, unread=frozenset({DIRECTORY})), after=SETTLE)
+        watched.look_at(CrashDirectory(facts=facts, unread=frozenset({DIRECTORY})), after=SETTLE)
     states = {one.id: one.state for one in watched.listed}
     assert states == {capture().id: CaptureState.COMPLETE, second.id: CaptureState.GONE}
 
 
-def test_a_missing_crash_folder_has_no_captures(watched: Watched) -> None:
+def test_a_missing_crash_directory_has_no_captures(watched: Watched) -> None:
     watched.look(capture())
-    unmounted = CrashFolder(facts=FolderFacts(path=CRASH, present=False))
+    unmounted = CrashDirectory(facts=DirectoryFacts(path=CRASH, present=False))
     watched.look_at(unmounted, after=1)
     watched.look_at(unmounted, after=SETTLE)
     assert watched.only.state is CaptureState.GONE
 
 
-def test_a_folder_that_is_watched_no_more(watched: Watched) -> None:
+def test_a_directory_that_is_watched_no_more(watched: Watched) -> None:
     """What lies in it is not known any more; that is no news of any crash."""
     watched.look(capture())
-    other = CrashFolder(facts=FolderFacts(path=b"/var/cra", present=True))
+    other = CrashDirectory(facts=DirectoryFacts(path=b"/var/cra", present=True))
     assert watched.look_at(other, after=SETTLE) == []
     assert watched.listed == ()
 
 
 def test_another_file_system_in_its_place(watched: Watched) -> None:
     """Nothing is gone of what lies on one that is not mounted now."""
-    facts = FolderFacts(path=CRASH, present=True)
+    facts = DirectoryFacts(path=CRASH, present=True)
     on_disk = replace(capture(), filesystem=4711)
-    watched.look_at(CrashFolder(facts=facts, sightings=(on_disk,), filesystem=4711))
+    watched.look_at(CrashDirectory(facts=facts, sightings=(on_disk,), filesystem=4711))
     for _ in range(2):
-        assert watched.look_at(CrashFolder(facts=facts, filesystem=1), after=SETTLE) == []
+        assert watched.look_at(CrashDirectory(facts=facts, filesystem=1), after=SETTLE) == []
     assert watched.only == as_listed(on_disk)
     for _ in range(2):
-        watched.look_at(CrashFolder(facts=facts, filesystem=4711), after=SETTLE)
+        watched.look_at(CrashDirectory(facts=facts, filesystem=4711), after=SETTLE)
     assert watched.only.state is CaptureState.GONE
 
 
 def test_file_system_that_never_comes_back(watched: Watched) -> None:
     """Its id may just be another by now: what is not there after an hour is gone."""
-    facts = FolderFacts(path=CRASH, present=True)
+    facts = DirectoryFacts(path=CRASH, present=True)
     on_disk = replace(capture(), filesystem=4711)
-    watched.look_at(CrashFolder(facts=facts, sightings=(on_disk,), filesystem=4711))
-    watched.look_at(CrashFolder(facts=facts, filesystem=1))
+    watched.look_at(CrashDirectory(facts=facts, sightings=(on_disk,), filesystem=4711))
+    watched.look_at(CrashDirectory(facts=facts, filesystem=1))
     assert next_look(watched.state, watched.clock, PATIENCE) == PATIENCE.mount
-    events = watched.look_at(CrashFolder(facts=facts, filesystem=1), after=PATIENCE.mount)
+    events = watched.look_at(CrashDirectory(facts=facts, filesystem=1), after=PATIENCE.mount)
     assert kinds(events) == [EventKind.CAPTURE_GONE]
 
 
@@ -494,9 +494,9 @@ def test_what_a_stranger_put_there_is_forgotten(watched: Watched) -> None:
 
 
 def test_what_a_stranger_put_in_its_place(watched: Watched) -> None:
-    """His folder of the same name is not the capture that was there."""
+    """His directory of the same name is not the capture that was there."""
     watched.look(capture())
-    theirs = replace(distrusted(capture()), trusted_folder=False)
+    theirs = replace(distrusted(capture()), trusted_directory=False)
     watched.look(theirs, after=1)
     watched.look(theirs, after=SETTLE)
     states = {one.id: one.state for one in watched.listed}
@@ -609,10 +609,10 @@ def sightings(draw: st.DrawFn, directory: bytes) -> Sighting:
 
 
 @st.composite
-def folders(draw: st.DrawFn) -> tuple[CrashFolder, ...]:
+def directories(draw: st.DrawFn) -> tuple[CrashDirectory, ...]:
     return tuple(
-        CrashFolder(
-            facts=FolderFacts(
+        CrashDirectory(
+            facts=DirectoryFacts(
                 path=path,
                 present=draw(st.booleans()),
                 problem=draw(st.sampled_from(["", "", "cannot be read"])),
@@ -631,14 +631,14 @@ def folders(draw: st.DrawFn) -> tuple[CrashFolder, ...]:
 
 
 LOOKS = st.lists(
-    st.tuples(folders(), st.sampled_from([0.0, 1.0, SETTLE / 2, SETTLE, 10 * SETTLE])),
+    st.tuples(directories(), st.sampled_from([0.0, 1.0, SETTLE / 2, SETTLE, 10 * SETTLE])),
     max_size=10,
 )
 
 
 @given(looks=LOOKS)
 @settings(deadline=None)
-def test_any_looks(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
+def test_any_looks(looks: list[tuple[tuple[CrashDirectory, ...], float]]) -> None:
     watched = Watched()
     for seen, after in looks:
         before = watched.state
@@ -672,7 +672,7 @@ def test_any_looks(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
         assert set(state.missing) <= set(state.captures)
 
 
-def look_at_all_again(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
+def look_at_all_again(looks: list[tuple[tuple[CrashDirectory, ...], float]]) -> None:
     """That its captures are not gone through again is not to be seen by what is known and told."""
     quick, thorough = Watched(), Watched()
     for seen, after in looks:
@@ -685,7 +685,7 @@ def look_at_all_again(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> Non
 @given(looks=LOOKS)
 @settings(deadline=None, max_examples=10)
 def test_a_look_that_shows_no_more_changes_nothing(
-    looks: list[tuple[tuple[CrashFolder, ...], float]],
+    looks: list[tuple[tuple[CrashDirectory, ...], float]],
 ) -> None:
     look_at_all_again(looks)
 
@@ -694,7 +694,7 @@ def test_a_look_that_shows_no_more_changes_nothing(
 @given(looks=LOOKS)
 @settings(deadline=None, max_examples=50)
 def test_many_looks_that_show_no_more_change_nothing(
-    looks: list[tuple[tuple[CrashFolder, ...], float]],
+    looks: list[tuple[tuple[CrashDirectory, ...], float]],
 ) -> None:
     look_at_all_again(looks)
 
@@ -708,14 +708,14 @@ RETENTIONS = (
 
 
 @st.composite
-def recurring(draw: st.DrawFn) -> list[tuple[list[CrashFolder], Retention]]:
+def recurring(draw: st.DrawFn) -> list[tuple[list[CrashDirectory], Retention]]:
     """Looks that show the same sightings again and again, as those of a machine do."""
     all_ = {one: draw(st.lists(sightings(one), min_size=1, max_size=2)) for one in DIRECTORIES}
     return [
         (
             [
-                CrashFolder(
-                    facts=FolderFacts(path=path, present=True),
+                CrashDirectory(
+                    facts=DirectoryFacts(path=path, present=True),
                     sightings=tuple(
                         draw(st.sampled_from(seen))
                         for directory, seen in all_.items()
@@ -733,7 +733,7 @@ def recurring(draw: st.DrawFn) -> list[tuple[list[CrashFolder], Retention]]:
 @given(looks=recurring(), noted=st.data())
 @settings(deadline=None, max_examples=50)
 def test_what_is_shown_again_is_known_already(
-    looks: list[tuple[list[CrashFolder], Retention]], noted: st.DataObject
+    looks: list[tuple[list[CrashDirectory], Retention]], noted: st.DataObject
 ) -> None:
     quick, thorough = Watched(), Watched()
     for seen, retention in looks:
@@ -799,7 +799,7 @@ def test_captures_are_gone_through_once(watched: Watched) -> None:
 
 @given(looks=LOOKS)
 @settings(deadline=None, max_examples=50)
-def test_any_events(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
+def test_any_events(looks: list[tuple[tuple[CrashDirectory, ...], float]]) -> None:
     """An id that is told again, of a capture that was away, is of the same happening."""
     watched = Watched()
     told = dict[str, tuple[str, str | None, str | None]]()
@@ -814,7 +814,7 @@ def test_any_events(looks: list[tuple[tuple[CrashFolder, ...], float]]) -> None:
 @given(looks=LOOKS)
 @settings(deadline=None, max_examples=50)
 def test_what_stays_is_listed_in_the_end(
-    looks: list[tuple[tuple[CrashFolder, ...], float]],
+    looks: list[tuple[tuple[CrashDirectory, ...], float]],
 ) -> None:
     """Whatever went before, what lies there quietly is listed, and all else is gone."""
     watched = Watched()
@@ -826,8 +826,8 @@ def test_what_stays_is_listed_in_the_end(
     )
     for _ in range(3):
         watched.look_at(
-            CrashFolder(facts=FolderFacts(path=CRASH, present=True), sightings=quiet),
-            CrashFolder(facts=FolderFacts(path=b"/srv/crash", present=True)),
+            CrashDirectory(facts=DirectoryFacts(path=CRASH, present=True), sightings=quiet),
+            CrashDirectory(facts=DirectoryFacts(path=b"/srv/crash", present=True)),
             after=SETTLE,
         )
     there = {
@@ -847,7 +847,7 @@ def test_what_stays_is_listed_in_the_end(
 
 
 def test_two_in_one_directory_are_two(watched: Watched) -> None:
-    """kdumpst keeps all cores in one folder: a new one makes none of the others gone."""
+    """kdumpst keeps all cores in one directory: a new one makes none of the others gone."""
     first = replace(capture(directory=CRASH + b"/crash"), member=b"vmcore.202611230113")
     other = replace(of_another_crash(first, b"another crash"), member=b"vmcore.202611230245")
     watched.look(first)
@@ -867,12 +867,12 @@ def test_two_in_one_directory_settle_by_themselves(watched: Watched) -> None:
     assert len(watched.listed) == 2
 
 
-def test_what_lies_below_an_unread_folder_is_not_gone(watched: Watched) -> None:
+def test_what_lies_below_an_unread_directory_is_not_gone(watched: Watched) -> None:
     watched.look(capture(directory=CRASH + b"/host/202611230113"))
-    facts = FolderFacts(path=CRASH, present=True, problem="unread")
-    folder = CrashFolder(facts=facts, unread=frozenset({CRASH + b"/host"}))
-    watched.look_at(folder)
-    watched.look_at(folder, after=PATIENCE.mount + 1)
+    facts = DirectoryFacts(path=CRASH, present=True, problem="unread")
+    directory = CrashDirectory(facts=facts, unread=frozenset({CRASH + b"/host"}))
+    watched.look_at(directory)
+    watched.look_at(directory, after=PATIENCE.mount + 1)
     assert watched.only.state is CaptureState.COMPLETE
 
 

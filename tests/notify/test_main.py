@@ -43,7 +43,7 @@ SYSRQ = b"""\
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A folder that other users may look into."""
+    """A directory that other users may look into."""
     with tempfile.TemporaryDirectory(prefix="kdumpd-test-") as name:
         Path(name).chmod(0o755)
         yield Path(name)

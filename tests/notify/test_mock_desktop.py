@@ -85,9 +85,9 @@ async def test_crash_that_left_nothing_is_told(
 ) -> None:
     remake(machine, boot())
     archive(machine, armed=True)
-    folders = ("/var/crash", "/var/lib/systemd/pstore")
+    directories = ("/var/crash", "/var/lib/systemd/pstore")
     async with (
-        running(replace(setup, folders=folders)),
+        running(replace(setup, directories=directories)),
         mock_desktop_on(session.address, tmp_path) as desktop,
         logged_in(login),
     ):

@@ -16,15 +16,15 @@ exec {then}
 
 
 class Programs:
-    """A folder of programs, which is the PATH."""
+    """A directory of programs, which is the PATH."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.said = folder / "said"
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.said = directory / "said"
 
     def add(self, name: str, then: str = "/usr/bin/sleep 60") -> None:
         """Add a program that writes its arguments down, and then does something else."""
-        path = self.folder / name
+        path = self.directory / name
         path.write_text(SAYS.format(said=self.said, then=then))
         path.chmod(0o755)
 
@@ -36,7 +36,7 @@ def programs(tmp_path: Path) -> Programs:
 
 @pytest.fixture
 async def terminal(programs: Programs) -> AsyncIterator[TerminalWindow]:
-    terminal = TerminalWindow({"PATH": str(programs.folder)}, ["--bus=unix:path=/b"])
+    terminal = TerminalWindow({"PATH": str(programs.directory)}, ["--bus=unix:path=/b"])
     yield terminal
     await terminal.close()
 
@@ -49,7 +49,7 @@ async def test_each_is_given_the_command_as_it_takes_it(
     programs.add("kdumpdctl")
     assert await terminal.open(["info", "48f3"])
     said = programs.said.read_text().splitlines()
-    end = [str(programs.folder / "kdumpdctl"), "--bus=unix:path=/b", "info", "48f3"]
+    end = [str(programs.directory / "kdumpdctl"), "--bus=unix:path=/b", "info", "48f3"]
     assert said[: len(words)] == [*words[1:], "sh"]
     assert said[-len(end) :] == end
 
@@ -59,7 +59,7 @@ async def test_command_is_done_and_its_words_stay(
 ) -> None:
     """What the terminal is given, it does: here without a window."""
     programs.add("kdumpdctl", "/usr/bin/true")
-    path = programs.folder / "xterm"
+    path = programs.directory / "xterm"
     path.write_text('#!/bin/sh\nPATH=/usr/bin:/bin\nshift\nexec "$@" </dev/zero\n')
     path.chmod(0o755)
     assert await terminal.open(["list"])
@@ -71,8 +71,8 @@ async def test_command_is_done_and_its_words_stay(
 
 async def test_one_that_fails_is_passed_over(programs: Programs, terminal: TerminalWindow) -> None:
     programs.add("x-terminal-emulator", "/usr/bin/false")
-    (programs.folder / "gnome-terminal").write_text("#!/nowhere\n")
-    (programs.folder / "gnome-terminal").chmod(0o755)
+    (programs.directory / "gnome-terminal").write_text("#!/nowhere\n")
+    (programs.directory / "gnome-terminal").chmod(0o755)
     programs.add("xterm", "/usr/bin/true")
     assert await terminal.open(["list"])
     assert programs.said.read_text().startswith("-e\n")

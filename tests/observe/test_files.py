@@ -70,7 +70,7 @@ def test_a_name_leads_where_it_would_if_the_root_were_slash(
 def test_no_number_of_links_leads_out_of_the_root(tmp_path: Path) -> None:
     outside, root = tmp_path / "outside", tmp_path / "root"
     root.mkdir()
-    (outside / "folder").mkdir(parents=True)
+    (outside / "directory").mkdir(parents=True)
     (outside / "file").write_text("secret")
     for number in range(MOST_LINKS + 1):
         (root / f"{number}").symlink_to(f"{number - 1}" if number else outside)
@@ -78,15 +78,15 @@ def test_no_number_of_links_leads_out_of_the_root(tmp_path: Path) -> None:
     for name in map(str, range(MOST_LINKS + 1)):
         assert not isinstance(files.content(f"{name}/file"), bytes)
         assert not isinstance(files.names(name), tuple)
-        assert not isinstance(files.status(f"{name}/folder"), os.stat_result)
+        assert not isinstance(files.status(f"{name}/directory"), os.stat_result)
 
 
-def test_the_names_of_what_is_no_folder(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    for name in ("file", "folder/b", "folder/a"):
+def test_the_names_of_what_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    for name in ("file", "directory/b", "directory/a"):
         (tmp_path / name).touch()
     files = Files(tmp_path)
-    assert files.readable_names("folder") == ("a", "b")
+    assert files.readable_names("directory") == ("a", "b")
     assert files.readable_names("file") == ()
     assert files.readable_names("nothing") == ()
     (tmp_path / "loop").symlink_to("loop")

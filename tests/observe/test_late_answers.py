@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from kdumpd.observe.captures.scan_cache import Unwatched
-from kdumpd.observe.machine import Asking, FolderObserver, Question
+from kdumpd.observe.machine import Asking, DirectoryObserver, Question
 from tests.support.cores import Crash, flattened
 from tests.support.held import Held
 from tests.support.machine import Machine
@@ -38,21 +38,21 @@ async def let_go(held: Held, late: asyncio.Event) -> None:
         await late.wait()
 
 
-async def test_a_crash_folder(
+async def test_a_crash_directory(
     machine: Machine, held: Held, late: asyncio.Event, asking: Asking
 ) -> None:
     machine.kdump_tools("202611230113", flattened(Crash()))
-    folder = FolderObserver(machine.root, CRASH, Unwatched(), asking, PATIENCE)
+    directory = DirectoryObserver(machine.root, CRASH, Unwatched(), asking, PATIENCE)
     for _ in range(2):
-        seen = await folder.look()
+        seen = await directory.look()
         assert (seen.listed, seen.sightings) == (False, ())
         assert seen.facts.problem == "'/var/crash' does not answer: no answer within 0.1 s"
-        assert folder.busy
+        assert directory.busy
     await let_go(held, late)
-    seen = await folder.look()
+    seen = await directory.look()
     assert (seen.listed, seen.facts.problem) == (True, "")
     assert len(seen.sightings) == 1
-    assert not folder.busy
+    assert not directory.busy
 
 
 async def test_a_group_of_facts(held: Held, late: asyncio.Event, asking: Asking) -> None:

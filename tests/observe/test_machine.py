@@ -21,13 +21,13 @@ LONG = 30.0
 
 
 class Watcher:
-    """What a look tells to those who watch folders."""
+    """What a look tells to those who watch directories."""
 
     def __init__(self) -> None:
         self.told: list[int] = []
         self.forgot = 0
 
-    def folder(self, fd: int) -> None:
+    def directory(self, fd: int) -> None:
         self.told.append(fd)
 
     def keep(self, _: Identity) -> bool:
@@ -43,10 +43,10 @@ def hints() -> Hints:
 
 
 def observer(
-    root: Path, folders: tuple[bytes, ...], hints: Hints, captures: Watching | None = None
+    root: Path, directories: tuple[bytes, ...], hints: Hints, captures: Watching | None = None
 ) -> Observed:
     watchers = Watchers(captures=captures or Unwatched())
-    return Observed(Files(root), Plan(folders=folders), hints, watchers, NoServiceManager())
+    return Observed(Files(root), Plan(directories=directories), hints, watchers, NoServiceManager())
 
 
 @pytest.fixture
@@ -62,10 +62,10 @@ async def test_a_look(machine: Machine, observed: Observed) -> None:
     assert before <= seen.at <= datetime.now(UTC)
     assert begun <= seen.clock <= clock()
     assert seen.machine.kernel.boot_id == BOOT_ID
-    (folder,) = seen.folders
-    assert folder.facts.path == CRASH
-    assert folder.facts.present
-    (sighting,) = folder.sightings
+    (directory,) = seen.directories
+    assert directory.facts.path == CRASH
+    assert directory.facts.present
+    (sighting,) = directory.sightings
     assert sighting.state is CaptureState.COMPLETE
 
 
@@ -75,27 +75,27 @@ async def test_looks_are_numbered(observed: Observed) -> None:
 
 async def test_unchanged_is_not_read_again(machine: Machine, observed: Observed) -> None:
     core = machine.kdump_tools("202611230113", flattened(Crash()))
-    first = (await observed.look()).folders[0].sightings[0]
-    second = (await observed.look()).folders[0].sightings[0]
+    first = (await observed.look()).directories[0].sightings[0]
+    second = (await observed.look()).directories[0].sightings[0]
     assert second is first
     core.chmod(0o600)
-    third = (await observed.look()).folders[0].sightings[0]
+    third = (await observed.look()).directories[0].sightings[0]
     assert third is not first
     assert third.id == first.id
 
 
-async def test_several_folders(machine: Machine, hints: Hints) -> None:
+async def test_several_directories(machine: Machine, hints: Hints) -> None:
     machine.kdump_tools("202611230113", flattened(Crash()))
     (machine.root / "srv").symlink_to("var")
     paths = (b"/mnt/crash", b"/srv/crash", CRASH)
     observed = observer(machine.root, paths, hints)
-    missing, linked, there = (await observed.look()).folders
+    missing, linked, there = (await observed.look()).directories
     assert not missing.facts.present
     assert "link" in linked.facts.problem
     assert len(there.sightings) == 1
 
 
-async def test_each_folder_is_told(machine: Machine, hints: Hints) -> None:
+async def test_each_directory_is_told(machine: Machine, hints: Hints) -> None:
     watcher = Watcher()
     observed = observer(machine.root, (CRASH, b"/srv/crash"), hints, watcher)
     await observed.look()
@@ -124,11 +124,11 @@ async def test_observations(machine: Machine, observed: Observed, hints: Hints) 
     async with asyncio.timeout(LONG):
         assert (await anext(observations)).number == 1
         for _ in range(3):
-            hints.folders()
+            hints.directories()
         machine.kdump_tools("202611230113", flattened(Crash()))
         seen = await anext(observations)
         assert seen.number == 2
-        assert len(seen.folders[0].sightings) == 1
+        assert len(seen.directories[0].sightings) == 1
         assert (await anext(observations)).number == 3  # it was due
         waiting = asyncio.ensure_future(anext(observations))
         for _ in range(20):
@@ -155,9 +155,9 @@ class HintOnce:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, hints: Hints) -> None:
         self._loop = loop
-        self._hints = [hints.folders]
+        self._hints = [hints.directories]
 
-    def folder(self, fd: int) -> None:
+    def directory(self, fd: int) -> None:
         assert fd
         if self._hints:
             self._loop.call_soon_threadsafe(self._hints.pop())
@@ -179,12 +179,12 @@ async def test_captures_are_no_reason_to_ask_all(
         assert (await anext(observations)).retention.most_dumps is None
         machine.write(loaded, "0\n")
         machine.write("etc/default/kdump-tools", "KDUMP_NUM_DUMPS=3\n")
-        hints.folders()
+        hints.directories()
         seen = await anext(observations)
         assert seen.machine.kernel.crash_loaded is True
         assert seen.retention.most_dumps is None
         hints.everything()
-        hints.folders()
+        hints.directories()
         seen = await anext(observations)
         assert seen.machine.kernel.crash_loaded is False
         assert seen.retention.most_dumps == 3
@@ -205,7 +205,7 @@ async def test_a_kernel_that_is_installed_is_a_hint(machine: Machine, hints: Hin
     watch = Watch(hints.everything)
     watchers = Watchers(conditions=watch)
     observed = Observed(
-        Files(machine.root), Plan(folders=(CRASH,)), hints, watchers, NoServiceManager()
+        Files(machine.root), Plan(directories=(CRASH,)), hints, watchers, NoServiceManager()
     )
     with watch.attached(asyncio.get_running_loop()):
         observations = observed.observations(lambda: None)

@@ -29,7 +29,7 @@ def test_rest_pays_what_is_owed() -> None:
     assert pace.pause(103.0, 103.25) == 0.0
 
 
-def test_a_folder_that_hardly_answers() -> None:
+def test_a_directory_that_hardly_answers() -> None:
     pace = ScanThrottle()
     assert pace.pause(100.0, 110.0) == LONGEST
     assert pace.pause(112.0, 122.0) == LONGEST

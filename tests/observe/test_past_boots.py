@@ -229,7 +229,7 @@ def test_a_journal_with_bytes_flipped(machine: Machine) -> None:
         assert len(read(machine).boots) <= MOST_BOOTS
 
 
-def test_a_journal_that_is_no_folder(machine: Machine) -> None:
+def test_a_journal_that_is_no_directory(machine: Machine) -> None:
     machine.write("var/log/journal", "?")
     assert read(machine).boots == ()
 

@@ -37,7 +37,7 @@ def _random(path: Path) -> None:
 
 
 def _link_out(path: Path) -> None:
-    """Lead out of the root, which is a folder beside it."""
+    """Lead out of the root, which is a directory beside it."""
     path.symlink_to("../" * 40 + str(next(iter(_outside(path))))[1:])
 
 
@@ -56,7 +56,7 @@ SPOILS: Mapping[str, Spoil] = {
     "random": _random,
     "digits": lambda path: path.write_bytes(b"1" * (10 << 20)),
     "words": lambda path: path.write_bytes(b"no such, {here\n'or \"there = }\n$(x) `y` ${\n"),
-    "folder": lambda path: path.mkdir(),
+    "directory": lambda path: path.mkdir(),
     "pipe": os.mkfifo,
     "dangling": lambda path: path.symlink_to("nothing is here"),
     "loop": lambda path: path.symlink_to(path.name),
@@ -70,7 +70,7 @@ GONE = {"missing", "dangling", "link-out", "passwords"}
 
 
 def names_looked_at(root: Path) -> list[str]:
-    """Return which names in a tree a look opens, or would if they were there; no folders."""
+    """Return which names in a tree a look opens, or would if they were there; no directories."""
     done = subprocess.run(  # noqa: S603 -- ours
         [*BOUND, sys.executable, "-c", LOOK, str(root)],
         check=True,
@@ -84,7 +84,7 @@ def names_looked_at(root: Path) -> list[str]:
 def spoilt(root: Path, names: Collection[str], spoil: Spoil) -> Iterator[None]:
     """Have these files spoilt while the context lasts; times are as they were.
 
-    Of a folder and a file in it, the file.
+    Of a directory and a file in it, the file.
     """
     names = [name for name in names if not any(one.startswith(f"{name}/") for one in names)]
     kept = root.parent / "kept"
@@ -92,7 +92,7 @@ def spoilt(root: Path, names: Collection[str], spoil: Spoil) -> Iterator[None]:
     made: list[Path] = []
     for number, name in enumerate(names):
         path = root / name
-        made += _folders_for(path)
+        made += _directories_for(path)
         was = path.stat() if path.exists() else None
         if os.path.lexists(path):
             path.rename(kept / str(number))
@@ -106,14 +106,14 @@ def spoilt(root: Path, names: Collection[str], spoil: Spoil) -> Iterator[None]:
             _remove(root / name)
             if os.path.lexists(kept / str(number)):
                 (kept / str(number)).rename(root / name)
-        for folder in reversed(made):
-            folder.rmdir()
+        for directory in reversed(made):
+            directory.rmdir()
         kept.rmdir()
 
 
-def _folders_for(path: Path) -> list[Path]:
-    """Make the folders above it, and return them, the uppermost first."""
-    missing = [folder for folder in path.parents if not folder.exists()]
+def _directories_for(path: Path) -> list[Path]:
+    """Make the directories above it, and return them, the uppermost first."""
+    missing = [directory for directory in path.parents if not directory.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     return missing[::-1]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Change a crash folder as fast as possible, in a process of its own, until that is ended."""
+"""Change a crash directory as fast as possible, in a process of its own, until that is ended."""
 
 import asyncio
 import ctypes
@@ -52,11 +52,11 @@ def shrink(path: str) -> None:
 
 
 def come_and_go(path: str) -> None:
-    """Make a folder like a capture's, and remove it."""
-    folder = Path(path)
-    folder.mkdir()
-    (folder / "vmcore").write_bytes(b"KDUMP   ")
-    shutil.rmtree(folder)
+    """Make a directory like a capture's, and remove it."""
+    directory = Path(path)
+    directory.mkdir()
+    (directory / "vmcore").write_bytes(b"KDUMP   ")
+    shutil.rmtree(directory)
 
 
 KINDS: Mapping[str, Way] = {

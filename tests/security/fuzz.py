@@ -22,8 +22,8 @@ from tests.security.parser import Parser
 
 ATHERIS = "atheris"
 PARSERS = "tests.security.parsers"  # imported late: what atheris is to see, it must see imported
-FOLDER = Path("build/fuzz")
-FAILURES = FOLDER / "failures"
+DIRECTORY = Path("build/fuzz")
+FAILURES = DIRECTORY / "failures"
 SECONDS = 10  # for each parser, where nothing else is said
 LENGTH = 4  # bytes that say how long a piece is
 LIMITS = ("-timeout=5", "-rss_limit_mb=1024", f"-max_len={LARGEST}")
@@ -74,9 +74,9 @@ def fuzz(name: str, seconds: int) -> None:
     atheris: Any = importlib.import_module(ATHERIS)
     with atheris.instrument_imports(include=["kdumpd"]):
         parser: Parser = importlib.import_module(PARSERS).PARSERS[name]
-    corpus = FOLDER / name
-    for folder in (corpus, FAILURES):
-        folder.mkdir(parents=True, exist_ok=True)
+    corpus = DIRECTORY / name
+    for directory in (corpus, FAILURES):
+        directory.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(parser.seeds):
         (corpus / f"seed-{number}").write_bytes(join(seed))
     found = f"-artifact_prefix={FAILURES}/{name}-"

@@ -36,7 +36,7 @@ class Vigil:
         """Have the daemon look again; where a look takes longer than a call, until it is done."""
         async with asyncio.timeout(PATIENCE):
             while times:
-                # Two looks that wait for a folder take as long as a call.
+                # Two looks that wait for a directory take as long as a call.
                 with suppress(TimeoutError):
                     answer = await self.client.call("org.kdumpd1.Manager", "Rescan")
                     times -= not answer.body

@@ -57,7 +57,7 @@ from kdumpd.model.formats.mounts import find_mount, mount_unit, parse_fstab, par
 from kdumpd.model.readiness.facts import (
     BootFile,
     BootLog,
-    DumpFolder,
+    DumpDirectory,
     LogSource,
     MachineFacts,
     NextBootFacts,
@@ -185,8 +185,8 @@ def read_mounts(table: bytes, fstab: bytes, path: bytes) -> None:
     if mount is not None:
         assert mount_unit(mount.point).isascii()
     for at_boot in (True, False, None):
-        folder = DumpFolder(path=path, present=True, mount=mount, mounted_at_boot=at_boot)
-        judge(replace(HEALTHY, storage=replace(HEALTHY.storage, folders=(folder,))))
+        directory = DumpDirectory(path=path, present=True, mount=mount, mounted_at_boot=at_boot)
+        judge(replace(HEALTHY, storage=replace(HEALTHY.storage, directories=(directory,))))
 
 
 def read_meminfo(content: bytes) -> None:
@@ -250,13 +250,13 @@ def _judge_next(options: str | None, release: str) -> None:
 
 def _judge_settings(settings: DumpSettings) -> None:
     assert 0 <= settings.level <= LARGEST_LEVEL
-    folders = tuple(
-        DumpFolder(path=target.place, present=None, free=1 << 20) for target in settings.targets
+    directories = tuple(
+        DumpDirectory(path=target.place, present=None, free=1 << 20) for target in settings.targets
     )
     storage = replace(
         HEALTHY.storage,
         settings=settings,
-        folders=folders,
+        directories=directories,
         unmounted=tuple(target.place for target in settings.targets),
     )
     judge(replace(HEALTHY, storage=storage))
@@ -290,5 +290,5 @@ def read_boot(opening: bytes, closing: bytes, times: bytes) -> None:
 
 
 def read_archive_name(name: bytes) -> None:
-    """Take bytes for the name of a folder of systemd-pstore's archive."""
+    """Take bytes for the name of a directory of systemd-pstore's archive."""
     parse_record_time(b"/var/lib/systemd/pstore/" + name)

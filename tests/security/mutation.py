@@ -144,12 +144,12 @@ def tasks_for(names: Sequence[str], seed: int, first: int, count: int) -> list[T
     ]
 
 
-def save(folder: Path, task: Task, failure: Failure) -> list[Path]:
+def save(directory: Path, task: Task, failure: Failure) -> list[Path]:
     """Write a failure's input to files, and return them."""
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     saved = []
     for index, part in enumerate(failure.parts):
-        path = folder / f"{task.parser}-{task.seed}-{failure.number}.{index}"
+        path = directory / f"{task.parser}-{task.seed}-{failure.number}.{index}"
         path.write_bytes(part)
         saved.append(path)
     return saved

@@ -92,8 +92,8 @@ def read_configuration(text: bytes) -> None:
         except ConfigError:
             continue
         assert settings.settle_seconds > 0
-        assert all(folder.startswith(b"/") for folder in settings.folders)
-        assert all(b".." not in folder.split(b"/") for folder in settings.folders)
+        assert all(directory.startswith(b"/") for directory in settings.directories)
+        assert all(b".." not in directory.split(b"/") for directory in settings.directories)
 
 
 def read_crashkernel(cmdline: bytes) -> None:
@@ -127,9 +127,9 @@ def read_inspected_values(*values: bytes) -> None:
     read_inspected(_joined(SAID, [*values[:3], facts]))
 
 
-def read_layout(folder: bytes, names: bytes) -> None:
+def read_layout(directory: bytes, names: bytes) -> None:
     for rule in (recognise, recognise_at_the_top):
-        for members in rule(names.split(b"/"), folder):
+        for members in rule(names.split(b"/"), directory):
             assert set(members.cores) <= set(names.split(b"/"))
 
 

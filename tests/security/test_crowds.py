@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""So many folders that the honest ones could get lost among them."""
+"""So many directories that the honest ones could get lost among them."""
 
 import os
 import shutil
@@ -28,17 +28,17 @@ def crowded(machine: Machine) -> Iterator[Machine]:
 
 
 def crowd(crash: Path, count: int, *, strange: bool) -> None:
-    """Make folders, of a stranger with a core each, else empty ones."""
+    """Make directories, of a stranger with a core each, else empty ones."""
     crash.chmod(0o3777)
-    folder = os.open(crash, os.O_RDONLY)
+    directory = os.open(crash, os.O_RDONLY)
     for number in range(count):
         name = f"{202700000000 + number}"
-        os.mkdir(name, dir_fd=folder)
+        os.mkdir(name, dir_fd=directory)
         if strange:
             if number % 10 == 0:
-                os.close(os.open(f"{name}/vmcore", os.O_CREAT | os.O_WRONLY, dir_fd=folder))
-            os.chown(name, NOBODY, NOBODY, dir_fd=folder)
-    os.close(folder)
+                os.close(os.open(f"{name}/vmcore", os.O_CREAT | os.O_WRONLY, dir_fd=directory))
+            os.chown(name, NOBODY, NOBODY, dir_fd=directory)
+    os.close(directory)
 
 
 COUNTS = (FEW, pytest.param(MANY, marks=pytest.mark.long))
@@ -55,7 +55,7 @@ async def test_strangers_crowd_out_nobody(count: int, crowded: Machine, setup: S
 
 
 @pytest.mark.long
-async def test_empty_folders_are_no_captures(crowded: Machine, setup: Setup) -> None:
+async def test_empty_directories_are_no_captures(crowded: Machine, setup: Setup) -> None:
     crowd(crowded.crash, LOOKED_INTO, strange=False)
     honest = be_honest(crowded)
     async with vigil(setup, honest, memory=MOST_MEMORY) as one:

@@ -67,10 +67,10 @@ ONLY_ITS_NAME = {"zero", "random", "digits", "words", "unreadable", "empty"}
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("garbage")
-    root = folder / "root"
+    directory = tmp_path_factory.mktemp("garbage")
+    root = directory / "root"
     build(SAMPLE, root)
-    (folder / OUTSIDE).write_bytes(b"1\n")
+    (directory / OUTSIDE).write_bytes(b"1\n")
     return root
 
 

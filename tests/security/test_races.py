@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Folders and files that are something else from one moment to the next."""
+"""Directories and files that are something else from one moment to the next."""
 
 import asyncio
 import os
@@ -29,43 +29,43 @@ DURATIONS = (3.0, pytest.param(60.0, marks=pytest.mark.long))  # seconds
 
 
 def stage(machine: Machine, bait: Bait) -> tuple[list[Path], list[Path]]:
-    """Return what is to be swapped with what: an entry, a file in it, and a folder deeper."""
+    """Return what is to be swapped with what: an entry, a file in it, and a directory deeper."""
     crash = machine.crash
     crash.chmod(0o3777)
-    folder = machine.kdump_utils("2026-11-23-01:00:00", kdump(Crash(release="swapped"))).parent
+    directory = machine.kdump_utils("2026-11-23-01:00:00", kdump(Crash(release="swapped"))).parent
     link = crash / "link"
-    link.symlink_to(bait.folder)
+    link.symlink_to(bait.directory)
     within = machine.kdump_utils("2026-11-23-02:00:00", kdump(Crash(release="swapped too")))
     to_file = within.with_name("other")
     to_file.symlink_to(bait.file)
     log = within.with_name("vmcore-dmesg.txt")
     to_log = within.with_name("other-dmesg")
-    to_log.symlink_to(bait.folder / "vmcore-dmesg.txt")
+    to_log.symlink_to(bait.directory / "vmcore-dmesg.txt")
     deep = crash / "deep/001"
     deep.mkdir(parents=True)
     (deep / "dmesg.txt").write_text("[    0.0] died\n")
     to_deep = crash / "deep/other"
-    to_deep.symlink_to(bait.folder)
+    to_deep.symlink_to(bait.directory)
     if ROOT:
-        for path in (folder, *folder.iterdir(), deep.parent, deep):
+        for path in (directory, *directory.iterdir(), deep.parent, deep):
             os.chown(path, NOBODY, NOBODY)
-    return [folder, within, log, deep], [link, to_file, to_log, to_deep]
+    return [directory, within, log, deep], [link, to_file, to_log, to_deep]
 
 
 async def test_swap_is_fast_enough_for_whoever_trusts_names(
     machine: Machine, bait: Bait, guard: Canaries
 ) -> None:
     """What the daemon is to withstand does happen: to a reader that looks first, and then opens."""
-    (folder, *_), (link, *_) = stage(machine, bait)
+    (directory, *_), (link, *_) = stage(machine, bait)
     guard.opened()
-    async with harassed((exchange, folder, link)), asyncio.timeout(PATIENCE):
+    async with harassed((exchange, directory, link)), asyncio.timeout(PATIENCE):
         while not guard.opened():
-            await asyncio.to_thread(read_naively, folder)
+            await asyncio.to_thread(read_naively, directory)
 
 
-def read_naively(folder: Path) -> None:
-    if not folder.is_symlink():
-        (folder / "vmcore").read_bytes()
+def read_naively(directory: Path) -> None:
+    if not directory.is_symlink():
+        (directory / "vmcore").read_bytes()
 
 
 @pytest.mark.parametrize("seconds", DURATIONS)
@@ -77,7 +77,7 @@ async def test_nothing_rests(
     swaps = [(exchange, *pair) for pair in zip(*stage(machine, bait), strict=True)]
     changes = restless(machine)
     link = machine.crash.with_name("link")
-    link.symlink_to(bait.folder)
+    link.symlink_to(bait.directory)
     async with vigil(setup, honest) as one:
         async with harassed(*swaps), harassed(*changes):
             until = asyncio.get_running_loop().time() + seconds

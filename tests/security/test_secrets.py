@@ -83,10 +83,10 @@ def logs() -> list[bytes]:
 
 @pytest.fixture
 async def open_bus() -> AsyncIterator[Bus]:
-    """A bus that other users reach, too: pytest's own folders are closed to them."""
-    with tempfile.TemporaryDirectory() as folder:
-        await asyncio.to_thread(os.chmod, folder, 0o755)
-        async with private_bus(Path(folder), Broker.DBUS_DAEMON, config=EVERYBODY) as bus:
+    """A bus that other users reach, too: pytest's own directories are closed to them."""
+    with tempfile.TemporaryDirectory() as directory:
+        await asyncio.to_thread(os.chmod, directory, 0o755)
+        async with private_bus(Path(directory), Broker.DBUS_DAEMON, config=EVERYBODY) as bus:
             yield bus
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A server that holds a crash folder is dead: all else goes on, and the folder comes back."""
+"""A server that holds a crash directory is dead: all else goes on, and the directory comes back."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ async def mount(machine: Machine, server: Machine) -> AsyncIterator[SlowMount]:
 
 @pytest.fixture
 def both(setup: Setup, mount: SlowMount) -> Setup:
-    return replace(setup, folders=(LOCAL, REMOTE), prefix=mount.prefix)
+    return replace(setup, directories=(LOCAL, REMOTE), prefix=mount.prefix)
 
 
 def remote(server: Machine, number: int = 0) -> None:

@@ -38,10 +38,10 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    folder = tmp_path_factory.mktemp("combined")
-    (folder / OUTSIDE).write_bytes(b"1\n")
-    build(SAMPLE, folder / "root")
-    return folder / "root", names_looked_at(folder / "root")
+    directory = tmp_path_factory.mktemp("combined")
+    (directory / OUTSIDE).write_bytes(b"1\n")
+    build(SAMPLE, directory / "root")
+    return directory / "root", names_looked_at(directory / "root")
 
 
 @pytest.mark.parametrize("kind", SPOILS)
@@ -76,7 +76,7 @@ async def test_an_empty_tree(tmp_path: Path) -> None:
     assert verdict.readiness is Readiness.UNSUPPORTED
 
 
-async def test_a_boot_folder_full_of_files(root: Path) -> None:
+async def test_a_boot_directory_full_of_files(root: Path) -> None:
     """A sentence says so, and each file that is asked for by its name is still found."""
     for number in range(100_000):
         os.mknod(root / f"boot/{number}")
@@ -88,13 +88,14 @@ async def test_a_boot_folder_full_of_files(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["boot", "var/lib/kdump", "boot/loader/entries", "etc/default/grub.d", "etc/systemd"]
+    "directory",
+    ["boot", "var/lib/kdump", "boot/loader/entries", "etc/default/grub.d", "etc/systemd"],
 )
-async def test_strange_names(root: Path, folder: str) -> None:
-    (root / folder).mkdir(parents=True, exist_ok=True)
+async def test_strange_names(root: Path, directory: str) -> None:
+    (root / directory).mkdir(parents=True, exist_ok=True)
     for name in STRANGE:
         for ending in (b"", b".conf", b".cfg", b".wants"):
-            path = root / folder / os.fsdecode(name[:248] + ending)
+            path = root / directory / os.fsdecode(name[:248] + ending)
             path.write_bytes(b"linux /vmlinuz\noptions quiet\n")
     check_texts(await look(root))
 
@@ -144,20 +145,20 @@ def many_units(root: Path) -> None:
 
 
 def many_blocks(root: Path) -> None:
-    folder = root / "sys/devices/system/memory"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "block_size_bytes").write_bytes(b"8000000\n")
+    directory = root / "sys/devices/system/memory"
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "block_size_bytes").write_bytes(b"8000000\n")
     (root / "proc/iomem").unlink()
     for number in range(4_000):
-        (folder / f"memory{number}").mkdir(exist_ok=True)
-        (folder / f"memory{number}/online").write_bytes(b"1\n")
+        (directory / f"memory{number}").mkdir(exist_ok=True)
+        (directory / f"memory{number}/online").write_bytes(b"1\n")
 
 
 def disks_in_a_circle(root: Path) -> None:
-    folder = root / "sys/class/block/vda/slaves"
-    folder.mkdir(parents=True)
+    directory = root / "sys/class/block/vda/slaves"
+    directory.mkdir(parents=True)
     for number in range(300):
-        (folder / f"vd{number}").mkdir()
+        (directory / f"vd{number}").mkdir()
         (root / f"sys/class/block/vd{number}").mkdir()
         (root / f"sys/class/block/vd{number}/slaves").symlink_to("../vda/slaves")
 

@@ -64,28 +64,28 @@ async def test_no_trap_is_sprung_that_is_set_while_it_looks(
     assert not guard.opened()
 
 
-TARGETS = ("folder", *(pytest.param(name, marks=pytest.mark.long) for name in ("file", "loop")))
+TARGETS = ("directory", *(pytest.param(name, marks=pytest.mark.long) for name in ("file", "loop")))
 
 
 @pytest.mark.parametrize("target", TARGETS)
-async def test_crash_folder_that_is_a_link_is_not_followed(
+async def test_crash_directory_that_is_a_link_is_not_followed(
     target: str, machine: Machine, setup: Setup, bait: Bait, guard: Canaries
 ) -> None:
     machine.crash.rmdir()
-    targets = {"folder": bait.folder, "file": bait.file, "loop": Path("crash")}
+    targets = {"directory": bait.directory, "file": bait.file, "loop": Path("crash")}
     machine.crash.symlink_to(targets[target])
     async with unchanged(setup, machine, guard, 0) as one:
         assert not await one.captures()
 
 
 def name_all(crash: Path) -> int:
-    """Make honest and a stranger's folders of every kind of name; return how many are honest."""
+    """Make honest and a stranger's directories of every kind of name; return the honest count."""
     for number, name in enumerate(NAMES):
-        folder = below(crash, name)
-        folder.mkdir()
+        directory = below(crash, name)
+        directory.mkdir()
         crashed = Crash(release=HONEST_RELEASE, crash_time=1_796_000_000 + number)
-        (folder / "vmcore").write_bytes(elf(crashed))
-        (folder / "vmcore-dmesg.txt").write_bytes(b"[    0.0] died\n")
+        (directory / "vmcore").write_bytes(elf(crashed))
+        (directory / "vmcore-dmesg.txt").write_bytes(b"[    0.0] died\n")
         strange = below(crash, name[:200] + b"-strange")
         strange.mkdir()
         (strange / "vmcore").write_bytes(b"")
@@ -95,9 +95,9 @@ def name_all(crash: Path) -> int:
     return len(NAMES)
 
 
-def below(folder: Path, name: bytes) -> Path:
+def below(directory: Path, name: bytes) -> Path:
     """Return a path whose last part need not be text."""
-    return Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+    return Path(os.fsdecode(os.fsencode(directory) + b"/" + name))
 
 
 async def test_lease_holds_nobody_up(machine: Machine, setup: Setup) -> None:

@@ -13,9 +13,9 @@ from tests.support.namespace import ROOT
 
 def test_nothing_is_seen_where_nothing_is_opened(bait: Bait, guard: Canaries) -> None:
     bait.file.stat()
-    (bait.folder.parent / "link").symlink_to(bait.file)
-    (bait.folder.parent / "link").lstat()
-    (bait.folder.parent / "link").stat()
+    (bait.directory.parent / "link").symlink_to(bait.file)
+    (bait.directory.parent / "link").lstat()
+    (bait.directory.parent / "link").stat()
     assert not guard.opened()
 
 
@@ -25,15 +25,15 @@ def test_open_is_seen(bait: Bait, guard: Canaries) -> None:
     assert not guard.opened()
 
 
-@pytest.mark.parametrize("kind", ["link", "hard link", "folder link"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "directory link"])
 def test_open_by_another_name_is_seen(kind: str, bait: Bait, guard: Canaries) -> None:
-    other = bait.folder.parent / "other"
+    other = bait.directory.parent / "other"
     if kind == "link":
         other.symlink_to(bait.file)
     elif kind == "hard link":
         os.link(bait.file, other)
     else:
-        other.symlink_to(bait.folder)
+        other.symlink_to(bait.directory)
         other /= "vmcore"
     other.read_bytes()
     assert bytes(bait.file) in guard.opened()
@@ -45,8 +45,8 @@ def test_open_by_another_process_is_seen(bait: Bait, guard: Canaries) -> None:
 
 
 def test_listing_is_seen(bait: Bait, guard: Canaries) -> None:
-    list(bait.folder.iterdir())
-    assert bytes(bait.folder) in guard.opened()
+    list(bait.directory.iterdir())
+    assert bytes(bait.directory) in guard.opened()
 
 
 def test_fifo_is_seen(tmp_path: Path, guard: Canaries) -> None:

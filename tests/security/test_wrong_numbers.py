@@ -50,11 +50,11 @@ async def tell(
 ) -> None:
     honest = be_honest(machine)
     for number, lie in enumerate(told):
-        folder = machine.crash / f"{number}-{lie.name[:100]}"
-        folder.mkdir()
-        (folder / "vmcore").write_bytes(lie.core)
+        directory = machine.crash / f"{number}-{lie.name[:100]}"
+        directory.mkdir()
+        (directory / "vmcore").write_bytes(lie.core)
         if log:
-            (folder / "vmcore-dmesg.txt").write_bytes(log)
+            (directory / "vmcore-dmesg.txt").write_bytes(log)
     before = snapshot(machine.root)
     async with vigil(setup, honest) as one:
         await one.until_settled()

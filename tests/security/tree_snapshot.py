@@ -17,10 +17,10 @@ def snapshot(root: Path, without: Collection[Path] = ()) -> Mapping[bytes, tuple
     """
     left_out = {os.fsencode(path) for path in without}
     found: dict[bytes, tuple[object, ...]] = {}
-    for folder, folders, files in os.walk(os.fsencode(root)):
-        folders[:] = [name for name in folders if folder + b"/" + name not in left_out]
-        for name in (b".", *folders, *files):
-            path = folder + b"/" + name
+    for directory, directories, files in os.walk(os.fsencode(root)):
+        directories[:] = [name for name in directories if directory + b"/" + name not in left_out]
+        for name in (b".", *directories, *files):
+            path = directory + b"/" + name
             if path not in left_out:
                 found[path] = _described(path)
     return found

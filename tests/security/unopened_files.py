@@ -2,7 +2,7 @@
 """Files that nobody may open, and the proof that nobody did.
 
 inotify(7) watches the file itself, not its name: an open by whatever name, link or process is seen,
-of a regular file, a folder and what lies in it, a FIFO or a device; without any privilege.
+of a regular file, a directory and what lies in it, a FIFO or a device; without any privilege.
 """
 
 import ctypes
@@ -39,7 +39,7 @@ class Canaries:
         self._paths[number] = name
 
     def opened(self) -> list[bytes]:
-        """Return what was opened since this was last asked; files in a folder by their names."""
+        """Return what was opened since this was last asked; files in a directory by their names."""
         found = []
         while content := self._read():
             at = 0
@@ -72,21 +72,21 @@ def canaries() -> Iterator[Canaries]:
 
 
 class Bait:
-    """A folder outside the machine's root with a core and logs that look as if they were wanted."""
+    """A directory outside the machine's root with a core and logs that look wanted."""
 
     NAMES = ("vmcore", "vmcore-dmesg.txt", "dump.202611230113", "dmesg.202611230113", "dmesg.txt")
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file = folder / "vmcore"
-        folder.mkdir()
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.file = directory / "vmcore"
+        directory.mkdir()
         for name in self.NAMES:
-            (folder / name).write_bytes(
+            (directory / name).write_bytes(
                 b"canary" if "dmesg" in name else kdump(Crash(release=RELEASE))
             )
-            (folder / name).chmod(0o600)
+            (directory / name).chmod(0o600)
 
     def guard(self, canaries: Canaries) -> None:
-        """Watch the folder and each file."""
-        for path in (self.folder, *self.folder.iterdir()):
+        """Watch the directory and each file."""
+        for path in (self.directory, *self.directory.iterdir()):
             canaries.watch(path)

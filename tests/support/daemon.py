@@ -28,7 +28,7 @@ class Setup:
     state: Path
     bus: str
     settle: float = 0.5
-    folders: Sequence[str] = ()
+    directories: Sequence[str] = ()
     prefix: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     more: str = ""  # lines of the configuration
@@ -127,8 +127,8 @@ async def started(setup: Setup) -> AsyncIterator[Kdumpd]:
         manager.settimeout(0)
         manager.bind(f"\0{name}")
         config = Path(work) / "kdumpd.conf"
-        folders = "".join(f"CrashDirectories={folder}\n" for folder in setup.folders)
-        config.write_text(f"[Manager]\nSettleSec={setup.settle:g}s\n{folders}{setup.more}")
+        directories = "".join(f"CrashDirectories={directory}\n" for directory in setup.directories)
+        config.write_text(f"[Manager]\nSettleSec={setup.settle:g}s\n{directories}{setup.more}")
         log = Path(work) / "log"
         with log.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(

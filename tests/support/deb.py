@@ -14,17 +14,17 @@ dpkg-deb --root-owner-group --build "$2/content" "$2/kdumpd_$3_all.deb"
 """
 
 
-def build_package(folder: Path) -> Path:
-    """Build the package into a folder, and return its file."""
-    return _run(folder, str(TREE / "packaging/build"), str(folder))
+def build_package(directory: Path) -> Path:
+    """Build the package into a directory, and return its file."""
+    return _run(directory, str(TREE / "packaging/build"), str(directory))
 
 
-def change_version(package: Path, folder: Path, version: str) -> Path:
-    """Make the same package of another version in a folder, and return its file."""
-    return _run(folder, "sh", "-e", "-c", CHANGE, "sh", str(package), str(folder), version)
+def change_version(package: Path, directory: Path, version: str) -> Path:
+    """Make the same package of another version in a directory, and return its file."""
+    return _run(directory, "sh", "-e", "-c", CHANGE, "sh", str(package), str(directory), version)
 
 
-def _run(folder: Path, *command: str) -> Path:
+def _run(directory: Path, *command: str) -> Path:
     done = subprocess.run(  # noqa: S603 - ours
         command,
         stdin=subprocess.DEVNULL,
@@ -35,5 +35,5 @@ def _run(folder: Path, *command: str) -> Path:
     )
     if done.returncode != 0:
         raise ServiceError(done.stdout.decode(errors="replace"))
-    (package,) = folder.glob("*.deb")
+    (package,) = directory.glob("*.deb")
     return package

@@ -80,11 +80,11 @@ def choose_packages(
 
 
 def unpack(packages: list[tuple[str, str]], work: Path) -> Path:
-    """Fetch packages into `work` and return the folder there with what all of them hold."""
+    """Fetch packages into `work` and return the directory there with what all of them hold."""
     names = [name for name, _ in packages]
     run(
         *("apt-get", "-q", "download", *NOTHING_INSTALLED),
-        # Else apt as root warns that its user _apt cannot write into our folder.
+        # Else apt as root warns that its user _apt cannot write into our directory.
         *("-o", "APT::Sandbox::User=root", *names),
         cwd=work,
     )
@@ -93,9 +93,9 @@ def unpack(packages: list[tuple[str, str]], work: Path) -> Path:
     return work / "unpacked"
 
 
-def find(folder: Path, pattern: str) -> Path:
-    """Return the file of that name somewhere below `folder`."""
-    found = next(folder.rglob(pattern), None)
+def find(directory: Path, pattern: str) -> Path:
+    """Return the file of that name somewhere below `directory`."""
+    found = next(directory.rglob(pattern), None)
     if found is None:
         raise ImageError(f"the packages have no '{pattern}'")
     return found

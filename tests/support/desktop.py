@@ -56,9 +56,9 @@ MENU = '#!/bin/sh\nexec grep -m 1 "$(cat "{wanted}")"\n'
 class Desktop:
     """The screen, and what dunst shows on it."""
 
-    def __init__(self, folder: Path, address: str, display: str) -> None:
+    def __init__(self, directory: Path, address: str, display: str) -> None:
         self.display = display
-        self._folder = folder
+        self._directory = directory
         self._busctl = Busctl(address)
 
     async def displayed(self) -> int:
@@ -91,7 +91,7 @@ class Desktop:
 
     async def press(self, label: str) -> None:
         """Choose the action with this label of the topmost notification."""
-        (self._folder / "wanted").write_text(label)
+        (self._directory / "wanted").write_text(label)
         await self._busctl.call(NAME, PATH, DUNST, "NotificationAction", "u", "0")
 
     async def take_picture(self, file: Path) -> None:
@@ -104,17 +104,17 @@ class Desktop:
 
 
 @asynccontextmanager
-async def desktop_on(address: str, folder: Path) -> AsyncIterator[Desktop]:
+async def desktop_on(address: str, directory: Path) -> AsyncIterator[Desktop]:
     """Run a screen, and dunst on it, for the session of this bus."""
-    config = _configured(folder)
+    config = _configured(directory)
     async with screen() as display:
         environment = {
             "PATH": os.environ["PATH"],
-            "HOME": str(folder),
+            "HOME": str(directory),
             "DISPLAY": display,
             "DBUS_SESSION_BUS_ADDRESS": address,
         }
-        log = folder / "dunst.log"
+        log = directory / "dunst.log"
         with log.open("wb") as words:
             dunst = await asyncio.create_subprocess_exec(
                 *BOUND,
@@ -125,18 +125,18 @@ async def desktop_on(address: str, folder: Path) -> AsyncIterator[Desktop]:
                 env=environment,
             )
         try:
-            desktop = Desktop(folder, address, display)
+            desktop = Desktop(directory, address, display)
             await _answers(desktop, log)
             yield desktop
         finally:
             await end(dunst)
 
 
-def _configured(folder: Path) -> Path:
-    menu = folder / "menu"
-    menu.write_text(MENU.format(wanted=folder / "wanted"))
+def _configured(directory: Path) -> Path:
+    menu = directory / "menu"
+    menu.write_text(MENU.format(wanted=directory / "wanted"))
     menu.chmod(0o755)
-    config = folder / "dunstrc"
+    config = directory / "dunstrc"
     config.write_text(CONFIG.format(icons=ICONS, menu=menu))
     return config
 

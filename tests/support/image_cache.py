@@ -19,20 +19,20 @@ class NotMadeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Folders by name; the name of each changes with what it is made of."""
+    """Directories by name; the name of each changes with what it is made of."""
 
-    folder: Path
+    directory: Path
     # Where the processes of one test session note what could not be made: none tries again.
     failures: Path | None = None
 
     async def make(self, name: str, maker: Callable[[Path], Awaitable[Path]]) -> Path:
-        """Return the folder KIND-KEY of that name; what was made by an earlier call is kept.
+        """Return the directory KIND-KEY of that name; what was made by an earlier call is kept.
 
-        `maker` gets an empty folder, and returns the one below it that is to be kept. No two
+        `maker` gets an empty directory, and returns the one below it that is to be kept. No two
         processes make the same kind at once. NotMadeError is the maker's, or the one that an
         earlier call in this session has met.
         """
-        made = self.folder / name
+        made = self.directory / name
         if not made.exists():
             async with self._alone(name.rpartition("-")[0]):
                 self._recall(name)
@@ -41,17 +41,17 @@ class Cache:
         return made
 
     async def _make(self, name: str, maker: Callable[[Path], Awaitable[Path]]) -> None:
-        with TemporaryDirectory(dir=self.folder, prefix="making-") as work:
+        with TemporaryDirectory(dir=self.directory, prefix="making-") as work:
             try:
                 made = await maker(Path(work))
             except NotMadeError as error:
                 self._note(name, str(error))
                 raise
-            settle(made, self.folder / name)
+            settle(made, self.directory / name)
 
     @asynccontextmanager
     async def _alone(self, kind: str) -> AsyncIterator[None]:
-        locks = self.folder / "locks"
+        locks = self.directory / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         fd = os.open(locks / kind, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -73,18 +73,18 @@ class Cache:
 
 
 def default_cache() -> Path:
-    """Return the folder for what is slow to make, outside the checkout."""
+    """Return the directory for what is slow to make, outside the checkout."""
     if chosen := os.environ.get("KDUMPD_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kdumpd"
 
 
-def settle(made: Path, folder: Path) -> None:
+def settle(made: Path, directory: Path) -> None:
     """Rename what was made to its cached name; the first of two concurrent makers wins."""
     try:
-        made.rename(folder)
+        made.rename(directory)
     except OSError:
-        if not folder.exists():
+        if not directory.exists():
             raise
 
 

@@ -45,7 +45,7 @@ class Journal:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """Put before a command: this journal is its system's, pid and folder stay as they were."""
+        """Put before a command: this journal is its system's; pid and directory stay the same."""
         return (*ENTER, str(self._namespace))
 
     async def start(self) -> None:
@@ -146,16 +146,16 @@ def _value(value: Json) -> Json:
 
 @asynccontextmanager
 async def private_journal(
-    folder: Path, *, started: bool = True, kernel_log: bool = False
+    directory: Path, *, started: bool = True, kernel_log: bool = False
 ) -> AsyncIterator[Journal]:
-    """Make a namespace whose journal files are in `folder`, with journald in it if `started`.
+    """Make a namespace whose journal files are in `directory`, with journald in it if `started`.
 
     With `kernel_log` the machine's kernel log is read into the journal, as it usually is.
     """
     holder = await asyncio.create_subprocess_exec(
         *MOUNTS_AS_ROOT,
         *BOUND,
-        *("sh", "-c", SETUP, "sh", str(folder), "kernel" if kernel_log else "-"),
+        *("sh", "-c", SETUP, "sh", str(directory), "kernel" if kernel_log else "-"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -12,10 +12,10 @@ MACHINE_ID = "5b1e5f2d9c6c4d1f8b7a6e5d4c3b2a19"
 
 
 def write_journal(
-    folder: Path, boot_id: str, messages: Iterable[str], transport: str = "kernel"
+    directory: Path, boot_id: str, messages: Iterable[str], transport: str = "kernel"
 ) -> None:
-    """Add a journal of one boot to a folder such as /var/log/journal, as journald lays it out."""
-    path = folder / MACHINE_ID / f"system@{boot_id}.journal"
+    """Add a journal of one boot to a directory such as /var/log/journal, as journald does."""
+    path = directory / MACHINE_ID / f"system@{boot_id}.journal"
     path.parent.mkdir(parents=True, exist_ok=True)
     entries = "".join(
         f"__REALTIME_TIMESTAMP={1700000000000000 + number}\n"
@@ -50,10 +50,10 @@ class Boot:
     machine_id: str = MACHINE_ID
 
 
-def write_boots(folder: Path, *boots: Boot) -> Path:
-    """Add a journal of several boots to a folder, in their order, and return the file."""
+def write_boots(directory: Path, *boots: Boot) -> Path:
+    """Add a journal of several boots to a directory, in their order, and return the file."""
     name = f"{boots[0].id}-{boots[-1].id}"
-    path = folder / boots[0].machine_id / f"system@{name}.journal"
+    path = directory / boots[0].machine_id / f"system@{name}.journal"
     path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(_export(boot, at, fields) for boot in boots for at, fields in boot.entries)
     subprocess.run(  # noqa: S603  # a program of systemd's, with arguments of our own

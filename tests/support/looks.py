@@ -11,8 +11,8 @@ from kdumpd.model.captures.core import CoreFacts, FileStamp, Format
 from kdumpd.model.captures.reading import Answer
 from kdumpd.model.captures.retention import NOTHING_REMOVED
 from kdumpd.model.events import Event
-from kdumpd.model.readiness.facts import FolderFacts, KernelFacts, MachineFacts, ServiceFacts
-from kdumpd.model.state import CrashFolder, Delays, Observation, State
+from kdumpd.model.readiness.facts import DirectoryFacts, KernelFacts, MachineFacts, ServiceFacts
+from kdumpd.model.state import CrashDirectory, Delays, Observation, State
 from kdumpd.model.step import step
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Crash
@@ -85,11 +85,11 @@ def capture(
         dmesg=log,
         facts=read,
         crash=Crash() if log else None,
-        id=capture_id(read.identity or dmesg or folder_name(directory)),
+        id=capture_id(read.identity or dmesg or directory_name(directory)),
     )
 
 
-def folder_name(directory: bytes) -> bytes:
+def directory_name(directory: bytes) -> bytes:
     """Return the last component of a path."""
     return directory.rpartition(b"/")[2]
 
@@ -101,7 +101,7 @@ def distrusted(sighting: Sighting, problem: str = "belongs to uid 1000") -> Sigh
         trusted=False,
         problem=problem,
         facts=CoreFacts(),
-        id=capture_id(folder_name(sighting.directory)),
+        id=capture_id(directory_name(sighting.directory)),
     )
 
 
@@ -132,23 +132,23 @@ class Watched:
         problem: str = "",
         answers: Sequence[Answer] = (),
     ) -> list[Event]:
-        """Look at a crash folder with these captures, and return the events.
+        """Look at a crash directory with these captures, and return the events.
 
         With a problem it does not answer.
         """
-        facts = FolderFacts(path=CRASH, present=True, problem=problem)
-        folder = CrashFolder(facts=facts, sightings=sightings, listed=not problem)
-        return self.look_at(folder, after=after, kernel=kernel, service=service, answers=answers)
+        facts = DirectoryFacts(path=CRASH, present=True, problem=problem)
+        directory = CrashDirectory(facts=facts, sightings=sightings, listed=not problem)
+        return self.look_at(directory, after=after, kernel=kernel, service=service, answers=answers)
 
     def look_at(
         self,
-        *folders: CrashFolder,
+        *directories: CrashDirectory,
         after: float = 0.0,
         kernel: KernelFacts = KERNEL,
         service: ServiceFacts = UNSEEN,
         answers: Sequence[Answer] = (),
     ) -> list[Event]:
-        """Look at all these crash folders, and return the events."""
+        """Look at all these crash directories, and return the events."""
         self.clock += after
         self._looks += 1
         seen = Observation(
@@ -157,10 +157,10 @@ class Watched:
             clock=self.clock,
             machine=MachineFacts(
                 kernel=kernel,
-                folders=tuple(folder.facts for folder in folders),
+                directories=tuple(directory.facts for directory in directories),
                 service=service,
             ),
-            folders=folders,
+            directories=directories,
             retention=self.retention,
             answers=tuple(answers),
             past=self.past,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A machine as a folder of files, and the capture tools that write into it."""
+"""A machine as a directory of files, and the capture tools that write into it."""
 
 import base64
 import struct
@@ -66,7 +66,7 @@ class Machine:
 
     @property
     def crash(self) -> Path:
-        """Its crash folder."""
+        """Its crash directory."""
         return self.root / "var/crash"
 
     def write(self, name: str, text: str) -> None:
@@ -77,37 +77,37 @@ class Machine:
 
     def kdump_tools(self, stamp: str, core: bytes, dmesg: bytes = b"[    0.0] died\n") -> Path:
         """Write a capture as Debian's kdump-tools do, and return its core."""
-        folder = self.crash / stamp
-        folder.mkdir()
-        (folder / f"dmesg.{stamp}").write_bytes(dmesg)
-        growing = folder / "dump-incomplete"
+        directory = self.crash / stamp
+        directory.mkdir()
+        (directory / f"dmesg.{stamp}").write_bytes(dmesg)
+        growing = directory / "dump-incomplete"
         growing.write_bytes(core)
-        return growing.rename(folder / f"dump.{stamp}")
+        return growing.rename(directory / f"dump.{stamp}")
 
     def kdump_utils(self, when: str, core: bytes, dmesg: bytes = b"[    0.0] died\n") -> Path:
         """Write a capture as Fedora's kdump-utils do, and return its core."""
-        folder = self.crash / f"127.0.0.1-{when}"
-        folder.mkdir()
-        (folder / "vmcore-dmesg.txt").write_bytes(dmesg)
-        growing = folder / "vmcore-incomplete"
+        directory = self.crash / f"127.0.0.1-{when}"
+        directory.mkdir()
+        (directory / "vmcore-dmesg.txt").write_bytes(dmesg)
+        growing = directory / "vmcore-incomplete"
         growing.write_bytes(core)
-        return growing.rename(folder / "vmcore")
+        return growing.rename(directory / "vmcore")
 
     def kdump_test(self, name: str, core: bytes, dmesg: bytes = b"[    0.0] died\n") -> Path:
         """Write a capture as `kdumpctl test` makes kdump-utils do, and return its core."""
         core_file = self.kdump_utils("2026-11-23-01:13:34", core, dmesg)
-        folder = core_file.parent.rename(self.crash / name)
-        (folder / "vmcore-creation.status").write_text(f"success kdump_test_id={name[11:]}\n")
-        return folder / core_file.name
+        directory = core_file.parent.rename(self.crash / name)
+        (directory / "vmcore-creation.status").write_text(f"success kdump_test_id={name[11:]}\n")
+        return directory / core_file.name
 
     def split(self, when: str, parts: Sequence[bytes]) -> Path:
-        """Write a split core as `core_collector makedumpfile --split` does, return its folder."""
-        folder = self.crash / f"127.0.0.1-{when}"
-        folder.mkdir()
-        (folder / "vmcore-dmesg.txt").write_bytes(b"[    0.0] died\n")
+        """Write a split core as `core_collector makedumpfile --split` does; return where."""
+        directory = self.crash / f"127.0.0.1-{when}"
+        directory.mkdir()
+        (directory / "vmcore-dmesg.txt").write_bytes(b"[    0.0] died\n")
         for number, part in enumerate(parts, 1):
-            (folder / f"vmcore.{number}").write_bytes(part)
-        return folder
+            (directory / f"vmcore.{number}").write_bytes(part)
+        return directory
 
     def suse(
         self,
@@ -117,27 +117,27 @@ class Machine:
         status: str | None = "saved successfully",
         dmesg: bytes = b"[    0.0] died\n",
     ) -> Path:
-        """Write a capture as SUSE's kdump does, and return its folder.
+        """Write a capture as SUSE's kdump does, and return its directory.
 
         Without a status it has not finished; without a core it writes none.
         """
-        folder = self.crash / when
-        folder.mkdir()
+        directory = self.crash / when
+        directory.mkdir()
         readme = PLACEHOLDER if status is None else README.format(status=status)
-        (folder / "README.txt").write_text(readme)
-        (folder / "dmesg").write_bytes(dmesg)
+        (directory / "README.txt").write_text(readme)
+        (directory / "dmesg").write_bytes(dmesg)
         if core is not None:
-            (folder / "vmcore").write_bytes(core)
-        return folder
+            (directory / "vmcore").write_bytes(core)
+        return directory
 
     def steamos(self, stamp: str, core: bytes | None, dmesg: bytes = b"[    0.0] died\n") -> Path:
-        """Write a capture as kdumpst does in /var/crash, and return its folder."""
-        folder = self.crash / "crash" / stamp
-        folder.mkdir(parents=True)
-        (folder / "dmesg.txt").write_bytes(dmesg)
+        """Write a capture as kdumpst does in /var/crash, and return its directory."""
+        directory = self.crash / "crash" / stamp
+        directory.mkdir(parents=True)
+        (directory / "dmesg.txt").write_bytes(dmesg)
         if core is not None:
-            (folder / "vmcore.compressed").write_bytes(core)
-        return folder
+            (directory / "vmcore.compressed").write_bytes(core)
+        return directory
 
     def apport(self, stamp: str, dmesg: bytes, kind: str = "KernelCrash") -> Path:
         """Write the report that apport makes at the next boot, and return it."""
@@ -147,13 +147,13 @@ class Machine:
         return path
 
     def pstore(self, name: str, dmesg: bytes, *parts: str) -> Path:
-        """Archive a kernel log as systemd-pstore does, and return its folder."""
-        folder = self.root / "var/lib/systemd/pstore" / name
-        folder.mkdir(parents=True)
+        """Archive a kernel log as systemd-pstore does, and return its directory."""
+        directory = self.root / "var/lib/systemd/pstore" / name
+        directory.mkdir(parents=True)
         for part in parts:
-            (folder / part).write_bytes(b"Panic#1 Part1\n" + dmesg)
-        (folder / "dmesg.txt").write_bytes(b"Panic#1 Part1\n" + dmesg)
-        return folder
+            (directory / part).write_bytes(b"Panic#1 Part1\n" + dmesg)
+        (directory / "dmesg.txt").write_bytes(b"Panic#1 Part1\n" + dmesg)
+        return directory
 
 
 def apport_report(dmesg: bytes, kind: str = "KernelCrash") -> bytes:

@@ -10,8 +10,8 @@ from kdumpd.model.readiness.facts import (
     BootFile,
     BootLog,
     CaptureKernelFacts,
-    DumpFolder,
-    FolderFacts,
+    DirectoryFacts,
+    DumpDirectory,
     LogSource,
     MachineFacts,
     NextBootFacts,
@@ -24,7 +24,7 @@ from kdumpd.model.readiness.facts import (
 from kdumpd.model.text import MIB
 from tests.support.looks import CRASH, KERNEL
 
-FOLDER = FolderFacts(path=CRASH, present=True)
+DIRECTORY = DirectoryFacts(path=CRASH, present=True)
 
 # What Linux 6.1 says on a guest of 4 GiB; a real one is in
 # tests/observe/readiness/test_reservation.py.
@@ -70,7 +70,7 @@ NEXT_BOOT = NextBootFacts(
     makes_initrd=True,
     running_installed=True,
 )
-DUMP_FOLDER = DumpFolder(
+DUMP_DIRECTORY = DumpDirectory(
     path=CRASH,
     present=True,
     mount=Mount(point=b"/", type="ext4", source=b"/dev/vda"),
@@ -80,7 +80,7 @@ DUMP_FOLDER = DumpFolder(
 )
 STORAGE = StorageFacts(
     settings=parse_kdump_tools(b'USE_KDUMP=1\nKDUMP_COREDIR="/var/crash"\n'),
-    folders=(DUMP_FOLDER,),
+    directories=(DUMP_DIRECTORY,),
     mounts=24,
     memory=MemoryUse(total=64 << 30, free=40 << 30, cache=10 << 30, kernel=2 << 30),
 )
@@ -104,7 +104,7 @@ SERVICE = ServiceFacts(
 
 HEALTHY = MachineFacts(
     kernel=KERNEL,
-    folders=(FOLDER,),
+    directories=(DIRECTORY,),
     reservation=RESERVATION,
     capture_kernel=CAPTURE_KERNEL,
     next_boot=NEXT_BOOT,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A machine's files as one text that people read and compare; tests/samples/README.md says how.
 
-`python -m tests.support.machine_file unpack FILE DIR` makes a folder of a machine, for
+`python -m tests.support.machine_file unpack FILE DIR` makes a directory of a machine, for
 `kdumpd --check --root DIR`; `python -m tests.support.machine_file pack DIR FILE` makes the text
-of a folder.
+of a directory.
 
 Only of the standard library: it also runs in the machine whose files are taken.
 """
@@ -18,9 +18,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 MOMENT = 1_760_000_000  # when all was changed that has no other time; seconds since 1970
-MODES: Mapping[str, int] = MappingProxyType({"file": 0o644, "folder": 0o755})
-KINDS = ("folder", "file", "link")  # in the order in which they are made
-HEADER = re.compile(r"(file|folder|link)((?: (?:mode|time|size)=[0-9]+)*) /(.+)")
+MODES: Mapping[str, int] = MappingProxyType({"file": 0o644, "directory": 0o755})
+KINDS = ("directory", "file", "link")  # in the order in which they are made
+HEADER = re.compile(r"(file|directory|link)((?: (?:mode|time|size)=[0-9]+)*) /(.+)")
 ARROW = " -> "  # between a link and its target
 COMMAND = "$ "
 PIECES = re.compile(rb"[^\n]*\n|[^\n]+")
@@ -32,7 +32,7 @@ OF_A_READ = 1 << 20
 class Entry:
     """A path below the machine's root, or a command and what it said."""
 
-    kind: str  # file, folder, link or command
+    kind: str  # file, directory, link or command
     path: str  # without the leading slash; of a command, its words
     mode: int | None = None  # None for the one in MODES
     mtime: int = MOMENT
@@ -91,7 +91,7 @@ def format_machine(machine: Machine) -> bytes:
 
 
 def unpack(machine: Machine, root: Path) -> None:
-    """Make the folder `root`, which must be new or empty, of the machine's files.
+    """Make the directory `root`, which must be new or empty, of the machine's files.
 
     Links are as they were: an absolute one, as Debian's /var/lib/kdump/vmlinuz, leads out of `root`
     to whoever follows it without minding. Everything belongs to who calls this.
@@ -100,12 +100,12 @@ def unpack(machine: Machine, root: Path) -> None:
     known = {entry.path: entry for entry in machine.entries if entry.kind != "command"}
     for name in list(known):
         for parent in _parents(name):
-            known.setdefault(parent, Entry(kind="folder", path=parent))
+            known.setdefault(parent, Entry(kind="directory", path=parent))
     # Links come last: so no file is made through one.
     entries = sorted(known.values(), key=lambda entry: (KINDS.index(entry.kind), entry.path))
     for entry in entries:
         _make(entry, root / entry.path)
-    # From the leaves up: what is made in a folder changes its time.
+    # From the leaves up: what is made in a directory changes its time.
     for entry in reversed(entries):
         path = root / entry.path
         if entry.kind != "link":
@@ -114,12 +114,12 @@ def unpack(machine: Machine, root: Path) -> None:
 
 
 def pack(root: Path) -> Iterator[Entry]:
-    """Yield the files, folders and links of a folder in order; ValueError for anything else."""
+    """Yield the files, directories and links below `root` in order; ValueError for others."""
     for path in sorted(root.rglob("*"), key=str):
         about = path.lstat()
         kind = kind_of(about.st_mode)
         if kind is None:
-            raise ValueError(f"neither file nor folder nor link: {path}")
+            raise ValueError(f"neither file nor directory nor link: {path}")
         zeros = kind == "file" and about.st_size > 0 and _is_zeros(path)
         yield Entry(
             kind=kind,
@@ -134,7 +134,7 @@ def pack(root: Path) -> Iterator[Entry]:
 
 def kind_of(mode: int) -> str | None:
     """Return what `st_mode` says that something is; None for what has no place in a text."""
-    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
     return kinds.get(stat.S_IFMT(mode))
 
 
@@ -156,7 +156,7 @@ def _parents(path: str) -> Iterator[str]:
 
 
 def _make(entry: Entry, path: Path) -> None:
-    if entry.kind == "folder":
+    if entry.kind == "directory":
         path.mkdir()
     elif entry.kind == "link":
         path.symlink_to(entry.target)
@@ -219,13 +219,13 @@ def _piece(line: str) -> bytes:
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Make a folder of a text, or a text of a folder."""
+    """Make a directory of a text, or a text of a directory."""
     verb, source, target = arguments
     if verb == "unpack":
         unpack(read_machine(Path(source)), Path(target))
     elif verb == "pack":
         file = Path(target)
-        # What is said of the machine is kept: a folder does not hold it.
+        # What is said of the machine is kept: a directory does not hold it.
         old = read_machine(file) if file.exists() else Machine(f"{file.stem}.", ())
         entries = (*pack(Path(source)), *old.commands)
         file.write_bytes(format_machine(Machine(old.about, entries)))

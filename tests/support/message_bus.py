@@ -40,14 +40,14 @@ LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"
 class Bus:
     """A bus that can be lost and come back at the same address."""
 
-    def __init__(self, folder: Path, broker: Broker, policy: Policy, config: str) -> None:
-        self.address = f"unix:path={folder / 'bus'}"
-        self._socket = folder / "bus"
+    def __init__(self, directory: Path, broker: Broker, policy: Policy, config: str) -> None:
+        self.address = f"unix:path={directory / 'bus'}"
+        self._socket = directory / "bus"
         self._broker = broker
         self._scope = "system" if policy is Policy.SYSTEM else "user"
-        self._config = folder / "bus.conf"
+        self._config = directory / "bus.conf"
         self._config.write_text(configuration(policy, self._socket, config))
-        self._log = folder / "bus.log"
+        self._log = directory / "bus.log"
         self._journal: socket.socket | None = None
         self._process: Process | None = None
 
@@ -157,10 +157,10 @@ async def _takes_clients(path: Path) -> bool:
 
 @asynccontextmanager
 async def private_bus(
-    folder: Path, broker: Broker, policy: Policy = Policy.SESSION, config: str = ""
+    directory: Path, broker: Broker, policy: Policy = Policy.SESSION, config: str = ""
 ) -> AsyncIterator[Bus]:
-    """Run a bus with its socket in `folder`; `config` is further XML: an include, a limit."""
-    bus = Bus(folder, broker, policy, config)
+    """Run a bus with its socket in `directory`; `config` is further XML: an include, a limit."""
+    bus = Bus(directory, broker, policy, config)
     try:
         await bus.start()
         yield bus

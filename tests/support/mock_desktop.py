@@ -48,11 +48,11 @@ class MockDesktop:
 
 @asynccontextmanager
 async def mock_desktop_on(
-    address: str, folder: Path, capabilities: Sequence[str] = CAPABILITIES
+    address: str, directory: Path, capabilities: Sequence[str] = CAPABILITIES
 ) -> AsyncIterator[MockDesktop]:
     """Run the server for the session of this bus."""
     parameters = json.dumps({"capabilities": " ".join(capabilities)})
-    log = folder / "dbusmock.log"
+    log = directory / "dbusmock.log"
     with log.open("wb") as words:
         # Debian's Python: python3-dbusmock is no package for another one.
         server = await asyncio.create_subprocess_exec(

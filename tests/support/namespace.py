@@ -25,7 +25,8 @@ MOUNTS_AS_SELF = (
 USER = "" if ROOT else "--user --preserve-credentials"
 
 # Put before a command, with the pid of a process in the namespace as its first word: it runs in
-# there. nsenter alone would change to the folder / (or stay in one outside, with getcwd failing).
+# there. nsenter alone would change to the directory / (or stay in one outside, with getcwd
+# failing).
 ENTER = (
     "sh",
     "-c",

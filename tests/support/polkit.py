@@ -63,15 +63,15 @@ needs_polkit = pytest.mark.skipif(
 class Polkit:
     """A polkitd that can be absent, there, hung and gone."""
 
-    def __init__(self, folder: Path, bus: Bus) -> None:
-        self._folder = folder
+    def __init__(self, directory: Path, bus: Bus) -> None:
+        self._directory = directory
         self._bus = bus
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start polkitd and wait until the bus knows it."""
         files = self._write_files()
-        log = self._folder / "polkitd.log"
+        log = self._directory / "polkitd.log"
         with log.open("ab") as words:
             self._process = await asyncio.create_subprocess_exec(
                 *MOUNTS_AS_ROOT,
@@ -91,13 +91,13 @@ class Polkit:
             raise ServiceError(f"no polkitd: {log.read_text(errors='replace')}") from None
 
     def _write_files(self) -> list[str]:
-        """Return the actions' folder, the rules' folder and the users' file, as they are bound."""
-        actions, rules = self._folder / "actions", self._folder / "rules"
+        """Return the directories of actions and rules and the users' file, as they are bound."""
+        actions, rules = self._directory / "actions", self._directory / "rules"
         for made in (actions, rules):
             made.mkdir(exist_ok=True)
         (actions / ACTIONS.name).write_text(ACTIONS.read_text())
         (rules / "50-tests.rules").write_text(RULE)
-        users = self._folder / "passwd"
+        users = self._directory / "passwd"
         ours = (f"{name}:x:{KDUMPD}:{KDUMPD}::/:/bin/false\n" for name in OUR_USERS)
         users.write_text(USERS.read_text() + "".join(ours))
         return [str(actions), str(rules), str(users)]
@@ -129,17 +129,17 @@ class Polkit:
 
 
 @contextmanager
-def public_folder() -> Iterator[Path]:
-    """Make a folder that other users may look into."""
+def public_directory() -> Iterator[Path]:
+    """Make a directory that other users may look into."""
     with tempfile.TemporaryDirectory(prefix="kdumpd-test-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
 
 @asynccontextmanager
-async def polkit_on(folder: Path, bus: Bus) -> AsyncIterator[Polkit]:
-    """Run polkitd on the bus; all may see the folder, which holds what it reads and says."""
-    polkit = Polkit(folder, bus)
+async def polkit_on(directory: Path, bus: Bus) -> AsyncIterator[Polkit]:
+    """Run polkitd on the bus; all may see the directory, which holds what it reads and says."""
+    polkit = Polkit(directory, bus)
     try:
         await polkit.start()
         yield polkit
@@ -148,9 +148,9 @@ async def polkit_on(folder: Path, bus: Bus) -> AsyncIterator[Polkit]:
 
 
 @asynccontextmanager
-async def system_bus(folder: Path, broker: Broker) -> AsyncIterator[Bus]:
+async def system_bus(directory: Path, broker: Broker) -> AsyncIterator[Bus]:
     """Run a bus with the rules of a system bus, on which polkit and kdumpd have their names."""
-    async with private_bus(folder, broker, Policy.SYSTEM, POLKIT_RULES + our_rules()) as bus:
+    async with private_bus(directory, broker, Policy.SYSTEM, POLKIT_RULES + our_rules()) as bus:
         yield bus
 
 

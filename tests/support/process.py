@@ -17,7 +17,7 @@ Message = dict[str, Json]
 
 # Put before a command: the kernel ends it should pytest itself be killed.
 BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
-FOLDERS = (
+DIRECTORIES = (
     "/usr/bin:/usr/sbin:/bin:/sbin:/lib/systemd:/usr/lib/systemd:/usr/lib/polkit-1:/usr/libexec"
 )
 LINE_LIMIT = 64 << 20  # asyncio's own limit of 64 KiB is less than one D-Bus message
@@ -29,7 +29,7 @@ class ServiceError(Exception):
 
 def program(name: str, package: str) -> str:
     """Return the path of a program, or say which Debian package has it."""
-    path = shutil.which(name, path=FOLDERS)
+    path = shutil.which(name, path=DIRECTORIES)
     if path is None:
         raise ServiceError(f"'{name}' is missing: install the Debian package '{package}'")
     return path

@@ -64,13 +64,13 @@ class NodeExporter:
 
 
 @asynccontextmanager
-async def node_exporter(folder: Path) -> AsyncIterator[NodeExporter]:
-    """Run node_exporter, which reads the text files in a folder, on a port of the loopback."""
+async def node_exporter(directory: Path) -> AsyncIterator[NodeExporter]:
+    """Run node_exporter, which reads the text files in a directory, on a port of the loopback."""
     port = free_port()
     with tempfile.TemporaryFile() as words:
         process = await asyncio.create_subprocess_exec(
             *(*BOUND, _found("prometheus-node-exporter", "prometheus-node-exporter"), *QUIET),
-            *("--collector.textfile", f"--collector.textfile.directory={folder}"),
+            *("--collector.textfile", f"--collector.textfile.directory={directory}"),
             f"--web.listen-address=127.0.0.1:{port}",
             stdin=subprocess.DEVNULL,
             stdout=words,

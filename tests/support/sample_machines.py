@@ -4,7 +4,7 @@
 The real ones are in tests/samples/captured, the others in tests/samples/remade, the words in
 tests/samples/verdicts. `python -m tests.support.sample_machines` writes the words anew; read the
 difference before it is committed. `python -m tests.support.sample_machines NAME DIR` makes the
-folder of one machine.
+directory of one machine.
 """
 
 import io
@@ -28,12 +28,12 @@ ROOM = re.compile(r"has [0-9.]+ [KMGTP]iB for it")
 
 def machines() -> dict[str, Path]:
     """Return the text of each machine by its name."""
-    found = (path for folder in (CAPTURED, REMADE) for path in folder.glob("*.txt"))
+    found = (path for directory in (CAPTURED, REMADE) for path in directory.glob("*.txt"))
     return {path.stem: path for path in sorted(found, key=lambda path: path.stem)}
 
 
 def build(sample: Path, root: Path) -> None:
-    """Make the machine's folder `root`, which must be new or empty, out of its text."""
+    """Make the machine's directory `root`, which must be new or empty, out of its text."""
     unpack(read_machine(sample), root)
 
 
@@ -48,18 +48,18 @@ def verdict(sample: Path, root: Path) -> str:
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Write all verdicts anew, or make one machine in a folder."""
+    """Write all verdicts anew, or make one machine in a directory."""
     named = list(arguments)
     if named:
-        name, folder = named
-        build(machines()[name], Path(folder))
+        name, directory = named
+        build(machines()[name], Path(directory))
         return
     VERDICTS.mkdir(exist_ok=True)
     for old in VERDICTS.glob("*.txt"):
         old.unlink()
     for name, sample in machines().items():
-        with TemporaryDirectory() as folder:
-            text = verdict(sample, Path(folder) / "root")
+        with TemporaryDirectory() as directory:
+            text = verdict(sample, Path(directory) / "root")
         (VERDICTS / f"{name}.txt").write_text(text)
 
 

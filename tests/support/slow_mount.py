@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A file system that stops answering, as that of a dead server does, and answers again.
 
-`python -m tests.support.slow_mount SOURCE TARGET` shows a folder read-only at another place, by
+`python -m tests.support.slow_mount SOURCE TARGET` shows a directory read-only at another place, by
 FUSE. It hangs whenever this process is stopped.
 """
 
@@ -54,7 +54,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV = 1, 2, 4
 
 
 class Server:
-    """Answers the kernel's requests about a folder; all it remembers is which node is what."""
+    """Answers the kernel's requests about a directory; all it remembers is which node is what."""
 
     def __init__(self, source: bytes) -> None:
         self._paths = {ROOT_NODE: source}

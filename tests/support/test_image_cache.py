@@ -8,7 +8,7 @@ from tests.support.image_cache import Cache, NotMadeError
 
 
 class Maker:
-    """Makes a folder with one file, after others had the time to try the same."""
+    """Makes a directory with one file, after others had the time to try the same."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -28,9 +28,9 @@ class Maker:
 async def test_what_several_want_at_once_is_made_once(tmp_path: Path) -> None:
     maker = Maker()
     caches = [Cache(tmp_path / "cache") for _ in range(3)]  # as processes: each its own descriptor
-    folders = await asyncio.gather(*(one.make("a-1", maker.make) for one in caches))
+    directories = await asyncio.gather(*(one.make("a-1", maker.make) for one in caches))
     assert maker.times == 1
-    assert {folder / "file" for folder in folders} == {tmp_path / "cache/a-1/file"}
+    assert {directory / "file" for directory in directories} == {tmp_path / "cache/a-1/file"}
     assert (tmp_path / "cache/a-1/file").read_text() == "content"
     assert {path.name for path in (tmp_path / "cache").iterdir()} == {"a-1", "locks"}
 

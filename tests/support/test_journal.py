@@ -35,10 +35,10 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
 
 
 async def send(
-    journal: Journal, folder: Path, *entries: dict[str, Any], seconds: float = 10
+    journal: Journal, directory: Path, *entries: dict[str, Any], seconds: float = 10
 ) -> str:
     """Send from a program started with the prefix; return what each send returned or raised."""
-    path = folder / "entries.json"
+    path = directory / "entries.json"
     path.write_text(json.dumps(entries))
     argv = [*journal.prefix, sys.executable, "-c", SEND, str(path)]
     return (await output(*argv, seconds=seconds)).decode().strip()
@@ -132,15 +132,15 @@ async def test_wait_is_bounded(journal: Journal) -> None:
     assert time.monotonic() - before < 5
 
 
-async def test_prefix_keeps_the_folder(journal: Journal, tmp_path: Path) -> None:
+async def test_prefix_keeps_the_directory(journal: Journal, tmp_path: Path) -> None:
     argv = ("sh", "-c", 'cd "$0" && exec "$@"', str(tmp_path), *journal.prefix, "pwd", "-P")
     assert (await output(*argv)).decode().strip() == str(tmp_path)
 
 
 async def test_two_journals_are_apart(journal: Journal, tmp_path: Path) -> None:
-    folder = tmp_path / "other"
-    folder.mkdir()
-    async with private_journal(folder) as other:
+    directory = tmp_path / "other"
+    directory.mkdir()
+    async with private_journal(directory) as other:
         await send(other, tmp_path, {"MESSAGE": "there", "KDUMPD_EVENT": "o"})
         await other.wait_for(1, "KDUMPD_EVENT=o")
         assert await journal.entries("KDUMPD_EVENT=o") == []

@@ -37,7 +37,7 @@ file /proc/sys/kernel/panic
 |0
 file /sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
 :0600000001
-folder mode=0700 /var/crash
+directory mode=0700 /var/crash
 file /var/crash/kdump_lock
 link time=1795419264 /vmlinuz -> boot/vmlinuz-6.1.0-56-amd64
 $ kdump-config status
@@ -69,7 +69,7 @@ ENTRIES = st.one_of(
         mtime=TIMES,
         size=st.integers(1, 1 << 40),
     ),
-    st.builds(Entry, kind=st.just("folder"), path=PATHS, mode=MODES, mtime=TIMES),
+    st.builds(Entry, kind=st.just("directory"), path=PATHS, mode=MODES, mtime=TIMES),
     st.builds(
         Entry,
         kind=st.just("link"),
@@ -85,7 +85,7 @@ ENTRIES = st.one_of(
     ),
 )
 ABOUT = st.sampled_from(("A machine.", "A machine.\n\n- read: much", "", "# twice"))
-# A folder that they all go into: none is another's parent, or the same.
+# A directory that they all go into: none is another's parent, or the same.
 APART = st.lists(ENTRIES.filter(lambda entry: entry.kind != "command"), max_size=6).map(
     lambda entries: tuple(
         replace(entry, path=f"{number}/{entry.path}", size=min(entry.size, 1 << 16))
@@ -103,14 +103,14 @@ def test_what_a_text_says() -> None:
     assert (kernel.size, kernel.content) == (8 << 20, b"")
     assert (panic.content, panic.mode, panic.mtime) == (b"0\n", None, MOMENT)
     assert secure.content == b"\x06\x00\x00\x00\x01"
-    assert (crash.kind, crash.mode) == ("folder", 0o700)
+    assert (crash.kind, crash.mode) == ("directory", 0o700)
     assert (lock.kind, lock.size, lock.content) == ("file", 0, b"")
     assert (link.path, link.target) == ("vmlinuz", "boot/vmlinuz-6.1.0-56-amd64")
     assert machine.commands == (command,)
     assert command.path == "kdump-config status"
 
 
-def test_a_folder_is_made_of_it(tmp_path: Path) -> None:
+def test_a_directory_is_made_of_it(tmp_path: Path) -> None:
     root = tmp_path / "root"
     unpack(parse_machine(TEXT.encode()), root)
     kernel = (root / "boot/vmlinuz-6.1.0-56-amd64").stat()
@@ -141,9 +141,9 @@ def lines_of(machine: Machine) -> list[str]:
 
 @given(APART)
 @settings(deadline=None, max_examples=50)
-def test_a_folder_is_packed_as_it_was_unpacked(entries: tuple[Entry, ...]) -> None:
-    with TemporaryDirectory() as folder:
-        first, second = Path(folder) / "first", Path(folder) / "second"
+def test_a_directory_is_packed_as_it_was_unpacked(entries: tuple[Entry, ...]) -> None:
+    with TemporaryDirectory() as directory:
+        first, second = Path(directory) / "first", Path(directory) / "second"
         unpack(Machine("", entries), first)
         packed = tuple(pack(first))
         unpack(Machine("", packed), second)
@@ -167,8 +167,8 @@ def seen(entry: Entry) -> tuple[str, str, int, bytes, str]:
         "file proc/cmdline",
         "file mode=rw /proc/cmdline",
         "file size=4 /proc/cmdline\n|quiet",
-        "folder /boot\n|quiet",
-        "folder size=4 /boot",
+        "directory /boot\n|quiet",
+        "directory size=4 /boot",
         "link /bin -> usr/bin\n|quiet",
         "file /var/../../etc/passwd",
         "file /proc/cmdline\nquiet",
@@ -206,7 +206,7 @@ def test_no_file_is_made_through_a_link(tmp_path: Path) -> None:
     assert not list((tmp_path / "outside").iterdir())
 
 
-def test_what_is_neither_file_nor_folder_nor_link_is_refused(tmp_path: Path) -> None:
+def test_what_is_neither_file_nor_directory_nor_link_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ValueError, match="fifo"):
         list(pack(tmp_path))
@@ -218,7 +218,7 @@ def test_by_hand(tmp_path: Path) -> None:
     main(["unpack", str(text), str(tmp_path / "root")])
     main(["pack", str(tmp_path / "root"), str(again)])
     assert again.read_text().startswith("# again.\n")
-    # Over the old text: what a folder cannot hold is kept.
+    # Over the old text: what a directory cannot hold is kept.
     (tmp_path / "root/proc/sys/kernel/panic").write_text("5\n")
     main(["pack", str(tmp_path / "root"), str(text)])
     machine = read_machine(text)

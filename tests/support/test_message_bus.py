@@ -49,9 +49,9 @@ async def test_calls(bus: Bus) -> None:
 
 
 async def test_two_buses_are_apart(bus: Bus, tmp_path: Path, broker: Broker) -> None:
-    folder = tmp_path / "other"
-    folder.mkdir()
-    async with private_bus(folder, broker) as other:
+    directory = tmp_path / "other"
+    directory.mkdir()
+    async with private_bus(directory, broker) as other:
         first = await Busctl(bus.address).call(*DBUS, "GetId")
         assert first != await Busctl(other.address).call(*DBUS, "GetId")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a stranger can put where a crash folder is expected to have a folder or a file."""
+"""What a stranger can put where a crash directory is expected to have a directory or a file."""
 
 import os
 import socket
@@ -33,7 +33,7 @@ FILES = (
     "opalcore",
     "vmcore-creation.status",
 )
-# Files that lie straight in the crash folder.
+# Files that lie straight in the crash directory.
 TOP_FILES = (
     "vmcore",
     "vmcore.log",
@@ -66,8 +66,8 @@ def relative_link(path: Path, bait: Bait) -> None:
     path.symlink_to(os.path.relpath(bait.file, path.parent))
 
 
-def folder_link(path: Path, bait: Bait) -> None:
-    path.symlink_to(bait.folder)
+def directory_link(path: Path, bait: Bait) -> None:
+    path.symlink_to(bait.directory)
 
 
 def link_to_proc(path: Path, _: Bait) -> None:
@@ -103,11 +103,11 @@ def fifo(path: Path, _: Bait) -> None:
 
 
 def unix_socket(path: Path, _: Bait) -> None:
-    # By a descriptor of the folder: the name of a socket has 107 bytes at most.
-    folder = os.open(path.parent, os.O_RDONLY)
+    # By a descriptor of the directory: the name of a socket has 107 bytes at most.
+    directory = os.open(path.parent, os.O_RDONLY)
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"/proc/self/fd/{folder}/{path.name}")
-    os.close(folder)
+        listener.bind(f"/proc/self/fd/{directory}/{path.name}")
+    os.close(directory)
 
 
 def device(path: Path, _: Bait) -> None:
@@ -118,7 +118,7 @@ def block_device(path: Path, _: Bait) -> None:
     os.mknod(path, 0o60666, os.makedev(7, 0))  # loop0
 
 
-def folder(path: Path, bait: Bait) -> None:
+def directory(path: Path, bait: Bait) -> None:
     path.mkdir()
     (path / "vmcore").symlink_to(bait.file)
 
@@ -126,7 +126,7 @@ def folder(path: Path, bait: Bait) -> None:
 TRAPS: tuple[Trap, ...] = (
     link,
     relative_link,
-    folder_link,
+    directory_link,
     link_to_proc,
     link_through_proc,
     link_to_a_descriptor,
@@ -137,15 +137,15 @@ TRAPS: tuple[Trap, ...] = (
     fifo,
     unix_socket,
     *((device, block_device) if ROOT else ()),
-    folder,
+    directory,
 )
 OPENABLE = {fifo, device, block_device}
 
 
 def set_traps(crash: Path, bait: Bait, *, stranger: bool) -> Iterator[Path]:
-    """Set every trap in the place of every file and folder; yield those that can be opened.
+    """Set every trap in the place of every file and directory; yield those that can be opened.
 
-    Those of a stranger's belong to nobody, the others to whom the crash folder belongs.
+    Those of a stranger's belong to nobody, the others to whom the crash directory belongs.
     """
     whose = "stranger" if stranger else "own"
     places = [*_places(crash, whose), *_deep_places(crash, whose)]
@@ -178,7 +178,7 @@ def _top_places(crash: Path) -> Iterator[tuple[Trap, Path]]:
 
 
 def _deep_places(crash: Path, whose: str) -> Iterator[tuple[Trap, Path]]:
-    """Yield places one folder deeper, where some writers put theirs."""
+    """Yield places one directory deeper, where some writers put theirs."""
     for trap in TRAPS:
         within = crash / f"deep-{whose}-{trap.__name__}"
         within.mkdir()
@@ -189,7 +189,7 @@ def _deep_places(crash: Path, whose: str) -> Iterator[tuple[Trap, Path]]:
 
 
 def _beside(place: Path) -> None:
-    """Lay the folder's other files beside a trap, so that it would be worth a look."""
+    """Lay the directory's other files beside a trap, so that it would be worth a look."""
     if place.parent.name.startswith("entry-") or place.name.startswith("entry-"):
         return
     for name in ("vmcore", "vmcore-dmesg.txt"):

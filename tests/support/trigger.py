@@ -49,10 +49,10 @@ class TriggerSetup:
 class Trigger:
     """A running trigger, and the bytes that have come out of its descriptor."""
 
-    def __init__(self, process: Process, pipe: int, folder: Path) -> None:
+    def __init__(self, process: Process, pipe: int, directory: Path) -> None:
         self.process = process
-        self.config = folder / "kdumpd.conf"
-        self._log = folder / "log"
+        self.config = directory / "kdumpd.conf"
+        self._log = directory / "log"
         self._pipe = pipe
         self._seen = b""
 
@@ -105,17 +105,17 @@ async def started_trigger(setup: TriggerSetup) -> AsyncIterator[Trigger]:
     read, write = os.pipe()
     os.set_blocking(read, False)
     with tempfile.TemporaryDirectory(prefix="kdumpd-test-") as name:
-        folder = Path(name)
+        directory = Path(name)
         os.chmod(name, 0o755)  # noqa: PTH101, S103 -- other users look into it
-        (folder / "kdumpd.conf").write_text(setup.config)
+        (directory / "kdumpd.conf").write_text(setup.config)
         try:
-            with (folder / "log").open("wb") as stderr:
+            with (directory / "log").open("wb") as stderr:
                 process = await asyncio.create_subprocess_exec(
                     *setup.prefix,
                     *BOUND,
                     *("sh", "-c", setup.passing, "sh", *setup.program),
                     *("--root", str(setup.root), "--bus", setup.bus, "--key", setup.key),
-                    *("--config", str(folder / "kdumpd.conf")),
+                    *("--config", str(directory / "kdumpd.conf")),
                     stdin=DEVNULL,
                     stdout=write,
                     stderr=stderr,
@@ -123,7 +123,7 @@ async def started_trigger(setup: TriggerSetup) -> AsyncIterator[Trigger]:
                 )
         finally:
             os.close(write)
-        trigger = Trigger(process, read, folder)
+        trigger = Trigger(process, read, directory)
         try:
             yield trigger
         finally:

@@ -64,10 +64,10 @@ def shorten(export: bytes) -> bytes:
 
 
 async def take(cache: Cache, samples: Path = SAMPLES) -> None:
-    """Run all of BOOTS and write what they left into a folder, where README.md stays as it is."""
+    """Run all of BOOTS and write what they left into a directory; its README.md stays."""
     image = await build_debian(cache)
     limit = [turn for turn in BOOTS.values() if turn]
-    with TemporaryDirectory(dir=cache.folder, prefix="rebooting-") as work:
+    with TemporaryDirectory(dir=cache.directory, prefix="rebooting-") as work:
         host = Path(work)
         await run_series(image, Series(limit=limit, records=True), host)
         _write(host, samples)
@@ -79,12 +79,12 @@ def _write(host: Path, samples: Path) -> None:
         (samples / f"{name}.export.xz").write_bytes(lzma.compress(export))
     with tarfile.open(samples / "journal.tar.xz", "w:xz") as archive:
         archive.add(host / "journal", "journal")
-    for folder in ("crash", "pstore"):
-        shutil.rmtree(samples / folder, ignore_errors=True)
+    for directory in ("crash", "pstore"):
+        shutil.rmtree(samples / directory, ignore_errors=True)
         # The cores are too large.
         shutil.copytree(
-            host / folder,
-            samples / folder,
+            host / directory,
+            samples / directory,
             copy_function=shutil.copyfile,
             ignore=shutil.ignore_patterns("dump.*", "kdump_lock"),
         )

@@ -9,34 +9,34 @@ LZO = "-l -d 31"
 ELF = "-E -d 31"
 
 
-def debian(options: str = ZLIB, folder: str = "/host/crash") -> str:
+def debian(options: str = ZLIB, directory: str = "/host/crash") -> str:
     """Return what Debian's kdump-tools 1.8 does: the log first, then a flattened dump."""
     return f"""
 stamp=$(date +%Y%m%d%H%M)
-mkdir -p {folder}/$stamp
-makedumpfile --dump-dmesg /proc/vmcore {folder}/$stamp/dmesg.$stamp
+mkdir -p {directory}/$stamp
+makedumpfile --dump-dmesg /proc/vmcore {directory}/$stamp/dmesg.$stamp
 sync
-makedumpfile -F {options} /proc/vmcore > {folder}/$stamp/dump-incomplete
-mv {folder}/$stamp/dump-incomplete {folder}/$stamp/dump.$stamp
+makedumpfile -F {options} /proc/vmcore > {directory}/$stamp/dump-incomplete
+mv {directory}/$stamp/dump-incomplete {directory}/$stamp/dump.$stamp
 sync
 """
 
 
-def debian_fallback(folder: str = "/host/crash") -> str:
+def debian_fallback(directory: str = "/host/crash") -> str:
     """Return what kdump-tools does when makedumpfile failed: all of memory, as ELF."""
     return f"""
 stamp=$(date +%Y%m%d%H%M)
-mkdir -p {folder}/$stamp
-cp /proc/vmcore {folder}/$stamp/vmcore-incomplete
-mv {folder}/$stamp/vmcore-incomplete {folder}/$stamp/vmcore.$stamp
+mkdir -p {directory}/$stamp
+cp /proc/vmcore {directory}/$stamp/vmcore-incomplete
+mv {directory}/$stamp/vmcore-incomplete {directory}/$stamp/vmcore.$stamp
 sync
 """
 
 
-def kdump_utils(options: str = ZLIB, folder: str = "/host/crash") -> str:
+def kdump_utils(options: str = ZLIB, directory: str = "/host/crash") -> str:
     """Return what kdump-utils (Fedora, RHEL) does for a local disk."""
     return f"""
-captured={folder}/127.0.0.1-$(date +%Y-%m-%d-%T)
+captured={directory}/127.0.0.1-$(date +%Y-%m-%d-%T)
 mkdir -p $captured
 makedumpfile --dump-dmesg /proc/vmcore $captured/vmcore-dmesg-incomplete.txt
 chmod 600 $captured/vmcore-dmesg-incomplete.txt

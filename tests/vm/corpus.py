@@ -47,15 +47,15 @@ class Corpus:
     zlib: Path  # kdump-compressed
     lzo: Path  # kdump-compressed, the default of kdump-utils
     elf: Path
-    split: Path  # a folder with vmcore.1 and vmcore.2, each half of one kdump-compressed, zlib
+    split: Path  # a directory with vmcore.1 and vmcore.2, each half of one kdump-compressed, zlib
     console: Path  # what both kernels said on the serial line
 
 
 async def real_cores(cache: Cache) -> Corpus:
     """Return real cores from `cache`; the first call crashes a guest, which takes a minute."""
     image = await build_image(cache)
-    folder = await cache.make(f"cores-{_key(image)}", lambda work: _crash(image, work))
-    return Corpus(**{field.name: folder / field.name for field in fields(Corpus)})
+    directory = await cache.make(f"cores-{_key(image)}", lambda work: _crash(image, work))
+    return Corpus(**{field.name: directory / field.name for field in fields(Corpus)})
 
 
 async def _crash(image: GuestImage, host: Path) -> Path:
@@ -67,7 +67,7 @@ async def _crash(image: GuestImage, host: Path) -> Path:
 
 
 def _key(image: GuestImage) -> str:
-    return sha256(repr((image.folder.name, given(SCENARIO))).encode()).hexdigest()[:16]
+    return sha256(repr((image.directory.name, given(SCENARIO))).encode()).hexdigest()[:16]
 
 
 if __name__ == "__main__":

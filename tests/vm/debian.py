@@ -33,22 +33,22 @@ RECORDS_SIZE = 64 << 10  # bytes
 class DebianImage:
     """A Debian that has kdump-tools, and whose boot loader asks for CRASHKERNEL."""
 
-    folder: Path
+    directory: Path
 
     @property
     def fresh(self) -> Path:
         """Its disk before kdump-tools.service ran for the first time: no capture initrd."""
-        return self.folder / "fresh"
+        return self.directory / "fresh"
 
     @property
     def disk(self) -> Path:
         """Its disk after that."""
-        return self.folder / "disk"
+        return self.directory / "disk"
 
     @property
     def cmdline(self) -> str:
         """The kernel's command line as the boot loader gives it."""
-        return (self.folder / "cmdline").read_text()
+        return (self.directory / "cmdline").read_text()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ class Series(Run):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a boot came to, beside the files in the host's folder."""
+    """What a boot came to, beside the files in the host's directory."""
 
     status: int | None  # of the script, None when it never ended
     output: str  # of the script
@@ -102,7 +102,7 @@ async def build_debian(cache: Cache, suite: str = BOOKWORM) -> DebianImage:
     """Return a Debian from `cache`, where it is built first (some minutes) if need be."""
     recipe = (suite, installation.RECIPE, MACHINE)
     name = f"debian-{suite}-{sha256(repr(recipe).encode()).hexdigest()[:16]}"
-    return DebianImage(folder=await cache.make(name, lambda work: _build(work, suite)))
+    return DebianImage(directory=await cache.make(name, lambda work: _build(work, suite)))
 
 
 async def boot_debian(image: DebianImage, boot: Boot, host: Path) -> Outcome:
@@ -158,14 +158,14 @@ async def _run(image: DebianImage, how: Run, limit: Sequence[Turn], host: Path) 
 
 def _prepare(limit: Sequence[Turn], host: Path) -> Path:
     guest = host / "guest"
-    if guest.exists():  # of an earlier run with the same folder
+    if guest.exists():  # of an earlier run with the same directory
         shutil.rmtree(guest)
     for number, turn in enumerate(limit, start=1):
-        folder = guest / str(number)
-        folder.mkdir(parents=True)
-        (folder / "script").write_text(f"{turn.script}\n")
+        directory = guest / str(number)
+        directory.mkdir(parents=True)
+        (directory / "script").write_text(f"{turn.script}\n")
         if turn.crashes:
-            (folder / "crashes").touch()
+            (directory / "crashes").touch()
     (guest / "boots").write_text("0\n")
     with (guest / "records").open("xb") as records:
         records.truncate(RECORDS_SIZE)
@@ -185,7 +185,12 @@ def _command(image: DebianImage, how: Run, host: Path) -> list[str]:
     return [
         *(str(tool("setpriv")), "--pdeathsig", "KILL", str(tool("qemu-system-x86_64"))),
         *("-no-user-config", "-nodefaults", "-display", "none", *MACHINE),
-        *("-kernel", str(image.folder / "vmlinuz"), "-initrd", str(image.folder / "initrd.img")),
+        *(
+            "-kernel",
+            str(image.directory / "vmlinuz"),
+            "-initrd",
+            str(image.directory / "initrd.img"),
+        ),
         *("-append", image.cmdline if how.cmdline is None else how.cmdline, "-drive", drive),
         *("-serial", f"file:{host / 'guest/console'}"),
         *("-virtfs", f"local,security_model=none,mount_tag=host,path={host}"),
@@ -215,19 +220,21 @@ def _text(path: Path) -> str:
 
 
 async def _build(work: Path, suite: str) -> Path:
-    """Return the folder with the image, below `work`."""
-    image = DebianImage(folder=work / "made")
-    image.folder.mkdir()
-    await asyncio.to_thread(installation.install, suite, work / "root", image.folder, image.fresh)
+    """Return the directory with the image, below `work`."""
+    image = DebianImage(directory=work / "made")
+    image.directory.mkdir()
+    await asyncio.to_thread(
+        installation.install, suite, work / "root", image.directory, image.fresh
+    )
     cmdline = f"root=UUID={UUID} rw console=ttyS0 systemd.mask=kdump-tools.service"
     for_grub = f"{installation.FOR_GRUB}{installation.FORGET}"
     await _change(image, Boot(script=for_grub, cmdline=cmdline, disk=image.fresh), work)
     grub = (work / "host/grub.cfg").read_text()
-    (image.folder / "cmdline").write_text(installation.boot_cmdline(grub))
+    (image.directory / "cmdline").write_text(installation.boot_cmdline(grub))
     run("cp", "--sparse=always", str(image.fresh), str(image.disk))
     for_capture = f"{installation.FOR_CAPTURE}{installation.FORGET}"
     await _change(image, Boot(script=for_capture, disk=image.disk), work)
-    return image.folder
+    return image.directory
 
 
 async def _change(image: DebianImage, boot: Boot, work: Path) -> None:
@@ -239,4 +246,4 @@ async def _change(image: DebianImage, boot: Boot, work: Path) -> None:
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or [BOOKWORM]:
         built = asyncio.run(build_debian(Cache(default_cache()), chosen))
-        sys.stdout.write(f"{built.folder}\n")
+        sys.stdout.write(f"{built.directory}\n")

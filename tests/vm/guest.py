@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A small virtual machine that panics and captures its own memory into a folder of the host.
+"""A small virtual machine that panics and captures its own memory into a directory of the host.
 
 No hardware virtualisation is asked for: QEMU's TCG works on every machine.
 """
@@ -53,7 +53,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a guest left behind when it had ended by itself, beside the files in its folder."""
+    """What a guest left behind when it had ended by itself, beside the files in its directory."""
 
     console: str  # of both kernels
     capture_status: int | None  # of the scenario's capture lines, None when they never ended
@@ -126,7 +126,7 @@ def given(scenario: Scenario) -> object:
 def _prepare(scenario: Scenario, host: Path) -> Path:
     guest = host / "guest"
     guest.mkdir(parents=True, exist_ok=True)
-    for name in ("capture-status", "console"):  # of an earlier run in the same folder
+    for name in ("capture-status", "console"):  # of an earlier run in the same directory
         (guest / name).unlink(missing_ok=True)
     for name, script in _scripts(scenario).items():
         (guest / name).write_text(script)
@@ -152,7 +152,7 @@ def _command(image: GuestImage, scenario: Scenario, host: Path) -> list[str]:
         *("-append", f"{CMDLINE} {scenario.reservation} {scenario.cmdline}"),
         *("-serial", f"file:{host / 'guest/console'}", "-monitor", "stdio"),
         *("-virtfs", f"{share}host,path={host}"),
-        *("-virtfs", f"{share}image,path={image.folder},readonly=on"),
+        *("-virtfs", f"{share}image,path={image.directory},readonly=on"),
     ]
 
 

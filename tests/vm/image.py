@@ -32,8 +32,8 @@ class GuestImage:
     initramfs: Path
 
     @property
-    def folder(self) -> Path:
-        """The cached folder that holds both; its name changes with its content."""
+    def directory(self) -> Path:
+        """The cached directory that holds both; its name changes with its content."""
         return self.kernel.parent
 
 
@@ -41,8 +41,8 @@ async def build_image(cache: Cache) -> GuestImage:
     """Return the guest's image from `cache`, where it is built first (some seconds) if need be."""
     packages = await asyncio.to_thread(_packages)
     name = f"image-{await asyncio.to_thread(_key, packages)}"
-    folder = await cache.make(name, lambda work: asyncio.to_thread(_build, work, packages))
-    return GuestImage(kernel=folder / "vmlinuz", initramfs=folder / "initramfs.gz")
+    directory = await cache.make(name, lambda work: asyncio.to_thread(_build, work, packages))
+    return GuestImage(kernel=directory / "vmlinuz", initramfs=directory / "initramfs.gz")
 
 
 def _packages() -> list[tuple[str, str]]:
@@ -86,8 +86,8 @@ def _build(work: Path, packages: list[tuple[str, str]]) -> Path:
 
 
 def _libraries(program: Path, unpacked: Path = Path("/")) -> list[Path]:
-    folders = ":".join(map(str, unpacked.glob("usr/lib/*-linux-gnu")))
-    text = run("ldd", str(program), LD_LIBRARY_PATH=folders)
+    directories = ":".join(map(str, unpacked.glob("usr/lib/*-linux-gnu")))
+    text = run("ldd", str(program), LD_LIBRARY_PATH=directories)
     if "not found" in text:
         raise ImageError(f"a library of '{program.name}' is missing:\n{text}")
     return [Path(w) for line in text.splitlines() for w in line.split() if w.startswith("/")]

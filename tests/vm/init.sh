@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Process 1 of both kernels. What they do stands in the shared folder, so one image serves every
+# Process 1 of both kernels. What they do stands in the shared directory, so one image serves every
 # scenario: /host/guest/first.sh before the panic, /host/guest/capture.sh after it.
 /bin/busybox --install -s /bin
 export PATH=/bin:/sbin

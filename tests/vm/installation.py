@@ -23,7 +23,8 @@ PACKAGES = (
 )
 # A kernel that is configured after kdump-tools calls their hook, which makes an initrd for the disk
 # that / is on, and fails as there is none yet. On a machine too they come after the kernel. With
-# its own settings for apt, mmdebstrap has this machine's install what belongs below its folder, $1.
+# its own settings for apt, mmdebstrap has this machine's install what belongs below its directory,
+# $1.
 KDUMP_TOOLS = (
     'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"'
     ' apt-get --quiet --yes install -o DPkg::Chroot-Directory="$1" kdump-tools'
@@ -71,7 +72,9 @@ FILES = {
     "etc/systemd/system/from-host.service": UNIT,
     "usr/local/sbin/from-host": FROM_HOST,
 }
-JOURNAL = "var/log/journal"  # without the folder nothing is kept; its rights are systemd-tmpfiles'
+JOURNAL = (
+    "var/log/journal"  # without the directory nothing is kept; its rights are systemd-tmpfiles'
+)
 # The first boot is done in two: one only for the boot loader's file, which no chroot can make.
 FOR_GRUB = f"""
 sed -i 's/^GRUB_CMDLINE_LINUX=.*/GRUB_CMDLINE_LINUX="console=ttyS0"/' /etc/default/grub
@@ -89,8 +92,8 @@ rm -r /{JOURNAL}/*
 RECIPE = (PACKAGES, KDUMP_TOOLS, DISK_SIZE, FILES, JOURNAL, FOR_GRUB, FOR_CAPTURE, FORGET)
 
 
-def install(suite: str, root: Path, folder: Path, disk: Path) -> None:
-    """Make a disk, of what is put into `root`; kernel and initrd, to start it, go to `folder`."""
+def install(suite: str, root: Path, directory: Path, disk: Path) -> None:
+    """Make a disk of what is put into `root`; its kernel and initrd go to `directory`."""
     run(
         *("mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
         *(f"--customize-hook={KDUMP_TOOLS}", suite, str(root)),
@@ -105,7 +108,7 @@ def install(suite: str, root: Path, folder: Path, disk: Path) -> None:
     wants = root / "etc/systemd/system/multi-user.target.wants"
     (wants / "from-host.service").symlink_to("/etc/systemd/system/from-host.service")
     for name in ("vmlinuz", "initrd.img"):
-        shutil.copyfile(find(root / "boot", f"{name}-*"), folder / name)
+        shutil.copyfile(find(root / "boot", f"{name}-*"), directory / name)
     run("mkfs.ext4", "-q", "-U", UUID, "-d", str(root), str(disk), DISK_SIZE)
 
 

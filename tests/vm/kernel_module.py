@@ -18,12 +18,12 @@ FETCHED = ("linux-headers-", "linux-kbuild-", "libelf1")
 async def build_crasher(cache: Cache) -> Path:
     """Return crasher.ko from `cache`, where it is built first if need be.
 
-    Its folder's name changes with its content.
+    Its directory's name changes with its content.
     """
     packages = await asyncio.to_thread(_packages)
     name = f"crasher-{_key(packages)}"
-    folder = await cache.make(name, lambda work: asyncio.to_thread(_build, work, packages))
-    return folder / "crasher.ko"
+    directory = await cache.make(name, lambda work: asyncio.to_thread(_build, work, packages))
+    return directory / "crasher.ko"
 
 
 def _packages() -> list[tuple[str, str]]:

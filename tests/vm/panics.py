@@ -54,11 +54,11 @@ async def build_bench(cache: Cache) -> Bench:
 async def real_panic(bench: Bench, name: str) -> Remains:
     """Return what one of DEATHS left, from the cache; the first call takes half a minute."""
     death = DEATHS[name]
-    folder = await bench.cache.make(
+    directory = await bench.cache.make(
         f"panic-{name}-{_key(bench, death)}", lambda work: _die(bench, death, work)
     )
-    dmesg, core = (folder / "dmesg", folder / "core") if death.captured else (None, None)
-    return Remains(console=folder / "console", dmesg=dmesg, core=core)
+    dmesg, core = (directory / "dmesg", directory / "core") if death.captured else (None, None)
+    return Remains(console=directory / "console", dmesg=dmesg, core=core)
 
 
 async def real_panics(cache: Cache) -> Mapping[str, Remains]:
@@ -76,7 +76,7 @@ async def real_panics(cache: Cache) -> Mapping[str, Remains]:
 
 
 async def _die(bench: Bench, death: Death, host: Path) -> Path:
-    """Return the folder with what was left, below `host`."""
+    """Return the directory with what was left, below `host`."""
     inside = host / CRASHER.removeprefix("/host/")
     inside.parent.mkdir()
     shutil.copyfile(bench.module, inside)
@@ -91,7 +91,7 @@ async def _die(bench: Bench, death: Death, host: Path) -> Path:
 
 def _key(bench: Bench, death: Death) -> str:
     built = bench.module.parent.name if death.by_crasher else ""
-    parts = (bench.image.folder.name, built, given(death.scenario))
+    parts = (bench.image.directory.name, built, given(death.scenario))
     return sha256(repr(parts).encode()).hexdigest()[:16]
 
 

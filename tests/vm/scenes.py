@@ -112,8 +112,8 @@ SCENES: Mapping[str, Scene] = MappingProxyType(
 )
 
 
-async def take(name: str, cache: Cache, folder: Path = CAPTURED) -> None:
-    """Boot the machine of that name and write its text into a folder."""
+async def take(name: str, cache: Cache, directory: Path = CAPTURED) -> None:
+    """Boot the machine of that name and write its text into a directory."""
     scene = SCENES[name]
     image = await build_debian(cache, scene.suite)
     boot = Boot(
@@ -121,7 +121,7 @@ async def take(name: str, cache: Cache, folder: Path = CAPTURED) -> None:
         cmdline=image.cmdline.replace(CRASHKERNEL, scene.crashkernel).strip(),
         fresh=scene.fresh,
     )
-    with TemporaryDirectory(dir=cache.folder, prefix="capturing-") as work:
+    with TemporaryDirectory(dir=cache.directory, prefix="capturing-") as work:
         host = Path(work)
         for module in (machine_file, tree_capture):
             _give(module, host)
@@ -130,7 +130,7 @@ async def take(name: str, cache: Cache, folder: Path = CAPTURED) -> None:
             raise GuestError(f"nothing was taken of {name}:\n{outcome.output}")
         machine = read_machine(host / "machine.txt")
     text = format_machine(replace(machine, about=scene.story))
-    (folder / f"{name}.txt").write_bytes(text)
+    (directory / f"{name}.txt").write_bytes(text)
 
 
 def _give(module: ModuleType, host: Path) -> None:

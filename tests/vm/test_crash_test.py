@@ -122,7 +122,7 @@ PURGED = """
 dpkg --purge kdumpd
 getent passwd kdumpd kdumpd-trigger > /host/left || true
 find / -xdev -name '*kdumpd*' -not -path '/host/*' -not -path '/proc/*' >> /host/left
-ls /var/crash > /host/crash-folder
+ls /var/crash > /host/crash-directory
 """
 
 
@@ -283,4 +283,4 @@ def check_a_crash_with_nothing_loaded(boot: Told) -> None:
 def check_purged(host: Path) -> None:
     """Nothing is left but what was there before, and is not ours."""
     assert (host / "left").read_text() == ""
-    assert (host / "crash-folder").exists()
+    assert (host / "crash-directory").exists()

@@ -16,7 +16,8 @@ async def test_one_panic_leaves_two_layouts(image: GuestImage, tmp_path: Path) -
     assert outcome.panic == "sysrq triggered crash"
     assert outcome.capture_status == 0
     by_debian, by_kdump_utils = sorted(
-        (tmp_path / "crash").iterdir(), key=lambda folder: folder.name.startswith("127.0.0.1-")
+        (tmp_path / "crash").iterdir(),
+        key=lambda directory: directory.name.startswith("127.0.0.1-"),
     )
     stamp = by_debian.name
     modes = {p.name: p.stat().st_mode & 0o777 for p in by_debian.iterdir()}

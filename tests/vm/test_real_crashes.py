@@ -52,12 +52,12 @@ async def told(panics: Mapping[str, Remains], work: Path, *, core: bool, log: bo
     """Return what a new kdumpd says of all these captures, by the names of the deaths."""
     machine = Machine(work / "machine")
     for name, remains in panics.items():
-        folder = machine.crash / f"127.0.0.1-{name}"
-        folder.mkdir()
+        directory = machine.crash / f"127.0.0.1-{name}"
+        directory.mkdir()
         if log:
-            shutil.copyfile(path(remains.dmesg), folder / "vmcore-dmesg.txt")
+            shutil.copyfile(path(remains.dmesg), directory / "vmcore-dmesg.txt")
         if core:
-            shutil.copyfile(path(remains.core), folder / "vmcore")
+            shutil.copyfile(path(remains.core), directory / "vmcore")
     (work / "bus").mkdir()
     async with private_bus(work / "bus", Broker.DBUS_DAEMON) as bus:
         setup = Setup(root=machine.root, state=work / "state", bus=bus.address)

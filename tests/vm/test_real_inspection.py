@@ -49,9 +49,9 @@ def read(path: Path) -> CoreFacts:
         os.close(fd)
 
 
-async def wrapped(wrapper: str, core: Path, folder: Path) -> Path:
+async def wrapped(wrapper: str, core: Path, directory: Path) -> Path:
     """Return a compressed copy of a core, as a pipe through the compressor leaves it."""
-    path = folder / f"{core.name}.{wrapper}"
+    path = directory / f"{core.name}.{wrapper}"
     compressor = program(wrapper, WRAPPERS[wrapper])
     with core.open("rb") as source, path.open("wb") as target:
         process = await asyncio.create_subprocess_exec(

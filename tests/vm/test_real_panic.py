@@ -44,7 +44,7 @@ sync
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Everything a user has: the machine's folder, the bus, the journal."""
+    """Everything a user has: the machine's directory, the bus, the journal."""
 
     machine: Machine
     setup: Setup
@@ -52,7 +52,7 @@ class Scene:
     busctl: Busctl
 
     async def crash(self, image: GuestImage, capture: str) -> None:
-        """Panic a guest that writes into the crash folder."""
+        """Panic a guest that writes into the crash directory."""
         outcome = await run_guest(image, Scenario(capture=capture), self.machine.root)
         assert outcome.panic == "sysrq triggered crash"
         assert outcome.capture_status == 0
@@ -100,7 +100,7 @@ async def test_panic_is_found_told_and_remembered(
     before = datetime.now(UTC)
     async with running(scene.setup) as kdumpd:
         await watchers.glib.next("ready")
-        await scene.crash(image, debian(folder=CRASH))
+        await scene.crash(image, debian(directory=CRASH))
         path = await check_one_complete_capture(scene, watchers, before)
         await kdumpd.kill()
     async with running(scene.setup) as kdumpd:
@@ -176,7 +176,7 @@ async def test_killed_makedumpfile_under_the_final_name_is_incomplete(
 async def test_kdump_utils_writes_what_is_found_at_the_next_start(
     image: GuestImage, scene: Scene
 ) -> None:
-    await scene.crash(image, kdump_utils(folder=CRASH))
+    await scene.crash(image, kdump_utils(directory=CRASH))
     async with running(scene.setup), dbus_next_client(scene.setup.bus) as client:
         ((_, capture),) = (await client.captures()).items()
         assert (capture["State"], capture["Format"]) == ("complete", "kdump-compressed")

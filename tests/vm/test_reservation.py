@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.readiness.facts import FolderFacts, MachineFacts
+from kdumpd.model.readiness.facts import DirectoryFacts, MachineFacts
 from kdumpd.model.readiness.reservation import reservation_of
 from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB
@@ -39,7 +39,7 @@ async def machine(image: GuestImage, host: Path, scenario: Scenario) -> MachineF
     root = host / "tree"
     return MachineFacts(
         kernel=read_kernel_facts(root),
-        folders=(FolderFacts(path=b"/var/crash", present=True),),
+        directories=(DirectoryFacts(path=b"/var/crash", present=True),),
         reservation=ReservationReader(Files(root)).read(),
     )
 

@@ -111,8 +111,8 @@ def kernel_files() -> Iterator[Path]:
             yield path.relative_to("/")
 
 
-def found(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    return sorted({path for pattern in patterns for path in folder.glob(pattern)})
+def found(directory: Path, patterns: Iterable[str]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in directory.glob(pattern)})
 
 
 def read(path: Path) -> bytes | None:

@@ -29,12 +29,12 @@ class Layout(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """One look at one folder that holds, or may come to hold, a capture."""
+    """One look at one directory that holds, or may come to hold, a capture."""
 
     directory: bytes
     layout: Layout
     trusted: bool
-    trusted_folder: bool = True  # whether only the machine's owner can have made the folder
+    trusted_directory: bool = True  # whether only the machine's owner can have made the directory
     problem: str = ""  # why the contents were not read
     files: tuple[FileStamp, ...]
     core: FileStamp | None
@@ -49,8 +49,8 @@ class Sighting:
     is_test: bool = False  # whether its writer was told that the crash would be a test
     log_id: str = ""  # of the end of its kernel log; two of one crash have the same
     logged_at: datetime | None = None  # when its kernel log was last written
-    reachable: bool = True  # whether everybody may go through the folders on its path
-    made_at: datetime | None = None  # when its folder, or its file in a shared one, last changed
+    reachable: bool = True  # whether everybody may go through the directories on its path
+    made_at: datetime | None = None  # when its directory, or its file in a shared one, last changed
 
     @property
     def place(self) -> bytes:
@@ -139,7 +139,8 @@ class Capture:
     def waits(self) -> bool:
         """Whether it tells of a crash of which nobody has taken note yet.
 
-        What a stranger put into a crash folder is no crash; a test, or one by hand, is no incident.
+        What a stranger put into a crash directory is no crash; a test, or one by hand, is no
+        incident.
         """
         return self.trusted and not (self.acknowledged or self.was_intended)
 

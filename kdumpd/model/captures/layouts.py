@@ -2,8 +2,8 @@
 """How each capture tool names and describes its files.
 
 Names are matched whole, never by prefix: `vmcore-dmesg-incomplete.txt` is no core
-(open-power/op-test#780). The folder's own name is asked only where two writers use the same names:
-people rename folders, and a server that collects from hosts adds their names.
+(open-power/op-test#780). The directory's own name is asked only where two writers use the same
+names: people rename directories, and a server that collects from hosts adds their names.
 """
 
 import re
@@ -37,7 +37,7 @@ class Members:
     dmesg: bytes | None = None
     parts: tuple[bytes, ...] = ()  # of one core that was split, in their order
     notes: tuple[bytes, ...] = ()  # neither core nor log, but watched, or read for what they tell
-    member: bytes = b""  # which one, where several captures lie in one folder
+    member: bytes = b""  # which one, where several captures lie in one directory
     is_test: bool = False
     problem: str = ""  # what the names alone tell
 
@@ -67,7 +67,7 @@ def kdump_tools(names: Collection[bytes], _: bytes) -> Iterable[Members]:
         yield Members(layout=Layout.KDUMP_TOOLS, cores=cores + growing, dmesg=_last(logs))
 
 
-def kdump_utils(names: Collection[bytes], folder: bytes) -> Iterable[Members]:
+def kdump_utils(names: Collection[bytes], directory: bytes) -> Iterable[Members]:
     """Recognise Fedora's and RHEL's kdump-utils 1.0 (dracut module 99kdumpbase, kdump.sh).
 
     Only `kdumpctl test` makes it write vmcore-creation.status, beside the core.
@@ -85,7 +85,7 @@ def kdump_utils(names: Collection[bytes], folder: bytes) -> Iterable[Members]:
         parts=tuple(parts),
         dmesg=_last(logs),
         notes=(CAPTURE_KERNEL_LOG,) if nothing else (),
-        is_test=TEST_STATUS in names or bool(re.fullmatch(rb"kdump-test-\d+-\d+", folder)),
+        is_test=TEST_STATUS in names or bool(re.fullmatch(rb"kdump-test-\d+-\d+", directory)),
         problem=NOTHING_SAVED if nothing else "",
     )
 
@@ -103,25 +103,26 @@ def suse(names: Collection[bytes], _: bytes) -> Iterable[Members]:
         yield Members(layout=Layout.SUSE, cores=cores, dmesg=_last(logs), notes=notes)
 
 
-def steamos(names: Collection[bytes], folder: bytes) -> Iterable[Members]:
+def steamos(names: Collection[bytes], directory: bytes) -> Iterable[Members]:
     """Recognise SteamOS's kdumpst (initramfs/kdump-collect.sh), in crash/STAMP.
 
     The log comes first; without FULL_COREDUMP it is all.
     """
     cores = _matching(names, rb"vmcore\.compressed")
     logs = _matching(names, rb"dmesg\.txt")
-    if cores or (logs and re.fullmatch(STAMP, folder) and not _pstore_parts(names)):
+    if cores or (logs and re.fullmatch(STAMP, directory) and not _pstore_parts(names)):
         yield Members(layout=Layout.STEAMOS, cores=cores, dmesg=_last(logs))
 
 
-def steamos_saved(names: Collection[bytes], folder: bytes) -> Iterable[Members]:
+def steamos_saved(names: Collection[bytes], directory: bytes) -> Iterable[Members]:
     """Recognise what kdumpst makes of its captures at the next boot (save-dumps.sh).
 
-    The cores of all crashes lie in one folder, as crash/vmcore.STAMP; their logs went into a zip.
+    The cores of all crashes lie in one directory, as crash/vmcore.STAMP; their logs went into a
+    zip.
     """
     cores = _matching(names, rb"vmcore\." + STAMP)
     others = _matching(names, rb"(dump|dmesg)\." + STAMP + WRAPPER, rb"dump-incomplete" + WRAPPER)
-    if not others and (folder == b"crash" or len(cores) > 1):
+    if not others and (directory == b"crash" or len(cores) > 1):
         for core in cores:
             yield Members(layout=Layout.STEAMOS, cores=(core,), member=core)
 
@@ -140,7 +141,7 @@ def pstore(names: Collection[bytes], _: bytes) -> Iterable[Members]:
 def apport(names: Collection[bytes], _: bytes) -> Iterable[Members]:
     """Recognise the reports of Ubuntu's apport (data/kernel_crashdump) on kdump-tools' captures.
 
-    Each is named after a kernel package and the capture's folder. Reports of programs begin with
+    Each is named after a kernel package and the capture's directory. Reports of programs begin with
     an underscore; those of kernel packages that failed to install have no stamp.
     """
     for name in _matching(names, rb"linux-image-[^/]+-" + STAMP + rb"(\.\d+)?\.crash"):
@@ -148,7 +149,7 @@ def apport(names: Collection[bytes], _: bytes) -> Iterable[Members]:
 
 
 def ubuntu(names: Collection[bytes], _: bytes) -> Iterable[Members]:
-    """Recognise what Ubuntu had before kdump-tools (initramfs script 0_kdump): one, in no folder.
+    """Recognise what Ubuntu had before kdump-tools (initramfs script 0_kdump): one file.
 
     Beside it vmcore.log holds what makedumpfile said, and no kernel log.
     """
@@ -162,7 +163,7 @@ def ramoops(names: Collection[bytes], _: bytes) -> Iterable[Members]:
         yield Members(layout=Layout.PSTORE, dmesg=name, member=name)
 
 
-IN_FOLDERS: tuple[Recogniser, ...] = (
+IN_DIRECTORIES: tuple[Recogniser, ...] = (
     steamos_saved,
     kdump_tools,
     steamos,
@@ -176,15 +177,15 @@ AT_THE_TOP: tuple[Recogniser, ...] = (apport, ubuntu, ramoops)
 BEGINNINGS_AT_THE_TOP = (b"linux-image-", b"vmcore", b"dmesg-")  # of the names these rules want
 
 
-def recognise(names: Collection[bytes], folder: bytes = b"") -> tuple[Members, ...]:
-    """Return the captures that a folder of this name holds, by the names of the files in it."""
-    return next((found for rule in IN_FOLDERS if (found := tuple(rule(names, folder)))), ())
+def recognise(names: Collection[bytes], directory: bytes = b"") -> tuple[Members, ...]:
+    """Return the captures that a directory of this name holds, by the names of the files in it."""
+    return next((found for rule in IN_DIRECTORIES if (found := tuple(rule(names, directory)))), ())
 
 
-def recognise_at_the_top(names: Collection[bytes], folder: bytes = b"") -> tuple[Members, ...]:
-    """Return the captures whose files lie in a crash folder itself, which has this name."""
-    saved = steamos_saved(names, folder) if folder == b"crash" else ()
-    return (*saved, *(found for rule in AT_THE_TOP for found in rule(names, folder)))
+def recognise_at_the_top(names: Collection[bytes], directory: bytes = b"") -> tuple[Members, ...]:
+    """Return the captures whose files lie in a crash directory itself, which has this name."""
+    saved = steamos_saved(names, directory) if directory == b"crash" else ()
+    return (*saved, *(found for rule in AT_THE_TOP for found in rule(names, directory)))
 
 
 def _matching(names: Collection[bytes], *patterns: bytes) -> tuple[bytes, ...]:
@@ -261,14 +262,14 @@ def _value(value: bytes) -> str:
     return printable(value.strip())[:LONGEST_VALUE]
 
 
-# systemd-pstore (src/pstore/pstore.c) names the folder after the record's number without the part's
-# own digits. EFI's number is (seconds since 1970 * 100 + part) * 1000 + count
-# (drivers/firmware/efi/efi-pstore.c, generic_id()), and the folder is the seconds with, below it,
-# the count. ERST's has in its upper half the seconds since 1970 of the first record of that boot
-# (drivers/firmware/efi/cper.c, cper_next_record_id()). Debian's 252 and older ones leave the last
-# six digits out of either number.
+# systemd-pstore (src/pstore/pstore.c) names the directory after the record's number without the
+# part's own digits. EFI's number is (seconds since 1970 * 100 + part) * 1000 + count
+# (drivers/firmware/efi/efi-pstore.c, generic_id()), and the directory is the seconds with, below
+# it, the count. ERST's has in its upper half the seconds since 1970 of the first record of that
+# boot (drivers/firmware/efi/cper.c, cper_next_record_id()). Debian's 252 and older ones leave the
+# last six digits out of either number.
 
-FOLDER = rb"/(\d{9,20})(?:/\d{3})?/?$"
+DIRECTORY = rb"/(\d{9,20})(?:/\d{3})?/?$"
 EFI_DIGITS, OLD_EFI_DIGITS = 10, 9
 OLD_ERST_DIGITS, ERST_DIGITS, LEFT_OUT = range(12, 14), range(18, 20), 1_000_000
 BEYOND = 1 << 63  # after 2038, ERST's numbers are made another way
@@ -283,8 +284,8 @@ class RecordTime:
 
 
 def parse_record_time(directory: bytes) -> RecordTime | None:
-    """Return what the name of an archive's folder says of the time, None where it says nothing."""
-    match = re.search(FOLDER, directory)
+    """Return what the name of an archive's directory says of the time, None if nothing."""
+    match = re.search(DIRECTORY, directory)
     if match is None:
         return None
     digits, number = len(match[1]), int(match[1])

@@ -40,7 +40,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A core to be read through; the files' names lead to it from the crash folder."""
+    """A core to be read through; the files' names lead to it from the crash directory."""
 
     key: str
     directory: bytes

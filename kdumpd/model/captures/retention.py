@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.text import EPOCH
 
-APPORT_FOLDER = b"/var/crash"
-DEBIAN_FOLDER = b"/var/crash"  # kdump-tools' KDUMP_COREDIR unless configured
+APPORT_DIRECTORY = b"/var/crash"
+DEBIAN_DIRECTORY = b"/var/crash"  # kdump-tools' KDUMP_COREDIR unless configured
 SUSE_NAME = rb"\d{4}-[01]\d-[0-3]\d-[0-2]\d[-:][0-5]\d"
 MINUTES = rb"\d{12}"
 
@@ -23,10 +23,10 @@ NEVER: Removal = (None, "")
 class Retention:
     """What the machine's own jobs remove; None where a job does not."""
 
-    apport_days: int | None = None  # days that apport's daily job leaves folders of 12 digits
+    apport_days: int | None = None  # days that apport's daily job leaves directories of 12 digits
     apport_file_days: int | None = None  # and files
     most_dumps: int | None = None  # KDUMP_NUM_DUMPS of kdump-tools
-    dump_folder: bytes = DEBIAN_FOLDER
+    dump_directory: bytes = DEBIAN_DIRECTORY
     suse_keeps: int | None = None  # KDUMP_KEEP_OLD_DUMPS of SUSE's kdump
     ages: tuple[tuple[bytes, timedelta], ...] = ()  # tmpfiles.d(5): what lies below, and its age
 
@@ -62,11 +62,11 @@ def removal_of(sighting: Sighting, retention: Retention, next_: Mapping[bytes, s
 
 def _by_apport(sighting: Sighting, retention: Retention) -> Removal:
     """Return what /etc/cron.daily/apport does (apport 2.28): find -mtime +7 counts whole days."""
-    folder, _, name = sighting.directory.rpartition(b"/")
+    directory, _, name = sighting.directory.rpartition(b"/")
     days = None
-    if sighting.directory == APPORT_FOLDER:
+    if sighting.directory == APPORT_DIRECTORY:
         days = retention.apport_file_days
-    elif folder == APPORT_FOLDER and re.fullmatch(MINUTES, name) and not sighting.member:
+    elif directory == APPORT_DIRECTORY and re.fullmatch(MINUTES, name) and not sighting.member:
         days = retention.apport_days
     if days is None or sighting.made_at is None:
         return NEVER
@@ -78,14 +78,14 @@ def _by_age(sighting: Sighting, retention: Retention) -> Removal:
     """Return what systemd-tmpfiles does, which looks at every time that a file has."""
     newest = max((max(file.modified_ns, file.changed_ns) for file in sighting.files), default=0)
     due = [
-        (_after(EPOCH, age + timedelta(microseconds=newest // 1000)), folder)
-        for folder, age in retention.ages
-        if sighting.place.startswith(folder + b"/")
+        (_after(EPOCH, age + timedelta(microseconds=newest // 1000)), directory)
+        for directory, age in retention.ages
+        if sighting.place.startswith(directory + b"/")
     ]
     if not due:
         return NEVER
-    at, folder = min(due, key=lambda one: (one[0] is None, one[0] or EPOCH))
-    path = folder.decode("utf-8", "backslashreplace")
+    at, directory = min(due, key=lambda one: (one[0] is None, one[0] or EPOCH))
+    path = directory.decode("utf-8", "backslashreplace")
     return at, f"systemd-tmpfiles removes what is old in '{path}'" if at else ""
 
 
@@ -93,7 +93,7 @@ def _of_kdump_tools(retention: Retention, directories: Collection[bytes]) -> Map
     """Return what kdump-config 1.8 does when it has saved: the first by `sort -V` of 2* go."""
     if not retention.most_dumps:
         return {}
-    inside = retention.dump_folder.rstrip(b"/") + b"/"
+    inside = retention.dump_directory.rstrip(b"/") + b"/"
     names = {_first(path, inside) for path in directories if path.startswith(inside + b"2")}
     going = max(0, len(names) + 1 - retention.most_dumps)
     kept = f"KDUMP_NUM_DUMPS={retention.most_dumps}"
@@ -105,15 +105,15 @@ def _of_suse(retention: Retention, directories: Collection[bytes]) -> Mapping[by
     """Return what SUSE's kdump-save does before it saves: all but the last by name go."""
     if retention.suse_keeps is None:
         return {}
-    folders: defaultdict[bytes, set[bytes]] = defaultdict(set)
-    for folder, _, name in (path.rpartition(b"/") for path in directories):
+    names_in: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    for directory, _, name in (path.rpartition(b"/") for path in directories):
         if re.fullmatch(SUSE_NAME, name):
-            folders[folder].add(name)
+            names_in[directory].add(name)
     kept = f"KDUMP_KEEP_OLD_DUMPS={retention.suse_keeps}"
     words = f"kdump removes the oldest before it saves the next ({kept})"
     return {
-        folder + b"/" + name: words
-        for folder, names in folders.items()
+        directory + b"/" + name: words
+        for directory, names in names_in.items()
         for name in sorted(names)[: max(0, len(names) - retention.suse_keeps)]
     }
 

@@ -100,7 +100,7 @@ def _filled(text: bytes, values: Mapping[bytes, bytes | None]) -> bytes | None:
     return filled + text[position:]
 
 
-DEFAULT_FOLDER = b"/var/crash"
+DEFAULT_DIRECTORY = b"/var/crash"
 DEFAULT_LEVEL = 31
 LARGEST_LEVEL = 31
 DEBIAN_ARGUMENTS = b"-F -c -d 31"
@@ -124,8 +124,8 @@ class Tool(StrEnum):
 class TargetKind(StrEnum):
     """What the tool writes to."""
 
-    FOLDER = auto()
-    FILE_SYSTEM = auto()  # a device, and a folder on it, wherever it is mounted
+    DIRECTORY = auto()
+    FILE_SYSTEM = auto()  # a device, and a directory on it, wherever it is mounted
     RAW = auto()
     REMOTE = auto()
 
@@ -135,8 +135,8 @@ class DumpTarget:
     """One place that a tool writes to."""
 
     kind: TargetKind
-    place: bytes  # the folder, the device, or the other machine
-    below: bytes = b""  # the folder on the device
+    place: bytes  # the directory, the device, or the other machine
+    below: bytes = b""  # the directory on the device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +150,8 @@ class DumpSettings:
     left_free: int = 0  # bytes; the tool removes a dump that leaves less
 
     @property
-    def makes_folder(self) -> bool:
-        """Whether it makes a folder that is missing: kdump-utils' check_save_path_fs refuses."""
+    def makes_directory(self) -> bool:
+        """Whether it makes a directory that is missing: kdump-utils' check_save_path_fs refuses."""
         return self.tool is not Tool.KDUMP_UTILS
 
 
@@ -206,7 +206,7 @@ def kdump_conf_options(text: bytes) -> dict[bytes, bytes]:
 def parse_suse(script: bytes) -> DumpSettings:
     """Return what /etc/sysconfig/kdump of SUSE's kdump says; KDUMP_TRANSFER hides the targets."""
     own_script = parse_assignment(script, b"KDUMP_TRANSFER")
-    places = parse_assignment(script, b"KDUMP_SAVEDIR").split() or [DEFAULT_FOLDER]
+    places = parse_assignment(script, b"KDUMP_SAVEDIR").split() or [DEFAULT_DIRECTORY]
     level = parse_assignment(script, b"KDUMP_DUMPLEVEL")
     kind = parse_assignment(script, b"KDUMP_DUMPFORMAT").lower()
     free = parse_assignment(script, b"KDUMP_FREE_DISK_SIZE")
@@ -234,11 +234,13 @@ def _compresses(arguments: bytes) -> bool:
 
 def _debian_targets(values: Mapping[bytes, bytes | None]) -> Iterator[DumpTarget]:
     remotes = [values.get(name, b"") for name in (b"FTP", b"SSH", b"NFS")]
-    folder = values.get(b"KDUMP_COREDIR", DEFAULT_FOLDER)
+    directory = values.get(b"KDUMP_COREDIR", DEFAULT_DIRECTORY)
     if any(remotes):
         yield from (DumpTarget(kind=TargetKind.REMOTE, place=one) for one in remotes if one)
-    elif None not in remotes and folder is not None:
-        yield DumpTarget(kind=TargetKind.FOLDER, place=clean_path(folder or DEFAULT_FOLDER))
+    elif None not in remotes and directory is not None:
+        yield DumpTarget(
+            kind=TargetKind.DIRECTORY, place=clean_path(directory or DEFAULT_DIRECTORY)
+        )
 
 
 def _words(line: bytes) -> tuple[bytes, bytes]:
@@ -250,10 +252,10 @@ def _words(line: bytes) -> tuple[bytes, bytes]:
 def _fedora_targets(options: dict[bytes, bytes]) -> Iterator[DumpTarget]:
     if b"--mount" in options.get(b"dracut_args", b""):
         return
-    path = clean_path(options.get(b"path") or DEFAULT_FOLDER)
+    path = clean_path(options.get(b"path") or DEFAULT_DIRECTORY)
     chosen = [key for key in options if key in FILE_SYSTEMS | REMOTES | {b"raw"}]
     if not chosen:
-        yield DumpTarget(kind=TargetKind.FOLDER, place=path)
+        yield DumpTarget(kind=TargetKind.DIRECTORY, place=path)
         return
     place = options[chosen[-1]].replace(b'"', b"")
     if chosen[-1] in FILE_SYSTEMS:
@@ -267,7 +269,7 @@ def _fedora_targets(options: dict[bytes, bytes]) -> Iterator[DumpTarget]:
 def _suse_target(place: bytes) -> DumpTarget:
     url = re.match(URL, place)
     if url is None or url[1] == b"file":
-        return DumpTarget(kind=TargetKind.FOLDER, place=clean_path(url[2] if url else place))
+        return DumpTarget(kind=TargetKind.DIRECTORY, place=clean_path(url[2] if url else place))
     # What stands before @ may hold a password.
     return DumpTarget(kind=TargetKind.REMOTE, place=url[2].rpartition(b"@")[2])
 

@@ -92,9 +92,9 @@ def find_mount(mounts: Iterable[Mount], path: bytes) -> Mount | None:
     return found
 
 
-def is_inside(path: bytes, folder: bytes) -> bool:
-    """Return whether the path is the folder, or something in it."""
-    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+def is_inside(path: bytes, directory: bytes) -> bool:
+    """Return whether the path is the directory, or something in it."""
+    return path == directory or path.startswith(directory.rstrip(b"/") + b"/")
 
 
 def clean_path(path: bytes) -> bytes:

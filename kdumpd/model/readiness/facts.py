@@ -45,8 +45,8 @@ class CaptureKernelFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FolderFacts:
-    """What a look at one crash folder says about the next capture."""
+class DirectoryFacts:
+    """What a look at one crash directory says about the next capture."""
 
     path: bytes
     present: bool
@@ -218,11 +218,11 @@ class Unlocking(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DumpFolder:
-    """A folder of this machine that a dump would be written to."""
+class DumpDirectory:
+    """A directory of this machine that a dump would be written to."""
 
     path: bytes
-    present: Fact[bool] = None  # None: nothing has this name; False: what has it is no folder
+    present: Fact[bool] = None  # None: nothing has this name; False: what has it is no directory
     mount: Mount | None = None  # what it lies on
     mounted_at_boot: Fact[bool] = None  # whether a boot mounts that
     unlocking: Unlocking = Unlocking.NEEDLESS
@@ -236,7 +236,7 @@ class StorageFacts:
     """Where a dump would be written, how much room is there, and how much it may need."""
 
     settings: Fact[DumpSettings] = None
-    folders: tuple[DumpFolder, ...] = ()  # of the settings, where they are on this machine
+    directories: tuple[DumpDirectory, ...] = ()  # of the settings, where they are on this machine
     unmounted: tuple[bytes, ...] = ()  # devices of the settings that are mounted nowhere
     mounts: Fact[int] = None  # how many file systems are mounted
     memory: Fact[MemoryUse] = None
@@ -274,7 +274,7 @@ class MachineFacts:
     """All that readiness is judged from."""
 
     kernel: KernelFacts
-    folders: tuple[FolderFacts, ...]
+    directories: tuple[DirectoryFacts, ...]
     reservation: ReservationFacts = field(default_factory=ReservationFacts)
     capture_kernel: CaptureKernelFacts = field(default_factory=CaptureKernelFacts)
     next_boot: NextBootFacts = field(default_factory=NextBootFacts)

@@ -24,7 +24,7 @@ from kdumpd.model.readiness.rules import (
 from kdumpd.model.vocabulary import Readiness
 
 # What a container has of its own; its kernel, its /boot and its boot loader are nobody's.
-OF_A_CONTAINER = {"configuration", "container", "crash-folder-unreadable", "facts-unreadable"}
+OF_A_CONTAINER = {"configuration", "container", "crash-directory-unreadable", "facts-unreadable"}
 
 Rule = Callable[[MachineFacts], Iterable[Finding]]
 
@@ -78,18 +78,18 @@ RULES: tuple[Rule, ...] = (
     next_boot.next_boot_differs,
     next_boot.boot_loader_outdated,
     next_boot.next_kernel_without_initrd,
-    dump_target.crash_folder_missing,
-    dump_target.crash_folder_unreadable,
+    dump_target.crash_directory_missing,
+    dump_target.crash_directory_unreadable,
     dump_target.dump_settings_unreadable,
     dump_target.dump_target_remote,
     dump_target.dump_target_raw,
     dump_target.dump_target_unmounted,
-    dump_target.dump_folder_missing,
-    dump_target.dump_folder_read_only,
-    dump_target.dump_folder_unmountable,
-    dump_target.dump_folder_not_mounted,
-    dump_target.dump_folder_encrypted,
-    dump_target.dump_folder_unwatched,
+    dump_target.dump_directory_missing,
+    dump_target.dump_directory_read_only,
+    dump_target.dump_directory_unmountable,
+    dump_target.dump_directory_not_mounted,
+    dump_target.dump_directory_encrypted,
+    dump_target.dump_directory_unwatched,
     dump_target.storage_too_small,
     dump_target.storage_no_inodes,
     system.crash_test_failed,

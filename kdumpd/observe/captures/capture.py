@@ -19,7 +19,7 @@ from kdumpd.observe.captures.apport_report import (
     is_kernel_crash,
     parse_report,
 )
-from kdumpd.observe.captures.safe_open import Folder, untrusted_reason
+from kdumpd.observe.captures.safe_open import Directory, untrusted_reason
 from kdumpd.observe.cores.core import read_core
 
 LOG_END = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
@@ -31,48 +31,56 @@ class NoCaptureError(Exception):
     """A file has a capture's name, and proves to be something else."""
 
 
-def read_sighting(folder: Folder, members: Members, known: Mapping[bytes, Sighting]) -> Sighting:
+def read_sighting(
+    directory: Directory, members: Members, known: Mapping[bytes, Sighting]
+) -> Sighting:
     """Return what the capture is now; a known sighting whose files are unchanged is kept.
 
-    VanishedError and FolderError for files that cannot be read, NoCaptureError when it is none.
+    VanishedError and DirectoryError for files that cannot be read, NoCaptureError when it is none.
     """
-    files = tuple(folder.stamp(name) for name in members.names)
-    made_at = _made_at(folder, members, files)
-    trusted_folder = folder.trusted and not _of_strangers(folder, members, files)
-    before = known.get(place_of(folder.path, members.member))
-    if before is not None and before.files == files and before.trusted_folder == trusted_folder:
-        if (before.made_at, before.reachable) == (made_at, folder.reachable):
+    files = tuple(directory.stamp(name) for name in members.names)
+    made_at = _made_at(directory, members, files)
+    trusted_directory = directory.trusted and not _of_strangers(directory, members, files)
+    before = known.get(place_of(directory.path, members.member))
+    if (
+        before is not None
+        and before.files == files
+        and before.trusted_directory == trusted_directory
+    ):
+        if (before.made_at, before.reachable) == (made_at, directory.reachable):
             return before
-        return replace(before, made_at=made_at, reachable=folder.reachable)
-    anew = _read_anew(folder, members, files)
-    return replace(anew, made_at=made_at, trusted_folder=trusted_folder, reachable=folder.reachable)
+        return replace(before, made_at=made_at, reachable=directory.reachable)
+    anew = _read_anew(directory, members, files)
+    return replace(
+        anew, made_at=made_at, trusted_directory=trusted_directory, reachable=directory.reachable
+    )
 
 
-def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> Sighting:
+def _read_anew(directory: Directory, members: Members, files: tuple[FileStamp, ...]) -> Sighting:
     stamps = {file.name: file for file in files}
     cores = [stamps[name] for name in members.cores]
     parts = [stamps[name] for name in members.parts]
     dmesg = stamps[members.dmesg] if members.dmesg else None
-    problem = _distrust(folder, files)
+    problem = _distrust(directory, files)
     core, facts = next(iter(cores + parts), None), CoreFacts(problem=members.problem)
     log = b""
     if not problem:
-        core, facts = _best_core(folder, cores, parts, facts)
+        core, facts = _best_core(directory, cores, parts, facts)
         if README in stamps:
-            facts = _with_readme(folder, stamps[README], facts, core)
+            facts = _with_readme(directory, stamps[README], facts, core)
         try:
-            log = _read_log(folder, members.layout, dmesg)
+            log = _read_log(directory, members.layout, dmesg)
         except ReportError as error:
             facts = replace(facts, problem=str(error))
     log_end = log[-LOG_END:]
     # What says nothing of itself is what lies there; and strangers' is never one of the owner's.
-    place = place_of(folder.path, members.member)
+    place = place_of(directory.path, members.member)
     crash = parse_kernel_log(log) if log else None
-    if members.layout is Layout.PSTORE and _is_a_note(folder, crash):
-        raise NoCaptureError(folder.path)
+    if members.layout is Layout.PSTORE and _is_a_note(directory, crash):
+        raise NoCaptureError(directory.path)
     identity = facts.identity or log_end or (STRANGE + place if problem else place)
     return Sighting(
-        directory=folder.path,
+        directory=directory.path,
         layout=members.layout,
         trusted=not problem,
         problem=problem,
@@ -82,7 +90,7 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
         facts=facts,
         crash=crash,
         id=capture_id(identity),
-        filesystem=folder.filesystem,
+        filesystem=directory.filesystem,
         parts=tuple(parts) if core in parts else (),
         member=members.member,
         is_test=members.is_test,
@@ -91,33 +99,35 @@ def _read_anew(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -
     )
 
 
-def _is_a_note(folder: Folder, crash: Crash | None) -> bool:
-    """Return whether a dmesg.txt is just somebody's: the archive's folders are named in digits."""
-    return not folder.name.isdigit() and not (crash and crash.reason)
+def _is_a_note(directory: Directory, crash: Crash | None) -> bool:
+    """Return whether a dmesg.txt is somebody's note: an archive's directory is named in digits."""
+    return not directory.name.isdigit() and not (crash and crash.reason)
 
 
-def _of_strangers(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> bool:
+def _of_strangers(directory: Directory, members: Members, files: tuple[FileStamp, ...]) -> bool:
     """Return whether others than the owner put the files among those of other captures."""
-    return bool(members.member) and any(file.owner != folder.owner for file in files)
+    return bool(members.member) and any(file.owner != directory.owner for file in files)
 
 
-def _made_at(folder: Folder, members: Members, files: tuple[FileStamp, ...]) -> datetime | None:
-    changed = max(file.modified_ns for file in files) if members.member else folder.modified_ns
+def _made_at(
+    directory: Directory, members: Members, files: tuple[FileStamp, ...]
+) -> datetime | None:
+    changed = max(file.modified_ns for file in files) if members.member else directory.modified_ns
     return time_of_file(changed)
 
 
-def _distrust(folder: Folder, files: tuple[FileStamp, ...]) -> str:
-    if not folder.trusted:
-        return f"{folder.distrust}: contents not read"
+def _distrust(directory: Directory, files: tuple[FileStamp, ...]) -> str:
+    if not directory.trusted:
+        return f"{directory.distrust}: contents not read"
     for file in files:
-        reason = untrusted_reason(file, folder.owner)
+        reason = untrusted_reason(file, directory.owner)
         if reason:
             return f"'{shown(file.name)}' {reason}: contents not read"
     return ""
 
 
 def _best_core(
-    folder: Folder, cores: list[FileStamp], parts: list[FileStamp], unread: CoreFacts
+    directory: Directory, cores: list[FileStamp], parts: list[FileStamp], unread: CoreFacts
 ) -> tuple[FileStamp | None, CoreFacts]:
     """Return the first complete core, else the first: the cp fallback leaves a stump beside one.
 
@@ -125,41 +135,41 @@ def _best_core(
     """
     read: list[tuple[FileStamp, CoreFacts]] = []
     for core in cores:
-        facts = _read_core(folder, core)
+        facts = _read_core(directory, core)
         if facts.part is not None:
             facts = joined([(core.name, facts)])
         if facts.complete:
             return core, facts
         read.append((core, facts))
     if parts:
-        facts = joined([(part.name, _read_core(folder, part)) for part in parts])
+        facts = joined([(part.name, _read_core(directory, part)) for part in parts])
         if facts.complete:
             return parts[0], facts
         read.append((parts[0], facts))
     return read[0] if read else (None, unread)
 
 
-def _read_core(folder: Folder, core: FileStamp) -> CoreFacts:
-    with folder.open_file(core) as fd:
+def _read_core(directory: Directory, core: FileStamp) -> CoreFacts:
+    with directory.open_file(core) as fd:
         return read_core(fd)
 
 
 def _with_readme(
-    folder: Folder, readme: FileStamp, facts: CoreFacts, core: FileStamp | None
+    directory: Directory, readme: FileStamp, facts: CoreFacts, core: FileStamp | None
 ) -> CoreFacts:
-    with folder.open_file(readme) as fd:
+    with directory.open_file(readme) as fd:
         said = parse_readme(os.pread(fd, LONGEST, 0))
     return with_readme(facts, said, has_core=core is not None)
 
 
-def _read_log(folder: Folder, layout: Layout, dmesg: FileStamp | None) -> bytes:
+def _read_log(directory: Directory, layout: Layout, dmesg: FileStamp | None) -> bytes:
     """Return the end of the kernel log, empty without one.
 
     ReportError when a report on the crash does not hold it.
     """
     if dmesg is None:
         return b""
-    with folder.open_file(dmesg) as fd:
+    with directory.open_file(dmesg) as fd:
         if layout is not Layout.APPORT:
             return os.pread(fd, LONGEST_LOG, max(0, dmesg.size - LONGEST_LOG))
         if not is_kernel_crash(os.pread(fd, REPORT_HEAD, 0)):

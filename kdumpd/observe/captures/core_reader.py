@@ -25,12 +25,12 @@ class CoreReader:
     def __init__(
         self,
         capture_files: CaptureFiles,
-        folders: tuple[bytes, ...],
+        directories: tuple[bytes, ...],
         inspect: Inspect,
         toolbox: Callable[[], str] = str,
     ) -> None:
         self._capture_files = capture_files
-        self._folders = folders
+        self._directories = directories
         self._inspect = inspect
         self._toolbox = toolbox
         self._jobs: asyncio.Queue[Job] = asyncio.Queue()
@@ -51,9 +51,9 @@ class CoreReader:
 
     async def _answer(self, job: Job) -> Answer:
         failed = Answer(key=job.key, done=False, tools=self.tools)
-        folder = next(one for one in self._folders if is_inside(job.directory, one))
+        directory = next(one for one in self._directories if is_inside(job.directory, one))
         try:
-            fd = await self._capture_files.open(folder, place_of(job.directory, job.core.name))
+            fd = await self._capture_files.open(directory, place_of(job.directory, job.core.name))
         except CaptureFileError as error:
             return replace(failed, began=False, problem=f"cannot be opened: {error}")
         try:

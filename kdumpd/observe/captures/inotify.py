@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Be told when a crash folder may have changed. Every event is only a hint to look again."""
+"""Be told when a crash directory may have changed. Every event is only a hint to look again."""
 
 import array
 import asyncio
@@ -40,7 +40,7 @@ MASK = (
 
 
 class Watch:
-    """Watches on folders, and on the table of mounts; calls `hint` on the loop for any change."""
+    """Watches on directories and on the mount table; calls `hint` on the loop for any change."""
 
     def __init__(self, hint: Callable[[], None]) -> None:
         self._hint = hint
@@ -52,10 +52,10 @@ class Watch:
         self._exhausted = False
         self._open = True
 
-    def folder(self, fd: int) -> None:
-        """Watch an open folder, once; called from the thread that is about to list it.
+    def directory(self, fd: int) -> None:
+        """Watch an open directory, once; called from the thread that is about to list it.
 
-        The name under /proc leads to the very folder that is open, whatever its path has become.
+        The name under /proc leads to the very directory that is open, whatever its path has become.
         """
         status = os.fstat(fd)
         identity = status.st_dev, status.st_ino
@@ -74,7 +74,7 @@ class Watch:
         self._watched.add(identity)
 
     def keep(self, identity: Identity) -> bool:
-        """Go on to watch a folder that is not opened; return False where it has to be opened.
+        """Go on to watch a directory that is not opened; return False where it has to be opened.
 
         Where no more can be watched, there is no reason to open it.
         """
@@ -83,14 +83,14 @@ class Watch:
         return identity in self._watched or full
 
     def forget_others(self) -> None:
-        """End the watches on folders that the look which ends now has not seen."""
+        """End the watches on directories that the look which ends now has not seen."""
         gone = {wd for wd, identity in self._identities.items() if identity not in self._seen}
         self._seen.clear()
         for wd in gone:
             self._watched.discard(self._identities.pop(wd))
             try:
                 self._manager.rm_watch(wd, quiet=False)
-            except pyinotify.WatchManagerError:  # the folder was removed, and its watch with it
+            except pyinotify.WatchManagerError:  # the directory was removed, and its watch with it
                 self._manager.del_watch(wd)
 
     @contextlib.contextmanager
@@ -135,7 +135,7 @@ class Watch:
 class _Events(pyinotify.Notifier):  # type: ignore[misc]  # pyinotify has no types
     """The events that pyinotify reads, without what it makes of them.
 
-    Its processing follows folders by their paths, which these have not, and complains of that.
+    Its processing follows directories by their paths, which these have not, and complains of that.
     """
 
     lost = False  # some of those that had come are not among the last that were taken

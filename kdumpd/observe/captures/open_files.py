@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Open a capture's files once more, to be handed out: what is trusted is judged by what is opened.
 
-The way there is walked as every look does, one name from the folder before it: since the last look
-anything in a crash folder may have been replaced.
+The way there is walked as every look does, one name from the directory before it: since the last
+look anything in a crash directory may have been replaced.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from pathlib import Path
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.text import shown
 from kdumpd.observe.captures.safe_open import (
-    Folder,
-    FolderError,
+    Directory,
+    DirectoryError,
     VanishedError,
-    open_crash_folder,
+    open_crash_directory,
     read_mount_points,
     read_mounted_names,
     untrusted_reason,
@@ -27,7 +27,7 @@ from kdumpd.observe.captures.safe_open import (
 from kdumpd.observe.threads import start
 
 PATIENCE = 10.0  # seconds; a disk that sleeps needs about five
-MOST_STUCK = 16  # threads that a crash folder which does not answer may hold
+MOST_STUCK = 16  # threads that a crash directory which does not answer may hold
 
 
 class CaptureFileError(Exception):
@@ -74,73 +74,75 @@ class CaptureFiles:
         self._root = root
         self._openings = Openings(PATIENCE)
 
-    async def open_core(self, folder: bytes, capture: Capture) -> int:
+    async def open_core(self, directory: bytes, capture: Capture) -> int:
         """Return a read-only descriptor of the core, which the caller closes."""
         if not capture.core_file:
             raise FileGoneError(f"Capture {capture.id} has no core.")
-        return await self.open(folder, capture.core_file)
+        return await self.open(directory, capture.core_file)
 
-    async def open_dmesg(self, folder: bytes, capture: Capture) -> int:
+    async def open_dmesg(self, directory: bytes, capture: Capture) -> int:
         """Return a read-only descriptor of the kernel log, which the caller closes."""
         if not capture.dmesg_file:
             raise FileGoneError(f"Capture {capture.id} has no kernel log beside its core.")
-        return await self.open(folder, capture.dmesg_file)
+        return await self.open(directory, capture.dmesg_file)
 
-    async def open(self, folder: bytes, path: bytes) -> int:
-        """Return a read-only descriptor of a file in a crash folder, which the caller closes."""
-        return await self._openings.run(folder, lambda: open_evidence(self._root, folder, path))
+    async def open(self, directory: bytes, path: bytes) -> int:
+        """Return a read-only descriptor of a file in a crash directory, which the caller closes."""
+        return await self._openings.run(
+            directory, lambda: open_evidence(self._root, directory, path)
+        )
 
 
-def open_evidence(root: Path, folder: bytes, path: bytes) -> int:
-    """Return a read-only descriptor of a capture's file that lies inside the crash folder.
+def open_evidence(root: Path, directory: bytes, path: bytes) -> int:
+    """Return a read-only descriptor of a capture's file that lies inside the crash directory.
 
     EvidenceError when it is not trusted, is no regular file with one name, or cannot be opened;
     NoEvidenceError when it does not exist.
     """
-    names = path.removeprefix(folder.rstrip(b"/") + b"/").split(b"/")
+    names = path.removeprefix(directory.rstrip(b"/") + b"/").split(b"/")
     if not {b"", b".", b".."}.isdisjoint(names):
-        raise CaptureFileError(f"'{shown(path)}' is no file of '{shown(folder)}'.")
+        raise CaptureFileError(f"'{shown(path)}' is no file of '{shown(directory)}'.")
     try:
         with ExitStack() as opened:
-            inside = opened.enter_context(open_crash_folder(root, folder, _unwatched))
+            inside = opened.enter_context(open_crash_directory(root, directory, _unwatched))
             if inside is None:
-                raise FileGoneError(f"'{shown(folder)}' does not exist.")
+                raise FileGoneError(f"'{shown(directory)}' does not exist.")
             points = read_mount_points()
             for name in names[:-1]:
                 _check_own(inside, name, points)
-                inside = opened.enter_context(inside.open_folder(name))
+                inside = opened.enter_context(inside.open_directory(name))
             _check_own(inside, names[-1], points)
             return _open_file(inside, names[-1])
     except VanishedError as error:
         raise FileGoneError(f"{error}.") from error
-    except FolderError as error:
+    except DirectoryError as error:
         raise CaptureFileError(f"{error}.") from error
     except OSError as error:
         raise CaptureFileError(f"'{shown(path)}' cannot be read: {error.strerror}.") from error
 
 
-def _open_file(folder: Folder, name: bytes) -> int:
-    if not folder.trusted:
-        raise CaptureFileError(f"{folder.distrust}: not handed out.")
-    stamp = folder.stamp(name)
-    reason = untrusted_reason(stamp, folder.owner)
+def _open_file(directory: Directory, name: bytes) -> int:
+    if not directory.trusted:
+        raise CaptureFileError(f"{directory.distrust}: not handed out.")
+    stamp = directory.stamp(name)
+    reason = untrusted_reason(stamp, directory.owner)
     if reason:
-        raise CaptureFileError(f"'{shown(folder.path_of(name))}' {reason}: not handed out.")
-    with folder.open_file(stamp) as fd:
+        raise CaptureFileError(f"'{shown(directory.path_of(name))}' {reason}: not handed out.")
+    with directory.open_file(stamp) as fd:
         status = os.fstat(fd)
         if (status.st_nlink, status.st_uid, status.st_mode) != (
             stamp.links,
             stamp.owner,
             stamp.mode,
         ):
-            path = shown(folder.path_of(name))
+            path = shown(directory.path_of(name))
             raise CaptureFileError(f"'{path}' was changed while it was opened: not handed out.")
         return os.dup(fd)
 
 
-def _check_own(folder: Folder, name: bytes, points: frozenset[bytes]) -> None:
-    if name in read_mounted_names(folder.fd, points):
-        path = shown(folder.path_of(name))
+def _check_own(directory: Directory, name: bytes, points: frozenset[bytes]) -> None:
+    if name in read_mounted_names(directory.fd, points):
+        path = shown(directory.path_of(name))
         raise CaptureFileError(f"'{path}' is another file system, which is not looked into.")
 
 

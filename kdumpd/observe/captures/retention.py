@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from kdumpd.model.captures.retention import DEBIAN_FOLDER, Retention
+from kdumpd.model.captures.retention import DEBIAN_DIRECTORY, Retention
 from kdumpd.model.formats.kdump_settings import parse_assignment
 from kdumpd.model.text import parse_span
 from kdumpd.observe.files import Files
@@ -38,14 +38,14 @@ def read_retention(root: Path) -> Retention:
         apport_days=days.get(b"d"),
         apport_file_days=days.get(b"f"),
         most_dumps=parse_number(parse_assignment(debian, b"KDUMP_NUM_DUMPS")) or None,
-        dump_folder=parse_assignment(debian, b"KDUMP_COREDIR") or DEBIAN_FOLDER,
+        dump_directory=parse_assignment(debian, b"KDUMP_COREDIR") or DEBIAN_DIRECTORY,
         suse_keeps=None if not keeps else max(0, keeps),
         ages=tuple(parse_ages(_read(files, name) for name in files.drop_ins(TMPFILES))),
     )
 
 
 def parse_apport_job(script: bytes) -> dict[bytes, int]:
-    """Return how many days apport's daily job leaves files (f) and folders (d) in /var/crash."""
+    """Return how many days apport's daily job keeps files (f) and directories (d) in /var/crash."""
     found = {}
     for line in script.split(b"\n"):
         kind = re.search(KIND, line) if re.match(FIND, line) else None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Open folders and files that strangers may have prepared: never through a link, or by path again.
+"""Open directories and files that strangers may have prepared, never through a link.
 
-A crash folder can be writable by everyone (Ubuntu's /var/crash is mode 03777), so each component is
-opened from the descriptor of the one before it, and judged by what was really opened.
+A crash directory can be writable by everyone (Ubuntu's /var/crash is mode 03777), so each component
+is opened from the descriptor of the one before it, and judged by what was really opened.
 """
 
 import errno
@@ -19,7 +19,7 @@ from kdumpd.model.formats.mounts import parse_mount_points
 from kdumpd.model.text import shown
 
 # O_NONBLOCK: a FIFO or a file under a write lease would hold a plain open (tried: 45 s).
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 MOST_NAMES = 1_000  # a capture has fewer than ten files
@@ -27,37 +27,37 @@ MOST_NAMES = 1_000  # a capture has fewer than ten files
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What lies in a folder, sorted by name."""
+    """What lies in a directory, sorted by name."""
 
     names: list[bytes]
-    folders: list[bytes]  # those of folders alone, and all of these
+    directories: list[bytes]  # those of directories alone, and all of these
     entries: int  # how many were looked at
 
 
-OnFolder = Callable[[int], None]  # told of each open folder before it is listed
+OnDirectory = Callable[[int], None]  # told of each open directory before it is listed
 
 
-class FolderError(Exception):
-    """A folder or file cannot be used; the text names it and says why."""
+class DirectoryError(Exception):
+    """A directory or file cannot be used; the text names it and says why."""
 
 
-class LinkError(FolderError):
-    """What should be a folder is a link or a file."""
+class LinkError(DirectoryError):
+    """What should be a directory is a link or a file."""
 
 
-class VanishedError(FolderError):
+class VanishedError(DirectoryError):
     """Something was removed or replaced between two looks at it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """An open folder; trusted when only the machine's owner can change what lies on its path."""
+class Directory:
+    """An open directory; trusted when only the machine's owner can change what lies on its path."""
 
     fd: int
     path: bytes
-    distrust: str  # which folder on the path others can change, and why; empty for none
-    owner: int  # the machine's owner: of the root folder, 0 on a real machine
-    reachable: bool = True  # whether everybody may go through every folder on its path
+    distrust: str  # which directory on the path others can change, and why; empty for none
+    owner: int  # the machine's owner: of the root directory, 0 on a real machine
+    reachable: bool = True  # whether everybody may go through every directory on its path
 
     @property
     def trusted(self) -> bool:
@@ -80,18 +80,18 @@ class Folder:
         return os.fstat(self.fd).st_mtime_ns
 
     def names(self, most: int = MOST_NAMES) -> list[bytes]:
-        """Return the names in the folder, sorted, of so many entries at most."""
+        """Return the names in the directory, sorted, of so many entries at most."""
         return self.listing(most).names
 
     def listing(
         self, most: int, most_names: int = MOST_NAMES, beginnings: tuple[bytes, ...] = (b"",)
     ) -> Listing:
-        """Return what lies in the folder, of so many entries at most.
+        """Return what lies in the directory, of so many entries at most.
 
         Of names there are so many at most, and only those that begin in one of these ways.
         """
         names: list[bytes] = []
-        folders: list[bytes] = []
+        directories: list[bytes] = []
         looked_at = 0
         with os.scandir(self.fd) as entries:
             for entry in islice(entries, most):
@@ -100,11 +100,11 @@ class Folder:
                 if name.startswith(beginnings) and len(names) < most_names:
                     names.append(name)
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(name)
-        return Listing(sorted(names), sorted(folders), looked_at)
+                    directories.append(name)
+        return Listing(sorted(names), sorted(directories), looked_at)
 
     def path_of(self, name: bytes) -> bytes:
-        """Return the path of a name in the folder."""
+        """Return the path of a name in the directory."""
         return _join(self.path, name)
 
     def stamp(self, name: bytes) -> FileStamp:
@@ -115,18 +115,18 @@ class Folder:
             raise VanishedError(f"'{shown(self.path_of(name))}' does not exist") from error
         except OSError as error:
             path = shown(self.path_of(name))
-            raise FolderError(f"'{path}' cannot be read: {error.strerror}") from error
+            raise DirectoryError(f"'{path}' cannot be read: {error.strerror}") from error
 
     @contextmanager
-    def open_folder(self, name: bytes) -> Iterator["Folder"]:
-        """Open the folder of this name inside; VanishedError when it is none any more."""
+    def open_directory(self, name: bytes) -> Iterator["Directory"]:
+        """Open the directory of this name inside; VanishedError when it is none any more."""
         try:
-            fd = _open(name, FOLDER, self.fd, self.path_of(name))
+            fd = _open(name, DIRECTORY, self.fd, self.path_of(name))
         except LinkError as error:
             raise VanishedError(str(error)) from error
         try:
             status = os.fstat(fd)
-            yield Folder(
+            yield Directory(
                 fd=fd,
                 path=self.path_of(name),
                 distrust=self.distrust or _distrust(status, self.owner, self.path_of(name)),
@@ -138,7 +138,7 @@ class Folder:
 
     @contextmanager
     def open_file(self, expected: FileStamp) -> Iterator[int]:
-        """Open the regular file that the stamp describes; FolderError when it is another by now."""
+        """Open the regular file that the stamp describes; DirectoryError when it has changed."""
         path = self.path_of(expected.name)
         fd = _open(expected.name, FILE, self.fd, path)
         try:
@@ -151,18 +151,20 @@ class Folder:
 
 
 @contextmanager
-def open_crash_folder(root: Path, path: bytes, on_folder: OnFolder) -> Iterator[Folder | None]:
-    """Open a folder below `root`, None when it does not exist.
+def open_crash_directory(
+    root: Path, path: bytes, on_directory: OnDirectory
+) -> Iterator[Directory | None]:
+    """Open a directory below `root`, None when it does not exist.
 
-    `on_folder` is called with the last folder on the way that exists, before that is known: whoever
-    watches it will learn of what appears later.
+    `on_directory` is called with the last directory on the way that exists, before that is known:
+    whoever watches it will learn of what appears later.
     """
     fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         owner = os.fstat(fd).st_uid
         distrust, done, reachable = "", b"", True
         for name in filter(None, path.split(b"/")):
-            below = _open_below(fd, name, path, on_folder)
+            below = _open_below(fd, name, path, on_directory)
             if below is None:
                 yield None
                 return
@@ -172,8 +174,8 @@ def open_crash_folder(root: Path, path: bytes, on_folder: OnFolder) -> Iterator[
             status = os.fstat(fd)
             distrust = distrust or _distrust(status, owner, done)
             reachable = reachable and bool(status.st_mode & stat.S_IXOTH)
-        on_folder(fd)
-        yield Folder(fd=fd, path=path, distrust=distrust, owner=owner, reachable=reachable)
+        on_directory(fd)
+        yield Directory(fd=fd, path=path, distrust=distrust, owner=owner, reachable=reachable)
     finally:
         os.close(fd)
 
@@ -194,19 +196,19 @@ def untrusted_reason(stamp: FileStamp, owner: int) -> str:
 def _distrust(status: os.stat_result, owner: int, path: bytes) -> str:
     if status.st_uid != owner:
         return f"'{shown(path)}' belongs to uid {status.st_uid}, not to uid {owner}"
-    # In a sticky folder nobody but the owner can rename or replace the owner's entries.
+    # In a sticky directory nobody but the owner can rename or replace the owner's entries.
     if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
         mode = stat.S_IMODE(status.st_mode)
         return f"'{shown(path)}' is writable by others than its owner (mode {mode:04o})"
     return ""
 
 
-def _open_below(fd: int, name: bytes, path: bytes, on_folder: OnFolder) -> int | None:
+def _open_below(fd: int, name: bytes, path: bytes, on_directory: OnDirectory) -> int | None:
     for watched in (False, True):
         if watched:
-            on_folder(fd)
+            on_directory(fd)
         try:
-            return _open(name, FOLDER, fd, path)
+            return _open(name, DIRECTORY, fd, path)
         except VanishedError:
             continue
     return None
@@ -220,8 +222,10 @@ def _open(name: bytes, flags: int, dir_fd: int, path: bytes) -> int:
     except OSError as error:
         # O_NOFOLLOW on a link: ELOOP, with O_DIRECTORY ENOTDIR (open(2)).
         if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-            raise LinkError(f"'{shown(path)}' is, or leads through, a link or no folder") from error
-        raise FolderError(f"'{shown(path)}' cannot be opened: {error.strerror}") from error
+            raise LinkError(
+                f"'{shown(path)}' is, or leads through, a link or no directory"
+            ) from error
+        raise DirectoryError(f"'{shown(path)}' cannot be opened: {error.strerror}") from error
 
 
 def _join(path: bytes, name: bytes) -> bytes:
@@ -269,13 +273,13 @@ def read_mount_points() -> frozenset[bytes]:
 
 
 def read_mount_points_below(fd: int) -> frozenset[bytes]:
-    """Return the paths of the mounts that lie below an open folder."""
+    """Return the paths of the mounts that lie below an open directory."""
     inside = _inside(fd)
     return frozenset(point for point in read_mount_points() if point.startswith(inside))
 
 
 def read_mounted_names(fd: int, points: frozenset[bytes]) -> frozenset[bytes]:
-    """Return the names in the open folder that are mount points; nothing is asked of them."""
+    """Return the names in the open directory that are mount points; nothing is asked of them."""
     if not points:
         return frozenset()
     inside = _inside(fd)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Look at a crash folder: which captures lie in it, and what each proves about itself."""
+"""Look at a crash directory: which captures lie in it, and what each proves about itself."""
 
 import logging
 import os
@@ -16,15 +16,15 @@ from kdumpd.model.captures.layouts import (
     recognise,
     recognise_at_the_top,
 )
-from kdumpd.model.readiness.facts import FolderFacts
-from kdumpd.model.state import CrashFolder
+from kdumpd.model.readiness.facts import DirectoryFacts
+from kdumpd.model.state import CrashDirectory
 from kdumpd.model.text import shown
 from kdumpd.observe.captures.safe_open import (
-    Folder,
-    FolderError,
-    OnFolder,
+    Directory,
+    DirectoryError,
+    OnDirectory,
     VanishedError,
-    open_crash_folder,
+    open_crash_directory,
     read_mount_points_below,
     read_mounted_names,
 )
@@ -32,7 +32,7 @@ from kdumpd.observe.captures.scan_cache import Visits
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.mounts import is_hidden
 
-MOST_ENTRIES = 2_000_000  # looked at for folders among them
+MOST_ENTRIES = 2_000_000  # looked at for directories among them
 MOST_PLACES = 100_000  # of the machine's owner: the last by name, as most are named by the time
 MOST_STRANGE = 1_000  # of others
 
@@ -52,21 +52,21 @@ class Budget:
         self.entries -= min(number, self.entries)
 
     def allowed(
-        self, folder: Folder, names: Iterable[bytes], problems: dict[bytes, str]
+        self, directory: Directory, names: Iterable[bytes], problems: dict[bytes, str]
     ) -> list[FileStamp]:
-        """Return what may be looked at of the names in a folder, and what is wrong with others.
+        """Return what may be looked at of the names in a directory, and what is wrong with others.
 
         What belongs to strangers crowds out nothing of the owner's.
         """
         groups: dict[bool, list[FileStamp]] = {True: [], False: []}
         for name in names:
             try:
-                stamp = folder.stamp(name)
-                groups[stamp.owner == folder.owner].append(stamp)
+                stamp = directory.stamp(name)
+                groups[stamp.owner == directory.owner].append(stamp)
             except VanishedError:
                 continue
-            except FolderError as error:
-                problems[folder.path_of(name)] = str(error)
+            except DirectoryError as error:
+                problems[directory.path_of(name)] = str(error)
         return [stamp for own, group in groups.items() for stamp in self._taken(group, own=own)]
 
     def _taken(self, stamps: list[FileStamp], *, own: bool) -> list[FileStamp]:
@@ -79,21 +79,21 @@ class Budget:
 
 
 ANOTHER = "is another file system, which is not looked into"
-DEEPEST = 2  # levels of folders below a crash folder that are looked into
+DEEPEST = 2  # levels of directories below a crash directory that are looked into
 
 Known = Mapping[bytes, Sighting]  # by place
 
 
-def read_crash_folder(
+def read_crash_directory(
     root: Path,
     path: bytes,
     known: Known,
-    on_folder: OnFolder,
+    on_directory: OnDirectory,
     visits: Visits | None = None,
-) -> CrashFolder:
-    """Return what lies in the crash folder; a known sighting whose files are unchanged is kept.
+) -> CrashDirectory:
+    """Return what lies in the crash directory; a known sighting whose files are unchanged is kept.
 
-    Folders that are as they were at the last two visits are not opened.
+    Directories that are as they were at the last two visits are not opened.
 
     Nothing is raised for what lies there: what cannot be read is named, and the others go on.
     """
@@ -102,40 +102,40 @@ def read_crash_folder(
     def come_across(fd: int) -> None:
         nonlocal filesystem
         filesystem = os.statvfs(fd).f_fsid
-        on_folder(fd)
+        on_directory(fd)
 
     try:
-        with open_crash_folder(root, path, come_across) as folder:
-            if folder is None:
+        with open_crash_directory(root, path, come_across) as directory:
+            if directory is None:
                 if is_hidden(Files(root), path):
-                    return CrashFolder(facts=_hidden(path), listed=False)
+                    return CrashDirectory(facts=_hidden(path), listed=False)
                 # What was seen here on another file system is not gone, but not mounted.
                 optional = path.rstrip(b"/") == PSTORE_ARCHIVE
-                facts = FolderFacts(path=path, present=False, optional=optional)
-                return CrashFolder(facts=facts, filesystem=filesystem)
+                facts = DirectoryFacts(path=path, present=False, optional=optional)
+                return CrashDirectory(facts=facts, filesystem=filesystem)
             look = _Look(
                 known=known,
-                on_folder=on_folder,
-                points=read_mount_points_below(folder.fd),
+                on_directory=on_directory,
+                points=read_mount_points_below(directory.fd),
                 visits=visits or Visits(),
             )
             look.visits.begin()
-            sightings = sorted(look.at_the_top(folder), key=lambda one: one.place)
-            return CrashFolder(
-                facts=FolderFacts(path=path, present=True, problem=look.summed_up(folder)),
+            sightings = sorted(look.at_the_top(directory), key=lambda one: one.place)
+            return CrashDirectory(
+                facts=DirectoryFacts(path=path, present=True, problem=look.summed_up(directory)),
                 sightings=tuple(sightings),
                 listed=look.budget.all_seen,
-                filesystem=folder.filesystem,
+                filesystem=directory.filesystem,
                 unread=frozenset(look.problems),
             )
-    except (FolderError, OSError) as error:
-        facts = FolderFacts(path=path, present=True, problem=_described(error, path))
-        return CrashFolder(facts=facts, listed=False)
+    except (DirectoryError, OSError) as error:
+        facts = DirectoryFacts(path=path, present=True, problem=_described(error, path))
+        return CrashDirectory(facts=facts, listed=False)
 
 
-def _hidden(path: bytes) -> FolderFacts:
+def _hidden(path: bytes) -> DirectoryFacts:
     problem = f"'{shown(path)}' is hidden from kdumpd by its unit's sandbox"
-    return FolderFacts(path=path, present=True, problem=problem, hidden=True)
+    return DirectoryFacts(path=path, present=True, problem=problem, hidden=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,95 +143,101 @@ class _Look:
     """One look, as far as it has come."""
 
     known: Known
-    on_folder: OnFolder
+    on_directory: OnDirectory
     points: frozenset[bytes]
     visits: Visits
     budget: Budget = field(default_factory=Budget)
     problems: dict[bytes, str] = field(default_factory=dict)  # by path
 
-    def at_the_top(self, folder: Folder) -> Iterator[Sighting]:
-        """Yield the captures in the crash folder and in the folders inside."""
-        listing = folder.listing(self.budget.entries, MOST_ENTRIES, BEGINNINGS_AT_THE_TOP)
+    def at_the_top(self, directory: Directory) -> Iterator[Sighting]:
+        """Yield the captures in the crash directory and in the directories inside."""
+        listing = directory.listing(self.budget.entries, MOST_ENTRIES, BEGINNINGS_AT_THE_TOP)
         self.budget.list_entries(listing.entries)
-        members = {one.member: one for one in recognise_at_the_top(listing.names, folder.name)}
-        for stamp in self.budget.allowed(folder, self._unmounted(folder, members), self.problems):
-            yield from self._captures(folder, (members[stamp.name],))
-        yield from self._below(folder, listing.folders, depth=1)
+        members = {one.member: one for one in recognise_at_the_top(listing.names, directory.name)}
+        for stamp in self.budget.allowed(
+            directory, self._unmounted(directory, members), self.problems
+        ):
+            yield from self._captures(directory, (members[stamp.name],))
+        yield from self._below(directory, listing.directories, depth=1)
 
-    def summed_up(self, folder: Folder) -> str:
+    def summed_up(self, directory: Directory) -> str:
         """Return in one sentence what was wrong, empty when nothing was."""
         if not self.budget.all_seen:
-            return f"'{shown(folder.path)}' has too many folders to look into all of them"
+            return f"'{shown(directory.path)}' has too many directories to look into all of them"
         first, *others = self.problems.values() or [""]
         return first + (f" (and {len(others)} more like this)" if others else "")
 
-    def _below(self, folder: Folder, names: Iterable[bytes], *, depth: int) -> Iterator[Sighting]:
-        for stamp in self.budget.allowed(folder, self._unmounted(folder, names), self.problems):
-            visit = self.visits.unchanged(folder, stamp)
+    def _below(
+        self, directory: Directory, names: Iterable[bytes], *, depth: int
+    ) -> Iterator[Sighting]:
+        for stamp in self.budget.allowed(
+            directory, self._unmounted(directory, names), self.problems
+        ):
+            visit = self.visits.unchanged(directory, stamp)
             if visit is not None:
                 self.budget.list_entries(visit.entries)
                 yield from visit.sightings
                 continue
             try:
-                with folder.open_folder(stamp.name) as inside:
-                    self.on_folder(inside.fd)
-                    yield from self._inside(folder, stamp, inside, depth)
+                with directory.open_directory(stamp.name) as inside:
+                    self.on_directory(inside.fd)
+                    yield from self._inside(directory, stamp, inside, depth)
             except VanishedError:
                 continue
-            except (FolderError, OSError) as error:
-                path = folder.path_of(stamp.name)
+            except (DirectoryError, OSError) as error:
+                path = directory.path_of(stamp.name)
                 self.problems[path] = _described(error, path)
 
-    def _unmounted(self, folder: Folder, names: Iterable[bytes]) -> list[bytes]:
+    def _unmounted(self, directory: Directory, names: Iterable[bytes]) -> list[bytes]:
         """Return the names that are no mount points; the others are told, and asked nothing."""
-        mounted = read_mounted_names(folder.fd, self.points)
+        mounted = read_mounted_names(directory.fd, self.points)
         inside = []
         for name in names:
             if name in mounted:
-                path = folder.path_of(name)
+                path = directory.path_of(name)
                 self.problems[path] = f"'{shown(path)}' {ANOTHER}: name it in CrashDirectories="
             else:
                 inside.append(name)
         return inside
 
     def _inside(
-        self, above: Folder, stamp: FileStamp, folder: Folder, depth: int
+        self, above: Directory, stamp: FileStamp, directory: Directory, depth: int
     ) -> Iterator[Sighting]:
-        listing = folder.listing(self.budget.entries)
+        listing = directory.listing(self.budget.entries)
         self.budget.list_entries(listing.entries)
-        members = tuple(recognise(listing.names, folder.name)) if listing.names else ()
-        found = list(self._captures(folder, members)) if members else []
+        members = tuple(recognise(listing.names, directory.name)) if listing.names else ()
+        found = list(self._captures(directory, members)) if members else []
         yield from found
-        # A file's name on a folder makes no folder of captures of it.
+        # A file's name on a directory makes no directory of captures of it.
         files = {name for one in members for name in one.names}
-        below = [name for name in listing.folders if name not in files]
+        below = [name for name in listing.directories if name not in files]
         if below and depth < DEEPEST:
-            yield from self._below(folder, below, depth=depth + 1)
+            yield from self._below(directory, below, depth=depth + 1)
             return
         if not members:
-            self.visits.on_foreign(folder.path)
+            self.visits.on_foreign(directory.path)
         if len(found) == len(members) and self.budget.all_seen:
-            self.visits.remember(above, stamp, folder, listing.entries, found)
+            self.visits.remember(above, stamp, directory, listing.entries, found)
 
-    def _captures(self, folder: Folder, members: Iterable[Members]) -> Iterator[Sighting]:
+    def _captures(self, directory: Directory, members: Iterable[Members]) -> Iterator[Sighting]:
         # Most machines have never crashed: what reads captures is not loaded before there is one.
         from kdumpd.observe.captures.capture import NoCaptureError, read_sighting  # noqa: PLC0415  # as above
 
-        mounted = read_mounted_names(folder.fd, self.points)
+        mounted = read_mounted_names(directory.fd, self.points)
         for one in members:
             try:
-                _refuse(folder, mounted.intersection(one.names))
-                yield read_sighting(folder, one, self.known)
+                _refuse(directory, mounted.intersection(one.names))
+                yield read_sighting(directory, one, self.known)
             except (NoCaptureError, VanishedError):
                 continue
-            except (FolderError, OSError) as error:
-                path = folder.path_of(one.member) if one.member else folder.path
+            except (DirectoryError, OSError) as error:
+                path = directory.path_of(one.member) if one.member else directory.path
                 self.problems[path] = _described(error, path)
 
 
-def _refuse(folder: Folder, mounted: Iterable[bytes]) -> None:
+def _refuse(directory: Directory, mounted: Iterable[bytes]) -> None:
     for name in mounted:
-        raise FolderError(f"'{shown(folder.path_of(name))}' {ANOTHER}")
+        raise DirectoryError(f"'{shown(directory.path_of(name))}' {ANOTHER}")
 
 
 def _described(error: Exception, path: bytes) -> str:
@@ -245,14 +251,14 @@ log = logging.getLogger(__name__)
 MOST_SAID = 10_000
 
 
-class ForeignFolders:
-    """Says at debug level which folders were not recognised: each once in a run, up to a bound."""
+class ForeignDirectories:
+    """Logs at debug level which directories were not recognised: each once, up to a bound."""
 
     def __init__(self) -> None:
         self._said: set[bytes] = set()
 
     def say(self, path: bytes) -> None:
-        """Tell of a folder that holds no capture of any known layout."""
+        """Tell of a directory that holds no capture of any known layout."""
         if path in self._said or len(self._said) >= MOST_SAID:
             return
         self._said.add(path)

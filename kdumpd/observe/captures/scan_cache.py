@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the last looks found in each folder, so that one in which nothing changed is not opened."""
+"""What the last looks found in each directory, so that an unchanged one is not opened."""
 
 import os
 import time
@@ -9,28 +9,28 @@ from typing import Protocol
 
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.core import FileStamp
-from kdumpd.observe.captures.safe_open import Folder, bears
+from kdumpd.observe.captures.safe_open import Directory, bears
 
-Identity = tuple[int, int]  # of a folder: its device and inode
+Identity = tuple[int, int]  # of a directory: its device and inode
 
 
 class Watcher(Protocol):
-    """Somebody who watches the folders that a look comes across."""
+    """Somebody who watches the directories that a look comes across."""
 
-    def folder(self, fd: int) -> None:
-        """Watch an open folder."""
+    def directory(self, fd: int) -> None:
+        """Watch an open directory."""
 
     def keep(self, identity: Identity) -> bool:
-        """Go on to watch a folder that is not opened; return False where it has to be opened."""
+        """Go on to watch a directory that is not opened; return False where it has to be opened."""
 
     def forget_others(self) -> None:
-        """Watch no folder any more that the look which ends now has not come across."""
+        """Watch no directory any more that the look which ends now has not come across."""
 
 
 class Unwatched:
     """Nobody watches: there will be one look."""
 
-    def folder(self, fd: int) -> None:
+    def directory(self, fd: int) -> None:
         """Do nothing."""
 
     def keep(self, _: Identity) -> bool:
@@ -41,26 +41,26 @@ class Unwatched:
         """Do nothing."""
 
 
-# A change in the tick of the clock in which a folder was listed leaves its times as they are. The
-# coarsest, of FAT, is two seconds long; on a server's file system it is the server's clock.
+# A change in the tick of the clock in which a directory was listed leaves its times as they are.
+# The coarsest, of FAT, is two seconds long; on a server's file system it is the server's clock.
 LONGEST_TICK = 2.0
 
-Keep = Callable[[Identity], bool]  # whether a folder need not be opened to be watched on
-OnForeign = Callable[[bytes], None]  # told the path of each folder that holds nothing of ours
+Keep = Callable[[Identity], bool]  # whether a directory need not be opened to be watched on
+OnForeign = Callable[[bytes], None]  # told the path of each directory that holds nothing of ours
 
 
 def keep_all(_: Identity) -> bool:
-    """Return that the folder is watched, or that nobody watches."""
+    """Return that the directory is watched, or that nobody watches."""
     return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """What a look found in a folder without folders of captures inside."""
+    """What a look found in a directory without directories of captures inside."""
 
-    stamp: FileStamp  # the folder's own, from before it was listed
+    stamp: FileStamp  # the directory's own, from before it was listed
     identity: Identity
-    around: tuple[str, bool]  # what is thought of the folder above
+    around: tuple[str, bool]  # what is thought of the directory above
     entries: int
     sightings: tuple[Sighting, ...]
     since: float  # when a look had seen this stamp for the first time
@@ -69,9 +69,9 @@ class Visit:
 
 
 class Visits:
-    """The folders below one crash folder, by their paths, as the last two looks found them."""
+    """The directories below one crash directory, by path, as the last two looks found them."""
 
-    # state: what each folder held, so that one whose times and files are the same is not opened
+    # state: what each directory held, so that one whose times and files are the same is not opened
 
     def __init__(
         self,
@@ -91,8 +91,8 @@ class Visits:
         self._before, self._now = self._now, {}
         self._began = self._clock()
 
-    def unchanged(self, above: Folder, stamp: FileStamp) -> Visit | None:
-        """Return what lies in the folder of this stamp if it is what lay there at the last look.
+    def unchanged(self, above: Directory, stamp: FileStamp) -> Visit | None:
+        """Return what lies in the directory of this stamp if it is what lay there at the last look.
 
         What is behind its name by now is only compared, so that a link that was put there since
         leads to nothing.
@@ -109,9 +109,14 @@ class Visits:
         return visit
 
     def remember(
-        self, above: Folder, stamp: FileStamp, inside: Folder, entries: int, found: list[Sighting]
+        self,
+        above: Directory,
+        stamp: FileStamp,
+        inside: Directory,
+        entries: int,
+        found: list[Sighting],
     ) -> None:
-        """Remember what was found in the folder of this stamp, which is open."""
+        """Remember what was found in the directory of this stamp, which is open."""
         status = os.fstat(inside.fd)
         if status.st_ino != stamp.inode:
             return
@@ -132,7 +137,7 @@ class Visits:
         )
 
 
-def _around(above: Folder) -> tuple[str, bool]:
+def _around(above: Directory) -> tuple[str, bool]:
     return above.distrust, above.reachable
 
 

@@ -194,7 +194,7 @@ def _start(fd: int, command: Sequence[str]) -> _Child:
 
 
 PROGRAMS = ("lz4", "makedumpfile", "zstd")
-# Where a project is installed, a folder of such a name tells its version (packaging.python.org:
+# Where a project is installed, a directory of such a name tells its version (packaging.python.org:
 # Recording installed projects); an egg's may end with that of a Python. importlib.metadata reads
 # them too, but brings the standard library's mail and zip: 1.2 MiB that the daemon then keeps.
 DRGN = r"drgn-([^-]+)(-.+)?\.(dist|egg)-info"
@@ -207,11 +207,11 @@ def read_toolbox() -> str:
     return ", ".join([*found, f"drgn {version}"] if version else found)
 
 
-def read_drgn_version(folders: Iterable[str]) -> str:
-    """Return the version of drgn in the first of these folders that has one, empty for none."""
-    for folder in folders:
-        with suppress(OSError):  # what is no folder, or is none any more
-            for path in sorted(Path(folder).iterdir()):
+def read_drgn_version(directories: Iterable[str]) -> str:
+    """Return the version of drgn in the first of these directories that has one, empty for none."""
+    for directory in directories:
+        with suppress(OSError):  # what is no directory, or is none any more
+            for path in sorted(Path(directory).iterdir()):
                 if match := re.fullmatch(DRGN, path.name):
                     return match[1]
     return ""

@@ -105,19 +105,19 @@ def is_installed(files: Files, release: str) -> bool | None:
         return None
     if first_there(files, _image_names(files, release)):
         return True
-    if any(release in name for folder in UNIFIED for name in files.readable_names(folder)):
+    if any(release in name for directory in UNIFIED for name in files.readable_names(directory)):
         return True
     if newest_release(files):
         return False
-    modules = {name for folder in MODULES for name in files.readable_names(folder)}
+    modules = {name for directory in MODULES for name in files.readable_names(directory)}
     others = any(one[:1].isdigit() for one in modules)
     return False if others and release not in modules else None
 
 
 def _image_names(files: Files, release: str) -> Iterator[str]:
     yield from (f"boot/{image}-{release}" for image in IMAGES)
-    yield from (f"{folder}/{release}/{image}" for folder in MODULES for image in IMAGES[:3])
+    yield from (f"{directory}/{release}/{image}" for directory in MODULES for image in IMAGES[:3])
     machine = files.text("etc/machine-id")
     if isinstance(machine, str) and machine:
-        for folder in ("boot", "boot/efi", "efi"):
-            yield f"{folder}/{machine}/{release}/linux"
+        for directory in ("boot", "boot/efi", "efi"):
+            yield f"{directory}/{machine}/{release}/linux"

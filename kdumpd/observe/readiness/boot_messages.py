@@ -72,17 +72,17 @@ def _records(fd: int) -> Iterator[bytes]:
         yield record
 
 
-FOLDERS = ("var/log/journal", "run/log/journal")
+DIRECTORIES = ("var/log/journal", "run/log/journal")
 MOST_ENTRIES = 3000  # what is of interest stands among the first few hundred of a boot
 
 
-def read_journal(folder: Path, boot_id: str) -> Iterator[str]:
+def read_journal(directory: Path, boot_id: str) -> Iterator[str]:
     """Yield the kernel's messages of one boot, oldest first, and the first few thousand only.
 
-    `boot_id` has 32 hexadecimal digits. Nothing comes from a folder that is not there, that may
+    `boot_id` has 32 hexadecimal digits. Nothing comes from a directory that is not there, that may
     not be read or whose files are no journals; OSError and ValueError may come from a damaged one.
     """
-    with closing(journal.Reader(path=str(folder))) as reader:
+    with closing(journal.Reader(path=str(directory))) as reader:
         # journald sets both fields itself: no program can write them (systemd.journal-fields(7)).
         reader.add_match(_TRANSPORT="kernel", _BOOT_ID=boot_id)
         reader.seek_head()
@@ -136,8 +136,8 @@ def _of_journal(files: Files) -> Iterator[str]:
     boot_id = text.replace("-", "") if isinstance(text, str) else ""
     if not re.fullmatch(BOOT_ID, boot_id):
         return
-    for folder in FOLDERS:
-        path = files.resolve(folder)
+    for directory in DIRECTORIES:
+        path = files.resolve(directory)
         if not path.is_dir():
             continue
         try:

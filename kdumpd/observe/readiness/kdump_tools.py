@@ -28,7 +28,7 @@ NAME, UNIT = "kdump-tools", "kdump-tools.service"
 # kdump-config starts the crash kernel with systemd.unit=kdump-tools-dump.service.
 SAVING_UNIT = "kdump-tools-dump.service"
 CONFIG = "etc/default/kdump-tools"
-FOLDER = "var/lib/kdump"
+DIRECTORY = "var/lib/kdump"
 # Makes the initrd of one release; `kdump-config load` runs it where the initrd is missing.
 HOOK = "etc/kernel/postinst.d/kdump-tools"
 SYSCTLS = "etc/kdump/sysctl.conf"
@@ -59,14 +59,14 @@ def read_kdump_tools(files: Files, running: str) -> CaptureKernelFacts:
         cmdline=printable(values.get(b"KDUMP_CMDLINE") or b""),
         changed=_changed(files, kernel, initrd, release) if kernel and initrd else None,
         # One of the administrator's own is not made.
-        makes_initrd=makes_initrd(files) and initrd.lstrip("/").startswith(f"{FOLDER}/"),
+        makes_initrd=makes_initrd(files) and initrd.lstrip("/").startswith(f"{DIRECTORY}/"),
         reload=f"/{HOOK} {release} && kdump-config reload",
     )
 
 
 def has_initrd(files: Files, release: str) -> bool:
     """Return whether a release has its capture initrd."""
-    return is_there(files, f"{FOLDER}/initrd.img-{release}")
+    return is_there(files, f"{DIRECTORY}/initrd.img-{release}")
 
 
 def makes_initrd(files: Files) -> bool:
@@ -89,12 +89,12 @@ def _off(files: Files, script: Fact[bytes]) -> Fact[str]:
 
 
 def _kernel_name(files: Files, values: Mapping[bytes, bytes | None], running: str) -> str:
-    # kdump-config lets its links in FOLDER lead to the running release before it loads.
+    # kdump-config lets its links in DIRECTORY lead to the running release before it loads.
     own = (f"boot/vmlinuz-{running}", f"boot/vmlinux-{running}")
     name = _path(values.get(b"KDUMP_KERNEL", b""))
     if name is None:
         return ""
-    if name and not name.startswith(f"/{FOLDER}/"):
+    if name and not name.startswith(f"/{DIRECTORY}/"):
         return name
     return first_there(files, (*filter(None, [name]), *own)) or own[0]
 
@@ -104,9 +104,9 @@ def _initrd_name(files: Files, values: Mapping[bytes, bytes | None], running: st
     name = _path(values.get(b"KDUMP_INITRD", b""))
     if kernel == "":
         return first_there(files, (f"boot/initrd.img-{running}",))
-    if not name or not name.startswith(f"/{FOLDER}/"):
+    if not name or not name.startswith(f"/{DIRECTORY}/"):
         return name or ""
-    own = f"{FOLDER}/initrd.img-{running}"
+    own = f"{DIRECTORY}/initrd.img-{running}"
     return first_there(files, (name, own)) or own
 
 
@@ -117,14 +117,14 @@ def _path(value: bytes | None) -> str | None:
 
 def _unpacked(files: Files, release: str) -> int | None:
     """Return the bytes of the unpacked initrd, as the hook of 1.10 and later noted in MiB."""
-    size = files.number(f"{FOLDER}/size_initrd.img-{release}")
+    size = files.number(f"{DIRECTORY}/size_initrd.img-{release}")
     return size * MIB if isinstance(size, int) and 0 < size < MOST_MIB else None
 
 
 def _changed(files: Files, kernel: str, initrd: str, release: str) -> Fact[tuple[str, ...]]:
     """Return what was changed since: the kernel, and what kdump-config itself compares."""
     changed = changed_since(files, initrd, (kernel,))
-    now, then = files.content(SYSCTLS), files.content(f"{FOLDER}/latest_sysctls-{release}")
+    now, then = files.content(SYSCTLS), files.content(f"{DIRECTORY}/latest_sysctls-{release}")
     for fact in (now, then):
         if isinstance(fact, Unknown):
             return fact

@@ -21,8 +21,8 @@ from kdumpd.observe.readiness.units import read_unit_state
 
 NAME, UNIT = "kdump-utils", "kdump.service"
 CONFIG, SETTINGS = "etc/kdump.conf", "etc/sysconfig/kdump"
-FOLDER = "var/lib/kdump"
-BOOT_FOLDERS = ("boot", "boot/efi", "efi", "")
+DIRECTORY = "var/lib/kdump"
+BOOT_DIRECTORIES = ("boot", "boot/efi", "efi", "")
 # Files that are copied into the initrd, by the options that name them.
 COPIED = ("kdump_pre", "kdump_post", "extra_bins")
 MOST_COPIED = 64
@@ -63,7 +63,7 @@ def read_kdump_utils(files: Files, running: str) -> CaptureKernelFacts:
 
 def has_initrd(files: Files, release: str) -> Fact[bool]:
     """Return whether a release has its capture initrd, None where its kernel is not found."""
-    kernel = first_there(files, _kernel_names(files, BOOT_FOLDERS, release))
+    kernel = first_there(files, _kernel_names(files, BOOT_DIRECTORIES, release))
     return is_there(files, _initrd_name(files, kernel, release)) if kernel else None
 
 
@@ -88,9 +88,9 @@ def _release(files: Files, settings: Mapping[bytes, bytes | None], running: str)
 
 def _kernel_name(files: Files, settings: Mapping[bytes, bytes | None], release: str) -> str:
     """Return where the kernel is, or should be; empty where that cannot be told."""
-    folder = _setting(settings, b"KDUMP_BOOTDIR").strip("/")
-    folders = (folder,) if folder else BOOT_FOLDERS
-    found = first_there(files, _kernel_names(files, folders, release))
+    directory = _setting(settings, b"KDUMP_BOOTDIR").strip("/")
+    directories = (directory,) if directory else BOOT_DIRECTORIES
+    found = first_there(files, _kernel_names(files, directories, release))
     if found:
         return found
     # Where images of other systems are, this one has other ways, as ostree has.
@@ -98,22 +98,22 @@ def _kernel_name(files: Files, settings: Mapping[bytes, bytes | None], release: 
     return f"boot/vmlinuz-{release}" if ordinary and files.status("boot/ostree") is None else ""
 
 
-def _kernel_names(files: Files, folders: tuple[str, ...], release: str) -> Iterator[str]:
+def _kernel_names(files: Files, directories: tuple[str, ...], release: str) -> Iterator[str]:
     machine = files.text("etc/machine-id")
-    for folder in folders:
-        yield f"{folder}/vmlinuz-{release}"
+    for directory in directories:
+        yield f"{directory}/vmlinuz-{release}"
         if isinstance(machine, str) and machine:
-            yield f"{folder}/{machine}/{release}/vmlinuz"
-            yield f"{folder}/{machine}/{release}/linux"
-            yield f"{folder}/EFI/Linux/{machine}-{release}.efi"
+            yield f"{directory}/{machine}/{release}/vmlinuz"
+            yield f"{directory}/{machine}/{release}/linux"
+            yield f"{directory}/EFI/Linux/{machine}-{release}.efi"
 
 
 def _initrd_name(files: Files, kernel: str, release: str) -> str:
-    folder = kernel.rpartition("/")[0]
+    directory = kernel.rpartition("/")[0]
     names = (
-        f"{folder}/initramfs-{release}kdump.img",
-        f"{folder}/initrdkdump",
-        f"{FOLDER}/initramfs-{release}kdump.img",
+        f"{directory}/initramfs-{release}kdump.img",
+        f"{directory}/initrdkdump",
+        f"{DIRECTORY}/initramfs-{release}kdump.img",
     )
     return first_there(files, names) or names[0]
 

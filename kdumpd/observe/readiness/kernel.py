@@ -15,7 +15,7 @@ from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
 
-# Newer kernels have a folder; the old files go after 2028 (ABI/testing/sysfs-kernel-kexec).
+# Newer kernels have a directory; the old files go after 2028 (ABI/testing/sysfs-kernel-kexec).
 CRASH_LOADED = ("sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded")
 CRASH_SIZE = ("sys/kernel/kexec/crash_size", "sys/kernel/kexec_crash_size")
 CMDLINE = "proc/cmdline"
@@ -134,7 +134,7 @@ def read_policy(files: Files) -> PolicyFacts:
 
 
 def _numbers(files: Files, names: Iterable[tuple[str, str]]) -> Mapping[str, Fact[int]]:
-    read = ((name, files.number(f"{folder}/{name}")) for name, folder in names)
+    read = ((name, files.number(f"{directory}/{name}")) for name, directory in names)
     return {name: value for name, value in read if value is not None}
 
 

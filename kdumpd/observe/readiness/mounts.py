@@ -23,7 +23,7 @@ OF_MACHINE = ("run/kdumpd.machine/mountinfo", "proc/1/mountinfo")
 OWN = "proc/self/mountinfo"
 MOST = 1 << 20  # bytes; a machine that runs containers has thousands of mounts
 FSTAB = "etc/fstab"
-UNIT_FOLDERS = (
+UNIT_DIRECTORIES = (
     "etc/systemd/system",
     "run/systemd/system",
     "run/systemd/generator",
@@ -85,7 +85,7 @@ def is_mounted_at_boot(files: Files, table: MountTable, mount: Mount) -> Fact[bo
     if any(entry.at_boot for entry in table.fstab if entry.point == mount.point):
         return True
     unit = mount_unit(mount.point)
-    return any(files.status(f"{folder}/{unit}") is not None for folder in UNIT_FOLDERS)
+    return any(files.status(f"{directory}/{unit}") is not None for directory in UNIT_DIRECTORIES)
 
 
 def find_device(files: Files, table: MountTable, device: bytes) -> Mount | None:

@@ -32,8 +32,8 @@ from kdumpd.observe.readiness.crash_kernel import RELEASE, read_tool
 # GRUB tells the kernel where it found it (grub-core/loader/i386/linux.c); zipl says BOOT_IMAGE=0.
 BY_GRUB = rb"(?:^|[ ])BOOT_IMAGE=[/(]"
 POWERNV = b"ibm,powernv"  # petitboot reads grub.cfg, and tells the kernel nothing
-GRUB_FOLDERS = ("boot/grub", "boot/grub2")
-EFI_FOLDER = "boot/efi/EFI"
+GRUB_DIRECTORIES = ("boot/grub", "boot/grub2")
+EFI_DIRECTORY = "boot/efi/EFI"
 ENTRIES = "loader/entries"
 ESPS = ("efi", "boot/efi", "boot")
 ZIPL = "etc/zipl.conf"
@@ -71,21 +71,23 @@ def _is_powernv(files: Files) -> bool:
 
 
 def _read_grub(files: Files) -> NextEntry | None:
-    folders = [
-        *GRUB_FOLDERS,
-        *(f"{EFI_FOLDER}/{name}" for name in files.readable_names(EFI_FOLDER)),
+    directories = [
+        *GRUB_DIRECTORIES,
+        *(f"{EFI_DIRECTORY}/{name}" for name in files.readable_names(EFI_DIRECTORY)),
     ]
-    folder = next((one for one in folders if files.status(f"{one}/grub.cfg") is not None), None)
-    if folder is None:
+    directory = next(
+        (one for one in directories if files.status(f"{one}/grub.cfg") is not None), None
+    )
+    if directory is None:
         return None
-    config = f"{folder}/grub.cfg"
+    config = f"{directory}/grub.cfg"
     text = _text(files, config, MOST_BYTES)
     if not isinstance(text, str):
         return NextEntry(files.shown(config), text)
     if not is_grub_script(text):
         return NextEntry(files.shown(config), files.unknown(config, "has no command of GRUB"))
     menu = parse_grub_menu(text)
-    block = _text(files, f"{folder}/grubenv")
+    block = _text(files, f"{directory}/grubenv")
     if isinstance(block, Unknown):
         return NextEntry(files.shown(config), block)
     environment = parse_grubenv(block) if isinstance(block, str) else {}
@@ -97,19 +99,19 @@ def _read_grub(files: Files) -> NextEntry | None:
 def _read_entries_of_grub(
     files: Files, menu: GrubMenu, environment: Mapping[str, str]
 ) -> NextEntry:
-    folder = f"boot/{ENTRIES}"
+    directory = f"boot/{ENTRIES}"
     variables = {**menu.settings, **environment}
-    entries = in_boot_order(_entries(files, folder, variables))
+    entries = in_boot_order(_entries(files, directory, variables))
     entry = entry_by_name(entries, chosen_name(menu, environment))
-    return NextEntry(files.shown(_file_of(folder, entry)), entry)
+    return NextEntry(files.shown(_file_of(directory, entry)), entry)
 
 
 def _read_systemd_boot(files: Files) -> NextEntry | None:
     esp = next((one for one in ESPS if files.status(f"{one}/loader") is not None), None)
     if esp is None:
         return None
-    folders = dict.fromkeys((f"{esp}/{ENTRIES}", f"boot/{ENTRIES}"))
-    entries = [entry for folder in folders for entry in _entries(files, folder, {})]
+    directories = dict.fromkeys((f"{esp}/{ENTRIES}", f"boot/{ENTRIES}"))
+    entries = [entry for directory in directories for entry in _entries(files, directory, {})]
     pattern = (
         _variable(files, "LoaderEntryOneShot")
         or _variable(files, "LoaderEntryDefault")
@@ -119,7 +121,7 @@ def _read_systemd_boot(files: Files) -> NextEntry | None:
     # A kernel with its command line inside may come before all of these.
     if any(name.endswith(".efi") for name in files.readable_names(f"{esp}/EFI/Linux")):
         entry = None
-    found = next((one for one in folders if files.status(_file_of(one, entry)) is not None), "")
+    found = next((one for one in directories if files.status(_file_of(one, entry)) is not None), "")
     return NextEntry(files.shown(_file_of(found, entry)), entry)
 
 
@@ -130,8 +132,8 @@ def _read_zipl(files: Files) -> NextEntry:
     entry = parse_zipl(text or "")
     if entry is not None:
         return NextEntry(files.shown(ZIPL), entry)
-    folder = f"boot/{ENTRIES}"
-    return NextEntry(files.shown(folder), _agreed(in_boot_order(_entries(files, folder, {}))))
+    directory = f"boot/{ENTRIES}"
+    return NextEntry(files.shown(directory), _agreed(in_boot_order(_entries(files, directory, {}))))
 
 
 def _agreed(entries: list[BootEntry]) -> BootEntry | None:
@@ -140,16 +142,16 @@ def _agreed(entries: list[BootEntry]) -> BootEntry | None:
     return entries[0] if len(asked) == 1 else None
 
 
-def _entries(files: Files, folder: str, variables: Mapping[str, str]) -> Iterator[BootEntry]:
-    names = [name for name in files.readable_names(folder) if name.endswith(".conf")]
+def _entries(files: Files, directory: str, variables: Mapping[str, str]) -> Iterator[BootEntry]:
+    names = [name for name in files.readable_names(directory) if name.endswith(".conf")]
     for name in names[:MOST_ENTRIES]:
-        text = _text(files, f"{folder}/{name}")
+        text = _text(files, f"{directory}/{name}")
         if isinstance(text, str):
             yield parse_boot_entry(name.removesuffix(".conf"), text, variables)
 
 
-def _file_of(folder: str, entry: BootEntry | None) -> str:
-    return f"{folder}/{entry.name}.conf" if entry else folder
+def _file_of(directory: str, entry: BootEntry | None) -> str:
+    return f"{directory}/{entry.name}.conf" if entry else directory
 
 
 def _default_of(text: Fact[str]) -> str:
@@ -197,7 +199,7 @@ def read_next_boot(files: Files) -> NextBootFacts:
 def read_template(files: Files) -> Fact[str]:
     """Return crashkernel= of the settings that grub-mkconfig reads, None where it cannot be told.
 
-    /etc/default/grub, and after it the files of a folder, which Debian added.
+    /etc/default/grub, and after it the files of a directory, which Debian added.
     """
     more = [name for name in files.readable_names(MORE) if name.endswith(".cfg")]
     values: dict[bytes, bytes | None] = {}

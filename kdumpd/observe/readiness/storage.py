@@ -17,7 +17,7 @@ from kdumpd.model.formats.kdump_settings import (
 )
 from kdumpd.model.formats.memory import MemoryUse, memory_use, parse_meminfo
 from kdumpd.model.formats.mounts import Mount, clean_path, find_mount
-from kdumpd.model.readiness.facts import DumpFolder, StorageFacts, Unlocking
+from kdumpd.model.readiness.facts import DumpDirectory, StorageFacts, Unlocking
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable
 from kdumpd.observe.files import NOT_THERE, Files
@@ -110,10 +110,12 @@ def read_storage(files: Files) -> StorageFacts:
         return StorageFacts(settings=settings, memory=memory)
     table = read_mount_table(files)
     mounted = table if isinstance(table, MountTable) else MountTable()
-    paths = [(one, _folder(files, mounted, one)) for one in settings.targets]
+    paths = [(one, _directory(files, mounted, one)) for one in settings.targets]
     return StorageFacts(
         settings=settings,
-        folders=tuple(_read_folder(files, mounted, path) for _, path in paths if path is not None),
+        directories=tuple(
+            _read_directory(files, mounted, path) for _, path in paths if path is not None
+        ),
         unmounted=tuple(
             one.place
             for one, path in paths
@@ -152,8 +154,8 @@ def _read_memory(files: Files) -> Fact[MemoryUse]:
     return memory_use(parse_meminfo(content)) or files.unknown(MEMINFO, "does not say MemTotal")
 
 
-def _folder(files: Files, table: MountTable, target: DumpTarget) -> bytes | None:
-    if target.kind is TargetKind.FOLDER:
+def _directory(files: Files, table: MountTable, target: DumpTarget) -> bytes | None:
+    if target.kind is TargetKind.DIRECTORY:
         return target.place
     if target.kind is not TargetKind.FILE_SYSTEM:
         return None
@@ -161,14 +163,14 @@ def _folder(files: Files, table: MountTable, target: DumpTarget) -> bytes | None
     return None if mount is None else clean_path(mount.point + target.below)
 
 
-def _read_folder(files: Files, table: MountTable, path: bytes) -> DumpFolder:
+def _read_directory(files: Files, table: MountTable, path: bytes) -> DumpDirectory:
     mount = find_mount(table.mounts, path)
     hidden = is_hidden(files, path)
     asked = not (hidden or (mount and mount.type.startswith(NOT_ASKED)))
     room = _room(files, path, _reserved(files, mount)) if asked else (None, None)
-    return DumpFolder(
+    return DumpDirectory(
         path=path,
-        present=Unknown("it is hidden from kdumpd") if hidden else _is_folder(files, path),
+        present=Unknown("it is hidden from kdumpd") if hidden else _is_directory(files, path),
         mount=mount,
         mounted_at_boot=_at_boot(files, table, mount),
         not_mounted=find_not_mounted(table, path),
@@ -182,7 +184,7 @@ def _at_boot(files: Files, table: MountTable, mount: Mount | None) -> Fact[bool]
     return None if mount is None else is_mounted_at_boot(files, table, mount)
 
 
-def _is_folder(files: Files, path: bytes) -> Fact[bool]:
+def _is_directory(files: Files, path: bytes) -> Fact[bool]:
     if b"\0" in path:
         return False
     status = files.status(os.fsdecode(path))
@@ -199,17 +201,19 @@ def _reserved(files: Files, mount: Mount | None) -> int:
 
 
 def _room(files: Files, path: bytes, reserved: int) -> tuple[Fact[int], Fact[int]]:
-    """Return the free bytes and files where the folder is, or where it would be made."""
-    for folder in _upwards(path):
+    """Return the free bytes and files where the directory is, or where it would be made."""
+    for directory in _upwards(path):
         try:
-            status = os.statvfs(files.resolve(folder))
+            status = os.statvfs(files.resolve(directory))
         except OSError as error:
             if error.errno in NOT_THERE:
                 continue
-            problem = files.unknown(folder, f"does not say how much room it has: {error.strerror}")
+            problem = files.unknown(
+                directory, f"does not say how much room it has: {error.strerror}"
+            )
             return problem, problem
         except ValueError:  # a zero byte
-            return Unknown("the dump folder has a name that no folder can have"), None
+            return Unknown("the dump directory has a name that no directory can have"), None
         return (
             max(0, status.f_bfree - reserved) * status.f_frsize if status.f_blocks else None,
             status.f_ffree if status.f_files else None,
@@ -218,5 +222,5 @@ def _room(files: Files, path: bytes, reserved: int) -> tuple[Fact[int], Fact[int
 
 
 def _upwards(path: bytes) -> Iterator[str]:
-    folder = PurePosixPath(os.fsdecode(path))
-    return (str(one) for one in (folder, *folder.parents))
+    directory = PurePosixPath(os.fsdecode(path))
+    return (str(one) for one in (directory, *directory.parents))

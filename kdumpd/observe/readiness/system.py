@@ -9,15 +9,15 @@ from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.kernel import uses_fadump
 from kdumpd.observe.readiness.mounts import MountTable, read_mount_table
 
-# A file hides its namesakes in the folders behind; all are read in the order of their names.
-FOLDERS = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d")
+# A file hides its namesakes in the directories behind; all are read in the order of their names.
+DIRECTORIES = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d")
 MAIN = "etc/sysctl.conf"  # read last, by sysctl(8) and by Debian's link 99-sysctl.conf
 
 
 def read_sysctl_at_boot(files: Files, name: str) -> Fact[tuple[str, str]]:
     """Return the value that a boot sets, and the file that says so; None where none does."""
     found: Fact[tuple[str, str]] = None
-    for path in [*files.drop_ins(FOLDERS), MAIN]:
+    for path in [*files.drop_ins(DIRECTORIES), MAIN]:
         lines = files.lines(path)
         if isinstance(lines, Unknown):
             return lines

@@ -137,9 +137,9 @@ def _word(properties: Mapping[str, Any], name: str) -> Fact[str]:
     return printable(value.encode()) if isinstance(value, str) else None
 
 
-# The unit load path of systemd.unit(5), with /lib for where it is a folder of its own.
+# The unit load path of systemd.unit(5), with /lib for where it is a directory of its own.
 OURS = "etc/systemd/system"
-FOLDERS = (
+DIRECTORIES = (
     OURS,
     "run/systemd/system",
     "usr/local/lib/systemd/system",
@@ -152,16 +152,16 @@ NOWHERE = "/dev/null"
 
 def read_unit_state(files: Files, unit: str) -> Fact[str]:
     """Return whether a unit is "enabled", "disabled" or "masked"; None where there is none."""
-    if not any(_exists(files, f"{folder}/{unit}") for folder in FOLDERS):
+    if not any(_exists(files, f"{directory}/{unit}") for directory in DIRECTORIES):
         return None
     if _is_masked(files, unit):
         return "masked"
-    for folder in FOLDERS:
-        names = files.names(folder)
+    for directory in DIRECTORIES:
+        names = files.names(directory)
         if isinstance(names, Unknown):
             return names
         for name in names or ():
-            if name.endswith(PULLING) and _exists(files, f"{folder}/{name}/{unit}"):
+            if name.endswith(PULLING) and _exists(files, f"{directory}/{name}/{unit}"):
                 return "enabled"
     return "disabled" if isinstance(files.status(OURS), os.stat_result) else None
 
@@ -171,7 +171,7 @@ def _is_masked(files: Files, unit: str) -> bool:
 
     systemd.unit(5): such a unit is masked.
     """
-    name = next(one for folder in FOLDERS if _exists(files, one := f"{folder}/{unit}"))
+    name = next(one for directory in DIRECTORIES if _exists(files, one := f"{directory}/{unit}"))
     target = files.link(name)
     if isinstance(target, str) and target.endswith(NOWHERE):  # also ../../../dev/null
         return True

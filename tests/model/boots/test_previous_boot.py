@@ -81,7 +81,7 @@ def dump(
 
 
 def archived(name: str = "17", crash: Crash = NOTHING_KNOWN) -> Sighting:
-    """Return a kernel log that systemd-pstore archived at this boot, in a folder of this name."""
+    """Return a kernel log that systemd-pstore archived at this boot in this directory."""
     sighting = capture(None, directory=f"/var/crash/{name}".encode())
     return replace(
         sighting,

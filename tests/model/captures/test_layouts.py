@@ -135,7 +135,7 @@ def test_the_capture_kernels_log_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "is_test"),
+    ("directory", "is_test"),
     [
         (b"kdump-test-1795396414-123456789", True),
         (b"127.0.0.1-2026-11-23-01:13:34", False),
@@ -143,13 +143,13 @@ def test_the_capture_kernels_log_alone() -> None:
         (b"my-kdump-test-1-1", False),
     ],
 )
-def test_a_folder_of_a_test(folder: bytes, *, is_test: bool) -> None:
-    (members,) = recognise([b"vmcore"], folder)
+def test_a_directory_of_a_test(directory: bytes, *, is_test: bool) -> None:
+    (members,) = recognise([b"vmcore"], directory)
     assert members.is_test is is_test
 
 
 def test_what_kdumpst_saved() -> None:
-    """The cores of two crashes lie in one folder: they are two captures."""
+    """The cores of two crashes lie in one directory: they are two captures."""
     other = b"vmcore.202611230245"
     found = recognise([COPY, other], b"crash")
     assert [(one.layout, one.cores, one.member) for one in found] == [
@@ -207,10 +207,10 @@ NAMES = st.binary(max_size=20) | st.sampled_from(
 )
 
 
-@given(names=st.sets(NAMES), folder=st.binary(max_size=12) | st.just(b"crash"))
+@given(names=st.sets(NAMES), directory=st.binary(max_size=12) | st.just(b"crash"))
 @settings(deadline=None)
-def test_any_names(names: set[bytes], folder: bytes) -> None:
-    for found in (recognise(names, folder), recognise_at_the_top(names, folder)):
+def test_any_names(names: set[bytes], directory: bytes) -> None:
+    for found in (recognise(names, directory), recognise_at_the_top(names, directory)):
         assert len({one.member for one in found}) == len(found)
         for members in found:
             assert members.names

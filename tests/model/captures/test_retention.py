@@ -18,7 +18,7 @@ def made(directory: bytes = b"/var/crash/202611230113", member: bytes = b"") -> 
     return replace(capture(directory=directory), made_at=MADE, member=member)
 
 
-def folders(*names: str) -> list[bytes]:
+def directories(*names: str) -> list[bytes]:
     return [f"/var/crash/{name}".encode() for name in names]
 
 
@@ -27,7 +27,7 @@ def removal(sighting: Sighting, retention: Retention, known: Collection[bytes]) 
 
 
 def test_nothing_is_removed() -> None:
-    assert removal(made(), Retention(), folders("202611230113")) == NEVER
+    assert removal(made(), Retention(), directories("202611230113")) == NEVER
 
 
 def test_apport_counts_whole_days() -> None:
@@ -47,7 +47,7 @@ def test_apport_counts_whole_days() -> None:
         b"/srv/crash/202611230113",
     ],
 )
-def test_apport_leaves_other_names_and_folders(directory: bytes) -> None:
+def test_apport_leaves_other_names_and_directories(directory: bytes) -> None:
     assert removal(made(directory), APPORT, ()) == NEVER
 
 
@@ -58,7 +58,7 @@ def test_apport_removes_files_at_the_top() -> None:
 
 
 def test_kdump_tools_remove_the_oldest() -> None:
-    known = folders("202611230113", "202611240113", "202611250113")
+    known = directories("202611230113", "202611240113", "202611250113")
     keeps_3 = Retention(most_dumps=3)
     at, words = removal(made(known[0]), keeps_3, known)
     assert at is None
@@ -70,7 +70,7 @@ def test_kdump_tools_remove_the_oldest() -> None:
 
 
 def test_kdump_tools_count_what_begins_with_a_2() -> None:
-    known = folders("202611230113", "10.0.2.15-202611220113", "saved", "2026-11-20-01:13")
+    known = directories("202611230113", "10.0.2.15-202611220113", "saved", "2026-11-20-01:13")
     keeps_1 = Retention(most_dumps=1)
     assert removal(made(known[0]), keeps_1, known)[1]
     assert removal(made(known[3]), Retention(most_dumps=2), known)[1]
@@ -79,14 +79,14 @@ def test_kdump_tools_count_what_begins_with_a_2() -> None:
 
 
 def test_kdump_tools_that_save_elsewhere() -> None:
-    elsewhere = Retention(most_dumps=1, dump_folder=b"/srv/crash/")
+    elsewhere = Retention(most_dumps=1, dump_directory=b"/srv/crash/")
     known = [b"/srv/crash/202611230113"]
     assert removal(made(known[0]), elsewhere, known)[1]
-    assert removal(made(), elsewhere, [*known, *folders("202611230113")]) == NEVER
+    assert removal(made(), elsewhere, [*known, *directories("202611230113")]) == NEVER
 
 
 def test_suse_keeps_the_last_and_then_saves() -> None:
-    known = folders("2026-11-23-01-13", "2026-11-24-01:13", "2026-11-25-01-13", "saved")
+    known = directories("2026-11-23-01-13", "2026-11-24-01:13", "2026-11-25-01-13", "saved")
     assert removal(made(known[0]), Retention(suse_keeps=2), known)[1]
     assert removal(made(known[1]), Retention(suse_keeps=2), known) == NEVER
     assert removal(made(known[2]), Retention(suse_keeps=0), known)[1]
@@ -105,7 +105,7 @@ def test_what_is_old_is_cleaned() -> None:
 
 
 def test_the_earliest_counts() -> None:
-    known = folders("202611230113")
+    known = directories("202611230113")
     both = replace(APPORT, most_dumps=1)
     assert removal(made(), both, known)[0] == MADE + timedelta(days=8)
 

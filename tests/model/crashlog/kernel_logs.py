@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kdumpd.model.vocabulary import CrashClass
 
-FOLDER = Path(__file__).parents[2] / "samples" / "logs"
+DIRECTORY = Path(__file__).parents[2] / "samples" / "logs"
 OOT = "out-of-tree module, unsigned module (G OE)"
 E = "unsigned module (G E)"
 Expected = tuple[CrashClass, str, str, str, str, int | None, str, bool | None]
@@ -653,5 +653,5 @@ HARDWARE = {"machine-check", "nmi-iock", "nmi-serr", "arm64-serror", "ghes"}
 
 
 def read_log(name: str) -> bytes:
-    folder = FOLDER if name in REAL else FOLDER / "old"
-    return (folder / f"{name}.txt").read_bytes()
+    directory = DIRECTORY if name in REAL else DIRECTORY / "old"
+    return (directory / f"{name}.txt").read_bytes()

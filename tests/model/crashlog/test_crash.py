@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.model.vocabulary import Crash, CrashClass
-from tests.model.crashlog.kernel_logs import FOLDER, HARDWARE, REAL, REMADE, read_log
+from tests.model.crashlog.kernel_logs import DIRECTORY, HARDWARE, REAL, REMADE, read_log
 
 ALL = {**REAL, **REMADE}
 ADDRESS = re.compile(r"(?i)[0-9a-f]{16}")
@@ -40,8 +40,8 @@ def test_what_crashed(name: str) -> None:
 
 
 def test_every_real_log_is_expected() -> None:
-    assert {path.stem for path in FOLDER.glob("*.txt")} >= REAL.keys()
-    assert {path.stem for path in (FOLDER / "old").glob("*.txt")} == REMADE.keys()
+    assert {path.stem for path in DIRECTORY.glob("*.txt")} >= REAL.keys()
+    assert {path.stem for path in (DIRECTORY / "old").glob("*.txt")} == REMADE.keys()
 
 
 def test_every_class_has_a_log() -> None:

@@ -14,7 +14,7 @@ from kdumpd.model.formats.kdump_settings import (
 )
 from kdumpd.model.text import MIB
 
-CRASH = DumpTarget(kind=TargetKind.FOLDER, place=b"/var/crash")
+CRASH = DumpTarget(kind=TargetKind.DIRECTORY, place=b"/var/crash")
 
 
 def remote(place: bytes) -> DumpTarget:
@@ -34,7 +34,7 @@ def test_nothing_said(parse: type) -> None:
     [
         (
             b'KDUMP_COREDIR="/srv/crash/"\n',
-            (DumpTarget(kind=TargetKind.FOLDER, place=b"/srv/crash"),),
+            (DumpTarget(kind=TargetKind.DIRECTORY, place=b"/srv/crash"),),
         ),
         (b"#NFS=server:/crash\n", (CRASH,)),
         (b"NFS=server:/crash\n", (remote(b"server:/crash"),)),
@@ -62,7 +62,7 @@ def test_kdump_tools(script: bytes, targets: tuple[DumpTarget, ...]) -> None:
 def test_how_much_kdump_tools_write(script: bytes, level: int, *, compressed: bool) -> None:
     told = parse_kdump_tools(script)
     assert (told.level, told.compressed) == (level, compressed)
-    assert told.makes_folder
+    assert told.makes_directory
 
 
 def on(device: bytes, path: bytes = b"/var/crash") -> DumpTarget:
@@ -113,7 +113,10 @@ def test_kdump_conf_is_read_as_kdump_utils_do(text: bytes, options: dict[bytes, 
 @pytest.mark.parametrize(
     ("text", "targets"),
     [
-        (b"path /srv/dumps # here\n", (DumpTarget(kind=TargetKind.FOLDER, place=b"/srv/dumps"),)),
+        (
+            b"path /srv/dumps # here\n",
+            (DumpTarget(kind=TargetKind.DIRECTORY, place=b"/srv/dumps"),),
+        ),
         (b"ext4 UUID=03138356-5e61\npath /dumps\n", (on(b"UUID=03138356-5e61", b"/dumps"),)),
         (b'xfs\tLABEL="crash"\n', (on(b"LABEL=crash"),)),
         (b"virtiofs myfs\n", (on(b"myfs"),)),
@@ -123,8 +126,11 @@ def test_kdump_conf_is_read_as_kdump_utils_do(text: bytes, options: dict[bytes, 
         (b"#raw /dev/vg/dump\n", (CRASH,)),
         (b'dracut_args --mount "/dev/sda /mnt ext4"\n', ()),
         (b'dracut_args "--mount /dev/sda /mnt ext4"\n', ()),
-        (b'path "/srv/dumps"\n', (DumpTarget(kind=TargetKind.FOLDER, place=b"/srv/dumps"),)),
-        (b'path\t"/srv/dumps"\t# here', (DumpTarget(kind=TargetKind.FOLDER, place=b"/srv/dumps"),)),
+        (b'path "/srv/dumps"\n', (DumpTarget(kind=TargetKind.DIRECTORY, place=b"/srv/dumps"),)),
+        (
+            b'path\t"/srv/dumps"\t# here',
+            (DumpTarget(kind=TargetKind.DIRECTORY, place=b"/srv/dumps"),),
+        ),
         (b'path ""\npath\n', (CRASH,)),
         (b"xfs /dev/a\next4 /dev/b\nxfs /dev/c\n", (on(b"/dev/c"),)),
     ],
@@ -148,7 +154,7 @@ def test_kdump_conf(text: bytes, targets: tuple[DumpTarget, ...]) -> None:
 def test_how_much_kdump_utils_write(text: bytes, level: int, *, compressed: bool) -> None:
     told = parse_kdump_conf(text)
     assert (told.level, told.compressed) == (level, compressed)
-    assert not told.makes_folder
+    assert not told.makes_directory
 
 
 @pytest.mark.parametrize(
@@ -160,7 +166,7 @@ def test_how_much_kdump_utils_write(text: bytes, level: int, *, compressed: bool
         (b'KDUMP_SAVEDIR="sftp://me:secret@server/d"\n', (remote(b"server/d"),)),
         (
             b'KDUMP_SAVEDIR="file:///var/crash file:///srv"\n',
-            (CRASH, DumpTarget(kind=TargetKind.FOLDER, place=b"/srv")),
+            (CRASH, DumpTarget(kind=TargetKind.DIRECTORY, place=b"/srv")),
         ),
         (b'KDUMP_TRANSFER="/usr/local/sbin/own"\n', ()),
     ],

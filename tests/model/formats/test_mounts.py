@@ -101,7 +101,7 @@ def test_a_clean_path(path: bytes, clean: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "folder", "inside"),
+    ("path", "directory", "inside"),
     [
         (b"/var/crash", b"/var/crash", True),
         (b"/var/crash/1", b"/var/crash", True),
@@ -112,8 +112,8 @@ def test_a_clean_path(path: bytes, clean: bytes) -> None:
         (b"/", b"/", True),
     ],
 )
-def test_inside_a_folder(path: bytes, folder: bytes, *, inside: bool) -> None:
-    assert is_inside(path, folder) is inside
+def test_inside_a_directory(path: bytes, directory: bytes, *, inside: bool) -> None:
+    assert is_inside(path, directory) is inside
 
 
 @given(table=st.binary(max_size=200))

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.readiness.facts import FolderFacts, KernelFacts, MachineFacts
+from kdumpd.model.readiness.facts import DirectoryFacts, KernelFacts, MachineFacts
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.report import SENTENCES
 from kdumpd.model.readiness.verdict import find, judge
@@ -11,12 +11,12 @@ from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
 from tests.support.looks import CRASH, KERNEL
 
-FOLDER = FolderFacts(path=CRASH, present=True)
+DIRECTORY = DirectoryFacts(path=CRASH, present=True)
 UNSUPPORTED = replace(KERNEL, supported=False, crash_loaded=None, reserved=None)
 
 
-def machine(kernel: KernelFacts = KERNEL, *folders: FolderFacts) -> MachineFacts:
-    return MachineFacts(kernel=kernel, folders=folders or (FOLDER,))
+def machine(kernel: KernelFacts = KERNEL, *directories: DirectoryFacts) -> MachineFacts:
+    return MachineFacts(kernel=kernel, directories=directories or (DIRECTORY,))
 
 
 def kernel(**values: object) -> MachineFacts:
@@ -58,43 +58,43 @@ TABLE = [
         Readiness.NOT_READY,
     ),
     (
-        machine(KERNEL, replace(FOLDER, present=False)),
-        ["crash-folder-missing"],
+        machine(KERNEL, replace(DIRECTORY, present=False)),
+        ["crash-directory-missing"],
         Readiness.DEGRADED,
     ),
     (
-        machine(KERNEL, FOLDER, replace(FOLDER, present=False, optional=True)),
+        machine(KERNEL, DIRECTORY, replace(DIRECTORY, present=False, optional=True)),
         [],
         Readiness.READY,
     ),
     (
-        machine(KERNEL, replace(FOLDER, problem="is a link", optional=True)),
-        ["crash-folder-unreadable"],
+        machine(KERNEL, replace(DIRECTORY, problem="is a link", optional=True)),
+        ["crash-directory-unreadable"],
         Readiness.DEGRADED,
     ),
     (
-        machine(KERNEL, replace(FOLDER, problem="is a link")),
-        ["crash-folder-unreadable"],
+        machine(KERNEL, replace(DIRECTORY, problem="is a link")),
+        ["crash-directory-unreadable"],
         Readiness.DEGRADED,
     ),
     (
-        machine(KERNEL, replace(FOLDER, present=False, problem="is a link")),
-        ["crash-folder-unreadable"],
+        machine(KERNEL, replace(DIRECTORY, present=False, problem="is a link")),
+        ["crash-directory-unreadable"],
         Readiness.DEGRADED,
     ),
     (
-        machine(KERNEL, FOLDER, replace(FOLDER, path=b"/srv/crash", present=False)),
-        ["crash-folder-missing"],
+        machine(KERNEL, DIRECTORY, replace(DIRECTORY, path=b"/srv/crash", present=False)),
+        ["crash-directory-missing"],
         Readiness.DEGRADED,
     ),
     (
-        machine(replace(KERNEL, crash_loaded=False), replace(FOLDER, present=False)),
-        ["crash-kernel-unloaded", "crash-folder-missing"],
+        machine(replace(KERNEL, crash_loaded=False), replace(DIRECTORY, present=False)),
+        ["crash-kernel-unloaded", "crash-directory-missing"],
         Readiness.NOT_READY,
     ),
     (
-        machine(UNSUPPORTED, replace(FOLDER, present=False)),
-        ["kexec-unsupported", "crash-folder-missing"],
+        machine(UNSUPPORTED, replace(DIRECTORY, present=False)),
+        ["kexec-unsupported", "crash-directory-missing"],
         Readiness.UNSUPPORTED,
     ),
 ]
@@ -119,8 +119,8 @@ def test_severities() -> None:
         "reservation-short": Severity.WARNING,
         "crashkernel-ignored": Severity.INFO,
         "crash-kernel-unloaded": Severity.FATAL,
-        "crash-folder-missing": Severity.WARNING,
-        "crash-folder-unreadable": Severity.WARNING,
+        "crash-directory-missing": Severity.WARNING,
+        "crash-directory-unreadable": Severity.WARNING,
     }
 
 
@@ -138,9 +138,9 @@ def test_findings_help() -> None:
         (kernel(reserved=0, crashkernel=""), "no crashkernel= on the kernel's command line"),
         (kernel(reserved=192 * MIB), "192 MiB of the 256 MiB requested by crashkernel=256M"),
         (kernel(problems=("'/proc/x' cannot be read",)), "'/proc/x' cannot be read"),
-        (machine(KERNEL, FolderFacts(path=b"/srv", present=False)), "'/srv' does not exist"),
-        (machine(KERNEL, FolderFacts(path=b"/\xff", present=False)), r"'/\xff' does not exist"),
-        (machine(KERNEL, replace(FOLDER, problem="is a link")), "is a link"),
+        (machine(KERNEL, DirectoryFacts(path=b"/srv", present=False)), "'/srv' does not exist"),
+        (machine(KERNEL, DirectoryFacts(path=b"/\xff", present=False)), r"'/\xff' does not exist"),
+        (machine(KERNEL, replace(DIRECTORY, problem="is a link")), "is a link"),
     ],
 )
 def test_message(facts: MachineFacts, message: str) -> None:
@@ -149,8 +149,8 @@ def test_message(facts: MachineFacts, message: str) -> None:
 
 
 @pytest.mark.parametrize("name", [b"/var/\x1b[2J", b"/var/a\nb", b"/var/\xe2\x80\xae"])
-def test_a_folder_of_any_name(name: bytes) -> None:
-    (finding,) = find(machine(KERNEL, FolderFacts(path=name, present=False)))
+def test_a_directory_of_any_name(name: bytes) -> None:
+    (finding,) = find(machine(KERNEL, DirectoryFacts(path=name, present=False)))
     assert finding.message.isprintable()
     assert finding.remedy.isprintable()
 

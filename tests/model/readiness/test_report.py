@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from dataclasses import replace
 
-from kdumpd.model.readiness.facts import FolderFacts, MachineFacts
+from kdumpd.model.readiness.facts import DirectoryFacts, MachineFacts
 from kdumpd.model.readiness.finding import Severity, Unknown, fine, info, unknown
 from kdumpd.model.readiness.remedies import LOADS_OF_ANY
 from kdumpd.model.readiness.report import (
@@ -31,7 +31,7 @@ def test_ready() -> None:
 
 def test_what_stands_in_the_way() -> None:
     kernel = replace(KERNEL, crash_loaded=False)
-    machine = MachineFacts(kernel=kernel, folders=(FolderFacts(path=CRASH, present=False),))
+    machine = MachineFacts(kernel=kernel, directories=(DirectoryFacts(path=CRASH, present=False),))
     verdict = verdict_of(machine, START)
     told = summary(verdict.readiness, verdict.findings)
     assert list(status_lines(Report(summary=told, checks=checks_of(verdict.checks)))) == [
@@ -41,8 +41,8 @@ def test_what_stands_in_the_way() -> None:
         f"  what to do: {LOADS_OF_ANY}",
         "",
         (
-            "  warning: the crash folder '/var/crash' does not exist: a dump may not be saved"
-            " [crash-folder-missing]"
+            "  warning: the crash directory '/var/crash' does not exist: a dump may not be saved"
+            " [crash-directory-missing]"
         ),
         "  what to do: mkdir -m 0700 '/var/crash', or mount what belongs there",
     ]

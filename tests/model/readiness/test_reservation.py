@@ -20,7 +20,7 @@ from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Mechanism
 from tests.support.looks import KERNEL
-from tests.support.machine_facts import FOLDER, HEALTHY
+from tests.support.machine_facts import DIRECTORY, HEALTHY
 
 GIB = 1 << 30
 # The example of Ubuntu's server guide.
@@ -36,7 +36,7 @@ def machine(
 ) -> MachineFacts:
     return MachineFacts(
         kernel=replace(KERNEL, crashkernel=crashkernel, reserved=reserved),
-        folders=(FOLDER,),
+        directories=(DIRECTORY,),
         reservation=ReservationFacts(**facts),
     )
 

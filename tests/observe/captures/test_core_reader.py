@@ -12,7 +12,7 @@ from kdumpd.model.captures.reading import Answer, Job
 from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.observe.captures.core_reader import CoreReader
 from kdumpd.observe.captures.open_files import CaptureFiles
-from kdumpd.observe.captures.scan import read_crash_folder
+from kdumpd.observe.captures.scan import read_crash_directory
 from tests.support.cores import Crash, flattened
 from tests.support.machine import Machine
 
@@ -24,8 +24,8 @@ Inspect = Callable[[int], Awaitable[Inspected]]
 
 
 def job_for(machine: Machine, key: str = "key") -> Job:
-    """Return the job for the only capture, as a look at the crash folder leads to it."""
-    (sighting,) = read_crash_folder(machine.root, CRASH, {}, lambda _: None).sightings
+    """Return the job for the only capture, as a look at the crash directory leads to it."""
+    (sighting,) = read_crash_directory(machine.root, CRASH, {}, lambda _: None).sightings
     assert sighting.core is not None
     return Job(key=key, directory=sighting.directory, core=sighting.core)
 

@@ -3,12 +3,12 @@ import logging
 
 import pytest
 
-from kdumpd.observe.captures.scan import MOST_SAID, ForeignFolders
+from kdumpd.observe.captures.scan import MOST_SAID, ForeignDirectories
 
 
 def test_each_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    foreign = ForeignFolders()
+    foreign = ForeignDirectories()
     for path in (b"/var/crash/a", b"/var/crash/b\n", b"/var/crash/a"):
         foreign.say(path)
     assert caplog.messages == [
@@ -20,7 +20,7 @@ def test_each_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_so_many_are_said(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    foreign = ForeignFolders()
+    foreign = ForeignDirectories()
     for number in range(MOST_SAID + 5):
         foreign.say(b"/var/crash/%d" % number)
     assert len(caplog.records) == MOST_SAID

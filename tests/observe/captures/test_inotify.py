@@ -28,7 +28,7 @@ def descriptors() -> dict[str, str]:
 
 
 def watches() -> int:
-    """Return how many folders the kernel watches for this process."""
+    """Return how many directories the kernel watches for this process."""
     return sum(
         Path(f"/proc/self/fdinfo/{fd}").read_text().count("inotify wd:")
         for fd, target in descriptors().items()
@@ -46,7 +46,7 @@ def opened(path: Path) -> Iterator[int]:
 
 
 class Watched:
-    """A folder that is watched, and the hints that came."""
+    """A directory that is watched, and the hints that came."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,9 +54,9 @@ class Watched:
         self.watch = Watch(self._hinted.set)
 
     def again(self) -> None:
-        """Watch the folder, if it is not yet, as every look does."""
+        """Watch the directory, if it is not yet, as every look does."""
         with opened(self.path) as fd:
-            self.watch.folder(fd)
+            self.watch.directory(fd)
 
     async def hint(self) -> None:
         """Return at the next hint, also one that came before."""
@@ -94,11 +94,11 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "file removed": lambda path: (path / "file").unlink(),
     "file moved out": lambda path: (path / "file").rename(path.parent / "file"),
     "file's mode": lambda path: (path / "file").chmod(0o600),
-    "folder made": lambda path: (path / "new").mkdir(),
-    "folder removed": lambda path: (path / "inside").rmdir(),
-    "folder renamed": lambda path: (path / "inside").rename(path / "202611230113"),
-    "folder's own mode": lambda path: path.chmod(0o700),
-    "folder moved away": lambda path: path.rename(path.parent / "elsewhere"),
+    "directory made": lambda path: (path / "new").mkdir(),
+    "directory removed": lambda path: (path / "inside").rmdir(),
+    "directory renamed": lambda path: (path / "inside").rename(path / "202611230113"),
+    "directory's own mode": lambda path: path.chmod(0o700),
+    "directory moved away": lambda path: path.rename(path.parent / "elsewhere"),
     "link made": lambda path: (path / "link").symlink_to("/"),
     "name that is not UTF-8": lambda path: (path / os.fsdecode(b"\xff\xfe")).mkdir(),
 }
@@ -127,13 +127,13 @@ async def test_no_hint_without_a_change(watched: Watched) -> None:
     assert await watched.quiet()
 
 
-async def test_once_for_each_folder(watched: Watched) -> None:
+async def test_once_for_each_directory(watched: Watched) -> None:
     before = watches()
     for _ in range(3):
         watched.again()
     assert watches() == before
     with opened(watched.path / "inside") as fd:
-        watched.watch.folder(fd)
+        watched.watch.directory(fd)
     assert watches() == before + 1
 
 
@@ -152,20 +152,20 @@ async def test_what_is_not_watched_must_be_opened(watched: Watched) -> None:
     assert not watched.watch.keep((status.st_dev, status.st_ino))
 
 
-async def test_a_folder_in_a_folder(watched: Watched) -> None:
+async def test_a_directory_in_a_directory(watched: Watched) -> None:
     with opened(watched.path / "inside") as fd:
-        watched.watch.folder(fd)
+        watched.watch.directory(fd)
     (watched.path / "inside/dump-incomplete").write_bytes(b"")
     await watched.hint()
 
 
-async def test_the_folder_that_is_open_is_watched(watched: Watched, tmp_path: Path) -> None:
+async def test_the_directory_that_is_open_is_watched(watched: Watched, tmp_path: Path) -> None:
     """Not the one that has its name by now."""
     with opened(watched.path / "inside") as fd:
         (watched.path / "inside").rename(tmp_path / "moved")
         (watched.path / "inside").symlink_to("/")
         await watched.hint()
-        watched.watch.folder(fd)
+        watched.watch.directory(fd)
     assert await watched.quiet()
     (tmp_path / "moved/file").write_bytes(b"")
     await watched.hint()
@@ -174,12 +174,12 @@ async def test_the_folder_that_is_open_is_watched(watched: Watched, tmp_path: Pa
 async def test_a_file_is_not_watched(watched: Watched) -> None:
     before = watches()
     with (watched.path / "file").open("rb") as file:
-        watched.watch.folder(file.fileno())
+        watched.watch.directory(file.fileno())
     assert watches() == before
 
 
 async def removed(watched: Watched) -> int:
-    """Remove the folder, and return the inode that is free now."""
+    """Remove the directory, and return the inode that is free now."""
     inode = watched.path.stat().st_ino
     (watched.path / "file").unlink()
     (watched.path / "inside").rmdir()
@@ -202,7 +202,7 @@ async def test_removed_and_made_again(watched: Watched) -> None:
 
 
 async def test_made_again_with_the_same_inode(watched: Watched) -> None:
-    """It looks like the folder that is watched already, until its removal is learned."""
+    """It looks like the directory that is watched already, until its removal is learned."""
     inode = await removed(watched)
     made = set[Path]()
     while not watched.path.exists() and len(made) < 100:
@@ -224,7 +224,7 @@ async def test_forgotten(watched: Watched) -> None:
     watched.watch.forget_others()
     before = watches()
     with opened(watched.path / "inside") as fd:
-        watched.watch.folder(fd)
+        watched.watch.directory(fd)
     watched.again()
     watched.watch.forget_others()  # of a look at both
     assert watches() == before + 1
@@ -238,7 +238,7 @@ async def test_forgotten(watched: Watched) -> None:
     await watched.hint()
     # It can be watched again.
     with opened(watched.path / "inside") as fd:
-        watched.watch.folder(fd)
+        watched.watch.directory(fd)
     assert watches() == before + 1
 
 
@@ -247,7 +247,7 @@ async def test_forgotten_after_it_was_removed(
 ) -> None:
     """The kernel has forgotten it already."""
     with opened(watched.path / "inside") as fd:
-        watched.watch.folder(fd)
+        watched.watch.directory(fd)
     watched.watch.forget_others()
     watched.again()
     (watched.path / "inside").rmdir()
@@ -289,7 +289,7 @@ async def test_a_watch_that_ends_among_lost_events(watched: Watched, loss: str) 
     """Nobody says then that it has ended; the others go on."""
     inside = watched.path / "inside"
     with opened(inside) as fd:
-        watched.watch.folder(fd)
+        watched.watch.directory(fd)
     status = inside.stat()
     LOSSES[loss](watched.path)
     inside.rmdir()
@@ -311,7 +311,7 @@ async def test_more_watches_than_there_are_digits(watched: Watched) -> None:
     for path in kept:
         path.mkdir()
         with opened(path) as fd:
-            watched.watch.folder(fd)
+            watched.watch.directory(fd)
     LOSSES["a name that is not UTF-8"](watched.path)
     await watched.hint()
     for path in kept:
@@ -319,13 +319,13 @@ async def test_more_watches_than_there_are_digits(watched: Watched) -> None:
         assert watched.watch.keep((status.st_dev, status.st_ino))
 
 
-async def test_too_many_folders(watched: Watched) -> None:
+async def test_too_many_directories(watched: Watched) -> None:
     """A stranger can make as many as he likes; what we take of the system is bounded."""
     with opened(watched.path / "inside") as parent:
         for number in range(MOST_WATCHES + 10):
             os.mkdir(f"{number}", dir_fd=parent)
             fd = os.open(f"{number}", os.O_RDONLY, dir_fd=parent)
-            watched.watch.folder(fd)
+            watched.watch.directory(fd)
             os.close(fd)
     assert watches() == MOST_WATCHES
     assert watched.watch.keep((0, 0)), "to open it would be of no use"
@@ -354,9 +354,9 @@ PROGRAM = """
 import asyncio, logging, os, subprocess, sys
 from kdumpd.observe.captures.inotify import Watch
 
-def folder(watch, path):
+def directory(watch, path):
     fd = os.open(path, os.O_RDONLY)
-    watch.folder(fd)
+    watch.directory(fd)
     os.close(fd)
 
 async def main(path):
@@ -365,11 +365,11 @@ async def main(path):
     with watch.attached(asyncio.get_running_loop()):
 """
 MOUNT = """
-        folder(watch, path)
+        directory(watch, path)
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", path], check=True)
         await asyncio.wait_for(hinted.wait(), 30)
         hinted.clear()
-        folder(watch, path)
+        directory(watch, path)
         os.mkdir(path + "/new")
         await asyncio.wait_for(hinted.wait(), 30)
         hinted.clear()
@@ -381,7 +381,7 @@ EXHAUST = """
         logging.basicConfig(stream=sys.stdout, format="%(levelname)s")
         for number in range(5):
             os.mkdir(f"{path}/{number}")
-            folder(watch, f"{path}/{number}")
+            directory(watch, f"{path}/{number}")
         os.mkdir(f"{path}/0/new")
         await asyncio.wait_for(hinted.wait(), 30)
 """
@@ -393,7 +393,7 @@ asyncio.run(main(sys.argv[1]))
 
 @needs_root
 async def test_mounts(tmp_path: Path) -> None:
-    """A file system mounted over a folder is no event of the folder."""
+    """A file system mounted over a directory is no event of the directory."""
     program = PROGRAM + MOUNT + LAST
     printed = await output(*MOUNTS_AS_ROOT, sys.executable, "-c", program, str(tmp_path))
     assert printed == b"hinted\n"

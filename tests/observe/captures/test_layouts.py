@@ -14,7 +14,7 @@ from kdumpd.model.step import without_copies
 from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.captures import scan
 from kdumpd.observe.captures.apport_report import UNPACKABLE
-from kdumpd.observe.captures.scan import read_crash_folder
+from kdumpd.observe.captures.scan import read_crash_directory
 from kdumpd.observe.captures.scan_cache import Visits
 from tests.support.cores import Crash, elf, flattened, kdump, split
 from tests.support.machine import Machine, apport_report
@@ -30,13 +30,13 @@ NOTHING: Mapping[bytes, Sighting] = {}
 def look(
     machine: Machine, path: bytes = CRASH, known: Mapping[bytes, Sighting] = NOTHING
 ) -> tuple[Sighting, ...]:
-    """Return what lies in the folder, which has no problem."""
-    folder = read_crash_folder(machine.root, path, known, lambda _: None)
-    assert folder.facts.problem == ""
-    assert folder.listed
-    places = [sighting.place for sighting in folder.sightings]
+    """Return what lies in the directory, which has no problem."""
+    directory = read_crash_directory(machine.root, path, known, lambda _: None)
+    assert directory.facts.problem == ""
+    assert directory.listed
+    places = [sighting.place for sighting in directory.sightings]
     assert len(set(places)) == len(places)
-    return folder.sightings
+    return directory.sightings
 
 
 def only(machine: Machine, path: bytes = CRASH) -> Sighting:
@@ -97,9 +97,9 @@ def test_a_test_that_failed_at_once(machine: Machine) -> None:
 
 def test_the_capture_kernels_log_alone(machine: Machine) -> None:
     """A capture that failed: the log of the kernel that died is nowhere."""
-    folder = machine.crash / f"127.0.0.1-{WHEN}"
-    folder.mkdir()
-    (folder / "kexec-dmesg.log").write_bytes(b"[Mon Nov 23 01:14] mount failed\n")
+    directory = machine.crash / f"127.0.0.1-{WHEN}"
+    directory.mkdir()
+    (directory / "kexec-dmesg.log").write_bytes(b"[Mon Nov 23 01:14] mount failed\n")
     sighting = only(machine)
     assert sighting.state is CaptureState.INCOMPLETE
     assert name_of(sighting) == (b"", b"")
@@ -126,8 +126,8 @@ def test_a_part_without_pages(machine: Machine) -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_missing_part(machine: Machine, number: int) -> None:
-    folder = machine.split(WHEN, split(Crash(), 18, 20))
-    (folder / f"vmcore.{number}").unlink()
+    directory = machine.split(WHEN, split(Crash(), 18, 20))
+    (directory / f"vmcore.{number}").unlink()
     sighting = only(machine)
     assert sighting.state is CaptureState.INCOMPLETE
     assert f"has no 'vmcore.{number}'" in sighting.facts.problem
@@ -135,8 +135,8 @@ def test_a_missing_part(machine: Machine, number: int) -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_part_cut_off(machine: Machine, number: int) -> None:
-    folder = machine.split(WHEN, split(Crash(), 18, 20))
-    part = folder / f"vmcore.{number}"
+    directory = machine.split(WHEN, split(Crash(), 18, 20))
+    part = directory / f"vmcore.{number}"
     part.write_bytes(part.read_bytes()[:-1])
     sighting = only(machine)
     assert sighting.state is CaptureState.INCOMPLETE
@@ -144,8 +144,8 @@ def test_a_part_cut_off(machine: Machine, number: int) -> None:
 
 
 def test_a_part_of_another_crash(machine: Machine) -> None:
-    folder = machine.split(WHEN, split(Crash(), 18, 20))
-    (folder / "vmcore.2").write_bytes(split(Crash(crash_time=1), 18, 20)[1])
+    directory = machine.split(WHEN, split(Crash(), 18, 20))
+    (directory / "vmcore.2").write_bytes(split(Crash(crash_time=1), 18, 20)[1])
     assert "'vmcore.2', which is of another crash" in only(machine).facts.problem
 
 
@@ -157,8 +157,8 @@ def test_a_part_under_the_name_of_a_whole_core(machine: Machine) -> None:
 
 
 def test_parts_put_together(machine: Machine) -> None:
-    folder = machine.split(WHEN, split(Crash(), 18)[:1])
-    (folder / "vmcore").write_bytes(kdump(Crash()))
+    directory = machine.split(WHEN, split(Crash(), 18)[:1])
+    (directory / "vmcore").write_bytes(kdump(Crash()))
     sighting = only(machine)
     assert name_of(sighting) == (b"vmcore", b"vmcore-dmesg.txt")
     assert sighting.complete
@@ -172,8 +172,8 @@ def test_parts_put_together(machine: Machine) -> None:
     "when", ["2026-11-23-01:13", "2026-11-23-01-13", "crashed-2026-11-23-01-13"]
 )
 def test_suse(machine: Machine, when: str) -> None:
-    folder = machine.suse(when, flattened(Crash()), dmesg=DMESG)
-    (folder / ".notified").touch()
+    directory = machine.suse(when, flattened(Crash()), dmesg=DMESG)
+    (directory / ".notified").touch()
     sighting = only(machine)
     assert (sighting.layout, sighting.state) == (Layout.SUSE, CaptureState.COMPLETE)
     assert name_of(sighting) == (b"vmcore", b"dmesg")
@@ -215,9 +215,9 @@ def test_suse_without_room_for_the_core(machine: Machine) -> None:
 
 
 def test_suse_that_finishes_is_read_again(machine: Machine) -> None:
-    folder = machine.suse("2026-11-23-01-13", flattened(Crash())[:-100], status=None)
+    directory = machine.suse("2026-11-23-01-13", flattened(Crash())[:-100], status=None)
     (first,) = look(machine)
-    (folder / "README.txt").write_text("Kernel crashdump\nvmcore status: error while saving\n")
+    (directory / "README.txt").write_text("Kernel crashdump\nvmcore status: error while saving\n")
     (second,) = look(machine, known={first.place: first})
     assert "error while saving" in second.facts.problem
 
@@ -240,11 +240,11 @@ def test_steamos_without_a_core(machine: Machine) -> None:
 
 @pytest.mark.parametrize("path", [CRASH, b"/var/crash/crash"])
 def test_steamos_after_the_next_boot(machine: Machine, path: bytes) -> None:
-    """The cores of two crashes are moved into one folder, and stay two captures."""
+    """The cores of two crashes are moved into one directory, and stay two captures."""
     for number, stamp in enumerate((STAMP, "202611230245"), 1):
-        folder = machine.steamos(stamp, kdump(Crash(crash_time=number)), DMESG)
-        (folder / "vmcore.compressed").rename(folder.with_name(f"vmcore.{stamp}"))
-        shutil.rmtree(folder)
+        directory = machine.steamos(stamp, kdump(Crash(crash_time=number)), DMESG)
+        (directory / "vmcore.compressed").rename(directory.with_name(f"vmcore.{stamp}"))
+        shutil.rmtree(directory)
     first, second = look(machine, path)
     assert first.complete
     assert second.complete
@@ -305,7 +305,7 @@ def make_fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
-def make_folder(path: Path) -> None:
+def make_directory(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
@@ -315,7 +315,7 @@ STRANGE: dict[str, Callable[[Path], object]] = {
     "link": lambda path: path.symlink_to(path.rename(path.with_name("elsewhere"))),
     "hard link": lambda path: path.with_name("another").hardlink_to(path),
     "fifo": make_fifo,
-    "folder": make_folder,
+    "directory": make_directory,
 }
 
 
@@ -335,13 +335,13 @@ def test_more_reports_of_strangers_than_are_looked_at(machine: Machine) -> None:
         path = machine.crash / f"linux-image-x-{number:012}.crash"
         path.write_bytes(apport_report(DMESG))
         os.chown(path, SOMEBODY, -1)
-    folder = read_crash_folder(machine.root, CRASH, {}, lambda _: None)
-    assert len(folder.sightings) == 1 + scan.MOST_STRANGE
-    assert [one.place for one in folder.sightings if one.trusted] == [
+    directory = read_crash_directory(machine.root, CRASH, {}, lambda _: None)
+    assert len(directory.sightings) == 1 + scan.MOST_STRANGE
+    assert [one.place for one in directory.sightings if one.trusted] == [
         b"/var/crash/linux-image-6.8.0-31-generic-202611230113.crash"
     ]
-    assert not any(one.trusted_folder for one in folder.sightings if not one.trusted)
-    assert not folder.listed
+    assert not any(one.trusted_directory for one in directory.sightings if not one.trusted)
+    assert not directory.listed
 
 
 # systemd-pstore
@@ -356,12 +356,12 @@ def test_more_reports_of_strangers_than_are_looked_at(machine: Machine) -> None:
     ],
 )
 def test_pstore(machine: Machine, name: str, part: str) -> None:
-    folder = machine.pstore(name, DMESG, part)
+    directory = machine.pstore(name, DMESG, part)
     sighting = only(machine, ARCHIVE)
     assert (sighting.layout, sighting.state) == (Layout.PSTORE, CaptureState.DMESG_ONLY)
     assert sighting.directory == ARCHIVE + b"/" + name.encode()
     assert name_of(sighting) == (b"", b"dmesg.txt")
-    (folder / "dmesg.txt").unlink()
+    (directory / "dmesg.txt").unlink()
     assert name_of(only(machine, ARCHIVE)) == (b"", part.encode())
 
 
@@ -384,10 +384,10 @@ def test_ramoops(machine: Machine) -> None:
 
 
 def test_an_archive_that_does_not_exist(machine: Machine) -> None:
-    facts = read_crash_folder(machine.root, ARCHIVE, {}, lambda _: None).facts
+    facts = read_crash_directory(machine.root, ARCHIVE, {}, lambda _: None).facts
     assert (facts.present, facts.optional) == (False, True)
     machine.crash.rmdir()
-    facts = read_crash_folder(machine.root, CRASH, {}, lambda _: None).facts
+    facts = read_crash_directory(machine.root, CRASH, {}, lambda _: None).facts
     assert (facts.present, facts.optional) == (False, False)
 
 
@@ -439,11 +439,11 @@ def test_what_is_none_of_ours_is_told(machine: Machine) -> None:
         (machine.crash / name).mkdir(parents=True)
     (machine.crash / "notes" / "todo").touch()
     told: list[bytes] = []
-    read_crash_folder(machine.root, CRASH, {}, lambda _: None, Visits(on_foreign=told.append))
+    read_crash_directory(machine.root, CRASH, {}, lambda _: None, Visits(on_foreign=told.append))
     assert sorted(told) == [b"/var/crash/deep/er", b"/var/crash/empty", b"/var/crash/notes"]
 
 
-def test_when_a_folder_was_made(machine: Machine) -> None:
+def test_when_a_directory_was_made(machine: Machine) -> None:
     """Whoever foretells its removal asks; nothing else is read again for it."""
     core = machine.kdump_tools(STAMP, flattened(Crash()), DMESG)
     os.utime(core.parent, ns=(0, 1_700_000_000 * 10**9))
@@ -457,7 +457,7 @@ def test_when_a_folder_was_made(machine: Machine) -> None:
     assert second.facts is first.facts
 
 
-def test_unread_below_a_folder_of_others(machine: Machine) -> None:
+def test_unread_below_a_directory_of_others(machine: Machine) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
     (machine.crash / "theirs").mkdir()
     (machine.crash / "theirs" / STAMP).symlink_to(machine.crash / STAMP)

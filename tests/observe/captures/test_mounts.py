@@ -18,7 +18,7 @@ TABLE = b"""\
 40 22 0:35 / /var/crash rw,relatime shared:3 - nfs4 server:/crash rw
 41 40 0:36 / /var/crash/a\\040blank rw - tmpfs tmpfs rw
 42 40 0:37 / /var/crash/a\\011tab\\134and\\012more rw - tmpfs tmpfs rw
-43 40 0:38 /sub\\040folder /mnt rw - ext4 /dev/vdb rw
+43 40 0:38 /sub\\040directory /mnt rw - ext4 /dev/vdb rw
 """
 
 
@@ -65,7 +65,7 @@ def test_this_machine(tmp_path: Path) -> None:
 PROGRAM = r"""
 import os, subprocess, sys
 from kdumpd.observe.captures.safe_open import read_mount_points, read_mounted_names
-folder = os.open(sys.argv[1], os.O_RDONLY)
+directory = os.open(sys.argv[1], os.O_RDONLY)
 for name in (b"a", b"b c", b"d\re", b"f\\g", b"h\n", b"\xff", b"i/deeper"):
     path = os.path.join(os.fsencode(sys.argv[1]), name)
     os.makedirs(path)
@@ -73,15 +73,15 @@ for name in (b"a", b"b c", b"d\re", b"f\\g", b"h\n", b"\xff", b"i/deeper"):
 os.mkdir(sys.argv[1] + "/not")
 os.mkdir(sys.argv[1] + "2")
 subprocess.run(["mount", "-t", "tmpfs", "x", sys.argv[1] + "2"], check=True)
-print(sorted(read_mounted_names(folder, read_mount_points())))
+print(sorted(read_mounted_names(directory, read_mount_points())))
 """
 
 
 @needs_root
 @pytest.mark.parametrize("name", ["crash", "a b"])
 async def test_real_mounts(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / name
-    folder.mkdir()
-    printed = await output(*MOUNTS_AS_ROOT, sys.executable, "-c", PROGRAM, str(folder))
+    directory = tmp_path / name
+    directory.mkdir()
+    printed = await output(*MOUNTS_AS_ROOT, sys.executable, "-c", PROGRAM, str(directory))
     expected = [b"a", b"b c", b"d\re", b"f\\g", b"h\n", b"\xff"]
     assert printed.decode() == f"{expected}\n"

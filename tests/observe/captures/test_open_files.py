@@ -22,7 +22,7 @@ from tests.support.looks import as_listed, capture
 from tests.support.machine import Machine
 from tests.support.rights import as_root
 
-FOLDER = b"/var/crash"
+DIRECTORY = b"/var/crash"
 CORE = b"/var/crash/202611230113/dump.202611230113"
 
 
@@ -32,20 +32,20 @@ def core(machine: Machine) -> Path:
     return machine.kdump_tools("202611230113", b"what the machine held")
 
 
-def read(machine: Machine, path: bytes = CORE, folder: bytes = FOLDER) -> bytes:
-    with os.fdopen(open_evidence(machine.root, folder, path), "rb") as file:
+def read(machine: Machine, path: bytes = CORE, directory: bytes = DIRECTORY) -> bytes:
+    with os.fdopen(open_evidence(machine.root, directory, path), "rb") as file:
         return file.read()
 
 
 def test_the_file_is_opened(machine: Machine, core: Path) -> None:
     assert read(machine) == core.read_bytes()
-    assert read(machine, folder=b"/var") == core.read_bytes()
-    assert read(machine, folder=b"/var/crash/202611230113") == core.read_bytes()
-    assert read(machine, folder=b"/") == core.read_bytes()
+    assert read(machine, directory=b"/var") == core.read_bytes()
+    assert read(machine, directory=b"/var/crash/202611230113") == core.read_bytes()
+    assert read(machine, directory=b"/") == core.read_bytes()
 
 
 def test_descriptor_cannot_be_written_to_or_inherited(machine: Machine, core: Path) -> None:
-    fd = open_evidence(machine.root, FOLDER, CORE)
+    fd = open_evidence(machine.root, DIRECTORY, CORE)
     try:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.write(fd, b"x")
@@ -70,7 +70,7 @@ def fifo(core: Path) -> None:
     os.mkfifo(core)
 
 
-def folder_link(core: Path) -> None:
+def directory_link(core: Path) -> None:
     core.parent.rename(core.parent.with_name("other"))
     core.parent.symlink_to("other")
 
@@ -79,11 +79,11 @@ def writable(core: Path) -> None:
     core.chmod(0o666)
 
 
-def writable_folder(core: Path) -> None:
+def writable_directory(core: Path) -> None:
     core.parent.chmod(0o777)
 
 
-def writable_crash_folder(core: Path) -> None:
+def writable_crash_directory(core: Path) -> None:
     core.parent.parent.chmod(0o777)
 
 
@@ -91,7 +91,7 @@ def removed(core: Path) -> None:
     core.unlink()
 
 
-def removed_folder(core: Path) -> None:
+def removed_directory(core: Path) -> None:
     core.parent.rename(core.parent.with_name("other"))
 
 
@@ -101,12 +101,12 @@ def removed_folder(core: Path) -> None:
         (link, CaptureFileError, "is not a regular file: not handed out"),
         (hard_link, CaptureFileError, "has 2 hard links: not handed out"),
         (fifo, CaptureFileError, "is not a regular file: not handed out"),
-        (folder_link, FileGoneError, "a link or no folder"),
+        (directory_link, FileGoneError, "a link or no directory"),
         (writable, CaptureFileError, "is writable by others than its owner"),
-        (writable_folder, CaptureFileError, "is writable by others than its owner"),
-        (writable_crash_folder, CaptureFileError, "is writable by others than its owner"),
+        (writable_directory, CaptureFileError, "is writable by others than its owner"),
+        (writable_crash_directory, CaptureFileError, "is writable by others than its owner"),
         (removed, FileGoneError, "does not exist"),
-        (removed_folder, FileGoneError, "does not exist"),
+        (removed_directory, FileGoneError, "does not exist"),
     ],
 )
 def test_what_changed_since_the_last_look_is_refused(
@@ -143,9 +143,9 @@ def test_path_that_leads_elsewhere_is_refused(machine: Machine, core: Path, path
 async def test_what_a_capture_lacks_is_said(machine: Machine) -> None:
     capture_files = CaptureFiles(machine.root)
     with pytest.raises(FileGoneError, match="has no core"):
-        await capture_files.open_core(FOLDER, as_listed(capture(facts=None)))
+        await capture_files.open_core(DIRECTORY, as_listed(capture(facts=None)))
     with pytest.raises(FileGoneError, match="has no kernel log beside its core"):
-        await capture_files.open_dmesg(FOLDER, as_listed(capture(dmesg=b"")))
+        await capture_files.open_dmesg(DIRECTORY, as_listed(capture(dmesg=b"")))
 
 
 class Hanging:
@@ -177,7 +177,7 @@ def opened(file: Path) -> int:
     return links.count(file)
 
 
-async def test_folder_that_does_not_answer_stalls_no_other(core: Path) -> None:
+async def test_directory_that_does_not_answer_stalls_no_other(core: Path) -> None:
     hanging, openings = Hanging(core), Openings(0.05)
     for _ in range(MOST_STUCK + 3):
         with pytest.raises(CaptureFileError, match="'/slow' does not answer"):

@@ -45,7 +45,7 @@ def test_everything(machine: Machine) -> None:
         apport_days=7,
         apport_file_days=7,
         most_dumps=5,
-        dump_folder=b"/srv/crash",
+        dump_directory=b"/srv/crash",
         suse_keeps=3,
         ages=AGES,
     )
@@ -141,8 +141,8 @@ def test_what_is_no_file(machine: Machine) -> None:
     (machine.root / "etc/default/kdump-tools").mkdir(parents=True)
     (machine.root / "etc/sysconfig").mkdir()
     os.mkfifo(machine.root / "etc/sysconfig/kdump")
-    machine.write("etc/cron.daily", "no folder")
-    machine.write("etc/tmpfiles.d", "no folder")
+    machine.write("etc/cron.daily", "no directory")
+    machine.write("etc/tmpfiles.d", "no directory")
     assert read_retention(machine.root) == Retention()
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from kdumpd.model.captures.core import FileStamp
 from kdumpd.observe.captures.safe_open import (
-    Folder,
-    FolderError,
+    Directory,
+    DirectoryError,
     VanishedError,
-    open_crash_folder,
+    open_crash_directory,
     untrusted_reason,
 )
 from tests.support.rights import SOMEBODY, as_root
@@ -33,17 +33,17 @@ def crash(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, crash: Path) -> Iterator[Folder]:
+def directory(tmp_path: Path, crash: Path) -> Iterator[Directory]:
     assert crash.is_dir()
-    with opened(tmp_path) as folder:
-        yield folder
+    with opened(tmp_path) as directory:
+        yield directory
 
 
 @contextmanager
-def opened(root: Path, path: bytes = CRASH) -> Iterator[Folder]:
-    with open_crash_folder(root, path, ignore) as folder:
-        assert folder is not None
-        yield folder
+def opened(root: Path, path: bytes = CRASH) -> Iterator[Directory]:
+    with open_crash_directory(root, path, ignore) as directory:
+        assert directory is not None
+        yield directory
 
 
 def descriptors() -> set[str]:
@@ -57,62 +57,62 @@ def identity(fd: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("path", [CRASH, b"/var/crash/", b"//var//crash", b"var/crash"])
 def test_opens(tmp_path: Path, crash: Path, path: bytes) -> None:
-    with opened(tmp_path, path) as folder:
-        assert os.path.samestat(os.fstat(folder.fd), crash.stat())
-        assert folder.trusted
-        assert folder.owner == os.getuid()
-        assert folder.names() == []
+    with opened(tmp_path, path) as directory:
+        assert os.path.samestat(os.fstat(directory.fd), crash.stat())
+        assert directory.trusted
+        assert directory.owner == os.getuid()
+        assert directory.names() == []
 
 
 def test_root_itself(tmp_path: Path, crash: Path) -> None:
-    with opened(tmp_path, b"/") as folder:
-        assert folder.names() == [b"var"]
-        assert folder.trusted
-        with folder.open_folder(b"var") as var:
+    with opened(tmp_path, b"/") as directory:
+        assert directory.names() == [b"var"]
+        assert directory.trusted
+        with directory.open_directory(b"var") as var:
             assert (var.path, var.name) == (b"/var", b"var")
             assert var.names() == [crash.name.encode()]
 
 
-def test_names_are_sorted_and_bytes(crash: Path, folder: Folder) -> None:
+def test_names_are_sorted_and_bytes(crash: Path, directory: Directory) -> None:
     for name in (b"b", b"\xff\xfe", b"a", b"\n", b"\xc3\xa4"):
         (crash / os.fsdecode(name)).mkdir()
-    assert folder.names() == [b"\n", b"a", b"b", b"\xc3\xa4", b"\xff\xfe"]
+    assert directory.names() == [b"\n", b"a", b"b", b"\xc3\xa4", b"\xff\xfe"]
 
 
 @pytest.mark.parametrize("path", [b"/var/nothing", b"/nothing", b"/nothing/crash/deeper"])
 def test_missing(tmp_path: Path, crash: Path, path: bytes) -> None:
     assert crash.is_dir()
-    with open_crash_folder(tmp_path, path, ignore) as folder:
-        assert folder is None
+    with open_crash_directory(tmp_path, path, ignore) as directory:
+        assert directory is None
 
 
-def test_told_of_the_folder_before_it_is_listed(tmp_path: Path, crash: Path) -> None:
+def test_told_of_the_directory_before_it_is_listed(tmp_path: Path, crash: Path) -> None:
     """Whoever watches from then on misses nothing: what comes later is an event."""
     told = []
 
-    def on_folder(fd: int) -> None:
+    def on_directory(fd: int) -> None:
         told.append(identity(fd))
         (crash / "late").mkdir()
 
-    with open_crash_folder(tmp_path, CRASH, on_folder) as folder:
-        assert folder is not None
-        assert told == [identity(folder.fd)]
-        assert folder.names() == [b"late"]
+    with open_crash_directory(tmp_path, CRASH, on_directory) as directory:
+        assert directory is not None
+        assert told == [identity(directory.fd)]
+        assert directory.names() == [b"late"]
 
 
-def test_told_of_the_last_folder_that_exists(tmp_path: Path) -> None:
+def test_told_of_the_last_directory_that_exists(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     told = []
-    with open_crash_folder(tmp_path, b"/var/lib/crash", lambda fd: told.append(identity(fd))):
+    with open_crash_directory(tmp_path, b"/var/lib/crash", lambda fd: told.append(identity(fd))):
         assert told == [identity_of(tmp_path / "var")]
 
 
 def test_made_just_when_it_was_missing(tmp_path: Path) -> None:
     """What appears between the failed opening and the watch is seen at once."""
-    with open_crash_folder(
+    with open_crash_directory(
         tmp_path, CRASH, lambda _: (tmp_path / "var/crash").mkdir(parents=True, exist_ok=True)
-    ) as folder:
-        assert folder is not None
+    ) as directory:
+        assert directory is not None
 
 
 def identity_of(path: Path) -> tuple[int, int]:
@@ -125,27 +125,30 @@ def test_link_on_the_path(tmp_path: Path, component: str) -> None:
     (tmp_path / "real/crash").mkdir(parents=True)
     (tmp_path / component).parent.mkdir(exist_ok=True)
     (tmp_path / component).symlink_to(tmp_path / "real")
-    with pytest.raises(FolderError, match="link or no folder"), opened(tmp_path):
+    with pytest.raises(DirectoryError, match="link or no directory"), opened(tmp_path):
         pass
 
 
-def test_file_in_place_of_the_folder(tmp_path: Path) -> None:
+def test_file_in_place_of_the_directory(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "var/crash").write_bytes(b"")
-    with pytest.raises(FolderError, match=r"'/var/crash' is, or leads through"), opened(tmp_path):
+    with (
+        pytest.raises(DirectoryError, match=r"'/var/crash' is, or leads through"),
+        opened(tmp_path),
+    ):
         pass
 
 
-def test_fifo_in_place_of_the_folder(tmp_path: Path) -> None:
+def test_fifo_in_place_of_the_directory(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     os.mkfifo(tmp_path / "var/crash")
-    with pytest.raises(FolderError), opened(tmp_path):
+    with pytest.raises(DirectoryError), opened(tmp_path):
         pass
 
 
 def test_a_name_too_long(tmp_path: Path) -> None:
     with (
-        pytest.raises(FolderError, match="File name too long"),
+        pytest.raises(DirectoryError, match="File name too long"),
         opened(tmp_path, b"/" + b"a" * 300),
     ):
         pass
@@ -154,7 +157,7 @@ def test_a_name_too_long(tmp_path: Path) -> None:
 def test_errors_are_safe_to_show(tmp_path: Path) -> None:
     path = b"/\x1b[2J\n\xff"
     (tmp_path / os.fsdecode(path[1:])).symlink_to("/")
-    with pytest.raises(FolderError) as caught, opened(tmp_path, path):
+    with pytest.raises(DirectoryError) as caught, opened(tmp_path, path):
         pass
     assert str(caught.value).isprintable()
     assert r"\x1b[2J\n" in str(caught.value)
@@ -165,26 +168,26 @@ def test_no_descriptor_is_left(tmp_path: Path, crash: Path) -> None:
     (crash / "file").write_bytes(b"")
     (crash / "link").symlink_to("inside")
     before = descriptors()
-    with opened(tmp_path) as folder:
-        folder.names()
-        with folder.open_folder(b"inside"), folder.open_file(folder.stamp(b"file")):
+    with opened(tmp_path) as directory:
+        directory.names()
+        with directory.open_directory(b"inside"), directory.open_file(directory.stamp(b"file")):
             pass
-        with pytest.raises(FolderError), folder.open_folder(b"link"):
+        with pytest.raises(DirectoryError), directory.open_directory(b"link"):
             pass
     for path in (b"/var/nothing", b"/var/crash/link", b"/var/crash/file"):
         try:
-            with open_crash_folder(tmp_path, path, ignore):
+            with open_crash_directory(tmp_path, path, ignore):
                 pass
-        except FolderError:
+        except DirectoryError:
             pass
     assert descriptors() == before
 
 
-def test_descriptors_are_not_inherited(folder: Folder, crash: Path) -> None:
+def test_descriptors_are_not_inherited(directory: Directory, crash: Path) -> None:
     (crash / "file").write_bytes(b"")
-    with folder.open_file(folder.stamp(b"file")) as fd:
+    with directory.open_file(directory.stamp(b"file")) as fd:
         assert not os.get_inheritable(fd)
-    assert not os.get_inheritable(folder.fd)
+    assert not os.get_inheritable(directory.fd)
 
 
 @pytest.mark.parametrize(
@@ -206,30 +209,32 @@ def test_trust_by_mode(
 ) -> None:
     assert crash.is_dir()
     (tmp_path / component).chmod(mode)
-    with opened(tmp_path) as folder:
-        assert folder.trusted is trusted
+    with opened(tmp_path) as directory:
+        assert directory.trusted is trusted
 
 
 @pytest.mark.parametrize(("mode", "trusted"), [(0o755, True), (0o777, False)])
-def test_trust_of_a_folder_inside(crash: Path, folder: Folder, mode: int, *, trusted: bool) -> None:
+def test_trust_of_a_directory_inside(
+    crash: Path, directory: Directory, mode: int, *, trusted: bool
+) -> None:
     (crash / "inside").mkdir()
     (crash / "inside").chmod(mode)
-    with folder.open_folder(b"inside") as inside:
+    with directory.open_directory(b"inside") as inside:
         assert inside.trusted is trusted
         assert inside.path == b"/var/crash/inside"
     (crash / "inside").chmod(0o755)
     crash.chmod(0o777)
-    with opened(crash.parent.parent) as outside, outside.open_folder(b"inside") as inside:
+    with opened(crash.parent.parent) as outside, outside.open_directory(b"inside") as inside:
         assert not inside.trusted
 
 
 @as_root
 @pytest.mark.parametrize("component", ["var", "var/crash"])
-def test_foreign_owner_of_a_folder(tmp_path: Path, crash: Path, component: str) -> None:
+def test_foreign_owner_of_a_directory(tmp_path: Path, crash: Path, component: str) -> None:
     assert crash.is_dir()
     os.chown(tmp_path / component, SOMEBODY, SOMEBODY)
-    with opened(tmp_path) as folder:
-        assert not folder.trusted
+    with opened(tmp_path) as directory:
+        assert not directory.trusted
 
 
 @as_root
@@ -237,18 +242,18 @@ def test_the_owner_is_the_one_of_the_root(tmp_path: Path, crash: Path) -> None:
     """So that a test needs no root, and a tree of somebody else is not trusted in part."""
     for path in (tmp_path, crash.parent, crash):
         os.chown(path, SOMEBODY, SOMEBODY)
-    with opened(tmp_path) as folder:
-        assert folder.trusted
-        assert folder.owner == SOMEBODY
+    with opened(tmp_path) as directory:
+        assert directory.trusted
+        assert directory.owner == SOMEBODY
     os.chown(crash, 0, 0)
-    with opened(tmp_path) as folder:
-        assert not folder.trusted
+    with opened(tmp_path) as directory:
+        assert not directory.trusted
 
 
-def test_stamp(crash: Path, folder: Folder) -> None:
+def test_stamp(crash: Path, directory: Directory) -> None:
     (crash / "file").write_bytes(b"content")
     status = (crash / "file").stat()
-    stamp = folder.stamp(b"file")
+    stamp = directory.stamp(b"file")
     assert stamp == FileStamp(
         name=b"file",
         inode=status.st_ino,
@@ -262,20 +267,20 @@ def test_stamp(crash: Path, folder: Folder) -> None:
     assert untrusted_reason(stamp, os.getuid()) == ""
 
 
-def test_stamp_of_a_link_is_its_own(crash: Path, folder: Folder) -> None:
+def test_stamp_of_a_link_is_its_own(crash: Path, directory: Directory) -> None:
     (crash / "file").write_bytes(b"content")
     (crash / "link").symlink_to("file")
-    assert stat.S_ISLNK(folder.stamp(b"link").mode)
+    assert stat.S_ISLNK(directory.stamp(b"link").mode)
 
 
-def test_stamp_of_nothing(folder: Folder) -> None:
+def test_stamp_of_nothing(directory: Directory) -> None:
     with pytest.raises(VanishedError, match="'/var/crash/nothing' does not exist"):
-        folder.stamp(b"nothing")
+        directory.stamp(b"nothing")
 
 
-def test_open_file(crash: Path, folder: Folder) -> None:
+def test_open_file(crash: Path, directory: Directory) -> None:
     (crash / "file").write_bytes(b"content")
-    with folder.open_file(folder.stamp(b"file")) as fd:
+    with directory.open_file(directory.stamp(b"file")) as fd:
         assert os.read(fd, 100) == b"content"
 
 
@@ -302,40 +307,44 @@ REPLACEMENTS: dict[str, Callable[[Path], object]] = {
     "link to where it went": lambda path: path.symlink_to("moved"),
     "hard link": hard_link,
     "fifo": os.mkfifo,
-    "folder": Path.mkdir,
+    "directory": Path.mkdir,
     "socket": make_socket,
 }
 
 
 @pytest.mark.parametrize("replacement", REPLACEMENTS)
-def test_file_replaced_before_it_is_opened(crash: Path, folder: Folder, replacement: str) -> None:
+def test_file_replaced_before_it_is_opened(
+    crash: Path, directory: Directory, replacement: str
+) -> None:
     path = crash / "file"
     path.write_bytes(b"content")
-    stamp = folder.stamp(b"file")
+    stamp = directory.stamp(b"file")
     path.rename(crash / "moved")  # its inode is not free for the other
     with chdir(crash):  # a socket's path is short
         REPLACEMENTS[replacement](Path("file"))
-    with pytest.raises(FolderError), folder.open_file(stamp):
+    with pytest.raises(DirectoryError), directory.open_file(stamp):
         pass
 
 
-@pytest.mark.parametrize("replacement", sorted(REPLACEMENTS.keys() - {"folder"}))
-def test_folder_replaced_before_it_is_opened(crash: Path, folder: Folder, replacement: str) -> None:
+@pytest.mark.parametrize("replacement", sorted(REPLACEMENTS.keys() - {"directory"}))
+def test_directory_replaced_before_it_is_opened(
+    crash: Path, directory: Directory, replacement: str
+) -> None:
     path = crash / "202611230113"
     path.mkdir()
-    assert stat.S_ISDIR(folder.stamp(b"202611230113").mode)
+    assert stat.S_ISDIR(directory.stamp(b"202611230113").mode)
     path.rename(crash / "moved")
     with chdir(crash):
         REPLACEMENTS[replacement](Path("202611230113"))
-    with pytest.raises(FolderError), folder.open_folder(b"202611230113"):
+    with pytest.raises(DirectoryError), directory.open_directory(b"202611230113"):
         pass
 
 
-def test_folder_replaced_after_it_was_opened(crash: Path, folder: Folder) -> None:
+def test_directory_replaced_after_it_was_opened(crash: Path, directory: Directory) -> None:
     path = crash / "202611230113"
     path.mkdir()
     (path / "mine").write_bytes(b"")
-    with folder.open_folder(b"202611230113") as inside:
+    with directory.open_directory(b"202611230113") as inside:
         path.rename(crash / "moved")
         (crash / "theirs").mkdir()
         path.symlink_to("theirs")
@@ -343,10 +352,10 @@ def test_folder_replaced_after_it_was_opened(crash: Path, folder: Folder) -> Non
 
 
 def test_device_is_not_opened() -> None:
-    with opened(Path("/"), b"/dev") as folder:
-        stamp = folder.stamp(b"null")
+    with opened(Path("/"), b"/dev") as directory:
+        stamp = directory.stamp(b"null")
         assert untrusted_reason(stamp, 0) == "is not a regular file"
-        with pytest.raises(FolderError), folder.open_file(stamp):
+        with pytest.raises(DirectoryError), directory.open_file(stamp):
             pass
 
 

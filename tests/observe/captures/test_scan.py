@@ -12,8 +12,8 @@ import pytest
 from kdumpd.model.captures.capture import Layout, Sighting, capture_from
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.vocabulary import CaptureState
-from kdumpd.observe.captures.safe_open import OnFolder
-from kdumpd.observe.captures.scan import MOST_STRANGE, read_crash_folder
+from kdumpd.observe.captures.safe_open import OnDirectory
+from kdumpd.observe.captures.scan import MOST_STRANGE, read_crash_directory
 from tests.support.cores import Crash, elf, flattened, kdump
 from tests.support.machine import Machine
 from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
@@ -33,19 +33,19 @@ def ignore(_: int) -> None:
 
 
 def look(
-    machine: Machine, known: Mapping[bytes, Sighting] = NOTHING, on_folder: OnFolder = ignore
+    machine: Machine, known: Mapping[bytes, Sighting] = NOTHING, on_directory: OnDirectory = ignore
 ) -> tuple[Sighting, ...]:
-    """Return what lies in the crash folder, which has no problem."""
-    folder = read_crash_folder(machine.root, CRASH, known, on_folder)
-    assert folder.facts.present
-    assert folder.facts.problem == ""
-    assert folder.listed
-    assert folder.unread == frozenset()
+    """Return what lies in the crash directory, which has no problem."""
+    directory = read_crash_directory(machine.root, CRASH, known, on_directory)
+    assert directory.facts.present
+    assert directory.facts.problem == ""
+    assert directory.listed
+    assert directory.unread == frozenset()
     filesystem = os.statvfs(machine.crash).f_fsid
-    assert {folder.filesystem, *(sighting.filesystem for sighting in folder.sightings)} == {
+    assert {directory.filesystem, *(sighting.filesystem for sighting in directory.sightings)} == {
         filesystem
     }
-    return folder.sightings
+    return directory.sightings
 
 
 def only(machine: Machine) -> Sighting:
@@ -57,24 +57,24 @@ def by_directory(sightings: tuple[Sighting, ...]) -> dict[bytes, Sighting]:
     return {sighting.directory: sighting for sighting in sightings}
 
 
-def test_empty_folder(machine: Machine) -> None:
+def test_empty_directory(machine: Machine) -> None:
     assert look(machine) == ()
 
 
-def test_missing_folder(machine: Machine) -> None:
+def test_missing_directory(machine: Machine) -> None:
     machine.crash.rmdir()
-    folder = read_crash_folder(machine.root, CRASH, {}, ignore)
-    assert not folder.facts.present
-    assert folder.facts.problem == ""
-    assert folder.listed
-    assert folder.filesystem == os.statvfs(machine.root).f_fsid
-    assert folder.sightings == ()
+    directory = read_crash_directory(machine.root, CRASH, {}, ignore)
+    assert not directory.facts.present
+    assert directory.facts.problem == ""
+    assert directory.listed
+    assert directory.filesystem == os.statvfs(machine.root).f_fsid
+    assert directory.sightings == ()
 
 
 def test_no_root() -> None:
-    folder = read_crash_folder(Path("/nowhere"), CRASH, {}, ignore)
-    assert "No such file" in folder.facts.problem
-    assert not folder.listed
+    directory = read_crash_directory(Path("/nowhere"), CRASH, {}, ignore)
+    assert "No such file" in directory.facts.problem
+    assert not directory.listed
 
 
 def test_kdump_tools(machine: Machine) -> None:
@@ -225,13 +225,13 @@ def test_files_beside_the_captures(machine: Machine, name: str) -> None:
         "vmcore-creation.status",
     ],
 )
-def test_a_folder_of_something_else(machine: Machine, name: str) -> None:
+def test_a_directory_of_something_else(machine: Machine, name: str) -> None:
     (machine.crash / STAMP).mkdir()
     (machine.crash / STAMP / name).write_bytes(flattened(Crash()))
     assert look(machine) == ()
 
 
-def test_a_capture_in_a_folder_of_a_folder(machine: Machine) -> None:
+def test_a_capture_in_a_directory_of_a_directory(machine: Machine) -> None:
     core = machine.kdump_tools(STAMP, flattened(Crash()))
     (machine.crash / "saved").mkdir()
     core.parent.rename(machine.crash / "saved" / STAMP)
@@ -269,7 +269,7 @@ def test_many_captures(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe202611230113", b"\xe4", b"a\nb", b"\x1b[31m", b"-rf"])
-def test_a_folder_of_any_name(machine: Machine, name: bytes) -> None:
+def test_a_directory_of_any_name(machine: Machine, name: bytes) -> None:
     core = machine.kdump_tools(STAMP, flattened(Crash()))
     core.parent.rename(machine.crash / os.fsdecode(name))
     assert only(machine).directory == b"/var/crash/" + name
@@ -277,8 +277,8 @@ def test_a_folder_of_any_name(machine: Machine, name: bytes) -> None:
 
 def test_a_root_with_a_trailing_slash(machine: Machine) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
-    folder = read_crash_folder(machine.root, b"/var/crash/", {}, ignore)
-    assert [sighting.directory for sighting in folder.sightings] == [b"/var/crash/202611230113"]
+    directory = read_crash_directory(machine.root, b"/var/crash/", {}, ignore)
+    assert [sighting.directory for sighting in directory.sightings] == [b"/var/crash/202611230113"]
 
 
 # What a stranger may have prepared
@@ -294,7 +294,7 @@ def untrusted(machine: Machine) -> Sighting:
     return sighting
 
 
-def test_a_linked_folder(machine: Machine, tmp_path: Path) -> None:
+def test_a_linked_directory(machine: Machine, tmp_path: Path) -> None:
     core = machine.kdump_tools(STAMP, flattened(Crash()))
     core.parent.rename(tmp_path / "elsewhere")
     (machine.crash / STAMP).symlink_to(tmp_path / "elsewhere")
@@ -313,7 +313,7 @@ def make_fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
-def make_folder(path: Path) -> None:
+def make_directory(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
@@ -321,9 +321,9 @@ def make_folder(path: Path) -> None:
 def make_socket(path: Path) -> None:
     path.unlink()
     with socket.socket(socket.AF_UNIX) as listening:
-        folder = os.open(path.parent, os.O_PATH)
-        listening.bind(f"/proc/self/fd/{folder}/{path.name}")  # a socket's path is short
-        os.close(folder)
+        directory = os.open(path.parent, os.O_PATH)
+        listening.bind(f"/proc/self/fd/{directory}/{path.name}")  # a socket's path is short
+        os.close(directory)
 
 
 def link_hard(path: Path) -> None:
@@ -333,7 +333,7 @@ def link_hard(path: Path) -> None:
 STRANGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "link": (link_elsewhere, "is not a regular file"),
     "fifo": (make_fifo, "is not a regular file"),
-    "folder": (make_folder, "is not a regular file"),
+    "directory": (make_directory, "is not a regular file"),
     "socket": (make_socket, "is not a regular file"),
     "hard link": (link_hard, "has 2 hard links"),
     "group": (lambda path: path.chmod(0o664), "is writable by others"),
@@ -349,7 +349,7 @@ def test_a_file_that_is_not_trusted(machine: Machine, name: str, strange: str) -
     change(core.with_name(name))
     sighting = untrusted(machine)
     assert f"'{name}' {reason}" in sighting.problem
-    assert sighting.trusted_folder
+    assert sighting.trusted_directory
 
 
 @as_root
@@ -362,7 +362,7 @@ def test_a_file_of_somebody(machine: Machine, name: str) -> None:
 
 @as_root
 def test_a_group_of_somebody(machine: Machine) -> None:
-    """Ubuntu's crash folder is setgid: all that lies there belongs to its group."""
+    """Ubuntu's crash directory is setgid: all that lies there belongs to its group."""
     core = machine.kdump_tools(STAMP, flattened(Crash()))
     for path in (core, core.parent, machine.crash):
         os.chown(path, -1, SOMEBODY)
@@ -372,26 +372,26 @@ def test_a_group_of_somebody(machine: Machine) -> None:
 
 @as_root
 @pytest.mark.parametrize("path", ["var", "var/crash", f"var/crash/{STAMP}"])
-def test_a_folder_of_somebody(machine: Machine, path: str) -> None:
-    """A local user can make the next minute's folder, and root's tools write into it."""
+def test_a_directory_of_somebody(machine: Machine, path: str) -> None:
+    """A local user can make the next minute's directory, and root's tools write into it."""
     machine.kdump_tools(STAMP, flattened(Crash()))
     machine.crash.chmod(0o3777)
     os.chown(machine.root / path, SOMEBODY, -1)
     sighting = untrusted(machine)
     assert f"'/{path}' belongs to uid {SOMEBODY}" in sighting.problem
-    assert not sighting.trusted_folder
+    assert not sighting.trusted_directory
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
 @pytest.mark.parametrize("path", ["var", "var/crash", f"var/crash/{STAMP}"])
-def test_a_folder_that_others_can_change(machine: Machine, path: str, mode: int) -> None:
+def test_a_directory_that_others_can_change(machine: Machine, path: str, mode: int) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
     (machine.root / path).chmod(mode)
     assert f"'/{path}' is writable by others" in untrusted(machine).problem
 
 
 @pytest.mark.parametrize("mode", [0o1777, 0o3777])
-def test_a_sticky_crash_folder(machine: Machine, mode: int) -> None:
+def test_a_sticky_crash_directory(machine: Machine, mode: int) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
     machine.crash.chmod(mode)
     assert only(machine).complete
@@ -429,7 +429,7 @@ def test_swapped_while_it_is_read(machine: Machine) -> None:
             mine.rename(machine.root / "mine")
             mine.symlink_to(machine.root / "theirs")
 
-    (sighting,) = look(machine, on_folder=swap)
+    (sighting,) = look(machine, on_directory=swap)
     assert len(opened) == 2
     assert sighting.facts.kernel_release == Crash().release
 
@@ -444,28 +444,28 @@ def test_gone_while_it_is_read(machine: Machine) -> None:
         if len(calls) == 2:
             shutil.rmtree(core.parent)
 
-    assert [one.directory for one in look(machine, on_folder=remove)] == [
+    assert [one.directory for one in look(machine, on_directory=remove)] == [
         b"/var/crash/202611230114"
     ]
 
 
 def test_what_comes_while_it_is_read(machine: Machine) -> None:
-    """The folder is told before it is listed, so that nothing falls between."""
+    """The directory is told before it is listed, so that nothing falls between."""
     came = list[Path]()
 
     def write(_: int) -> None:
         if not came:
             came.append(machine.kdump_tools(STAMP, flattened(Crash())))
 
-    (sighting,) = look(machine, on_folder=write)
+    (sighting,) = look(machine, on_directory=write)
     assert sighting.complete
 
 
-def test_every_folder_is_told(machine: Machine) -> None:
+def test_every_directory_is_told(machine: Machine) -> None:
     core = machine.kdump_tools(STAMP, flattened(Crash()))
     (machine.crash / "empty").mkdir()
     told = set[int]()
-    look(machine, on_folder=lambda fd: told.add(os.fstat(fd).st_ino))
+    look(machine, on_directory=lambda fd: told.add(os.fstat(fd).st_ino))
     assert told == {
         path.stat().st_ino for path in (machine.crash, core.parent, machine.crash / "empty")
     }
@@ -486,15 +486,15 @@ def test_no_descriptor_is_left(machine: Machine) -> None:
 @pytest.mark.parametrize("path", [b"/var", b"/var/crash"])
 def test_a_link_on_the_path(machine: Machine, path: bytes) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
-    link_elsewhere_folder(machine.root / os.fsdecode(path[1:]))
-    folder = read_crash_folder(machine.root, CRASH, {}, ignore)
-    assert "link or no folder" in folder.facts.problem
-    assert folder.facts.present
-    assert not folder.listed
-    assert folder.sightings == ()
+    link_elsewhere_directory(machine.root / os.fsdecode(path[1:]))
+    directory = read_crash_directory(machine.root, CRASH, {}, ignore)
+    assert "link or no directory" in directory.facts.problem
+    assert directory.facts.present
+    assert not directory.listed
+    assert directory.sightings == ()
 
 
-def link_elsewhere_folder(path: Path) -> None:
+def link_elsewhere_directory(path: Path) -> None:
     target = path.rename(path.parent / "elsewhere")
     path.symlink_to(target)
 
@@ -502,11 +502,11 @@ def link_elsewhere_folder(path: Path) -> None:
 SEEN = """
 import sys
 from pathlib import Path
-from kdumpd.observe.captures.scan import read_crash_folder
-folder = read_crash_folder(Path(sys.argv[1]), b"/var/crash", {}, lambda _: None)
-print(folder.facts.problem)
-print(folder.listed, *sorted(name.decode() for name in folder.unread))
-for sighting in folder.sightings:
+from kdumpd.observe.captures.scan import read_crash_directory
+directory = read_crash_directory(Path(sys.argv[1]), b"/var/crash", {}, lambda _: None)
+print(directory.facts.problem)
+print(directory.listed, *sorted(name.decode() for name in directory.unread))
+for sighting in directory.sightings:
     print(sighting.directory.decode(), sighting.state)
 """
 
@@ -539,18 +539,18 @@ async def test_unreadable(machine: Machine, unreadable: str, problem: str) -> No
     assert captures == ["/var/crash/202611230114 complete"]
 
 
-async def test_several_unreadable_folders(machine: Machine) -> None:
+async def test_several_unreadable_directories(machine: Machine) -> None:
     for minute in range(3):
         machine.kdump_tools(f"20261123011{minute}", flattened(Crash())).parent.chmod(0)
     said, unread = await seen_without_rights(machine)
-    for folder in machine.crash.iterdir():
-        folder.chmod(0o700)
+    for directory in machine.crash.iterdir():
+        directory.chmod(0o700)
     assert "202611230110" in said
     assert unread.count("/var/crash/20261123011") == 3
     assert "and 2 more like this" in said
 
 
-async def test_an_unreadable_crash_folder(machine: Machine) -> None:
+async def test_an_unreadable_crash_directory(machine: Machine) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
     machine.crash.chmod(0)
     said, unread = await seen_without_rights(machine)
@@ -559,7 +559,7 @@ async def test_an_unreadable_crash_folder(machine: Machine) -> None:
     assert unread == "False"
 
 
-async def test_a_crash_folder_that_can_only_be_listed(machine: Machine) -> None:
+async def test_a_crash_directory_that_can_only_be_listed(machine: Machine) -> None:
     """Its names are seen, and nothing of what they are: that makes nothing gone."""
     machine.kdump_tools(STAMP, flattened(Crash()))
     machine.crash.chmod(0o444)
@@ -573,14 +573,14 @@ MOUNTED = """
 import os, subprocess
 subprocess.run(["mount", "-t", "tmpfs", "x", sys.argv[1] + "/var/crash/mounted"], check=True)
 told = []
-folder = read_crash_folder(Path(sys.argv[1]), b"/var/crash", {}, lambda fd: told.append(fd))
-print(len(told), folder.facts.problem)
-print(folder.listed, *folder.unread)
+directory = read_crash_directory(Path(sys.argv[1]), b"/var/crash", {}, lambda fd: told.append(fd))
+print(len(told), directory.facts.problem)
+print(directory.listed, *directory.unread)
 """
 
 
 @needs_root
-async def test_a_mount_in_a_crash_folder(machine: Machine) -> None:
+async def test_a_mount_in_a_crash_directory(machine: Machine) -> None:
     """A user may mount there what never answers: it is named, and nothing is asked of it."""
     machine.kdump_tools(STAMP, flattened(Crash()))
     (machine.crash / "mounted").mkdir()
@@ -595,7 +595,7 @@ async def test_a_mount_in_a_crash_folder(machine: Machine) -> None:
 NEVER_ANSWERS = """
 import ctypes, os, sys, threading
 from pathlib import Path
-from kdumpd.observe.captures.scan import read_crash_folder
+from kdumpd.observe.captures.scan import read_crash_directory
 
 def mount(path):
     fuse = os.open("/dev/fuse", os.O_RDWR)  # nobody reads it
@@ -604,8 +604,8 @@ def mount(path):
         sys.exit("cannot mount")
 
 def look():
-    folder = read_crash_folder(Path(sys.argv[1]), b"/var/crash", {}, lambda _: None)
-    for sighting in folder.sightings:
+    directory = read_crash_directory(Path(sys.argv[1]), b"/var/crash", {}, lambda _: None)
+    for sighting in directory.sightings:
         print(sighting.directory.decode(), sighting.state)
     print("looked", flush=True)
 
@@ -636,7 +636,7 @@ def has_fuse() -> bool:
     ],
 )
 async def test_a_mount_that_never_answers(machine: Machine, name: str) -> None:
-    """Any user may mount one in a folder of his own, and make one where everybody may."""
+    """Any user may mount one in a directory of his own, and make one where everybody may."""
     machine.kdump_tools(STAMP, flattened(Crash()))
     place = machine.crash / name
     place.mkdir(parents=True)
@@ -649,7 +649,7 @@ async def test_a_mount_that_never_answers(machine: Machine, name: str) -> None:
 
 
 @as_root
-def test_more_folders_of_strangers_than_are_looked_into(machine: Machine) -> None:
+def test_more_directories_of_strangers_than_are_looked_into(machine: Machine) -> None:
     """They crowd out none of our own, whatever their names, and that is said."""
     machine.kdump_tools(STAMP, flattened(Crash()))
     for number in range(MOST_STRANGE + 10):
@@ -657,10 +657,10 @@ def test_more_folders_of_strangers_than_are_looked_into(machine: Machine) -> Non
             (machine.crash / name).mkdir()
             os.chown(machine.crash / name, SOMEBODY, SOMEBODY)
     told: list[int] = []
-    folder = read_crash_folder(machine.root, CRASH, {}, told.append)
-    assert [sighting.directory for sighting in folder.sightings] == [b"/var/crash/202611230113"]
-    assert "too many" in folder.facts.problem
-    assert not folder.listed
+    directory = read_crash_directory(machine.root, CRASH, {}, told.append)
+    assert [sighting.directory for sighting in directory.sightings] == [b"/var/crash/202611230113"]
+    assert "too many" in directory.facts.problem
+    assert not directory.listed
     assert len(told) == 1 + 1 + MOST_STRANGE
 
 
@@ -685,8 +685,8 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "log": lambda core: core.with_name(f"dmesg.{STAMP}").write_bytes(b"other words"),
     "no log": lambda core: core.with_name(f"dmesg.{STAMP}").unlink(),
     "another core": lambda core: core.with_name(f"vmcore.{STAMP}").write_bytes(b""),
-    "folder's mode": lambda core: core.parent.chmod(0o777),
-    "crash folder's mode": lambda core: core.parent.parent.chmod(0o777),
+    "directory's mode": lambda core: core.parent.chmod(0o777),
+    "crash directory's mode": lambda core: core.parent.parent.chmod(0o777),
 }
 
 
@@ -790,24 +790,24 @@ def test_id_does_not_change_by_itself(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("shut", ["var/crash", f"var/crash/{STAMP}"])
-def test_a_folder_that_shuts_everybody_out(machine: Machine, shut: str) -> None:
+def test_a_directory_that_shuts_everybody_out(machine: Machine, shut: str) -> None:
     core = machine.kdump_tools(STAMP, flattened(Crash()))
     core.chmod(0o644)
     (machine.root / "var").chmod(0o755)
     (machine.root / "var/crash").chmod(0o755)
     core.parent.chmod(0o755)
-    (open_to_all,) = read_crash_folder(machine.root, CRASH, {}, lambda _: None).sightings
+    (open_to_all,) = read_crash_directory(machine.root, CRASH, {}, lambda _: None).sightings
     assert open_to_all.reachable
     (machine.root / shut).chmod(0o700)
     known = {open_to_all.place: open_to_all}
-    (shut_out,) = read_crash_folder(machine.root, CRASH, known, lambda _: None).sightings
+    (shut_out,) = read_crash_directory(machine.root, CRASH, known, lambda _: None).sightings
     assert not shut_out.reachable
     assert not capture_from(shut_out, datetime.now(UTC)).world_readable
     assert capture_from(open_to_all, datetime.now(UTC)).world_readable
 
 
 @pytest.mark.parametrize(
-    ("folder", "log", "listed"),
+    ("directory", "log", "listed"),
     [
         ("1795396414", b"[    1.000000] usb 1-1: new device\n", True),
         ("notes", b"[    1.000000] usb 1-1: new device\n", False),
@@ -816,8 +816,8 @@ def test_a_folder_that_shuts_everybody_out(machine: Machine, shut: str) -> None:
     ],
 )
 def test_a_log_that_may_be_a_note(
-    machine: Machine, folder: str, log: bytes, *, listed: bool
+    machine: Machine, directory: str, log: bytes, *, listed: bool
 ) -> None:
-    machine.crash.joinpath(folder).mkdir()
-    machine.crash.joinpath(folder, "dmesg.txt").write_bytes(log)
+    machine.crash.joinpath(directory).mkdir()
+    machine.crash.joinpath(directory, "dmesg.txt").write_bytes(log)
     assert bool(look(machine)) is listed

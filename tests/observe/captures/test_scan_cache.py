@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A folder in which nothing changed is not opened again, and whatever changed is seen."""
+"""A directory in which nothing changed is not opened again, and whatever changed is seen."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.captures.capture import Sighting
-from kdumpd.observe.captures.scan import read_crash_folder
+from kdumpd.observe.captures.scan import read_crash_directory
 from kdumpd.observe.captures.scan_cache import LONGEST_TICK, Identity, Visits
 from tests.support.cores import Crash, flattened
 from tests.support.machine import Machine
@@ -19,7 +19,7 @@ FIRST, SECOND = "202611230113", "202611230214"
 
 
 class Looker:
-    """Looks at a crash folder again and again, each time later than any clock's tick."""
+    """Looks at a crash directory again and again, each time later than any clock's tick."""
 
     def __init__(self, root: Path) -> None:
         self.opened: list[str] = []  # in the last look, by their names
@@ -33,8 +33,8 @@ class Looker:
         """Return what lies there, by place."""
         self._time += later
         self.opened = []
-        folder = read_crash_folder(self._root, CRASH, self.known, self._open, self._visits)
-        self.known = {sighting.place: sighting for sighting in folder.sightings}
+        directory = read_crash_directory(self._root, CRASH, self.known, self._open, self._visits)
+        self.known = {sighting.place: sighting for sighting in directory.sightings}
         return self.known
 
     def _open(self, fd: int) -> None:
@@ -55,7 +55,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def looker(machine: Machine) -> Looker:
-    """Somebody who knows the folders by now."""
+    """Somebody who knows the directories by now."""
     looker = Looker(machine.root)
     for _ in range(2):
         assert len(looker.look()) == 2
@@ -78,50 +78,50 @@ def test_what_was_listed_in_the_tick_of_its_change_is_opened(machine: Machine) -
         assert len(looker.opened) == 4
 
 
-def grown(folder: Path) -> None:
-    with next(folder.glob("dump.*")).open("ab") as core:
+def grown(directory: Path) -> None:
+    with next(directory.glob("dump.*")).open("ab") as core:
         core.write(b"more")
 
 
-def overwritten(folder: Path) -> None:
-    core = next(folder.glob("dump.*"))
+def overwritten(directory: Path) -> None:
+    core = next(directory.glob("dump.*"))
     times = core.stat().st_atime_ns, core.stat().st_mtime_ns
     core.write_bytes(flattened(Crash(crash_time=3)))
     os.utime(core, ns=times)
 
 
-def renamed(folder: Path) -> None:
-    core = next(folder.glob("dump.*"))
-    core.rename(folder / "dump-incomplete")
+def renamed(directory: Path) -> None:
+    core = next(directory.glob("dump.*"))
+    core.rename(directory / "dump-incomplete")
 
 
-def opened_to_all(folder: Path) -> None:
-    next(folder.glob("dump.*")).chmod(0o666)
+def opened_to_all(directory: Path) -> None:
+    next(directory.glob("dump.*")).chmod(0o666)
 
 
-def folder_opened_to_all(folder: Path) -> None:
-    folder.chmod(0o777)
+def directory_opened_to_all(directory: Path) -> None:
+    directory.chmod(0o777)
 
 
-def above_opened_to_all(folder: Path) -> None:
-    folder.parent.chmod(0o777)
+def above_opened_to_all(directory: Path) -> None:
+    directory.parent.chmod(0o777)
 
 
-def above_shut(folder: Path) -> None:
-    folder.parent.chmod(0o700)
+def above_shut(directory: Path) -> None:
+    directory.parent.chmod(0o700)
 
 
-def removed(folder: Path) -> None:
-    shutil.rmtree(folder)
+def removed(directory: Path) -> None:
+    shutil.rmtree(directory)
 
 
-def core_removed(folder: Path) -> None:
-    next(folder.glob("dump.*")).unlink()
+def core_removed(directory: Path) -> None:
+    next(directory.glob("dump.*")).unlink()
 
 
-def a_link(folder: Path) -> None:
-    moved = folder.rename(folder.parent.parent / "moved")
-    folder.symlink_to(moved)
+def a_link(directory: Path) -> None:
+    moved = directory.rename(directory.parent.parent / "moved")
+    directory.symlink_to(moved)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def a_link(folder: Path) -> None:
         overwritten,
         renamed,
         opened_to_all,
-        folder_opened_to_all,
+        directory_opened_to_all,
         above_opened_to_all,
         above_shut,
         removed,

@@ -23,7 +23,7 @@ class Garbage:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Make a file, and the folders above it."""
+    """Make a file, and the directories above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 
@@ -32,6 +32,6 @@ GARBAGE = [
     pytest.param(Garbage(lambda path: path.write_bytes(b"")), id="empty"),
     pytest.param(Garbage(lambda path: path.write_bytes(b"1" * HUGE)), id="huge"),
     pytest.param(Garbage(lambda path: path.write_bytes(bytes(range(256)))), id="binary"),
-    pytest.param(Garbage(lambda path: path.mkdir()), id="folder"),
+    pytest.param(Garbage(lambda path: path.mkdir()), id="directory"),
     pytest.param(Garbage(lambda path: path.symlink_to(path.name)), id="loop"),
 ]

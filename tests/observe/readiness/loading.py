@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Machines as folders of files, as the capture tools of the distributions leave them."""
+"""Machines as directories of files, as the capture tools of the distributions leave them."""
 
 import os
 from pathlib import Path

@@ -57,9 +57,9 @@ def keep_dmesg(machine: Machine, text: str, written: int = BEGAN + 20) -> None:
     os.utime(machine.root / "var/log/dmesg", (written, written))
 
 
-@pytest.mark.parametrize("folder", JOURNALS)
-def test_the_journal(machine: Machine, folder: str) -> None:
-    write_journal(machine.root / folder, THIS, boot(192))
+@pytest.mark.parametrize("directory", JOURNALS)
+def test_the_journal(machine: Machine, directory: str) -> None:
+    write_journal(machine.root / directory, THIS, boot(192))
     log = read(machine)
     assert log is not None
     assert log.source is LogSource.JOURNAL
@@ -86,10 +86,10 @@ def test_only_what_a_boot_says_first(machine: Machine) -> None:
     assert sizes(read(machine)) == [192]
 
 
-@pytest.mark.parametrize("folder", JOURNALS)
+@pytest.mark.parametrize("directory", JOURNALS)
 @pytest.mark.parametrize("content", [b"", b"LPKSHHRH" + bytes(300), bytes(range(256)) * 20])
-def test_a_damaged_journal(machine: Machine, folder: str, content: bytes) -> None:
-    path = machine.root / folder / ("8" * 32) / "system.journal"
+def test_a_damaged_journal(machine: Machine, directory: str, content: bytes) -> None:
+    path = machine.root / directory / ("8" * 32) / "system.journal"
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     machine.write("dev/kmsg", records(boot(128)))
@@ -106,9 +106,9 @@ def test_a_cut_journal(machine: Machine) -> None:
         assert log is None or sizes(log) == [192]
 
 
-def test_a_journal_that_is_no_folder(machine: Machine) -> None:
-    for folder in JOURNALS:
-        machine.write(folder, "?")
+def test_a_journal_that_is_no_directory(machine: Machine) -> None:
+    for directory in JOURNALS:
+        machine.write(directory, "?")
     assert read(machine) is None
 
 

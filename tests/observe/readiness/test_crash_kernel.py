@@ -343,7 +343,7 @@ def spoil_binary(path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 16)
 
 
-def spoil_folder(path: Path) -> None:
+def spoil_directory(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
@@ -366,7 +366,7 @@ SPOILS = [
     spoil_empty,
     spoil_huge,
     spoil_binary,
-    spoil_folder,
+    spoil_directory,
     spoil_missing,
     spoil_fifo,
     spoil_loop,

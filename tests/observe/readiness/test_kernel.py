@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.readiness.facts import FolderFacts, KernelFacts, MachineFacts
+from kdumpd.model.readiness.facts import DirectoryFacts, KernelFacts, MachineFacts
 from kdumpd.model.readiness.verdict import find, judge
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
@@ -200,7 +200,8 @@ def test_this_kernel() -> None:
 def test_a_kernel_that_could_not_be_asked() -> None:
     """Unknown is not ready, and not unsupported either."""
     machine = MachineFacts(
-        kernel=unread_kernel("does not answer"), folders=(FolderFacts(path=b"/", present=True),)
+        kernel=unread_kernel("does not answer"),
+        directories=(DirectoryFacts(path=b"/", present=True),),
     )
     findings = find(machine)
     assert [finding.message for finding in findings] == ["does not answer"]

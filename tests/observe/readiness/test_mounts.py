@@ -3,7 +3,7 @@
 
 import pytest
 
-from kdumpd.observe.captures.scan import read_crash_folder
+from kdumpd.observe.captures.scan import read_crash_directory
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.mounts import OF_MACHINE, MountTable, is_hidden, read_mount_table
 from kdumpd.observe.readiness.storage import read_storage
@@ -30,16 +30,18 @@ def of_machine(request: pytest.FixtureRequest) -> str:
         ("", False),
     ],
 )
-def test_a_folder_is_hidden_where_the_machine_has_another_file_system(
+def test_a_directory_is_hidden_where_the_machine_has_another_file_system(
     machine: Machine, of_machine: str, own: str, *, hidden: bool
 ) -> None:
     machine.write(of_machine, DISK + DATA)
     machine.write("proc/self/mountinfo", own)
     assert is_hidden(Files(machine.root), b"/srv/crash") == hidden
-    folder = read_crash_folder(machine.root, b"/srv/crash", {}, lambda _: None)
-    assert ("hidden" in folder.facts.problem) == folder.facts.hidden == folder.facts.present
-    assert folder.facts.hidden == hidden
-    assert folder.listed != hidden
+    directory = read_crash_directory(machine.root, b"/srv/crash", {}, lambda _: None)
+    assert (
+        ("hidden" in directory.facts.problem) == directory.facts.hidden == directory.facts.present
+    )
+    assert directory.facts.hidden == hidden
+    assert directory.listed != hidden
 
 
 def test_nothing_is_hidden_where_the_machine_is_not_known(machine: Machine) -> None:
@@ -55,10 +57,10 @@ def test_the_table_of_the_first_process_comes_first(machine: Machine, of_machine
     assert [mount.point for mount in table.mounts] == [b"/", b"/srv/crash"]
 
 
-def test_of_a_hidden_dump_folder_nothing_is_claimed(machine: Machine, of_machine: str) -> None:
+def test_of_a_hidden_dump_directory_nothing_is_claimed(machine: Machine, of_machine: str) -> None:
     machine.write("etc/default/kdump-tools", "KDUMP_COREDIR=/srv/crash\n")
     machine.write(of_machine, DISK + DATA)
     machine.write("proc/self/mountinfo", DISK + HIDING)
-    (folder,) = read_storage(Files(machine.root)).folders
-    assert folder.present not in {None, True, False}
-    assert (folder.free, folder.free_files) == (None, None)
+    (directory,) = read_storage(Files(machine.root)).directories
+    assert directory.present not in {None, True, False}
+    assert (directory.free, directory.free_files) == (None, None)

@@ -10,7 +10,7 @@ import pytest
 
 from kdumpd.model.formats.kernel import Distribution
 from kdumpd.model.formats.memory import Ram, RamSource, Region
-from kdumpd.model.readiness.facts import FadumpFacts, FolderFacts, MachineFacts, ReservationFacts
+from kdumpd.model.readiness.facts import DirectoryFacts, FadumpFacts, MachineFacts, ReservationFacts
 from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
@@ -148,7 +148,7 @@ def test_garbage_is_named(machine: Machine, name: str, content: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["proc/iomem", CMA, f"{FADUMP}enabled"])
-def test_a_folder_in_place_of_a_file(machine: Machine, name: str) -> None:
+def test_a_directory_in_place_of_a_file(machine: Machine, name: str) -> None:
     (machine.root / name).mkdir(parents=True)
     (problem,) = read(machine).unreadable
     assert str(machine.root / name) in problem
@@ -272,7 +272,7 @@ def test_a_real_guest_has_what_it_asked_for(machine: Machine) -> None:
     machine.write("sys/kernel/kexec_crash_size", "201326592\n")
     facts = MachineFacts(
         kernel=read_kernel_facts(machine.root),
-        folders=(FolderFacts(path=b"/var/crash", present=True),),
+        directories=(DirectoryFacts(path=b"/var/crash", present=True),),
         reservation=read(machine),
     )
     assert find(facts) == ()

@@ -6,7 +6,7 @@ import pytest
 
 from kdumpd.model.formats.kdump_settings import Tool
 from kdumpd.model.formats.mounts import Mount
-from kdumpd.model.readiness.facts import DumpFolder, StorageFacts
+from kdumpd.model.readiness.facts import DumpDirectory, StorageFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.storage import read_storage
@@ -32,9 +32,9 @@ def machine(root: Path, **files: bytes) -> Files:
     return Files(root)
 
 
-def folder_of(files: Files) -> DumpFolder:
-    (folder,) = read_storage(files).folders
-    return folder
+def directory_of(files: Files) -> DumpDirectory:
+    (directory,) = read_storage(files).directories
+    return directory
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
@@ -45,13 +45,13 @@ def test_a_debian(tmp_path: Path) -> None:
     files = machine(tmp_path, **{DEBIAN: b"USE_KDUMP=1\n"})
     facts = read_storage(files)
     assert facts.mounts == 3
-    (folder,) = facts.folders
-    assert (folder.path, folder.present) == (b"/var/crash", True)
-    assert folder.mount == Mount(point=b"/var", type="ext4", source=b"/dev/mapper/vg-var")
-    assert folder.mounted_at_boot is True
+    (directory,) = facts.directories
+    assert (directory.path, directory.present) == (b"/var/crash", True)
+    assert directory.mount == Mount(point=b"/var", type="ext4", source=b"/dev/mapper/vg-var")
+    assert directory.mounted_at_boot is True
     room = os.statvfs(tmp_path)
-    assert isinstance(folder.free, int)
-    assert 0 < folder.free <= room.f_blocks * room.f_frsize
+    assert isinstance(directory.free, int)
+    assert 0 < directory.free <= room.f_blocks * room.f_frsize
 
 
 def test_what_ext4_keeps_for_itself_is_no_room(tmp_path: Path) -> None:
@@ -60,10 +60,10 @@ def test_what_ext4_keeps_for_itself_is_no_room(tmp_path: Path) -> None:
     (tmp_path / "dev/mapper/vg-var").symlink_to("../dm-1")
     reserved = tmp_path / "sys/fs/ext4/dm-1/reserved_clusters"
     put(reserved, b"%d\n" % os.statvfs(tmp_path).f_blocks)
-    assert folder_of(files).free == 0
+    assert directory_of(files).free == 0
     for nonsense in (b"-1\n", b"all\n"):
         put(reserved, nonsense)
-        free = folder_of(files).free
+        free = directory_of(files).free
         assert isinstance(free, int)
         assert free > 0
 
@@ -72,10 +72,10 @@ def test_a_tree_without_mounts(tmp_path: Path) -> None:
     put(tmp_path / DEBIAN, b"USE_KDUMP=1\n")
     facts = read_storage(Files(tmp_path))
     assert facts.mounts is None
-    (folder,) = facts.folders
-    assert folder.mount is None
-    assert folder.present is None
-    assert isinstance(folder.free, int)  # of what it would be made on
+    (directory,) = facts.directories
+    assert directory.mount is None
+    assert directory.present is None
+    assert isinstance(directory.free, int)  # of what it would be made on
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,18 @@ def test_whose_settings_count(tmp_path: Path, files: tuple[str, ...], tool: Tool
     assert settings.tool is tool
 
 
-def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_directory(tmp_path: Path) -> None:
     put(tmp_path / "opt/crash", b"")
-    assert folder_of(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/opt/crash\n"})).present is False
+    assert (
+        directory_of(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/opt/crash\n"})).present is False
+    )
 
 
 def test_a_link_stays_below_the_root(tmp_path: Path) -> None:
     (tmp_path / "opt").symlink_to("/var")
-    assert folder_of(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/opt/crash\n"})).present is True
+    assert (
+        directory_of(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/opt/crash\n"})).present is True
+    )
 
 
 def test_settings_that_are_no_text(tmp_path: Path) -> None:
@@ -110,14 +114,16 @@ def test_settings_that_are_no_text(tmp_path: Path) -> None:
 
 def test_a_device_with_a_name_that_no_file_can_have(tmp_path: Path) -> None:
     mounts = MOUNTS.replace(b"/dev/mapper/vg-var", b"/dev/\\000")
-    folder = folder_of(machine(tmp_path, **{DEBIAN: b"USE_KDUMP=1\n", "proc/1/mountinfo": mounts}))
-    assert folder.mount == Mount(point=b"/var", type="ext4", source=b"/dev/\0")
+    directory = directory_of(
+        machine(tmp_path, **{DEBIAN: b"USE_KDUMP=1\n", "proc/1/mountinfo": mounts})
+    )
+    assert directory.mount == Mount(point=b"/var", type="ext4", source=b"/dev/\0")
 
 
 def test_an_fstab_that_is_no_text(tmp_path: Path) -> None:
     files = machine(tmp_path, **{DEBIAN: b"USE_KDUMP=1\n", "etc/fstab": b"\0" * 40})
     unknown = Unknown(f"'{tmp_path / 'etc/fstab'}' is no text")
-    assert folder_of(files).mounted_at_boot == unknown
+    assert directory_of(files).mounted_at_boot == unknown
 
 
 def test_mounts_without_the_root(tmp_path: Path) -> None:
@@ -128,11 +134,11 @@ def test_mounts_without_the_root(tmp_path: Path) -> None:
 
 def test_a_server_is_not_asked_for_room(tmp_path: Path) -> None:
     """One that does not answer would hold the look for ever."""
-    folder = folder_of(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/srv/crash\n"}))
-    assert folder.mount is not None
-    assert folder.mount.type == "nfs4"
-    assert (folder.free, folder.free_files) == (None, None)
-    assert folder.mounted_at_boot is False
+    directory = directory_of(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/srv/crash\n"}))
+    assert directory.mount is not None
+    assert directory.mount.type == "nfs4"
+    assert (directory.free, directory.free_files) == (None, None)
+    assert directory.mounted_at_boot is False
 
 
 @pytest.mark.parametrize(
@@ -149,19 +155,19 @@ def test_what_a_boot_mounts(tmp_path: Path, fstab: bytes, unit: str, *, at_boot:
     files = machine(tmp_path, **{DEBIAN: b"", "etc/fstab": fstab})
     if unit:
         put(tmp_path / unit, b"[Mount]\n")
-    assert folder_of(files).mounted_at_boot is at_boot
+    assert directory_of(files).mounted_at_boot is at_boot
 
 
 def test_no_fstab(tmp_path: Path) -> None:
     files = machine(tmp_path, **{DEBIAN: b""})
     (tmp_path / "etc/fstab").unlink()
-    assert folder_of(files).mounted_at_boot is None
+    assert directory_of(files).mounted_at_boot is None
 
 
 def test_the_first_process_is_hidden(tmp_path: Path) -> None:
     files = machine(tmp_path, **{DEBIAN: b"", "proc/self/mountinfo": MOUNTS})
     (tmp_path / "proc/1/mountinfo").unlink()
-    assert folder_of(files).mounted_at_boot is True
+    assert directory_of(files).mounted_at_boot is True
 
 
 @pytest.mark.parametrize(
@@ -174,13 +180,13 @@ def test_a_device_for_dumps(tmp_path: Path, device: str) -> None:
         path = tmp_path / "dev" / link
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to("/dev/dm-0")
-    assert folder_of(files).path == b"/var/dumps"
+    assert directory_of(files).path == b"/var/dumps"
 
 
 def test_a_device_that_is_not_mounted(tmp_path: Path) -> None:
     files = machine(tmp_path, **{FEDORA: b"xfs LABEL=dump\n"})
     facts = read_storage(files)
-    assert facts.folders == ()
+    assert facts.directories == ()
     assert facts.unmounted == (b"LABEL=dump",)
 
 
@@ -192,7 +198,7 @@ def test_garbage_in_the_place_of_settings(tmp_path: Path, name: str, garbage: Ga
     if isinstance(facts.settings, Unknown):
         assert name in facts.settings.problem
     else:
-        assert [folder.path for folder in facts.folders] == [b"/var/crash"]
+        assert [directory.path for directory in facts.directories] == [b"/var/crash"]
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
@@ -204,8 +210,8 @@ def test_garbage(tmp_path: Path, garbage: Garbage) -> None:
     assert isinstance(facts.mounts, Unknown)
     assert isinstance(facts.memory, Unknown)
     assert facts.memory.problem.isprintable()
-    (folder,) = facts.folders
-    assert folder.mount is None
+    (directory,) = facts.directories
+    assert directory.mount is None
 
 
 def test_this_machine() -> None:

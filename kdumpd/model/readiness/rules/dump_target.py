@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from kdumpd.model.formats.kdump_settings import DumpSettings, TargetKind, Tool
 from kdumpd.model.formats.memory import MemoryUse, steady
 from kdumpd.model.formats.mounts import Mount, clean_path, is_inside
-from kdumpd.model.readiness.facts import DumpFolder, MachineFacts, Unlocking
+from kdumpd.model.readiness.facts import DumpDirectory, MachineFacts, Unlocking
 from kdumpd.model.readiness.finding import (
     Finding,
     Unknown,
@@ -27,8 +27,8 @@ NETWORK = {
     *("afs", "ceph", "cifs", "smb3", "smbfs", "sshfs", "ncpfs", "ncp", "nfs", "nfs4", "gfs"),
     *("gfs2", "glusterfs", "pvfs2", "ocfs2", "lustre", "davfs"),
 }
-DEEPEST = 1  # folders between a crash folder and the folders of its captures
-UNMOUNTABLE = "dump-folder-unmountable"
+DEEPEST = 1  # directories between a crash directory and the directories of its captures
+UNMOUNTABLE = "dump-directory-unmountable"
 SETTINGS = {
     Tool.KDUMP_TOOLS: "/etc/default/kdump-tools (KDUMP_COREDIR=)",
     Tool.KDUMP_UTILS: "/etc/kdump.conf (path)",
@@ -36,138 +36,142 @@ SETTINGS = {
 }
 
 
-def dump_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
-    """Report a dump folder that is not there, where the tool does not make it itself.
+def dump_directory_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a dump directory that is not there, where the tool does not make it itself.
 
     kdump-config runs `mkdir -p`, SUSE's kdump makes it as well; mkdumprd of kdump-utils refuses.
     """
     settings = machine.storage.settings
-    watched = {clean_path(folder.path) for folder in machine.folders}
-    for folder in machine.storage.folders:
-        name = shown(folder.path)
+    watched = {clean_path(directory.path) for directory in machine.directories}
+    for directory in machine.storage.directories:
+        name = shown(directory.path)
         if not isinstance(settings, DumpSettings):
             continue
-        if folder.present is False:
+        if directory.present is False:
             remedy = f"move '{name}' away, and mkdir -m 0700 '{name}'"
-            message = f"the dump folder '{name}' is no folder, so no dump can be saved"
-            yield fatal("dump-folder-missing", message, remedy)
-        elif folder.path in watched:
-            continue  # said of the crash folder
-        elif folder.present is None and not settings.makes_folder:
+            message = f"the dump directory '{name}' is no directory, so no dump can be saved"
+            yield fatal("dump-directory-missing", message, remedy)
+        elif directory.path in watched:
+            continue  # said of the crash directory
+        elif directory.present is None and not settings.makes_directory:
             remedy = f"mkdir -m 0700 '{name}', then kdumpctl restart"
-            message = f"the dump folder '{name}' does not exist, so kdump may fail to start"
-            yield warning("dump-folder-missing", message, remedy)
+            message = f"the dump directory '{name}' does not exist, so kdump may fail to start"
+            yield warning("dump-directory-missing", message, remedy)
 
 
-def dump_folder_read_only(machine: MachineFacts) -> Iterator[Finding]:
-    """Report a dump folder that nobody can write to; kdump-utils mounts it anew for writing."""
-    for folder in machine.storage.folders:
-        mount, name = folder.mount, shown(folder.path)
+def dump_directory_read_only(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a dump directory that nobody can write to; kdump-utils mounts it anew for writing."""
+    for directory in machine.storage.directories:
+        mount, name = directory.mount, shown(directory.path)
         if mount is None or not mount.read_only:
             continue
-        message = f"the dump folder '{name}' is mounted read-only, so a dump may not be saved"
+        message = f"the dump directory '{name}' is mounted read-only, so a dump may not be saved"
         if mount.type in NEVER_WRITTEN:
             yield fatal(
-                "dump-folder-read-only",
-                f"the dump folder '{name}' is on a file system of type {mount.type}, which cannot"
-                " be written to: no dump can be saved",
-                f"name another folder in {_settings_file(machine)}",
+                "dump-directory-read-only",
+                f"the dump directory '{name}' is on a file system of type {mount.type}, which"
+                " cannot be written to: no dump can be saved",
+                f"name another directory in {_settings_file(machine)}",
             )
         elif _tool(machine) is not Tool.KDUMP_UTILS:
             point = shown(mount.point)
             yield warning(
-                "dump-folder-read-only",
+                "dump-directory-read-only",
                 message,
                 f"see journalctl -k for errors of the disk, then mount -o remount,rw '{point}'",
             )
 
 
-def dump_folder_unmountable(machine: MachineFacts) -> Iterator[Finding]:
-    """Report a dump folder that the capture kernel will not have, or that the reboot empties."""
+def dump_directory_unmountable(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a dump directory that the capture kernel will not have, or that the reboot empties."""
     storage = machine.storage
     if isinstance(storage.mounts, Unknown):
         yield unknown(UNMOUNTABLE, storage.mounts)
     if machine.system.live or machine.system.container:
         return  # nothing on it stays, and that is said
-    for folder in storage.folders:
-        if folder.mount is not None and folder.present is not False and not folder.not_mounted:
-            well = f"the crash kernel will have the dump folder '{shown(folder.path)}'"
-            yield _mount_trouble(machine, folder, folder.mount) or fine(UNMOUNTABLE, well)
+    for directory in storage.directories:
+        if (
+            directory.mount is not None
+            and directory.present is not False
+            and not directory.not_mounted
+        ):
+            well = f"the crash kernel will have the dump directory '{shown(directory.path)}'"
+            yield _mount_trouble(machine, directory, directory.mount) or fine(UNMOUNTABLE, well)
 
 
-def dump_folder_not_mounted(machine: MachineFacts) -> Iterator[Finding]:
-    """Report a file system that fstab has for the dump folder, and that is not mounted now.
+def dump_directory_not_mounted(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a file system that fstab has for the dump directory, and that is not mounted now.
 
     Debian's capture kernel boots up to local-fs.target: where that fails, no dump is saved.
     """
-    for folder in machine.storage.folders:
-        entry = folder.not_mounted
+    for directory in machine.storage.directories:
+        entry = directory.not_mounted
         if entry is not None:
-            name, point = shown(folder.path), shown(entry.point)
+            name, point = shown(directory.path), shown(entry.point)
             yield warning(
-                "dump-folder-not-mounted",
-                f"the dump folder '{name}' belongs on {shown(entry.source)} by /etc/fstab, which is"
-                " not mounted: a dump may be lost, or fill the disk below",
+                "dump-directory-not-mounted",
+                f"the dump directory '{name}' belongs on {shown(entry.source)} by /etc/fstab, which"
+                " is not mounted: a dump may be lost, or fill the disk below",
                 f"mount '{point}'"
                 + ("" if entry.at_boot else f", and take noauto off '{point}' in /etc/fstab"),
             )
 
 
-def dump_folder_encrypted(machine: MachineFacts) -> Iterator[Finding]:
+def dump_directory_encrypted(machine: MachineFacts) -> Iterator[Finding]:
     """Report a disk that the capture kernel must unlock, where nobody may be to type.
 
     LUKS2 unlocks by Argon2, in about 1 GiB of memory: more than is reserved as a rule
     (rhkdump/kdump-utils#10).
     """
-    code = "dump-folder-encrypted"
-    for folder in machine.storage.folders:
-        disk = f"the dump folder '{shown(folder.path)}' is on an encrypted disk"
+    code = "dump-directory-encrypted"
+    for directory in machine.storage.directories:
+        disk = f"the dump directory '{shown(directory.path)}' is on an encrypted disk"
         remedy = (
-            f"name a folder on a disk that is not encrypted in {_settings_file(machine)}, or prove"
-            " by a crash test that a dump is saved"
+            f"name a directory on a disk that is not encrypted in {_settings_file(machine)}, or"
+            " prove by a crash test that a dump is saved"
         )
-        if folder.unlocking is Unlocking.PASSPHRASE:
+        if directory.unlocking is Unlocking.PASSPHRASE:
             yield warning(
                 code,
                 f"{disk}: the crash kernel waits for its passphrase, and may run out of memory"
                 " unlocking it",
                 remedy,
             )
-        elif folder.unlocking is Unlocking.OWN_KEY:
+        elif directory.unlocking is Unlocking.OWN_KEY:
             yield info(code, f"{disk}: unlocking it may need more memory than is reserved", remedy)
-        elif folder.unlocking is Unlocking.HANDED_KEY:
+        elif directory.unlocking is Unlocking.HANDED_KEY:
             yield fine(code, f"{disk}, whose key the crash kernel is given")
 
 
-def dump_folder_unwatched(machine: MachineFacts) -> Iterator[Finding]:
-    """Report a dump folder that kdumpd does not look into: it would miss the dump."""
-    watched = [clean_path(folder.path) for folder in machine.folders]
-    for folder in machine.storage.folders:
-        if not any(_is_seen(folder.path, one) for one in watched):
-            name = shown(folder.path)
-            every = " ".join(shown(one) for one in [*watched, folder.path])
+def dump_directory_unwatched(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a dump directory that kdumpd does not look into: it would miss the dump."""
+    watched = [clean_path(directory.path) for directory in machine.directories]
+    for directory in machine.storage.directories:
+        if not any(_is_seen(directory.path, one) for one in watched):
+            name = shown(directory.path)
+            every = " ".join(shown(one) for one in [*watched, directory.path])
             yield warning(
-                "dump-folder-unwatched",
+                "dump-directory-unwatched",
                 f"dumps go to '{name}', where kdumpd does not look for them",
                 f"set CrashDirectories={every} in kdumpd.conf",
             )
 
 
-def _mount_trouble(machine: MachineFacts, folder: DumpFolder, mount: Mount) -> Finding | None:
-    where = f"the dump folder '{shown(folder.path)}' is on a file system of type {mount.type}"
-    remedy = f"name a folder on a disk in {_settings_file(machine)}"
+def _mount_trouble(machine: MachineFacts, directory: DumpDirectory, mount: Mount) -> Finding | None:
+    where = f"the dump directory '{shown(directory.path)}' is on a file system of type {mount.type}"
+    remedy = f"name a directory on a disk in {_settings_file(machine)}"
     if mount.type in IN_MEMORY or mount.source.startswith(RAM_DISKS):
-        again = fatal if folder.mounted_at_boot is True else warning
+        again = fatal if directory.mounted_at_boot is True else warning
         message = f"{where}, in memory: the reboot empties it"
         return again(UNMOUNTABLE, message, remedy)
     if mount.type == "overlay":
         message = f"{where}, made of layers that the crash kernel may not have"
         return warning(UNMOUNTABLE, message, remedy)
-    # The initrd of the others mounts whatever the folder is on.
-    return _left_out(folder, mount, where) if _tool(machine) is Tool.KDUMP_TOOLS else None
+    # The initrd of the others mounts whatever the directory is on.
+    return _left_out(directory, mount, where) if _tool(machine) is Tool.KDUMP_TOOLS else None
 
 
-def _left_out(folder: DumpFolder, mount: Mount, where: str) -> Finding | None:
+def _left_out(directory: DumpDirectory, mount: Mount, where: str) -> Finding | None:
     """Return what a boot does not mount: Debian's capture kernel boots as far as sysinit.target."""
     if mount.type.removeprefix("fuse.") in NETWORK:
         return warning(
@@ -175,13 +179,13 @@ def _left_out(folder: DumpFolder, mount: Mount, where: str) -> Finding | None:
             f"{where}, which the crash kernel does not wait for",
             "set NFS= or SSH= in /etc/default/kdump-tools",
         )
-    if isinstance(folder.mounted_at_boot, Unknown):
-        return unknown(UNMOUNTABLE, folder.mounted_at_boot)
-    if folder.mounted_at_boot is False:
-        name, point = shown(folder.path), shown(mount.point)
+    if isinstance(directory.mounted_at_boot, Unknown):
+        return unknown(UNMOUNTABLE, directory.mounted_at_boot)
+    if directory.mounted_at_boot is False:
+        name, point = shown(directory.path), shown(mount.point)
         return warning(
             UNMOUNTABLE,
-            f"the dump folder '{name}' is on '{point}', which was mounted by hand: the crash"
+            f"the dump directory '{name}' is on '{point}', which was mounted by hand: the crash"
             " kernel will not have it",
             f"add '{point}' to /etc/fstab",
         )
@@ -203,7 +207,7 @@ def _settings_file(machine: MachineFacts) -> str:
     return SETTINGS[tool] if tool else "the capture tool's settings"
 
 
-CLEAR = "remove old dumps, or name a folder on a larger disk"
+CLEAR = "remove old dumps, or name a directory on a larger disk"
 
 
 def dump_settings_unreadable(machine: MachineFacts) -> Iterator[Finding]:
@@ -231,7 +235,7 @@ def dump_target_unmounted(machine: MachineFacts) -> Iterator[Finding]:
             "dump-target-unmounted",
             f"dumps go to '{shown(device)}', which is not mounted: its room is not known, and"
             " kdumpd does not see what is written there",
-            f"give '{shown(device)}' a folder in /etc/fstab, mount that folder, and add it to"
+            f"give '{shown(device)}' a directory in /etc/fstab, mount that directory, and add it to"
             " CrashDirectories= in kdumpd.conf",
         )
 
@@ -243,26 +247,26 @@ def storage_too_small(machine: MachineFacts) -> Iterator[Finding]:
         yield unknown(code, storage.memory)
     if not isinstance(storage.settings, DumpSettings):
         return
-    for folder in storage.folders:
-        if folder.present is False or folder.not_mounted:
+    for directory in storage.directories:
+        if directory.present is False or directory.not_mounted:
             continue
-        if isinstance(folder.free, Unknown):
-            yield unknown(code, folder.free)
-        elif folder.free is not None:
+        if isinstance(directory.free, Unknown):
+            yield unknown(code, directory.free)
+        elif directory.free is not None:
             memory = storage.memory if isinstance(storage.memory, MemoryUse) else None
-            yield from _room(folder.path, folder.free, storage.settings, memory)
+            yield from _room(directory.path, directory.free, storage.settings, memory)
 
 
 def storage_no_inodes(machine: MachineFacts) -> Iterator[Finding]:
     """Report a file system on which no file can be made, however much room it has."""
-    for folder in machine.storage.folders:
-        if isinstance(folder.free_files, int) and folder.free_files < 1:
+    for directory in machine.storage.directories:
+        if isinstance(directory.free_files, int) and directory.free_files < 1:
             yield fatal(
                 "storage-no-inodes",
-                f"the disk of the dump folder '{shown(folder.path)}' has no free inodes, so no dump"
-                " can be saved",
-                f"du --inodes -xS '{_point(folder)}' | sort -n | tail shows which folders hold most"
-                " files; remove some (rm)",
+                f"the disk of the dump directory '{shown(directory.path)}' has no free inodes,"
+                " so no dump can be saved",
+                f"du --inodes -xS '{_point(directory)}' | sort -n | tail shows which directories"
+                " hold most files; remove some (rm)",
             )
 
 
@@ -287,8 +291,8 @@ def _without_password(place: bytes) -> bytes:
     return who.partition(b":")[0] + at + where
 
 
-def _point(folder: DumpFolder) -> str:
-    return shown(folder.mount.point if folder.mount else folder.path)
+def _point(directory: DumpDirectory) -> str:
+    return shown(directory.mount.point if directory.mount else directory.path)
 
 
 def _room(
@@ -299,18 +303,18 @@ def _room(
     need = memory.estimate(settings.level, compressed=settings.compressed) if memory else 0
     least = memory.least(settings.level) if memory else 1
     if room < least:
-        full = f"the disk of the dump folder '{name}' is full, so no dump can be saved"
+        full = f"the disk of the dump directory '{name}' is full, so no dump can be saved"
         yield fatal(code, full, CLEAR)
     elif steady(room) < steady(need):
         yield warning(
             code,
-            f"a dump may need {human_size(steady(need))}, and the disk of the dump folder '{name}'"
-            f" has {human_size(steady(room))} for it: the dump may be cut off",
+            f"a dump may need {human_size(steady(need))}, and the disk of the dump directory"
+            f" '{name}' has {human_size(steady(room))} for it: the dump may be cut off",
             CLEAR,
         )
     elif memory:
         yield fine(
-            code, f"the dump folder '{name}' has room for a dump of {human_size(steady(need))}"
+            code, f"the dump directory '{name}' has room for a dump of {human_size(steady(need))}"
         )
 
 
@@ -319,30 +323,30 @@ FAILS = ": a dump may not be saved"
 NOBODY = ", and no capture tool would make it"
 
 
-def crash_folder_missing(machine: MachineFacts) -> Iterator[Finding]:
-    """Report a crash folder that does not exist: some tools make it, others fail."""
+def crash_directory_missing(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a crash directory that does not exist: some tools make it, others fail."""
     settings = machine.storage.settings
-    made = isinstance(settings, DumpSettings) and settings.makes_folder
+    made = isinstance(settings, DumpSettings) and settings.makes_directory
     report = info if made else warning
-    for folder in machine.folders if machine.kernel.present else ():
-        if not (folder.present or folder.problem or folder.optional):
-            name = shown(folder.path)
+    for directory in machine.directories if machine.kernel.present else ():
+        if not (directory.present or directory.problem or directory.optional):
+            name = shown(directory.path)
             yield report(
-                "crash-folder-missing",
-                f"the crash folder '{name}' does not exist"
+                "crash-directory-missing",
+                f"the crash directory '{name}' does not exist"
                 + (MADE if made else FAILS if report is warning else NOBODY),
                 f"mkdir -m 0700 '{name}', or mount what belongs there",
             )
 
 
-def crash_folder_unreadable(machine: MachineFacts) -> Iterator[Finding]:
-    """Report a crash folder whose captures could not be seen."""
-    for folder in machine.folders:
-        if folder.problem:
+def crash_directory_unreadable(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a crash directory whose captures could not be seen."""
+    for directory in machine.directories:
+        if directory.problem:
             yield unknown(
-                "crash-folder-unreadable",
-                Unknown(folder.problem),
-                _to_see(folder.path) if folder.hidden else _to_read(folder.problem),
+                "crash-directory-unreadable",
+                Unknown(directory.problem),
+                _to_see(directory.path) if directory.hidden else _to_read(directory.problem),
             )
 
 
@@ -358,4 +362,4 @@ def _to_read(problem: str) -> str:
         return remedy_for_unreadable(problem)
     if "does not answer" in problem:
         return "see whether its disk answers: journalctl -k -p err"
-    return "name the folder where captures really are by CrashDirectories= in kdumpd.conf"
+    return "name the directory where captures really are by CrashDirectories= in kdumpd.conf"

@@ -7,8 +7,8 @@ from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.verdict import RULES, check, find, judge
 from kdumpd.model.vocabulary import Readiness
 from tests.model.readiness.rules import (
+    test_directory,
     test_experience,
-    test_folder,
     test_kernel,
     test_loading,
     test_next_boot,
@@ -27,7 +27,7 @@ ALL: list[Breakage] = [
     *test_loading.BREAKAGES,
     *test_next_boot.BREAKAGES,
     *test_storage.BREAKAGES,
-    *test_folder.BREAKAGES,
+    *test_directory.BREAKAGES,
     *test_panic_policy.BREAKAGES,
     *test_experience.BREAKAGES,
     *test_system.BREAKAGES,

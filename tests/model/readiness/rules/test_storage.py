@@ -17,7 +17,7 @@ from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import check, find
 from kdumpd.model.text import MIB
 from tests.model.readiness.rules.broken_machine import Breakage, broken
-from tests.support.machine_facts import DUMP_FOLDER, FOLDER, HEALTHY, STORAGE
+from tests.support.machine_facts import DIRECTORY, DUMP_DIRECTORY, HEALTHY, STORAGE
 
 GIB = 1 << 30
 FEDORA = parse_kdump_conf(b"path /var/crash\n")
@@ -29,23 +29,23 @@ DISK = Mount(point=b"/srv", type="xfs")
 
 def settings(told: DumpSettings) -> MachineFacts:
     """Return the healthy machine with a dump that goes elsewhere."""
-    return broken("storage", settings=told, folders=())
+    return broken("storage", settings=told, directories=())
 
 
-def folder(told: DumpSettings | None = None, **values: Any) -> MachineFacts:  # noqa: ANN401  # a row
-    """Return the healthy machine with another dump folder."""
-    changed = (replace(DUMP_FOLDER, **values),)
-    return broken("storage", folders=changed, settings=told or STORAGE.settings)
+def directory(told: DumpSettings | None = None, **values: Any) -> MachineFacts:  # noqa: ANN401  # a row
+    """Return the healthy machine with another dump directory."""
+    changed = (replace(DUMP_DIRECTORY, **values),)
+    return broken("storage", directories=changed, settings=told or STORAGE.settings)
 
 
 def watched(facts: MachineFacts, path: bytes) -> MachineFacts:
-    """Return the machine with kdumpd looking into this folder."""
-    return replace(facts, folders=(replace(FOLDER, path=path),))
+    """Return the machine with kdumpd looking into this directory."""
+    return replace(facts, directories=(replace(DIRECTORY, path=path),))
 
 
 BREAKAGES = [
     Breakage(
-        broken("storage", settings=Unknown("'/etc/kdump.conf' is no regular file"), folders=()),
+        broken("storage", settings=Unknown("'/etc/kdump.conf' is no regular file"), directories=()),
         "dump-settings-unreadable",
         Severity.WARNING,
         "'/etc/kdump.conf' is no regular file",
@@ -64,123 +64,123 @@ BREAKAGES = [
         "the bare device '/dev/vg/dump'",
     ),
     Breakage(
-        broken("storage", unmounted=(b"LABEL=dump",), folders=()),
+        broken("storage", unmounted=(b"LABEL=dump",), directories=()),
         "dump-target-unmounted",
         Severity.INFO,
         "'LABEL=dump', which is not mounted",
     ),
     Breakage(
-        watched(folder(FEDORA, present=None, path=b"/srv/crash"), b"/srv"),
-        "dump-folder-missing",
+        watched(directory(FEDORA, present=None, path=b"/srv/crash"), b"/srv"),
+        "dump-directory-missing",
         Severity.WARNING,
         "'/srv/crash' does not exist",
     ),
     Breakage(
-        watched(folder(present=False, path=b"/srv/crash"), b"/srv"),
-        "dump-folder-missing",
+        watched(directory(present=False, path=b"/srv/crash"), b"/srv"),
+        "dump-directory-missing",
         Severity.FATAL,
-        "'/srv/crash' is no folder",
+        "'/srv/crash' is no directory",
     ),
     Breakage(
-        folder(present=False),
-        "dump-folder-missing",
+        directory(present=False),
+        "dump-directory-missing",
         Severity.FATAL,
-        "'/var/crash' is no folder",
+        "'/var/crash' is no directory",
     ),
     Breakage(
-        folder(not_mounted=FstabEntry(source=b"/dev/vdb1", point=b"/var/crash")),
-        "dump-folder-not-mounted",
+        directory(not_mounted=FstabEntry(source=b"/dev/vdb1", point=b"/var/crash")),
+        "dump-directory-not-mounted",
         Severity.WARNING,
         "belongs on /dev/vdb1 by /etc/fstab, which is not mounted",
     ),
     Breakage(
-        folder(mount=Mount(point=b"/", type="ext4", read_only=True)),
-        "dump-folder-read-only",
+        directory(mount=Mount(point=b"/", type="ext4", read_only=True)),
+        "dump-directory-read-only",
         Severity.WARNING,
         "is mounted read-only",
     ),
     Breakage(
-        folder(mount=Mount(point=b"/", type="squashfs", read_only=True)),
-        "dump-folder-read-only",
+        directory(mount=Mount(point=b"/", type="squashfs", read_only=True)),
+        "dump-directory-read-only",
         Severity.FATAL,
         "type squashfs, which cannot be written to",
     ),
     Breakage(
-        folder(mount=TMPFS, mounted_at_boot=True),
-        "dump-folder-unmountable",
+        directory(mount=TMPFS, mounted_at_boot=True),
+        "dump-directory-unmountable",
         Severity.FATAL,
         "type tmpfs, in memory",
     ),
     Breakage(
-        folder(mount=TMPFS, mounted_at_boot=False),
-        "dump-folder-unmountable",
+        directory(mount=TMPFS, mounted_at_boot=False),
+        "dump-directory-unmountable",
         Severity.WARNING,
         "type tmpfs, in memory",
     ),
     Breakage(
-        folder(mount=Mount(point=b"/", type="overlay")),
-        "dump-folder-unmountable",
+        directory(mount=Mount(point=b"/", type="overlay")),
+        "dump-directory-unmountable",
         Severity.WARNING,
         "made of layers",
     ),
     Breakage(
-        folder(mount=NFS, mounted_at_boot=True),
-        "dump-folder-unmountable",
+        directory(mount=NFS, mounted_at_boot=True),
+        "dump-directory-unmountable",
         Severity.WARNING,
         "type nfs4, which the crash kernel does not wait for",
     ),
     Breakage(
-        watched(folder(path=b"/srv/crash", mount=DISK, mounted_at_boot=False), b"/srv/crash"),
-        "dump-folder-unmountable",
+        watched(directory(path=b"/srv/crash", mount=DISK, mounted_at_boot=False), b"/srv/crash"),
+        "dump-directory-unmountable",
         Severity.WARNING,
         "'/srv', which was mounted by hand",
     ),
     Breakage(
-        folder(mount=DISK, mounted_at_boot=Unknown("'/etc/fstab' is no text")),
-        "dump-folder-unmountable",
+        directory(mount=DISK, mounted_at_boot=Unknown("'/etc/fstab' is no text")),
+        "dump-directory-unmountable",
         Severity.WARNING,
         "'/etc/fstab' is no text",
         unknown=True,
     ),
     Breakage(
         broken("storage", mounts=Unknown("'/proc/1/mountinfo' names no mount")),
-        "dump-folder-unmountable",
+        "dump-directory-unmountable",
         Severity.WARNING,
         "names no mount",
         unknown=True,
     ),
     Breakage(
-        folder(unlocking=Unlocking.PASSPHRASE),
-        "dump-folder-encrypted",
+        directory(unlocking=Unlocking.PASSPHRASE),
+        "dump-directory-encrypted",
         Severity.WARNING,
         "the crash kernel waits for its passphrase",
     ),
     Breakage(
-        folder(unlocking=Unlocking.OWN_KEY),
-        "dump-folder-encrypted",
+        directory(unlocking=Unlocking.OWN_KEY),
+        "dump-directory-encrypted",
         Severity.INFO,
         "unlocking it may need more memory",
     ),
     Breakage(
-        folder(path=b"/srv/crash"),
-        "dump-folder-unwatched",
+        directory(path=b"/srv/crash"),
+        "dump-directory-unwatched",
         Severity.WARNING,
         "dumps go to '/srv/crash', where kdumpd does not look",
     ),
     Breakage(
-        folder(free=MIB),
+        directory(free=MIB),
         "storage-too-small",
         Severity.FATAL,
-        "the disk of the dump folder '/var/crash' is full, so no dump can be saved",
+        "the disk of the dump directory '/var/crash' is full, so no dump can be saved",
     ),
     Breakage(
-        folder(free=GIB),
+        directory(free=GIB),
         "storage-too-small",
         Severity.WARNING,
-        "a dump may need 1.5 GiB, and the disk of the dump folder '/var/crash' has 1 GiB for it",
+        "a dump may need 1.5 GiB, and the disk of the dump directory '/var/crash' has 1 GiB for it",
     ),
     Breakage(
-        folder(free=Unknown("'/var/crash' does not say how much room it has")),
+        directory(free=Unknown("'/var/crash' does not say how much room it has")),
         "storage-too-small",
         Severity.WARNING,
         "does not say how much room",
@@ -194,7 +194,7 @@ BREAKAGES = [
         unknown=True,
     ),
     Breakage(
-        folder(free_files=0),
+        directory(free_files=0),
         "storage-no-inodes",
         Severity.FATAL,
         "has no free inodes, so no dump can be saved",
@@ -203,58 +203,60 @@ BREAKAGES = [
 
 
 @pytest.mark.parametrize("path", [b"/var/crash", b"/var/crash/dumps"])
-def test_a_folder_that_is_seen(path: bytes) -> None:
-    assert find(folder(path=path)) == ()
+def test_a_directory_that_is_seen(path: bytes) -> None:
+    assert find(directory(path=path)) == ()
 
 
 @pytest.mark.parametrize("path", [b"/var/crashes", b"/var", b"/var/crash/a/b", b"/"])
-def test_a_folder_that_is_not_seen(path: bytes) -> None:
-    (finding,) = find(folder(path=path))
-    assert finding.code == "dump-folder-unwatched"
+def test_a_directory_that_is_not_seen(path: bytes) -> None:
+    (finding,) = find(directory(path=path))
+    assert finding.code == "dump-directory-unwatched"
     assert finding.remedy == f"set CrashDirectories=/var/crash {path.decode()} in kdumpd.conf"
 
 
 @pytest.mark.parametrize("told", [None, SUSE])
-def test_a_missing_folder_is_made(told: DumpSettings | None) -> None:
-    facts = folder(told, present=None, path=b"/srv/crash")
+def test_a_missing_directory_is_made(told: DumpSettings | None) -> None:
+    facts = directory(told, present=None, path=b"/srv/crash")
     assert find(watched(facts, b"/srv")) == ()
 
 
-def test_a_missing_crash_folder_is_told_once() -> None:
-    facts = replace(folder(FEDORA, present=None), folders=(replace(FOLDER, present=False),))
-    assert [one.code for one in find(facts)] == ["crash-folder-missing"]
+def test_a_missing_crash_directory_is_told_once() -> None:
+    facts = replace(
+        directory(FEDORA, present=None), directories=(replace(DIRECTORY, present=False),)
+    )
+    assert [one.code for one in find(facts)] == ["crash-directory-missing"]
 
 
 @pytest.mark.parametrize("told", [FEDORA, SUSE])
 @pytest.mark.parametrize("mount", [NFS, Mount(point=b"/var/crash", type="ext4")])
-def test_an_initrd_that_mounts_the_folder_itself(told: DumpSettings, mount: Mount) -> None:
-    assert find(folder(told, mount=mount, mounted_at_boot=False, free=None)) == ()
+def test_an_initrd_that_mounts_the_directory_itself(told: DumpSettings, mount: Mount) -> None:
+    assert find(directory(told, mount=mount, mounted_at_boot=False, free=None)) == ()
 
 
 def test_kdump_utils_mounts_for_writing() -> None:
-    assert find(folder(FEDORA, mount=Mount(point=b"/", type="xfs", read_only=True))) == ()
+    assert find(directory(FEDORA, mount=Mount(point=b"/", type="xfs", read_only=True))) == ()
 
 
 def test_a_live_system_is_told_once() -> None:
-    facts = folder(mount=Mount(point=b"/", type="overlay"))
+    facts = directory(mount=Mount(point=b"/", type="overlay"))
     live = replace(facts, system=replace(facts.system, live="boot=live"))
     assert [one.code for one in find(live)] == ["live-system"]
 
 
 def test_a_key_that_is_handed_on() -> None:
-    assert find(folder(unlocking=Unlocking.HANDED_KEY)) == ()
+    assert find(directory(unlocking=Unlocking.HANDED_KEY)) == ()
 
 
 def test_room_without_knowing_the_memory() -> None:
-    unknown_memory = replace(folder(free=1), storage=replace(STORAGE, memory=None))
+    unknown_memory = replace(directory(free=1), storage=replace(STORAGE, memory=None))
     assert find(unknown_memory) == ()
-    full = replace(STORAGE, memory=None, folders=(replace(DUMP_FOLDER, free=0),))
+    full = replace(STORAGE, memory=None, directories=(replace(DUMP_DIRECTORY, free=0),))
     assert [one.severity for one in find(replace(HEALTHY, storage=full))] == [Severity.FATAL]
 
 
 def test_a_dump_of_everything_needs_more_room() -> None:
     everything = parse_kdump_tools(b'MAKEDUMP_ARGS="-c -d 1"\n')
-    (finding,) = find(folder(everything))
+    (finding,) = find(directory(everything))
     assert "a dump may need" in finding.message
     assert finding.severity is Severity.WARNING
 
@@ -262,18 +264,18 @@ def test_a_dump_of_everything_needs_more_room() -> None:
 def test_what_suse_leaves_free_is_not_room() -> None:
     small = MemoryUse(total=2 * GIB, kernel=100 * MIB)
     told = replace(SUSE, left_free=10 * GIB)
-    facts = folder(told, free=10 * GIB)
+    facts = directory(told, free=10 * GIB)
     facts = replace(facts, storage=replace(facts.storage, memory=small))
     assert [one.severity for one in find(facts)] == [Severity.FATAL]
 
 
 def test_the_sentence_stays_while_the_room_changes() -> None:
     """Or each look would announce a change."""
-    said = {find(folder(free=GIB + size * MIB)) for size in range(0, 200, 20)}
+    said = {find(directory(free=GIB + size * MIB)) for size in range(0, 200, 20)}
     assert len(said) == 1
 
 
 def test_nothing_known() -> None:
     nothing = replace(HEALTHY, storage=StorageFacts())
     assert find(nothing) == ()
-    assert not any("dump folder" in one.message for one in check(nothing))
+    assert not any("dump directory" in one.message for one in check(nothing))

@@ -17,7 +17,7 @@ def crash_at(number: int) -> datetime:
 
 
 def machine_with(root: Path, captures: int) -> Machine:
-    """Return a machine below a new folder with so many captures of kdump-tools."""
+    """Return a machine below a new directory with so many captures of kdump-tools."""
     machine = Machine(root)
     for number in range(captures):
         add_capture(machine, number)

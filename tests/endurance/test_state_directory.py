@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A state folder that is full, read-only, or on a failing disk: captures are told all the same."""
+"""A state directory that is full, read-only or on a failing disk: captures are still told."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ class Scene:
 
     @asynccontextmanager
     async def running(self, *options: str) -> AsyncIterator[Kdumpd]:
-        """Run the daemon with its state folder on the disk, and kill it at the end."""
+        """Run the daemon with its state directory on the disk, and kill it at the end."""
         prefix = self.witness.journal.prefix
         setup = replace(self.setup, state=self.work / "disk/state")
         async with mounted(self.disk, prefix, self.work, *options), started(setup) as kdumpd:
@@ -82,8 +82,8 @@ class Scene:
         options = ("-o", "ro") if trouble is Trouble.READ_ONLY else ()
         async with self.running(*options) as kdumpd:
             if trouble is Trouble.FULL:
-                folder = str(self.work / "disk")
-                await output(*self.witness.journal.prefix, "sh", "-c", FILL, folder, seconds=60)
+                directory = str(self.work / "disk")
+                await output(*self.witness.journal.prefix, "sh", "-c", FILL, directory, seconds=60)
             self.disk.failing = trouble is Trouble.FAILING
             await self.crash()
             return kdumpd.log
@@ -93,8 +93,8 @@ class Scene:
         self.disk = Disk(bytes(self.disk.content))
         if trouble is Trouble.FULL:
             prefix = self.witness.journal.prefix
-            async with mounted(self.disk, prefix, self.work) as folder:
-                await output(*prefix, "sh", "-c", 'rm "$0"/filling*', str(folder))
+            async with mounted(self.disk, prefix, self.work) as directory:
+                await output(*prefix, "sh", "-c", 'rm "$0"/filling*', str(directory))
 
 
 @pytest.mark.parametrize("rounds", [FEW, pytest.param(MANY, marks=pytest.mark.long)])
@@ -109,8 +109,8 @@ async def test_a_disk_in_trouble(
         assert "is not remembered, but told" in log or "is forgotten at the next restart" in log
         await scene.recover(trouble)
     prefix, witness = scene.witness.journal.prefix, scene.witness
-    async with mounted(scene.disk, prefix, tmp_path) as folder:
-        setup = replace(scene.setup, state=folder / "state")
+    async with mounted(scene.disk, prefix, tmp_path) as directory:
+        setup = replace(scene.setup, state=directory / "state")
         repeated = await witness.check(setup, lambda: copied(setup.state, prefix, tmp_path))
     say(f"{witness.stream.count} captures, 0 lost, {repeated} repeated by the same id")
 

@@ -5,26 +5,28 @@ from kdumpd.model.readiness.facts import StorageFacts
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.verdict import find
 from tests.model.readiness.rules.broken_machine import Breakage
-from tests.support.machine_facts import FOLDER, HEALTHY
+from tests.support.machine_facts import DIRECTORY, HEALTHY
 
 BREAKAGES = [
     Breakage(
-        replace(HEALTHY, folders=(replace(FOLDER, present=False),)),
-        "crash-folder-missing",
+        replace(HEALTHY, directories=(replace(DIRECTORY, present=False),)),
+        "crash-directory-missing",
         Severity.INFO,
         "'/var/crash' does not exist: the capture tool makes it",
     ),
     Breakage(
         replace(
-            HEALTHY, folders=(replace(FOLDER, present=False),), storage=StorageFacts(memory=None)
+            HEALTHY,
+            directories=(replace(DIRECTORY, present=False),),
+            storage=StorageFacts(memory=None),
         ),
-        "crash-folder-missing",
+        "crash-directory-missing",
         Severity.WARNING,
         "'/var/crash' does not exist",
     ),
     Breakage(
-        replace(HEALTHY, folders=(replace(FOLDER, problem="'/var/crash' is a link"),)),
-        "crash-folder-unreadable",
+        replace(HEALTHY, directories=(replace(DIRECTORY, problem="'/var/crash' is a link"),)),
+        "crash-directory-unreadable",
         Severity.WARNING,
         "'/var/crash' is a link",
         unknown=True,
@@ -34,16 +36,16 @@ BREAKAGES = [
 
 def test_a_link_is_not_a_matter_of_rights() -> None:
     for problem, words in {
-        "'/var/crash' is, or leads through, a link or no folder": "CrashDirectories=",
+        "'/var/crash' is, or leads through, a link or no directory": "CrashDirectories=",
         "'/var/crash' cannot be opened: Permission denied": "as root",
         "'/var/crash' does not answer: 10 s": "its disk answers",
     }.items():
-        (finding,) = find(replace(HEALTHY, folders=(replace(FOLDER, problem=problem),)))
+        (finding,) = find(replace(HEALTHY, directories=(replace(DIRECTORY, problem=problem),)))
         assert words in finding.remedy
 
 
-def test_a_folder_that_the_sandbox_hides_is_shown_by_a_drop_in() -> None:
+def test_a_directory_that_the_sandbox_hides_is_shown_by_a_drop_in() -> None:
     problem = "'/srv/crash' is hidden from kdumpd by its unit's sandbox"
-    folder = replace(FOLDER, path=b"/srv/crash", problem=problem, hidden=True)
-    (finding,) = find(replace(HEALTHY, folders=(FOLDER, folder)))
+    directory = replace(DIRECTORY, path=b"/srv/crash", problem=problem, hidden=True)
+    (finding,) = find(replace(HEALTHY, directories=(DIRECTORY, directory)))
     assert "BindReadOnlyPaths=/srv/crash" in finding.remedy
