@@ -132,7 +132,7 @@ UNITS = (
 # Objections of kdumpd-trigger that are fatal, by the findings that are their cause.
 OBSTACLES = {
     "container": "the kernel is that of the container's host",
-    "capture-kernel-running": "the crash kernel runs, and has a dump to save",
+    "crash-kernel-running": "the crash kernel runs, and has a dump to save",
     "live-system": "a live system forgets the dump at the reboot",
 }
 FEWEST = 2  # of a unit, or it would be too rough

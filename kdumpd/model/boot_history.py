@@ -2,7 +2,7 @@
 """What is known of the boots before this one: how each ended, and what is to be told of that.
 
 What was found is believed at once. That nothing was found, or that a boot ended in peace, is only
-said when this boot is over and no capture is being written; and it is mended by what comes later.
+said when this boot is over and no capture is being written; and it is fixed by what comes later.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from kdumpd.model.announce import is_starting
 from kdumpd.model.boots.attribution import LOGS, attribute, crashed_at, tells_of_us
 from kdumpd.model.boots.journal import PastBoots
-from kdumpd.model.boots.previous_boot import STILL_LOOKED_FOR, Judgement, judge, mends
+from kdumpd.model.boots.previous_boot import STILL_LOOKED_FOR, Judgement, fixes, judge
 from kdumpd.model.boots.record import (
     MOST_RECORDS,
     NAMELESS,
@@ -88,7 +88,7 @@ def _overlap(loop: CrashLoop, first: datetime, last: datetime) -> bool:
     return first <= loop.last and last >= loop.first
 
 
-OF_A_CAPTURE_KERNEL = b"elfcorehdr="
+OF_A_CRASH_KERNEL = b"elfcorehdr="
 TESTS = frozenset({BootEnd.TEST_CAPTURED, BootEnd.TEST_NOT_CAPTURED})
 
 
@@ -112,7 +112,7 @@ def with_boots(state: State, seen: Observation, delays: Delays) -> tuple[State, 
     past, running = seen.past or state.past, seen.machine.kernel.boot_id
     # In a container the boot, and what came before it, are the host's.
     inside = bool(seen.machine.system.container)
-    if past is None or not running or inside or _is_capture_kernel(seen):
+    if past is None or not running or inside or _is_crash_kernel(seen):
         return state, ()
     state = replace(state, past=past, history=_with_running(state, seen, past))
     scene = scene_of(state, past, running, seen.machine.kernel.host)
@@ -177,8 +177,8 @@ def with_stop(state: State, at: datetime) -> State:
     return replace(state, history=history)
 
 
-def _is_capture_kernel(seen: Observation) -> bool:
-    return OF_A_CAPTURE_KERNEL in seen.machine.reservation.cmdline
+def _is_crash_kernel(seen: Observation) -> bool:
+    return OF_A_CRASH_KERNEL in seen.machine.reservation.cmdline
 
 
 def _with_running(state: State, seen: Observation, past: PastBoots) -> tuple[BootRecord, ...]:
@@ -234,7 +234,7 @@ def _decided(
     """Return the record of the boot with its end, None where that is not to be said, or was."""
     if not (over or judgement.at_once):
         return None
-    if known is not None and known.decided and not mends(judgement.end, known.end):
+    if known is not None and known.decided and not fixes(judgement.end, known.end):
         return None
     capture = judgement.capture.id if judgement.capture else ""
     record = known or BootRecord(

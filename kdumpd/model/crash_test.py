@@ -122,7 +122,7 @@ def _differs(then: str, now: str) -> bool:
 
 def _is_newer(machine: MachineFacts, test: CrashTest) -> bool:
     """Return whether the initrd was made after a test that did not say which one it had."""
-    initrd = machine.capture_kernel.initrd
+    initrd = machine.crash_kernel.initrd
     if test.initrd or not isinstance(initrd, BootFile):
         return False
     return initrd.modified > test.at.timestamp()
@@ -130,7 +130,7 @@ def _is_newer(machine: MachineFacts, test: CrashTest) -> bool:
 
 def _basis(machine: MachineFacts) -> Basis:
     """Return what a test of this machine proves something about."""
-    initrd, settings = machine.capture_kernel.initrd, machine.storage.settings
+    initrd, settings = machine.crash_kernel.initrd, machine.storage.settings
     targets = settings.targets if isinstance(settings, DumpSettings) else ()
     return Basis(
         kernel=machine.kernel.release,
@@ -149,7 +149,7 @@ CODES = (
     "kdumpd-absent",
     "container",
     "live-system",
-    "capture-kernel-running",
+    "crash-kernel-running",
     "unsupported",
     "crash-kernel-unloaded",
     "would-hang",

@@ -20,7 +20,7 @@ from kdumpd.model.vocabulary import CaptureState, CrashClass, CrashTestVerdict
 EARLIEST, LATEST = timedelta(seconds=-30), timedelta(minutes=5)
 STILL_RUNNING = timedelta(minutes=1)  # a kernel that runs on for so long was not crashed
 LONGEST_CAPTURE = timedelta(days=1)  # beyond that a clock was wrong
-LATE_CAPTURE_SPAN = timedelta(days=7)  # a capture that is found later mends the verdict
+LATE_CAPTURE_SPAN = timedelta(days=7)  # a capture that is found later fixes the verdict
 FULL = 4 * MIB  # a disk with less was filled by the dump that did not fit
 
 
@@ -51,7 +51,7 @@ def _judged(
     delays: Delays,
     taken: Collection[str],
 ) -> CrashTest:
-    """Return the test with what came of it; what has failed may still be mended.
+    """Return the test with what came of it; what has failed may still be fixed.
 
     Captures that are taken are of other tests.
     """

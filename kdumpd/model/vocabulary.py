@@ -104,7 +104,7 @@ class Crash:
     command: str = ""  # the task's name: whoever started it chose it
     pid: int | None = None
     tainted: str = ""  # in words, with the letters: "out-of-tree module (G O)"
-    armed: bool | None = None  # was a capture kernel loaded; None where the log does not say
+    armed: bool | None = None  # was a crash kernel loaded; None where the log does not say
     hardware_error: bool = False
     kernel_release: str = ""  # as uname -r says it
     moment: int | None = None  # of its first line: microseconds since that kernel's boot

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.retention import Retention
 from kdumpd.model.readiness.facts import (
-    CaptureKernelFacts,
+    CrashKernelFacts,
     DirectoryFacts,
     MachineFacts,
     NextBootFacts,
@@ -28,7 +28,7 @@ from kdumpd.observe.captures.retention import read_retention
 from kdumpd.observe.captures.scan import ForeignDirectories, read_crash_directory
 from kdumpd.observe.captures.scan_cache import Unwatched, Visits, Watcher
 from kdumpd.observe.files import Files
-from kdumpd.observe.readiness.crash_kernel import read_capture_kernel
+from kdumpd.observe.readiness.crash_kernel import read_crash_kernel
 from kdumpd.observe.readiness.kernel import read_kernel_facts, read_policy, unread_kernel
 from kdumpd.observe.readiness.next_boot import read_next_boot
 from kdumpd.observe.readiness.reservation import ReservationReader
@@ -105,8 +105,8 @@ class Conditions:
         self._reservation = Question(
             ReservationReader(files).read, lambda why: ReservationFacts(problem=why), asking
         )
-        self._capture_kernel = Question(
-            lambda: read_capture_kernel(files), lambda why: CaptureKernelFacts(problem=why), asking
+        self._crash_kernel = Question(
+            lambda: read_crash_kernel(files), lambda why: CrashKernelFacts(problem=why), asking
         )
         self._next_boot = Question(
             lambda: read_next_boot(files), lambda why: NextBootFacts(problem=why), asking
@@ -131,7 +131,7 @@ class Conditions:
             group.create_task(self._watching.ask())
             kernel = group.create_task(self._kernel.ask())
             reservation = group.create_task(self._reservation.ask())
-            capture_kernel = group.create_task(self._capture_kernel.ask())
+            crash_kernel = group.create_task(self._crash_kernel.ask())
             next_boot = group.create_task(self._next_boot.ask())
             storage = group.create_task(self._storage.ask())
             policy = group.create_task(self._policy.ask())
@@ -140,7 +140,7 @@ class Conditions:
             kernel=kernel.result(),
             directories=(),
             reservation=reservation.result(),
-            capture_kernel=capture_kernel.result(),
+            crash_kernel=crash_kernel.result(),
             next_boot=next_boot.result(),
             storage=storage.result(),
             policy=policy.result(),

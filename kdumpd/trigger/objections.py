@@ -49,11 +49,11 @@ def live_system(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def capture_kernel_running(facts: Facts) -> Iterator[Finding]:
+def crash_kernel_running(facts: Facts) -> Iterator[Finding]:
     """Object that the kernel that runs is the one that saves a dump."""
     if facts.machine.capturing:
         yield fatal(
-            "capture-kernel-running",
+            "crash-kernel-running",
             "the kernel that runs now is the crash kernel, and a dump is to be saved from"
             " /proc/vmcore",
             "wait for the dump to be saved, then reboot",
@@ -397,7 +397,7 @@ RULES: Sequence[ObjectionRule] = (
     kdumpd_absent,
     container,
     live_system,
-    capture_kernel_running,
+    crash_kernel_running,
     unsupported,
     crash_kernel_unloaded,
     would_hang,

@@ -127,7 +127,7 @@ UNLOADED = codes("crash-kernel-unloaded panic-timeout")
 # What goes with other things: where one is wrong, nothing is said of what depends on it.
 AMOUNTS = codes("reservation-short reservation-small reservation-below-estimate")
 FILES = codes(
-    "capture-kernel-missing capture-initrd-missing capture-initrd-stale capture-kernel-differs"
+    "crash-kernel-missing capture-initrd-missing capture-initrd-stale crash-kernel-differs"
     " capture-initrd-differs"
 )
 MENU = codes("next-boot-unreserved next-boot-differs boot-loader-outdated")

@@ -122,8 +122,8 @@ BREAKAGES = [
         untold=BOOTED | codes("capture-tool-missing kdump-disabled service-disabled"),
     ),
     Breakage(
-        story="the machine has crashed, and this is the capture kernel",
-        code="capture-kernel-running",
+        story="the machine has crashed, and this is the crash kernel",
+        code="crash-kernel-running",
         severity=Severity.INFO,
         how=lambda tree: tree.write("proc/vmcore", "\x7fELF"),
     ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The memory for the capture kernel, and the parameter that asks for it."""
+"""The memory for the crash kernel, and the parameter that asks for it."""
 
 from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.readiness.finding import Severity
@@ -239,7 +239,7 @@ BREAKAGES = [
         besides=codes("panic-timeout"),
     ),
     Breakage(
-        story="update-initramfs was told MODULES=most for the capture kernel as well",
+        story="update-initramfs was told MODULES=most for the crash kernel as well",
         code="reservation-below-estimate",
         severity=Severity.WARNING,
         how=lambda tree: tree.sparse("var/lib/kdump/initrd.img-6.1.0-56-amd64", 130_647_015),

@@ -7,7 +7,7 @@ from tests.broken_machines.memory import ASKED
 from tests.broken_machines.tool import FEDORA, FEDORAS, HOOK, IMAGE, RUNNING
 
 MENU, PACKAGE = "boot/grub/grub.cfg", "etc/default/grub.d/kdump-tools.cfg"
-KERNELS = codes("capture-kernel-missing capture-kernel-differs reservation-below-estimate")
+KERNELS = codes("crash-kernel-missing crash-kernel-differs reservation-below-estimate")
 NEXT = "6.1.0-57-amd64"
 ENTRIES = "boot/loader/entries"
 MAINFRAMES_ENTRY = "7c1c0ffee0ddba11ad0be5e0ff1ce000-5.14.0-427.13.1.el9_4.s390x.conf"

@@ -133,17 +133,17 @@ BREAKAGES = [
     ),
     Breakage(
         story="an administrator named a kernel that is not there",
-        code="capture-kernel-missing",
+        code="crash-kernel-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(SETTINGS, CAPTURES, "KDUMP_KERNEL=/boot/vmlinuz-crash"),
-        untold=codes("capture-kernel-differs capture-initrd-differs reservation-below-estimate"),
+        untold=codes("crash-kernel-differs capture-initrd-differs reservation-below-estimate"),
     ),
     Breakage(
         story="the disk was full when the kernel's package was unpacked",
-        code="capture-kernel-missing",
+        code="crash-kernel-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.sparse(IMAGE, 0),
-        untold=codes("capture-kernel-differs reservation-below-estimate"),
+        untold=codes("crash-kernel-differs reservation-below-estimate"),
     ),
     Breakage(
         story="somebody cleared /var/lib/kdump to make room",
@@ -212,7 +212,7 @@ BREAKAGES = [
     ),
     Breakage(
         story="an administrator had the kernel before this one capture, and left it so",
-        code="capture-kernel-differs",
+        code="crash-kernel-differs",
         severity=Severity.INFO,
         how=keep_old_kernel,
     ),

@@ -106,7 +106,7 @@ def test_the_line(test: Properties, line: str) -> None:
         ("unsupported", "container", "not possible here, as the kernel is that of the container's"),
         ("unsupported", "kexec-unsupported", "as the kernel cannot capture its own crash"),
         ("degraded", "live-system", "as a live system forgets the dump at the reboot"),
-        ("not-ready", "capture-kernel-running", "as the crash kernel runs"),
+        ("not-ready", "crash-kernel-running", "as the crash kernel runs"),
     ],
 )
 def test_where_no_test_can_be(readiness: str, code: str, words: str) -> None:

@@ -141,7 +141,7 @@ async def test_crash_not_captured(
         assert (word, words in reason) == ("crash-not-captured", True)
 
 
-async def test_crash_not_captured_by_the_capture_kernel_in_the_journal(
+async def test_crash_not_captured_by_the_crash_kernel_in_the_journal(
     machine: Machine, setup: Setup
 ) -> None:
     line = "root=/dev/vda reset_devices nr_cpus=1 elfcorehdr=883456K"

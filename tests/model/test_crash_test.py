@@ -17,7 +17,7 @@ from kdumpd.model.crash_test import (
 from kdumpd.model.formats.kdump_settings import parse_kdump_tools
 from kdumpd.model.readiness.facts import (
     BootFile,
-    CaptureKernelFacts,
+    CrashKernelFacts,
     LastTest,
     MachineFacts,
     StorageFacts,
@@ -32,7 +32,7 @@ INITRD = BootFile(path="/var/lib/kdump/initrd.img", size=20_000_000, modified=1_
 MACHINE = MachineFacts(
     kernel=KERNEL,
     directories=(),
-    capture_kernel=CaptureKernelFacts(initrd=INITRD),
+    crash_kernel=CrashKernelFacts(initrd=INITRD),
     storage=StorageFacts(settings=parse_kdump_tools(b"")),
 )
 INTENT = Intent(id="a-test", uid=1000, overridden=("load", "uptime"), at=AT)
@@ -47,7 +47,7 @@ def passed() -> CrashTest:
 
 
 def with_initrd(initrd: BootFile | Unknown | None) -> MachineFacts:
-    return replace(MACHINE, capture_kernel=CaptureKernelFacts(initrd=initrd))
+    return replace(MACHINE, crash_kernel=CrashKernelFacts(initrd=initrd))
 
 
 def test_the_intent_keeps_who_when_and_on_what() -> None:

@@ -200,7 +200,7 @@ def test_two_of_the_same_crash_in_one_look(watched: Watched) -> None:
 
 
 def test_an_old_capture_at_the_first_look(watched: Watched) -> None:
-    """It was written by the capture kernel, before we began: that is the main path."""
+    """It was written by the crash kernel, before we began: that is the main path."""
     other = of_another_crash(capture(directory=b"/var/crash/202611220000"), b"another crash")
     events = watched.look(capture(), other)
     assert len(watched.listed) == 2

@@ -137,7 +137,7 @@ def test_a_panic_that_a_program_tells_of(machine: Machine, forged: Fields) -> No
     assert only(machine, (60, forged)).panic == ""
 
 
-def test_the_capture_kernel_is_told_apart(machine: Machine) -> None:
+def test_the_crash_kernel_is_told_apart(machine: Machine) -> None:
     line = "root=/dev/vda reset_devices nr_cpus=1 elfcorehdr=883456K"
     capture = Boot(SECOND, NOON + 100, opening(command_line=line))
     journal(machine, ending((60, kernel("x"))), capture, running())
@@ -148,7 +148,7 @@ def test_the_capture_kernel_is_told_apart(machine: Machine) -> None:
     ]
 
 
-def test_the_capture_kernel_of_a_device_tree(machine: Machine) -> None:
+def test_the_crash_kernel_of_a_device_tree(machine: Machine) -> None:
     boot = opening()
     boot.insert(
         1, (0.05, kernel("OF: fdt: Reserving 1 KiB of memory at 0xf4fff000 for elfcorehdr"))
@@ -157,7 +157,7 @@ def test_the_capture_kernel_of_a_device_tree(machine: Machine) -> None:
     assert [boot.is_capture for boot in read(machine).boots] == [True]
 
 
-def test_no_program_makes_a_capture_kernel(machine: Machine) -> None:
+def test_no_program_makes_a_crash_kernel(machine: Machine) -> None:
     words = {**USER, "MESSAGE": "Kernel command line: elfcorehdr=1K", "_TRANSPORT": "stdout"}
     boot = Boot(FIRST, NOON, [(0.0, words), *opening()])
     journal(machine, boot, running())

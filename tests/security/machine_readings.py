@@ -223,7 +223,7 @@ def read_image(head: bytes, name: bytes) -> None:
     release = plain_release(printable(image.release)) or release_in(printable(name))
     release_key(release)
     file = BootFile(path="/boot/vmlinuz", size=len(head), release=release, memory=image.memory)
-    judge(replace(HEALTHY, capture_kernel=replace(HEALTHY.capture_kernel, kernel=file)))
+    judge(replace(HEALTHY, crash_kernel=replace(HEALTHY.crash_kernel, kernel=file)))
 
 
 def read_os_release(content: bytes) -> None:

@@ -32,7 +32,7 @@ FOUND = (
 # What a check may leave out where a file is not there: a machine may be without it.
 MAY_BE_MISSING = {
     "boot/grub/grub.cfg": "another boot loader may have been started by GRUB's command line",
-    "boot/vmlinuz-6.1.0-56-amd64": "that it is gone is told by capture-kernel-missing",
+    "boot/vmlinuz-6.1.0-56-amd64": "that it is gone is told by crash-kernel-missing",
     "etc/default/grub": "who writes grub.cfg by hand has none",
     "etc/default/grub.d/init-select.cfg": "Debian's additions are optional",
     "etc/default/grub.d/kdump-tools.cfg": "Debian's additions are optional",
@@ -58,8 +58,8 @@ MAY_BE_ANYTHING = {
     ("run/systemd/container", "zero"): "whoever writes it says that this is a container",
     ("var/lib/kdump/initrd.img", "empty"): "capture-initrd-missing says that it is empty",
     ("var/lib/kdump/initrd.img-6.1.0-56-amd64", "empty"): "so it does",
-    ("var/lib/kdump/vmlinuz", "empty"): "capture-kernel-missing says that it is empty",
-    ("boot/vmlinuz-6.1.0-56-amd64", "empty"): "capture-kernel-missing says that it is empty",
+    ("var/lib/kdump/vmlinuz", "empty"): "crash-kernel-missing says that it is empty",
+    ("boot/vmlinuz-6.1.0-56-amd64", "empty"): "crash-kernel-missing says that it is empty",
 }
 # What is not opened is not judged by what it holds.
 ONLY_ITS_NAME = {"zero", "random", "digits", "words", "unreadable", "empty"}

@@ -82,7 +82,7 @@ async def test_a_boot_directory_full_of_files(root: Path) -> None:
         os.mknod(root / f"boot/{number}")
     verdict = await look(root)
     check_texts(verdict)
-    assert "capture-kernel-missing" in {
+    assert "crash-kernel-missing" in {
         one.code for one in verdict.checks if one.severity is Severity.OK
     }
 

@@ -9,7 +9,7 @@ from kdumpd.model.formats.mounts import Mount
 from kdumpd.model.readiness.facts import (
     BootFile,
     BootLog,
-    CaptureKernelFacts,
+    CrashKernelFacts,
     DirectoryFacts,
     DumpDirectory,
     LogSource,
@@ -44,7 +44,7 @@ RESERVATION = ReservationFacts(
     ),
 )
 # As of a Debian 12 in a virtual machine.
-CAPTURE_KERNEL = CaptureKernelFacts(
+CRASH_KERNEL = CrashKernelFacts(
     tool="kdump-tools",
     off="",
     unit="kdump-tools.service",
@@ -106,7 +106,7 @@ HEALTHY = MachineFacts(
     kernel=KERNEL,
     directories=(DIRECTORY,),
     reservation=RESERVATION,
-    capture_kernel=CAPTURE_KERNEL,
+    crash_kernel=CRASH_KERNEL,
     next_boot=NEXT_BOOT,
     storage=STORAGE,
     policy=POLICY,

@@ -35,7 +35,7 @@ OBJECTIONS: list[tuple[Facts, str, Severity, str, tuple[str, ...]]] = [
     (replace(QUIET, kdumpd=KdumpdFacts(problem="gone")), "kdumpd-absent", FATAL, "gone", ()),
     (changed("machine", container="lxc"), "container", FATAL, "(lxc)", ()),
     (changed("machine", live="boot=live"), "live-system", FATAL, "(boot=live)", ()),
-    (changed("machine", capturing=True), "capture-kernel-running", FATAL, "/proc/vmcore", ()),
+    (changed("machine", capturing=True), "crash-kernel-running", FATAL, "/proc/vmcore", ()),
     (changed("kdumpd", readiness="unsupported"), "unsupported", FATAL, "cannot capture", ()),
     (UNLOADED, "crash-kernel-unloaded", FATAL, "no crash kernel is loaded", ()),
     (

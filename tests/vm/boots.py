@@ -37,11 +37,11 @@ done < /host/boots
 cp -r /var/log/journal /var/crash /var/lib/systemd/pstore /host
 """
 )
-# Oldest first, by the names that they have in the samples. A capture kernel has no turn.
+# Oldest first, by the names that they have in the samples. A crash kernel has no turn.
 BOOTS: Mapping[str, Turn | None] = MappingProxyType(
     {
         "captured": CAPTURED,
-        "capture-kernel": None,
+        "crash-kernel": None,
         "rebooted": REBOOTED,
         "not-captured": NOT_CAPTURED,
         "reset": RESET,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the capture kernel writes, as shell text; each follows the commands of a real capture tool.
+"""What the crash kernel writes, as shell text; each follows the commands of a real capture tool.
 
 Several may stand in one scenario, one after another: each reads the same /proc/vmcore.
 """

@@ -25,7 +25,7 @@ class Death:
 
     @property
     def captured(self) -> bool:
-        """Whether a capture kernel was ready; else the console's log is all that there is."""
+        """Whether a crash kernel was ready; else the console's log is all that there is."""
         return self.scenario.armed and self.scenario.initramfs
 
     @property
@@ -88,7 +88,7 @@ DEATHS: Mapping[str, Death] = MappingProxyType(
         "null-call": Death("null-dereference", NULL, crasher("null-call")),
         "null-in-interrupt": Death("null-dereference", NULL, crasher("null-in-interrupt")),
         "null-in-work": Death("null-dereference", NULL, crasher("null-in-work")),
-        # An armed kernel goes from the oops right into the capture kernel: the log has no line
+        # An armed kernel goes from the oops right into the crash kernel: the log has no line
         # "Kernel panic" then. With this parameter, or unarmed, it has.
         "null-notified": Death(
             "null-dereference", NULL, crasher("null", cmdline="crash_kexec_post_notifiers")

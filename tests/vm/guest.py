@@ -18,7 +18,7 @@ from tests.vm.image import GuestImage
 MACHINE = ("-machine", "q35", "-accel", "tcg", "-cpu", "max")
 # no_timer_check: on a busy machine the timer seems broken to the kernel, which panics of that.
 CMDLINE = "console=ttyS0 panic=-1 no_timer_check"
-# panic=-1 also in the capture kernel: whatever goes wrong there ends in a reboot, thus in the end
+# panic=-1 also in the crash kernel: whatever goes wrong there ends in a reboot, thus in the end
 # of QEMU (-no-reboot), and not in a time-out.
 CAPTURE_CMDLINE = "console=ttyS0 panic=-1 no_timer_check nr_cpus=1 irqpoll reset_devices"
 ARM = (
@@ -62,7 +62,7 @@ class Outcome:
     def panic(self) -> str | None:
         """The panic's reason, None where the kernel could not say it on the serial line.
 
-        A panic in an NMI or a machine check jumps into the capture kernel before the console is
+        A panic in an NMI or a machine check jumps into the crash kernel before the console is
         flushed: only the captured log has the line then.
         """
         found = re.search(r"Kernel panic - not syncing: ([^\r\n]*)", self.console)

@@ -26,7 +26,7 @@ MODULES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestImage:
-    """A kernel and an initramfs, which serve the first kernel and the capture kernel alike."""
+    """A kernel and an initramfs, which serve the first kernel and the crash kernel alike."""
 
     kernel: Path
     initramfs: Path

@@ -33,7 +33,7 @@ UUID = "4a9d1f0e-6f0b-4c55-9a2e-2f1b6c7d8e90"  # of the root file system; the bo
 DISK_SIZE = "3G"  # sparse
 
 # Type=simple, and after the last target, so that no job is left over: the machine is "running".
-# The capture kernel has other targets, and is no boot that the host counts.
+# The crash kernel has other targets, and is no boot that the host counts.
 UNIT = """[Unit]
 Description=Run what the host left for this boot
 After=multi-user.target

@@ -34,8 +34,8 @@ def test_a_boot_begins_with_its_kernel(name: str) -> None:
     assert found[0].fields["MESSAGE"].startswith("Linux version 6.1.0-")
     cmdline = found[1].fields["MESSAGE"]
     assert cmdline.startswith("Command line: BOOT_IMAGE=")
-    assert ("elfcorehdr=" in cmdline) == (name == "capture-kernel")
-    assert ("crashkernel=" in cmdline) == (name != "capture-kernel")
+    assert ("elfcorehdr=" in cmdline) == (name == "crash-kernel")
+    assert ("crashkernel=" in cmdline) == (name != "crash-kernel")
 
 
 @pytest.mark.parametrize("name", BOOTS)

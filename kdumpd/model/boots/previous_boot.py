@@ -94,7 +94,7 @@ def judge(boot: EndedBoot, captures: Iterable[Capture], tests: Sequence[CrashTes
     return _without_capture(boot)
 
 
-def mends(new: BootEnd, old: BootEnd) -> bool:
+def fixes(new: BootEnd, old: BootEnd) -> bool:
     """Return whether a word that is found later says more than the one that stands."""
     return RANKS[new] > RANKS[old]
 

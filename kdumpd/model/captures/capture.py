@@ -146,7 +146,7 @@ class Capture:
 
     @property
     def was_armed(self) -> bool:
-        """Whether a capture kernel was loaded at death: a core proves it, a log may say it."""
+        """Whether a crash kernel was loaded at death: a core proves it, a log may say it."""
         return bool(self.core_file) if self.crash.armed is None else self.crash.armed
 
     @property

@@ -20,10 +20,10 @@ WRAPPED = rb"\.(gz|bz2|xz|lz4|zst)"
 WRAPPER = rb"(" + WRAPPED + rb")?"  # kdump-tools' KDUMP_COMPRESSION
 PSTORE_ARCHIVE = b"/var/lib/systemd/pstore"  # made by systemd-tmpfiles
 README = b"README.txt"
-CAPTURE_KERNEL_LOG = b"kexec-dmesg.log"
+CRASH_KERNEL_LOG = b"kexec-dmesg.log"
 TEST_STATUS = b"vmcore-creation.status"
 NOTHING_SAVED = (
-    f"holds nothing of the crash: '{CAPTURE_KERNEL_LOG.decode()}' is the log of the kernel that"
+    f"holds nothing of the crash: '{CRASH_KERNEL_LOG.decode()}' is the log of the kernel that"
     " was to save it, and tells why it could not"
 )
 
@@ -77,14 +77,14 @@ def kdump_utils(names: Collection[bytes], directory: bytes) -> Iterable[Members]
     parts = sorted(_matching(names, rb"vmcore\.[1-9]\d{0,3}"), key=_number)
     logs = _matching(names, rb"vmcore-dmesg-incomplete\.txt", rb"vmcore-dmesg\.txt")
     nothing = not (cores or parts or logs)
-    if nothing and CAPTURE_KERNEL_LOG not in names:
+    if nothing and CRASH_KERNEL_LOG not in names:
         return
     yield Members(
         layout=Layout.KDUMP_UTILS,
         cores=cores,
         parts=tuple(parts),
         dmesg=_last(logs),
-        notes=(CAPTURE_KERNEL_LOG,) if nothing else (),
+        notes=(CRASH_KERNEL_LOG,) if nothing else (),
         is_test=TEST_STATUS in names or bool(re.fullmatch(rb"kdump-test-\d+-\d+", directory)),
         problem=NOTHING_SAVED if nothing else "",
     )

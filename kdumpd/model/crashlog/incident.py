@@ -245,9 +245,9 @@ def _lockup(marks: Sequence[Headline]) -> Headline | None:
 
 
 def _without_panic(lines: Sequence[LogLine], marks: Sequence[Headline]) -> Incident | None:
-    """Return what a log ends with that has no panic: cut short, or straight to the capture kernel.
+    """Return what a log ends with that has no panic: cut short, or straight to the crash kernel.
 
-    An oops goes to a loaded capture kernel without a panic (kernel/kexec_core.c, crash_kexec).
+    An oops goes to a loaded crash kernel without a panic (kernel/kexec_core.c, crash_kexec).
     """
     if not lines:
         return None

@@ -53,7 +53,7 @@ def _spaced(letters: str) -> str:
 
 
 LONGEST_COMMAND = 16  # bytes, TASK_COMM_LEN
-# The first kernels that name a loaded capture kernel here are of 2018; distributions took it
+# The first kernels that name a loaded crash kernel here are of 2018; distributions took it
 # further back. An older kernel's silence says nothing.
 FIRST_TO_SAY_ARMED = 5
 

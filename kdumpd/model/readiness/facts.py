@@ -26,7 +26,7 @@ class BootFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaptureKernelFacts:
+class CrashKernelFacts:
     """The kernel and initrd that are to capture, and the tool that loads them, on disk."""
 
     problem: str = ""  # why nothing of it could be read
@@ -214,7 +214,7 @@ class Unlocking(StrEnum):
     NEEDLESS = auto()  # it is not encrypted, as far as is known
     PASSPHRASE = auto()
     OWN_KEY = auto()  # a file, a TPM
-    HANDED_KEY = auto()  # the running kernel gives it to the capture kernel
+    HANDED_KEY = auto()  # the running kernel gives it to the crash kernel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +252,7 @@ class SystemFacts:
 
     container: str = ""  # which kind; empty for none
     live: str = ""  # the word of the command line that makes this a live system
-    capturing: bool = False  # /proc/vmcore: this is the capture kernel itself
+    capturing: bool = False  # /proc/vmcore: this is the crash kernel itself
     xen_dom0: bool = False
     lockdown: Fact[str] = None  # none, integrity or confidentiality
     secure_boot: Fact[bool] = None
@@ -276,7 +276,7 @@ class MachineFacts:
     kernel: KernelFacts
     directories: tuple[DirectoryFacts, ...]
     reservation: ReservationFacts = field(default_factory=ReservationFacts)
-    capture_kernel: CaptureKernelFacts = field(default_factory=CaptureKernelFacts)
+    crash_kernel: CrashKernelFacts = field(default_factory=CrashKernelFacts)
     next_boot: NextBootFacts = field(default_factory=NextBootFacts)
     storage: StorageFacts = field(default_factory=StorageFacts)
     policy: PolicyFacts = field(default_factory=PolicyFacts)
@@ -297,7 +297,7 @@ class MachineFacts:
         """Why whole groups of facts could not be read."""
         groups = (
             self.reservation,
-            self.capture_kernel,
+            self.crash_kernel,
             self.next_boot,
             self.storage,
             self.policy,

@@ -22,8 +22,8 @@ def remedy_for_unreadable(problem: str) -> str:
     told = re.match(TELLS, problem)
     if told is None:
         return "journalctl -u kdumpd tells more"
-    mend = _of_kernel if re.search(OF_KERNEL, told["path"]) else _of_disk
-    return mend(told["path"], told["what"])
+    fix = _of_kernel if re.search(OF_KERNEL, told["path"]) else _of_disk
+    return fix(told["path"], told["what"])
 
 
 def _of_disk(path: str, what: str) -> str:
@@ -33,7 +33,7 @@ def _of_disk(path: str, what: str) -> str:
         return BROKEN
     if what.startswith(("is no regular file", "is no file")):
         return f"see what is in the file's place, and put a file there: ls -l '{path}'"
-    return f"mend '{path}', or reinstall the package that it belongs to"
+    return f"fix '{path}', or reinstall the package that it belongs to"
 
 
 def _of_kernel(path: str, what: str) -> str:

@@ -2,7 +2,7 @@
 """What to type on a machine, by its distribution and its capture tool."""
 
 from kdumpd.model.formats.kernel import Distribution, way_to_reserve
-from kdumpd.model.readiness.facts import BootFile, CaptureKernelFacts, MachineFacts
+from kdumpd.model.readiness.facts import BootFile, CrashKernelFacts, MachineFacts
 from kdumpd.model.text import MIB
 
 # "the bare minimum to get Linux to function", found by trial on x86 (kdump-config of kdump-tools
@@ -22,7 +22,7 @@ def estimated_bytes(*, kernel: int, initrd: int, unpacked: int) -> int:
     return kernel + initrd + unpacked + BASE
 
 
-def memory_need(facts: CaptureKernelFacts) -> int | None:
+def memory_need(facts: CrashKernelFacts) -> int | None:
     """Return the bytes that the kernel and initrd on disk need, None where one is not known."""
     image, initrd = facts.kernel, facts.initrd
     if not isinstance(image, BootFile) or not isinstance(initrd, BootFile):
@@ -76,7 +76,7 @@ def to_load(machine: MachineFacts) -> str:
     """Return the command that loads the crash kernel now; first what it cannot do without."""
     if _begins(machine):
         return "what reservation-missing says: after it, each boot loads one"
-    facts = machine.capture_kernel
+    facts = machine.crash_kernel
     if facts.tool == "":
         return _first(machine) + INSTALLS[machine.reservation.distribution]
     if facts.off and isinstance(facts.off, str):
@@ -101,12 +101,12 @@ def to_see_journal(machine: MachineFacts) -> str:
 
 def unit_of(machine: MachineFacts) -> str:
     """Return the name of the unit that loads the crash kernel, the usual one if none is known."""
-    return machine.service.unit or machine.capture_kernel.unit or "kdump.service"
+    return machine.service.unit or machine.crash_kernel.unit or "kdump.service"
 
 
 def to_switch_on(machine: MachineFacts) -> str:
     """Return what makes the tool load again, where its settings keep it from that."""
-    tool = machine.capture_kernel.tool
+    tool = machine.crash_kernel.tool
     known = SWITCHES.get(tool) if isinstance(tool, str) else None
     return known or "restore the tool's configuration"
 
@@ -123,7 +123,7 @@ def to_reserve(machine: MachineFacts, value: str) -> str:
     distribution = machine.reservation.distribution
     if machine.system.live:
         return "install the system first: a live one forgets its boot loader's settings"
-    if machine.capture_kernel.tool == "" and distribution in BEGINNINGS:
+    if machine.crash_kernel.tool == "" and distribution in BEGINNINGS:
         return BEGINNINGS[distribution]
     if not machine.kernel.crashkernel and _resets(machine):
         return "kdumpctl reset-crashkernel --kernel=ALL && reboot"
@@ -137,7 +137,7 @@ def _begins(machine: MachineFacts) -> bool:
         and not machine.kernel.crashkernel
         and not machine.next_boot.crashkernel
         and not machine.system.live
-        and machine.capture_kernel.tool == ""
+        and machine.crash_kernel.tool == ""
         and machine.reservation.distribution in BEGINNINGS
     )
 
@@ -146,14 +146,14 @@ def _first(machine: MachineFacts) -> str:
     """Return what must be done before a crash kernel can be loaded, empty for nothing."""
     if machine.kernel.reserved == 0:
         return "first reserve memory (see reservation-missing); after that: "
-    if (machine.kernel.reserved or 0) < (memory_need(machine.capture_kernel) or 0):
+    if (machine.kernel.reserved or 0) < (memory_need(machine.crash_kernel) or 0):
         return "first reserve more (see reservation-below-estimate); after that: "
     return ""
 
 
 def _resets(machine: MachineFacts) -> bool:
     """Return whether kdumpctl knows how much is usual: from RHEL 9 and Fedora 35 on."""
-    return machine.capture_kernel.tool == "kdump-utils" and ".el8" not in machine.kernel.release
+    return machine.crash_kernel.tool == "kdump-utils" and ".el8" not in machine.kernel.release
 
 
 def to_write_menu(machine: MachineFacts) -> str:

@@ -44,7 +44,7 @@ FADUMP: Table = (
     (32 * TIB, 128 * GIB),
     (64 * TIB, 180 * GIB),
 )
-# Debian 13 on amd64, crashkernel=512M-:192M: with any RAM, enough for its own capture kernel.
+# Debian 13 on amd64, crashkernel=512M-:192M: with any RAM, enough for its own crash kernel.
 LEAST_X86 = 192 * MIB
 TABLES = {"aarch64": ARM64, "ppc64le": PPC64, "ppc64": PPC64}
 

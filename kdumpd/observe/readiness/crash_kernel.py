@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read what is to be loaded as the crash kernel."""
 
-from kdumpd.model.readiness.facts import CaptureKernelFacts
+from kdumpd.model.readiness.facts import CrashKernelFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness import kdump_tools, kdump_utils, suse_kdump
@@ -22,7 +22,7 @@ PROGRAMS = {
 STEAM_UNITS = ("kdumpst-init.service", "kdump-init.service")
 
 
-def read_capture_kernel(files: Files) -> CaptureKernelFacts:
+def read_crash_kernel(files: Files) -> CrashKernelFacts:
     """Return what is to be loaded as the crash kernel; nothing is raised for what is wrong."""
     tool, release = read_tool(files), files.text(RELEASE)
     running = release if isinstance(release, str) else ""
@@ -35,7 +35,7 @@ def read_capture_kernel(files: Files) -> CaptureKernelFacts:
     there = STEAM_UNITS if isinstance(tool, str) and tool else ()
     units = ((unit, read_unit_state(files, unit)) for unit in there)
     unit, state = next(((unit, state) for unit, state in units if state), ("", None))
-    return CaptureKernelFacts(tool=tool, unit=unit, unit_state=state)
+    return CrashKernelFacts(tool=tool, unit=unit, unit_state=state)
 
 
 def read_tool(files: Files) -> Fact[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kdumpd.model.formats.kdump_settings import assignments, odd_line
-from kdumpd.model.readiness.facts import BootFile, CaptureKernelFacts
+from kdumpd.model.readiness.facts import BootFile, CrashKernelFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import MIB, printable
 from kdumpd.observe.files import Files
@@ -35,10 +35,10 @@ SYSCTLS = "etc/kdump/sysctl.conf"
 MOST_MIB = 1 << 20
 
 
-def read_kdump_tools(files: Files, running: str) -> CaptureKernelFacts:
+def read_kdump_tools(files: Files, running: str) -> CrashKernelFacts:
     """Return what kdump-config would load for the running release."""
     script = files.plain(CONFIG)
-    facts = CaptureKernelFacts(
+    facts = CrashKernelFacts(
         tool=NAME,
         off=_off(files, script),
         unit=UNIT,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from kdumpd.model.formats.kdump_settings import assignments, kdump_conf_options
 from kdumpd.model.formats.kernel import release_in
-from kdumpd.model.readiness.facts import CaptureKernelFacts
+from kdumpd.model.readiness.facts import CrashKernelFacts
 from kdumpd.model.readiness.finding import Fact
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.boot_files import (
@@ -29,7 +29,7 @@ MOST_COPIED = 64
 RELOAD = "kdumpctl rebuild && kdumpctl restart"
 
 
-def read_kdump_utils(files: Files, running: str) -> CaptureKernelFacts:
+def read_kdump_utils(files: Files, running: str) -> CrashKernelFacts:
     """Return what kdumpctl would load for the running release."""
     config = files.plain(CONFIG)
     options = _options(config) if isinstance(config, bytes) else {}
@@ -41,14 +41,14 @@ def read_kdump_utils(files: Files, running: str) -> CaptureKernelFacts:
     state = read_unit_state(files, UNIT)
     release = _release(files, settings, running)
     if uses_fadump(files) or not release:
-        return CaptureKernelFacts(tool=NAME, off=off, unit=UNIT, unit_state=state)
+        return CrashKernelFacts(tool=NAME, off=off, unit=UNIT, unit_state=state)
     kernel = _kernel_name(files, settings, release)
     initrd = _initrd_name(files, kernel, release) if kernel else ""
     made_of = () if options.get("force_no_rebuild") == "1" else _made_of(kernel, options)
     size = files.status(initrd) if initrd else None
     # With dracut's squash the initrd stays packed; `kdumpctl estimate` counts it once.
     memory = size.st_size if isinstance(size, os.stat_result) else None
-    return CaptureKernelFacts(
+    return CrashKernelFacts(
         tool=NAME,
         off=off,
         unit=UNIT,

@@ -37,7 +37,7 @@ CRYPTTAB = "etc/crypttab"
 ASKS = {"", "none", "-"}
 # Options of crypttab(5) of systemd and of Debian that unlock without anybody typing.
 BY_ITSELF = ("tpm2-device=", "tpm2", "keyscript=")
-# Keys that the running kernel hands to the capture kernel (admin-guide/kdump/kdump.rst).
+# Keys that the running kernel hands to the crash kernel (admin-guide/kdump/kdump.rst).
 HANDED_KEYS = "sys/kernel/config/crash_dm_crypt_keys"
 NO_KEYS = {"count", "restore", "reuse"}
 

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from kdumpd.model.formats.kdump_settings import assignments
-from kdumpd.model.readiness.facts import CaptureKernelFacts
+from kdumpd.model.readiness.facts import CrashKernelFacts
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.boot_files import (
     changed_since,
@@ -25,13 +25,13 @@ NETWORK = ("etc/hosts", "etc/nsswitch.conf")
 RELOAD = "mkdumprd -f && systemctl restart kdump.service"
 
 
-def read_suse_kdump(files: Files, running: str) -> CaptureKernelFacts:
+def read_suse_kdump(files: Files, running: str) -> CrashKernelFacts:
     """Return what load.sh would load."""
     state = read_unit_state(files, UNIT)
     if uses_fadump(files) or not running:
-        return CaptureKernelFacts(tool=NAME, off="", unit=UNIT, unit_state=state)
+        return CrashKernelFacts(tool=NAME, off="", unit=UNIT, unit_state=state)
     kernel, initrd = _names(files, running)
-    return CaptureKernelFacts(
+    return CrashKernelFacts(
         tool=NAME,
         off="",
         unit=UNIT,

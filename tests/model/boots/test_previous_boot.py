@@ -249,7 +249,7 @@ def test_what_was_ever_armed_is_known_from_an_older_ledger() -> None:
     assert "a crash kernel was loaded" in reason(watched)
 
 
-def test_crash_not_captured_by_the_boot_of_the_capture_kernel() -> None:
+def test_crash_not_captured_by_the_boot_of_the_crash_kernel() -> None:
     watched = machine(CAPTURE_BOOT, boot())
     settle(watched)
     assert word(watched) == "crash-not-captured"
@@ -258,7 +258,7 @@ def test_crash_not_captured_by_the_boot_of_the_capture_kernel() -> None:
     assert watched.state.previous.id == BEFORE
 
 
-def test_a_capture_kernel_of_an_earlier_crash_says_nothing_of_the_last_boot() -> None:
+def test_a_crash_kernel_of_an_earlier_crash_says_nothing_of_the_last_boot() -> None:
     later = boot(ended=BEGAN - timedelta(seconds=9), lasted=timedelta(seconds=20))
     earlier = boot(EARLIER, ended=DIED - 2 * MINUTE)
     capturing = boot(CAPTURING, ended=DIED, lasted=timedelta(seconds=20), is_capture=True)

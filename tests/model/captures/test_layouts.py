@@ -125,7 +125,7 @@ def test_recognise(names: list[bytes], members: Members | None) -> None:
     assert recognise(list(reversed(names))) == found
 
 
-def test_the_capture_kernels_log_alone() -> None:
+def test_the_crash_kernels_log_alone() -> None:
     """It is not the log of the kernel that died, but it tells why nothing was saved of that."""
     (members,) = recognise([OWN_WORDS, b"opalcore"])
     assert members.layout is Layout.KDUMP_UTILS

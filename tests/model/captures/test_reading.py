@@ -235,7 +235,7 @@ def test_a_log_of_an_earlier_crash_is_not_believed(watched: Watched) -> None:
 
 
 def test_a_log_of_an_earlier_crash_is_better_than_none(watched: Watched) -> None:
-    """The capture kernel's clock may be wrong."""
+    """The crash kernel's clock may be wrong."""
     assert FACTS.crashed_at is not None
     beside = Crash(class_=CrashClass.KASAN)
     stale = replace(capture(), crash=beside, logged_at=FACTS.crashed_at - timedelta(seconds=1))

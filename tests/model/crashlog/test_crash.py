@@ -14,7 +14,7 @@ ALL = {**REAL, **REMADE}
 ADDRESS = re.compile(r"(?i)[0-9a-f]{16}")
 NUMBER = re.compile(r"\d+")
 HEXADECIMAL = re.compile(r"(?i)(?<!exitcode=)0x[0-9a-f]|exitcode=0x[0-9a-f]{5}")
-# What is one crash in several logs: another KASLR offset, another way to the capture kernel, the
+# What is one crash in several logs: another KASLR offset, another way to the crash kernel, the
 # same trouble reported by another processor.
 SAME = (
     {"null", "null-again", "null-notified", "null-unarmed"},

@@ -211,7 +211,7 @@ def test_a_console_with_two_boots() -> None:
     first = boot + oops(1, "first_bug") + panic("Fatal exception")
     second = boot + oops(1, "second_bug") + panic("Fatal exception")
     assert parse_kernel_log(log((0, first), (0, second))).function == "second_bug"
-    # The capture kernel's own boot after it changes nothing.
+    # The crash kernel's own boot after it changes nothing.
     assert parse_kernel_log(log((0, first), (0, boot))).function == "first_bug"
 
 

@@ -17,7 +17,7 @@ from kdumpd.model.readiness.finding import remedy_for_unreadable
         ("'/sys/kernel/kexec_crash_size' holds no number but '?'", "report it as a bug"),
         ("'/mnt/proc/iomem' is no memory map", "report it as a bug"),
         ("'/proc/sys/kernel/osrelease' does not exist", "findmnt /proc /sys"),
-        ("'/etc/default/kdump-tools' holds more than 65536 bytes", "mend '/etc/default/kdump-"),
+        ("'/etc/default/kdump-tools' holds more than 65536 bytes", "fix '/etc/default/kdump-"),
         ("'/etc/default/kdump-tools' is no regular file", "ls -l '/etc/default/kdump-tools'"),
         ("'/var/crash' does not say how much room it has: Input/output error", "df '/var/crash'"),
         ("the machine did not answer", "journalctl -u kdumpd"),

@@ -7,7 +7,7 @@ import pytest
 
 from kdumpd.model.formats.kernel import Distribution
 from kdumpd.model.readiness.facts import (
-    CaptureKernelFacts,
+    CrashKernelFacts,
     MachineFacts,
     NextBootFacts,
     SystemFacts,
@@ -31,7 +31,7 @@ def machine(
     return replace(
         HEALTHY,
         kernel=replace(HEALTHY.kernel, **kernel),  # type: ignore[arg-type]  # a row of a table
-        capture_kernel=CaptureKernelFacts(tool=tool),
+        crash_kernel=CrashKernelFacts(tool=tool),
         reservation=replace(HEALTHY.reservation, distribution=distribution),
     )
 
@@ -50,8 +50,8 @@ def test_loading(tool: str | None, command: str) -> None:
 
 
 def test_a_tool_that_is_known_by_its_unit_alone() -> None:
-    facts = CaptureKernelFacts(tool="kdumpst", unit="kdumpst-init.service")
-    told = to_load(replace(HEALTHY, capture_kernel=facts))
+    facts = CrashKernelFacts(tool="kdumpst", unit="kdumpst-init.service")
+    told = to_load(replace(HEALTHY, crash_kernel=facts))
     assert told == "systemctl restart kdumpst-init.service"
 
 
@@ -62,8 +62,8 @@ def test_what_loading_needs_comes_first() -> None:
     small = replace(HEALTHY, kernel=replace(HEALTHY.kernel, reserved=48 * MIB))
     assert to_load(small).startswith("first reserve more")
     assert to_load(machine("", Distribution.DEBIAN)) == "apt install kdump-tools"
-    off = CaptureKernelFacts(tool="kdump-tools", off="it says USE_KDUMP=0")
-    assert "USE_KDUMP=1" in to_load(replace(HEALTHY, capture_kernel=off))
+    off = CrashKernelFacts(tool="kdump-tools", off="it says USE_KDUMP=0")
+    assert "USE_KDUMP=1" in to_load(replace(HEALTHY, crash_kernel=off))
 
 
 @pytest.mark.parametrize("distribution", [Distribution.DEBIAN, Distribution.FEDORA])

@@ -21,7 +21,7 @@ READY = "ready: The next kernel panic would leave a dump."
 FINDINGS = (
     fine("a-thing", "the thing is as it should be"),
     info("a-note", "there is a note", "read it"),
-    unknown("a-file", Unknown("'/a/file' is no regular file"), "mend it"),
+    unknown("a-file", Unknown("'/a/file' is no regular file"), "fix it"),
 )
 
 
@@ -56,7 +56,7 @@ def test_every_check_has_its_line() -> None:
         "  info     there is a note [a-note]",
         "             what to do: read it",
         "  unknown  '/a/file' is no regular file [a-file]",
-        "             what to do: mend it",
+        "             what to do: fix it",
     ]
 
 
@@ -80,7 +80,7 @@ def test_how_crashkernel_reads() -> None:
 
 
 def test_what_cannot_be_told_is_not_called_impossible() -> None:
-    untold = unknown("a-file", Unknown("'/a/file' holds no number"), "mend it", Severity.FATAL)
+    untold = unknown("a-file", Unknown("'/a/file' holds no number"), "fix it", Severity.FATAL)
     assert summary(Readiness.NOT_READY, (untold,)) == (
         "not-ready: Whether the next kernel panic would leave a dump cannot be told."
     )

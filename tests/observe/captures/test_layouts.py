@@ -95,7 +95,7 @@ def test_a_test_that_failed_at_once(machine: Machine) -> None:
     assert look(machine) == ()
 
 
-def test_the_capture_kernels_log_alone(machine: Machine) -> None:
+def test_the_crash_kernels_log_alone(machine: Machine) -> None:
     """A capture that failed: the log of the kernel that died is nowhere."""
     directory = machine.crash / f"127.0.0.1-{WHEN}"
     directory.mkdir()

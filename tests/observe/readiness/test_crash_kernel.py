@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.readiness.facts import BootFile, CaptureKernelFacts
+from kdumpd.model.readiness.facts import BootFile, CrashKernelFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
-from kdumpd.observe.readiness.crash_kernel import read_capture_kernel
+from kdumpd.observe.readiness.crash_kernel import read_crash_kernel
 from tests.observe.readiness.loading import (
     MADE,
     NEXT,
@@ -26,9 +26,9 @@ Make = Callable[[Machine], None]
 SYSTEMS: list[Make] = [make_debian, make_fedora, make_suse]
 
 
-def read(machine: Machine) -> CaptureKernelFacts:
+def read(machine: Machine) -> CrashKernelFacts:
     """Return the facts, with paths as below /."""
-    return read_capture_kernel(Files(machine.root))
+    return read_crash_kernel(Files(machine.root))
 
 
 def on(machine: Machine, name: str) -> str:
@@ -47,7 +47,7 @@ def initrd(machine: Machine, name: str, size: int | None = 5000) -> BootFile:
 
 def test_debian(machine: Machine) -> None:
     make_debian(machine)
-    assert read(machine) == CaptureKernelFacts(
+    assert read(machine) == CrashKernelFacts(
         tool="kdump-tools",
         off="",
         unit="kdump-tools.service",
@@ -63,7 +63,7 @@ def test_debian(machine: Machine) -> None:
 
 def test_fedora(machine: Machine) -> None:
     make_fedora(machine)
-    assert read(machine) == CaptureKernelFacts(
+    assert read(machine) == CrashKernelFacts(
         tool="kdump-utils",
         off="",
         unit="kdump.service",
@@ -78,7 +78,7 @@ def test_fedora(machine: Machine) -> None:
 
 def test_suse(machine: Machine) -> None:
     make_suse(machine)
-    assert read(machine) == CaptureKernelFacts(
+    assert read(machine) == CrashKernelFacts(
         tool="kdump",
         off="",
         unit="kdump.service",
@@ -92,9 +92,9 @@ def test_suse(machine: Machine) -> None:
 
 
 def test_a_machine_without_programs_or_tools(machine: Machine) -> None:
-    assert read(machine) == CaptureKernelFacts()
+    assert read(machine) == CrashKernelFacts()
     put(machine, "usr/bin/true")
-    assert read(machine) == CaptureKernelFacts(tool="")
+    assert read(machine) == CrashKernelFacts(tool="")
 
 
 def test_steamos(machine: Machine) -> None:

@@ -47,7 +47,7 @@ def test_who_unlocks_it(tmp_path: Path, line: bytes, unlocking: Unlocking) -> No
     assert read_unlocking(files, ROOT) is unlocking
 
 
-def test_a_key_for_the_capture_kernel(tmp_path: Path) -> None:
+def test_a_key_for_the_crash_kernel(tmp_path: Path) -> None:
     files = volume_on_luks(tmp_path)
     keys = tmp_path / "sys/kernel/config/crash_dm_crypt_keys"
     put(keys / "count", b"0\n")

@@ -22,7 +22,7 @@ from tests.support.machine import Machine
 SAMPLES = Path(__file__).parents[2] / "samples/boots"
 MACHINE_ID = "48f96d26d62a4cc0b0d86946bf4008f6"
 CAPTURED = "0595b3ce-8b40-4f74-9475-c1213df09994"
-CAPTURE_KERNEL = "c314eb77-7b8a-41c2-bb09-a0c5c9031497"
+CRASH_KERNEL = "c314eb77-7b8a-41c2-bb09-a0c5c9031497"
 REBOOTED = "360d5c20-f102-4861-b81a-8c314d07d772"
 NOT_CAPTURED = "3d21ed3e-bb7b-4abb-9d39-c562246f0eef"
 RESET = "140eaee9-68e2-4de0-a693-9ad2096b7f0c"
@@ -52,18 +52,18 @@ def test_every_boot_is_found_in_its_order(past: PastBoots) -> None:
         (RESET, False, Shutdown.NONE),
         (NOT_CAPTURED, False, Shutdown.NONE),
         (REBOOTED, False, Shutdown.DONE),
-        (CAPTURE_KERNEL, True, Shutdown.NONE),
+        (CRASH_KERNEL, True, Shutdown.NONE),
         (CAPTURED, False, Shutdown.NONE),
     ]
     assert {boot.release for boot in past.boots} == {past.boots[0].release}
     assert not past.problem
 
 
-def test_the_capture_kernel_belongs_to_the_boot_before_it(past: PastBoots) -> None:
+def test_the_crash_kernel_belongs_to_the_boot_before_it(past: PastBoots) -> None:
     boots = ended_boots(past, (), (), RUNNING)
     started = {boot.id: boot.capture_started for boot in boots}
     assert started == {RESET: False, NOT_CAPTURED: False, REBOOTED: False, CAPTURED: True}
-    assert find_ended(boots, CAPTURE_KERNEL) is None
+    assert find_ended(boots, CRASH_KERNEL) is None
 
 
 def at(boot_id: str, past: PastBoots) -> Watched:

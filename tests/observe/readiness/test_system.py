@@ -153,7 +153,7 @@ def test_who_wants_notifiers_first(tmp_path: Path, name: str, content: bytes, wo
     assert bool(wanted) == bool(words)
 
 
-def test_the_capture_kernel(tmp_path: Path) -> None:
+def test_the_crash_kernel(tmp_path: Path) -> None:
     assert read_files(tmp_path, {"proc/vmcore": b"\x7fELF"}).capturing
 
 

@@ -83,7 +83,7 @@ def dump_directory_read_only(machine: MachineFacts) -> Iterator[Finding]:
 
 
 def dump_directory_unmountable(machine: MachineFacts) -> Iterator[Finding]:
-    """Report a dump directory that the capture kernel will not have, or that the reboot empties."""
+    """Report a dump directory that the crash kernel will not have, or that the reboot empties."""
     storage = machine.storage
     if isinstance(storage.mounts, Unknown):
         yield unknown(UNMOUNTABLE, storage.mounts)
@@ -102,7 +102,7 @@ def dump_directory_unmountable(machine: MachineFacts) -> Iterator[Finding]:
 def dump_directory_not_mounted(machine: MachineFacts) -> Iterator[Finding]:
     """Report a file system that fstab has for the dump directory, and that is not mounted now.
 
-    Debian's capture kernel boots up to local-fs.target: where that fails, no dump is saved.
+    Debian's crash kernel boots up to local-fs.target: where that fails, no dump is saved.
     """
     for directory in machine.storage.directories:
         entry = directory.not_mounted
@@ -118,7 +118,7 @@ def dump_directory_not_mounted(machine: MachineFacts) -> Iterator[Finding]:
 
 
 def dump_directory_encrypted(machine: MachineFacts) -> Iterator[Finding]:
-    """Report a disk that the capture kernel must unlock, where nobody may be to type.
+    """Report a disk that the crash kernel must unlock, where nobody may be to type.
 
     LUKS2 unlocks by Argon2, in about 1 GiB of memory: more than is reserved as a rule
     (rhkdump/kdump-utils#10).
@@ -172,7 +172,7 @@ def _mount_trouble(machine: MachineFacts, directory: DumpDirectory, mount: Mount
 
 
 def _left_out(directory: DumpDirectory, mount: Mount, where: str) -> Finding | None:
-    """Return what a boot does not mount: Debian's capture kernel boots as far as sysinit.target."""
+    """Return what a boot does not mount: Debian's crash kernel boots as far as sysinit.target."""
     if mount.type.removeprefix("fuse.") in NETWORK:
         return warning(
             UNMOUNTABLE,

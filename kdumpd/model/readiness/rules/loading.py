@@ -24,7 +24,7 @@ IMAGE, INITRD = "the crash kernel's image", "the capture initrd"
 
 def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
     """Report that nothing known is installed which would load a crash kernel at boot."""
-    code, tool = "capture-tool-missing", machine.capture_kernel.tool
+    code, tool = "capture-tool-missing", machine.crash_kernel.tool
     if isinstance(tool, Unknown):
         yield unknown(code, tool)
     if not isinstance(tool, str):
@@ -48,7 +48,7 @@ def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
 
 def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
     """Report a setting by which the tool loads nothing."""
-    code, facts = "kdump-disabled", machine.capture_kernel
+    code, facts = "kdump-disabled", machine.crash_kernel
     if isinstance(facts.off, Unknown):
         yield unknown(code, facts.off)
     elif facts.off:
@@ -61,9 +61,9 @@ def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
         yield fine(code, f"{facts.tool} is not switched off")
 
 
-def capture_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
+def crash_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the kernel that is to capture is not on disk."""
-    code, image = "capture-kernel-missing", machine.capture_kernel.kernel
+    code, image = "crash-kernel-missing", machine.crash_kernel.kernel
     if isinstance(image, Unknown):
         yield unknown(code, image)
     elif image is not None and _is_whole(image):
@@ -83,7 +83,7 @@ def capture_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
 
 def capture_initrd_missing(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the initrd of the kernel that is to capture is not on disk."""
-    code, facts = "capture-initrd-missing", machine.capture_kernel
+    code, facts = "capture-initrd-missing", machine.crash_kernel
     initrd = facts.initrd
     if isinstance(initrd, Unknown):
         yield unknown(code, initrd, "" if "cannot be" in initrd.problem else facts.reload)
@@ -105,7 +105,7 @@ def capture_initrd_missing(machine: MachineFacts) -> Iterator[Finding]:
 
 def capture_initrd_stale(machine: MachineFacts) -> Iterator[Finding]:
     """Report an initrd that is older than what it was made from."""
-    code, facts = "capture-initrd-stale", machine.capture_kernel
+    code, facts = "capture-initrd-stale", machine.crash_kernel
     if isinstance(facts.changed, Unknown):
         yield unknown(code, facts.changed)
     elif facts.changed:
@@ -119,9 +119,9 @@ def capture_initrd_stale(machine: MachineFacts) -> Iterator[Finding]:
         yield fine(code, "the capture initrd is newer than what it was made from")
 
 
-def capture_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
-    """Report a capture kernel of another release, which works as a rule, but may be a leftover."""
-    code, image = "capture-kernel-differs", machine.capture_kernel.kernel
+def crash_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a crash kernel of another release, which works as a rule, but may be a leftover."""
+    code, image = "crash-kernel-differs", machine.crash_kernel.kernel
     running = machine.kernel.release
     if not isinstance(image, BootFile) or not image.size or not image.release or not running:
         return
@@ -137,7 +137,7 @@ def capture_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
 
 def capture_initrd_differs(machine: MachineFacts) -> Iterator[Finding]:
     """Report an initrd with the modules of another kernel: it finds no disk to write to."""
-    code, facts = "capture-initrd-differs", machine.capture_kernel
+    code, facts = "capture-initrd-differs", machine.crash_kernel
     image, initrd = facts.kernel, facts.initrd
     if not isinstance(image, BootFile) or not isinstance(initrd, BootFile):
         return
@@ -159,7 +159,7 @@ def capture_cmdline_rootless(machine: MachineFacts) -> Iterator[Finding]:
 
     KDUMP_CMDLINE takes the place of all that kdump-config would take over from /proc/cmdline.
     """
-    cmdline = machine.capture_kernel.cmdline
+    cmdline = machine.crash_kernel.cmdline
     running = machine.reservation.cmdline
     if cmdline and b"root=" in running and "root=" not in cmdline:
         yield warning(
@@ -174,7 +174,7 @@ def capture_cmdline_rootless(machine: MachineFacts) -> Iterator[Finding]:
 def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
     """Report that less is reserved than kernel and initrd take by their own measure."""
     code, reserved = "reservation-below-estimate", machine.kernel.reserved
-    estimate = memory_need(machine.capture_kernel)
+    estimate = memory_need(machine.crash_kernel)
     if not reserved or estimate is None:
         return
     usual = reservation_of(machine).suggested
@@ -219,7 +219,7 @@ def service_disabled(machine: MachineFacts) -> Iterator[Finding]:
     code, unit = "service-disabled", unit_of(machine)
     asked = machine.service.unit_file_state
     # A unit of no file has an empty state.
-    state = asked if isinstance(asked, str) and asked else machine.capture_kernel.unit_state
+    state = asked if isinstance(asked, str) and asked else machine.crash_kernel.unit_state
     if isinstance(state, Unknown):
         yield unknown(code, state)
     elif state in NEVER:
@@ -240,7 +240,7 @@ def service_disabled(machine: MachineFacts) -> Iterator[Finding]:
 
 def saving_service_masked(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the unit by which the crash kernel saves the dump would not start."""
-    code, facts = "saving-service-masked", machine.capture_kernel
+    code, facts = "saving-service-masked", machine.crash_kernel
     if isinstance(facts.saving_unit_state, Unknown):
         yield unknown(code, facts.saving_unit_state)
     elif facts.saving_unit_state in NEVER:

@@ -125,7 +125,7 @@ def running_kernel_removed(machine: MachineFacts) -> Iterator[Finding]:
 
 
 def _to_write_again(machine: MachineFacts, fact: Unknown) -> str:
-    """Return the command where it is GRUB's menu that says nothing; nobody mends that by hand."""
+    """Return the command where it is GRUB's menu that says nothing; nobody fixes that by hand."""
     broken = "grub.cfg'" in fact.problem and "cannot be" not in fact.problem
     return to_write_menu(machine) if broken else ""
 

@@ -67,7 +67,7 @@ def panic_on_oops_off(machine: MachineFacts) -> Iterator[Finding]:
 
     Where the tool that is to load would set it, it is not worth a word that it did not.
     """
-    if machine.armed is False and machine.capture_kernel.tool in SETTING_IT:
+    if machine.armed is False and machine.crash_kernel.tool in SETTING_IT:
         return
     if machine.policy.triggers.get(OOPS) is False:
         yield info(

@@ -140,7 +140,7 @@ def reservation_small(machine: MachineFacts) -> Iterator[Finding]:
     found = reservation_of(machine)
     if not found.reserved or not found.least or found.ram is None:
         return
-    if found.reserved < (memory_need(machine.capture_kernel) or 0):
+    if found.reserved < (memory_need(machine.crash_kernel) or 0):
         return  # reservation-below-estimate, by a better reason
     if (found.main or 0) < _expected_main(found) and _was_cut(machine, found):
         return  # reservation-cut: asking for more would help nothing
@@ -338,7 +338,7 @@ def crashkernel_fragile(machine: MachineFacts) -> Iterator[Finding]:
             "crashkernel-fragile",
             "with other RAM the kernel would reserve nothing, because it cannot read all of"
             f" crashkernel=: {complaint}",
-            "mend crashkernel= on the kernel's command line in the boot loader",
+            "fix crashkernel= on the kernel's command line in the boot loader",
         )
 
 

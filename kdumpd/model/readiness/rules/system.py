@@ -30,11 +30,11 @@ def container(machine: MachineFacts) -> Iterator[Finding]:
         )
 
 
-def capture_kernel_running(machine: MachineFacts) -> Iterator[Finding]:
+def crash_kernel_running(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the kernel that runs is the one that saves a dump."""
     if machine.system.capturing:
         yield info(
-            "capture-kernel-running",
+            "crash-kernel-running",
             "the kernel that runs now is the crash kernel: the machine has crashed, and its"
             " memory is in /proc/vmcore",
             "wait for the dump to be saved, then reboot",
@@ -98,7 +98,7 @@ def kernel_lockdown(machine: MachineFacts) -> Iterator[Finding]:
     """Explain why a locked kernel has no crash kernel: it takes none that is not signed.
 
     Lockdown forbids kexec_load(2), and kexec_file_load(2) of an image without a good signature
-    (kernel/kexec.c, kernel/kexec_file.c: LOCKDOWN_KEXEC, in both modes). What the capture kernel
+    (kernel/kexec.c, kernel/kexec_file.c: LOCKDOWN_KEXEC, in both modes). What the crash kernel
     may read is not its matter: /proc/vmcore is on neither list (security/security.c).
     """
     code, facts = "kernel-lockdown", machine.system
@@ -174,7 +174,7 @@ def configuration(machine: MachineFacts) -> Iterator[Finding]:
         yield info(
             "configuration",
             f"{problem} (the default stands)",
-            "mend it, see kdumpd.conf(5), and have it read: systemctl reload kdumpd",
+            "fix it, see kdumpd.conf(5), and have it read: systemctl reload kdumpd",
         )
 
 
@@ -192,5 +192,5 @@ def crash_test_failed(machine: MachineFacts) -> Iterator[Finding]:
     yield warning(
         code,
         f"the crash test of {day} failed{because}",
-        "mend what it names, and see by another test whether that was it: kdumpdctl test",
+        "fix what it names, and see by another test whether that was it: kdumpdctl test",
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kdumpd.model.readiness.facts import (
-    CaptureKernelFacts,
+    CrashKernelFacts,
     MachineFacts,
     NextBootFacts,
     ServiceFacts,
@@ -28,7 +28,7 @@ class Breakage:
 
 # A machine of whose memory alone anything is known: what asks for other memory is not there.
 ALONE = replace(
-    HEALTHY, capture_kernel=CaptureKernelFacts(), next_boot=NextBootFacts(), service=ServiceFacts()
+    HEALTHY, crash_kernel=CrashKernelFacts(), next_boot=NextBootFacts(), service=ServiceFacts()
 )
 
 

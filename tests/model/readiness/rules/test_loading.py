@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from dataclasses import replace
 
-from kdumpd.model.readiness.facts import BootFile, CaptureKernelFacts
+from kdumpd.model.readiness.facts import BootFile, CrashKernelFacts
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import find
 from tests.model.readiness.rules.broken_machine import Breakage, broken
 from tests.support.looks import KERNEL
-from tests.support.machine_facts import CAPTURE_KERNEL, HEALTHY
+from tests.support.machine_facts import CRASH_KERNEL, HEALTHY
 
 IMAGE = BootFile(
     path="/var/lib/kdump/vmlinuz", size=8247232, release="6.1.0-56-amd64", memory=66682880
@@ -17,26 +17,26 @@ GARBAGE = Unknown("'/some/file' is no regular file")
 
 BREAKAGES = [
     Breakage(
-        broken("capture_kernel", cmdline="quiet irqpoll"),
+        broken("crash_kernel", cmdline="quiet irqpoll"),
         "capture-cmdline-rootless",
         Severity.WARNING,
         "no root=, which the running kernel has",
     ),
     Breakage(
-        broken("capture_kernel", initrd=replace(INITRD, size=4096)),
+        broken("crash_kernel", initrd=replace(INITRD, size=4096)),
         "capture-initrd-missing",
         Severity.WARNING,
         "has only 4096 bytes",
     ),
     Breakage(
-        broken("capture_kernel", tool=GARBAGE),
+        broken("crash_kernel", tool=GARBAGE),
         "capture-tool-missing",
         Severity.WARNING,
         GARBAGE.problem,
         unknown=True,
     ),
     Breakage(
-        broken("capture_kernel", tool=""),
+        broken("crash_kernel", tool=""),
         "capture-tool-missing",
         Severity.INFO,
         "by hand or by a tool that kdumpd does not know",
@@ -45,7 +45,7 @@ BREAKAGES = [
         replace(
             HEALTHY,
             kernel=replace(KERNEL, crash_loaded=False),
-            capture_kernel=CaptureKernelFacts(tool=""),
+            crash_kernel=CrashKernelFacts(tool=""),
         ),
         "capture-tool-missing",
         Severity.WARNING,
@@ -53,20 +53,20 @@ BREAKAGES = [
         besides=UNLOADED,
     ),
     Breakage(
-        broken("capture_kernel", off="'/etc/default/kdump-tools' says USE_KDUMP=0"),
+        broken("crash_kernel", off="'/etc/default/kdump-tools' says USE_KDUMP=0"),
         "kdump-disabled",
         Severity.FATAL,
         "no crash kernel at boot, and saves no dump: '/etc/default/kdump-tools' says USE_KDUMP=0",
     ),
     Breakage(
-        broken("capture_kernel", tool="kdump-utils", off="'/etc/kdump.conf' does not exist"),
+        broken("crash_kernel", tool="kdump-utils", off="'/etc/kdump.conf' does not exist"),
         "kdump-disabled",
         Severity.WARNING,
         "kdump-utils loads no crash kernel at boot: '/etc/kdump.conf' does not exist",
     ),
     Breakage(
-        broken("capture_kernel", kernel=replace(IMAGE, size=None)),
-        "capture-kernel-missing",
+        broken("crash_kernel", kernel=replace(IMAGE, size=None)),
+        "crash-kernel-missing",
         Severity.WARNING,
         "'/var/lib/kdump/vmlinuz', does not exist: the next boot or reload",
     ),
@@ -74,76 +74,76 @@ BREAKAGES = [
         replace(
             HEALTHY,
             kernel=replace(KERNEL, crash_loaded=False),
-            capture_kernel=replace(CAPTURE_KERNEL, kernel=replace(IMAGE, size=0)),
+            crash_kernel=replace(CRASH_KERNEL, kernel=replace(IMAGE, size=0)),
         ),
-        "capture-kernel-missing",
+        "crash-kernel-missing",
         Severity.WARNING,
         "is empty: no crash kernel can be loaded",
         besides=UNLOADED,
     ),
     Breakage(
-        broken("capture_kernel", initrd=replace(INITRD, size=None)),
+        broken("crash_kernel", initrd=replace(INITRD, size=None)),
         "capture-initrd-missing",
         Severity.INFO,
         "kdump-tools makes it at the next load",
     ),
     Breakage(
-        broken("capture_kernel", initrd=replace(INITRD, size=None), makes_initrd=False),
+        broken("crash_kernel", initrd=replace(INITRD, size=None), makes_initrd=False),
         "capture-initrd-missing",
         Severity.WARNING,
         "does not exist: a crash kernel without it finds no disk",
     ),
     # A full disk leaves one that the tool takes for good.
     Breakage(
-        broken("capture_kernel", initrd=replace(INITRD, size=0)),
+        broken("crash_kernel", initrd=replace(INITRD, size=0)),
         "capture-initrd-missing",
         Severity.WARNING,
         "is empty",
     ),
     Breakage(
-        broken("capture_kernel", changed=("/boot/vmlinuz-6.1.0-56-amd64",)),
+        broken("crash_kernel", changed=("/boot/vmlinuz-6.1.0-56-amd64",)),
         "capture-initrd-stale",
         Severity.WARNING,
         "before '/boot/vmlinuz-6.1.0-56-amd64' changed",
     ),
     Breakage(
         broken(
-            "capture_kernel",
+            "crash_kernel",
             kernel=replace(IMAGE, release="6.1.0-55-amd64"),
             initrd=replace(INITRD, release="6.1.0-55-amd64"),
         ),
-        "capture-kernel-differs",
+        "crash-kernel-differs",
         Severity.INFO,
         "is 6.1.0-55-amd64, not the running 6.1.0-56-amd64",
     ),
     Breakage(
-        broken("capture_kernel", initrd=replace(INITRD, release="6.1.0-55-amd64")),
+        broken("crash_kernel", initrd=replace(INITRD, release="6.1.0-55-amd64")),
         "capture-initrd-differs",
         Severity.WARNING,
         "made for 6.1.0-55-amd64, but the crash kernel is 6.1.0-56-amd64",
     ),
     Breakage(
-        broken("capture_kernel", initrd=replace(INITRD, size=60_000_000)),
+        broken("crash_kernel", initrd=replace(INITRD, size=60_000_000)),
         "reservation-below-estimate",
         Severity.WARNING,
         "only 256 MiB is reserved, and the crash kernel and its initrd take about 267.3 MiB",
     ),
     Breakage(
-        broken("capture_kernel", off=GARBAGE),
+        broken("crash_kernel", off=GARBAGE),
         "kdump-disabled",
         Severity.WARNING,
         "no regular file",
         unknown=True,
     ),
     Breakage(
-        broken("capture_kernel", kernel=GARBAGE),
-        "capture-kernel-missing",
+        broken("crash_kernel", kernel=GARBAGE),
+        "crash-kernel-missing",
         Severity.WARNING,
         "no regular file",
         unknown=True,
     ),
     Breakage(
-        broken("capture_kernel", initrd=GARBAGE),
+        broken("crash_kernel", initrd=GARBAGE),
         "capture-initrd-missing",
         Severity.WARNING,
         "no regular file",
@@ -153,27 +153,27 @@ BREAKAGES = [
 
 
 def test_nothing_known_is_nothing_wrong() -> None:
-    assert find(replace(HEALTHY, capture_kernel=CaptureKernelFacts())) == ()
+    assert find(replace(HEALTHY, crash_kernel=CrashKernelFacts())) == ()
 
 
 def test_a_kernel_that_was_removed_after_an_update_is_told_once() -> None:
     """The next boot has another one, which makes a link to itself; until then this one stays."""
-    gone = replace(CAPTURE_KERNEL, kernel=replace(IMAGE, size=None))
+    gone = replace(CRASH_KERNEL, kernel=replace(IMAGE, size=None))
     removed = replace(HEALTHY.next_boot, running_installed=False)
-    found = find(replace(HEALTHY, capture_kernel=gone, next_boot=removed))
+    found = find(replace(HEALTHY, crash_kernel=gone, next_boot=removed))
     assert [one.code for one in found] == ["running-kernel-removed"]
     other = replace(gone, kernel=replace(IMAGE, size=None, release="6.1.0-55-amd64"))
-    found = find(replace(HEALTHY, capture_kernel=other, next_boot=removed))
-    assert {"running-kernel-removed", "capture-kernel-missing"} <= {one.code for one in found}
+    found = find(replace(HEALTHY, crash_kernel=other, next_boot=removed))
+    assert {"running-kernel-removed", "crash-kernel-missing"} <= {one.code for one in found}
 
 
 def test_what_the_initrd_takes_unpacked_is_taken_at_its_word() -> None:
     large = replace(INITRD, size=60_000_000, memory=60_000_000)
-    assert find(broken("capture_kernel", initrd=large)) == ()
+    assert find(broken("crash_kernel", initrd=large)) == ()
 
 
 def test_a_kernel_that_does_not_say_what_it_takes() -> None:
-    assert find(broken("capture_kernel", kernel=replace(IMAGE, memory=None))) == ()
+    assert find(broken("crash_kernel", kernel=replace(IMAGE, memory=None))) == ()
 
 
 def test_less_than_the_estimate_is_told_once_with_a_size() -> None:

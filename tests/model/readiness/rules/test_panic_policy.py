@@ -145,6 +145,6 @@ def test_a_tool_that_sets_it_when_it_loads_is_not_doubted_before() -> None:
     policy = replace(POLICY, events={"panic_on_oops": 0})
     codes = {one.code for one in find(replace(UNLOADED, policy=policy))}
     assert "panic-on-oops-off" not in codes
-    tool = replace(HEALTHY.capture_kernel, tool="kdump-utils")
-    codes = {one.code for one in find(replace(UNLOADED, policy=policy, capture_kernel=tool))}
+    tool = replace(HEALTHY.crash_kernel, tool="kdump-utils")
+    codes = {one.code for one in find(replace(UNLOADED, policy=policy, crash_kernel=tool))}
     assert "panic-on-oops-off" in codes

@@ -8,12 +8,12 @@ from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import find
 from tests.model.readiness.rules.broken_machine import Breakage, broken
 from tests.support.looks import KERNEL
-from tests.support.machine_facts import CAPTURE_KERNEL, HEALTHY
+from tests.support.machine_facts import CRASH_KERNEL, HEALTHY
 
 BREAKAGES = [
     Breakage(
         broken(
-            "capture_kernel",
+            "crash_kernel",
             saving_unit="kdump-tools-dump.service",
             saving_unit_state="masked",
         ),
@@ -38,7 +38,7 @@ BREAKAGES = [
         replace(
             HEALTHY,
             service=ServiceFacts(),
-            capture_kernel=replace(CAPTURE_KERNEL, unit_state="disabled"),
+            crash_kernel=replace(CRASH_KERNEL, unit_state="disabled"),
         ),
         "service-disabled",
         Severity.WARNING,
@@ -48,7 +48,7 @@ BREAKAGES = [
         replace(
             HEALTHY,
             service=ServiceFacts(),
-            capture_kernel=replace(CAPTURE_KERNEL, unit_state=Unknown("'/etc' cannot be read")),
+            crash_kernel=replace(CRASH_KERNEL, unit_state=Unknown("'/etc' cannot be read")),
         ),
         "service-disabled",
         Severity.WARNING,
@@ -89,5 +89,5 @@ def test_states_that_mean_no_harm(state: str) -> None:
 
 
 def test_systemd_knows_better_than_the_links() -> None:
-    facts = replace(CAPTURE_KERNEL, unit_state="disabled")
-    assert find(replace(HEALTHY, capture_kernel=facts)) == ()
+    facts = replace(CRASH_KERNEL, unit_state="disabled")
+    assert find(replace(HEALTHY, crash_kernel=facts)) == ()

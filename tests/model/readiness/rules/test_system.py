@@ -41,7 +41,7 @@ BREAKAGES = [
     ),
     Breakage(
         broken("system", capturing=True),
-        "capture-kernel-running",
+        "crash-kernel-running",
         Severity.INFO,
         "its memory is in /proc/vmcore",
     ),
