@@ -267,4 +267,4 @@ async def test_what_is_wrong_with_the_configuration_is_a_finding(
         assert "kdumpd.conf:3: unknown key 'CrashDirectory' in section [Manager]" in message
         assert "systemctl reload kdumpd" in remedy
         await kdumpd.wait_until_logged(f"'{nowhere}' cannot be written")
-        assert f"the lines [Service] and BindPaths={nowhere.parent}, and then:" in kdumpd.log
+        assert f"the lines [Service] and BindPaths={nowhere.parent}, and then type:" in kdumpd.log

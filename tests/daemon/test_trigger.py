@@ -49,7 +49,7 @@ async def stage(machine: Machine, tmp_path: Path, public: Path) -> AsyncIterator
 @pytest.fixture
 async def hasty(machine: Machine, tmp_path: Path, public: Path) -> AsyncIterator[Scene]:
     """With a trigger that waits no longer for others than a second."""
-    program = limited("polkit=1.0, trial=Patience(crash=1.0)")
+    program = limited("polkit=1.0, test_run=CrashTestTimeouts(crash=1.0)")
     async with scene(machine, public, tmp_path / "state", program=program) as stage:
         yield stage
 

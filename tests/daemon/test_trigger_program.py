@@ -35,7 +35,7 @@ MODULE = ("-m", "kdumpd.trigger.main")
 # The program with a mistake in it, that is met with whenever somebody asks.
 MISTAKEN = """
 import sys
-from kdumpd.trigger import program
+from kdumpd.trigger import main as program
 class Broken(program.Configuration):
     async def settings(self):
         print("printed by mistake")

@@ -62,7 +62,7 @@ SABOTAGES: Mapping[str, Sabotage] = MappingProxyType(
         ),
         "untold while it cannot be recorded": Sabotage(
             file=FLOW,
-            old="            self._parts.herald.tell(self._unrecorded)\n",
+            old="            self._parts.outbox.tell(self._unrecorded)\n",
             new="",
             test=TROUBLE,
         ),

@@ -26,7 +26,7 @@ PROGRAM = (sys.executable, "-m", "kdumpd.trigger.main")
 LIMITED = """
 import sys
 from kdumpd.trigger.main import Limits, main
-from kdumpd.trigger.run import Patience
+from kdumpd.trigger.run import CrashTestTimeouts
 sys.exit(main(limits=Limits({})))
 """
 ENABLED = "[CrashTest]\nEnabled=yes\nCountdownSec=3\n"
