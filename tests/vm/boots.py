@@ -66,10 +66,10 @@ def shorten(export: bytes) -> bytes:
 async def take(cache: Cache, samples: Path = SAMPLES) -> None:
     """Run all of BOOTS and write what they left into a directory; its README.md stays."""
     image = await build_debian(cache)
-    limit = [turn for turn in BOOTS.values() if turn]
+    turns = [turn for turn in BOOTS.values() if turn]
     with TemporaryDirectory(dir=cache.directory, prefix="rebooting-") as work:
         host = Path(work)
-        await run_series(image, Series(limit=limit, records=True), host)
+        await run_series(image, Series(turns=turns, records=True), host)
         _write(host, samples)
 
 

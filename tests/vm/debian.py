@@ -85,7 +85,7 @@ class Series(Run):
     A panic is followed by a reset also where no crash kernel is loaded: the command line says so.
     """
 
-    limit: Sequence[Turn]
+    turns: Sequence[Turn]
     seconds: float = 1200  # for each turn; a boot takes 60, or 300 where others keep us waiting
 
 
@@ -123,10 +123,10 @@ async def run_series(image: DebianImage, series: Series, host: Path) -> list[Out
     should, or the other way round; no turn follows then.
     """
     cmdline = image.cmdline if series.cmdline is None else series.cmdline
-    seconds = series.seconds * len(series.limit)
+    seconds = series.seconds * len(series.turns)
     with_reset = replace(series, cmdline=f"{cmdline} {RESET}", seconds=seconds)
-    outcomes = await _run(image, with_reset, series.limit, host)
-    for number, (turn, outcome) in enumerate(zip(series.limit, outcomes, strict=True), start=1):
+    outcomes = await _run(image, with_reset, series.turns, host)
+    for number, (turn, outcome) in enumerate(zip(series.turns, outcomes, strict=True), start=1):
         expected = None if turn.crashes else 0
         if outcome.status != expected:
             raise GuestError(
@@ -136,8 +136,8 @@ async def run_series(image: DebianImage, series: Series, host: Path) -> list[Out
     return outcomes
 
 
-async def _run(image: DebianImage, how: Run, limit: Sequence[Turn], host: Path) -> list[Outcome]:
-    guest = _prepare(limit, host)
+async def _run(image: DebianImage, how: Run, turns: Sequence[Turn], host: Path) -> list[Outcome]:
+    guest = _prepare(turns, host)
     process = await asyncio.create_subprocess_exec(
         *_command(image, how, host), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
     )
@@ -153,14 +153,14 @@ async def _run(image: DebianImage, how: Run, limit: Sequence[Turn], host: Path) 
     if process.returncode != 0:
         words = said.decode(errors="replace")
         raise GuestError(f"QEMU ended with {process.returncode}: {words}\n{_tail(host)}")
-    return [_outcome(guest, number) for number, _ in enumerate(limit, start=1)]
+    return [_outcome(guest, number) for number, _ in enumerate(turns, start=1)]
 
 
-def _prepare(limit: Sequence[Turn], host: Path) -> Path:
+def _prepare(turns: Sequence[Turn], host: Path) -> Path:
     guest = host / "guest"
     if guest.exists():  # of an earlier run with the same directory
         shutil.rmtree(guest)
-    for number, turn in enumerate(limit, start=1):
+    for number, turn in enumerate(turns, start=1):
         directory = guest / str(number)
         directory.mkdir(parents=True)
         (directory / "script").write_text(f"{turn.script}\n")

@@ -17,4 +17,4 @@ async def test_a_machine_that_never_ends_is_switched_off(
     debian: DebianImage, tmp_path: Path
 ) -> None:
     with pytest.raises(GuestError, match="no end within 2 s"):
-        await run_series(debian, Series(limit=(CAPTURED, LOOK), seconds=1), tmp_path)
+        await run_series(debian, Series(turns=(CAPTURED, LOOK), seconds=1), tmp_path)
