@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from kdumpd.model.announce import next_look
 from kdumpd.model.captures.capture import Layout, Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts
+from kdumpd.model.captures.listing import KEPT
 from kdumpd.model.captures.retention import NOTHING_REMOVED, Retention
 from kdumpd.model.events import Event, EventKind, acknowledge
 from kdumpd.model.readiness.facts import DirectoryFacts
 from kdumpd.model.state import CrashDirectory, State
-from kdumpd.model.step import KEPT
 from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass
 from tests.support.looks import (
     BOOT,

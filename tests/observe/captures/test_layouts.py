@@ -10,7 +10,7 @@ import pytest
 
 from kdumpd.model.captures.capture import Layout, Sighting
 from kdumpd.model.captures.core import Format
-from kdumpd.model.step import without_copies
+from kdumpd.model.captures.settling import without_copies
 from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.captures import scan
 from kdumpd.observe.captures.apport_report import UNPACKABLE

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kdumpd.model.captures.capture import Capture
-from kdumpd.model.step import KEPT, MOST_GONE, without_forgotten
+from kdumpd.model.captures.listing import KEPT, MOST_GONE, without_forgotten
 from kdumpd.model.vocabulary import CaptureState
 from tests.support.looks import START, as_listed, capture
 

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""When a capture is not written any more: it proves complete, or has rested for long enough."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from kdumpd.model.captures.capture import Capture, Layout, Sighting, capture_from
+from kdumpd.model.captures.core import FileStamp
+from kdumpd.model.captures.reading import (
+    is_awaited,
+    read_through,
+)
+from kdumpd.model.state import Delays, Growth, Observation, State
+from kdumpd.model.text import NANOSECONDS
+from kdumpd.model.vocabulary import CaptureState, Crash
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What was sighted, parted by whether it is still written."""
+
+    settled: list[Sighting] = field(default_factory=list)
+    settling: dict[bytes, Growth] = field(default_factory=dict)
+    resting: dict[bytes, Growth] = field(default_factory=dict)  # settled, though it may still grow
+    to_read: list[Sighting] = field(default_factory=list)  # cores to be read through
+
+
+def settle(state: State, seen: Observation, delays: Delays) -> Settlement:
+    """Return what has settled, what has not, and which cores are to be read through."""
+    parted = Settlement()
+    listed = _by_place(state.captures)
+    ids = {capture.id for capture in listed.values()}
+    for shown in seen.sightings:
+        growth = state.settling.get(shown.place) or state.resting.get(shown.place)
+        if growth is None or growth.files != shown.files:
+            growth = Growth(files=shown.files, since=seen.clock)
+        known = listed.get(shown.place)
+        sighting = read_through(shown, state.readings)
+        if known is not None and sighting.id not in ids:
+            sighting = _named(sighting, known)
+        waited = seen.clock - growth.since >= delays.settle
+        awaited, finished = is_awaited(shown, state.readings), _finished(sighting)
+        if awaited and shown.facts.wrapped:
+            # Nothing is known of it, not even which crash it is, before it was read through.
+            rested = waited or _is_old(sighting.core, seen, delays)
+            parted.settling[shown.place] = replace(growth, awaits_reading=rested)
+            parted.to_read.extend([shown] if rested else [])
+        elif finished or waited or _listed(state.captures, sighting):
+            parted.settled.append(sighting)
+            parted.resting.update({} if finished else {shown.place: growth})
+            parted.to_read.extend([shown] if awaited else [])
+        else:
+            parted.settling[shown.place] = replace(growth, awaits_reading=False)
+    return parted
+
+
+def _is_old(core: FileStamp | None, seen: Observation, delays: Delays) -> bool:
+    age = seen.at.timestamp() - (core.modified_ns / NANOSECONDS if core else 0.0)
+    return age >= delays.settle
+
+
+def _by_place(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
+    return {
+        capture.place: capture
+        for capture in captures.values()
+        if capture.state is not CaptureState.GONE
+    }
+
+
+def _named(sighting: Sighting, known: Capture) -> Sighting:
+    """Return the sighting under the id listed for its place, unless it proves another crash."""
+    if sighting.facts.identity:
+        return sighting
+    if not sighting.trusted_directory:  # a stranger's, made where the capture was
+        return sighting
+    if not is_same_log(sighting, known):
+        return sighting
+    return replace(sighting, id=known.id)
+
+
+def is_same_log(sighting: Sighting, known: Capture) -> bool:
+    """Return whether no kernel log shows that they are two crashes."""
+    return not (sighting.log_id and known.log_id) or sighting.log_id == known.log_id
+
+
+def _finished(sighting: Sighting) -> bool:
+    # The writers rename as their last act; a whole core of the temporary name is about to move.
+    return (
+        sighting.complete and sighting.core is not None and b"incomplete" not in sighting.core.name
+    )
+
+
+def _listed(captures: Mapping[str, Capture], sighting: Sighting) -> bool:
+    known = captures.get(sighting.id)
+    return known is not None and capture_from(sighting, known.found_at, known) == known
+
+
+# apport copies the kernel log of kdump-tools' captures into reports of its own. The kernel itself
+# writes its log to pstore as well where crash_kexec_post_notifiers is set, as on Hyper-V.
+COPIED_TO = frozenset({Layout.APPORT, Layout.PSTORE})
+
+
+def without_copies(sightings: Iterable[Sighting], known: Iterable[Capture]) -> list[Sighting]:
+    """Return the sightings without the logs of crashes that have a capture of their own.
+
+    Such a log may outlive the capture: it is no other crash when that is gone.
+    """
+    seen = list(sightings)
+    marks: set[tuple[object, ...]] = set()
+    for original in seen:
+        if original.layout not in COPIED_TO:
+            marks.update(_marks(original.log_id, original.crash))
+    for capture in known:
+        if capture.layout not in COPIED_TO:
+            marks.update(_marks(capture.log_id, capture.crash))
+    return [
+        one
+        for one in seen
+        if one.layout not in COPIED_TO or marks.isdisjoint(_marks(one.log_id, one.crash))
+    ]
+
+
+def _marks(log_id: str, crash: Crash | None) -> Iterator[tuple[object, ...]]:
+    """Yield what no other crash shares: its log, and the microsecond in which it began."""
+    if log_id:
+        yield (log_id,)
+    if crash is not None and crash.moment is not None and crash.kernel_release:
+        yield crash.moment, crash.kernel_release, crash.class_, crash.function
