@@ -4,7 +4,6 @@
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
 
 from kdumpd.model.crashkernel.explain import NOTHING, Clause, read_ranges
 from kdumpd.model.crashkernel.parse import (
@@ -136,7 +135,6 @@ class Expectation:
         return self.main + self.low + self.cma
 
 
-@lru_cache(maxsize=16)  # every rule about the reservation asks again
 def expect(
     cmdline: bytes, ram: int, architecture: str = "x86_64", release: str = ""
 ) -> Expectation:

@@ -2,7 +2,7 @@
 """The memory that the kernel reserved, what it should have reserved, and what is usual."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from kdumpd.model.crashkernel.expect import Expectation, Problem, expect
 from kdumpd.model.crashkernel.explain import Clause
@@ -94,8 +94,10 @@ class Reservation:
 
     mechanism: Mechanism
     ram: Ram | None
+    # What the kernel should have reserved, the likeliest first: several where the RAM is not known
+    # exactly, none where it would decide and is not known at all.
+    expectations: tuple[Expectation, ...]
     expectation: Expectation | None  # None where the RAM would decide and is not known
-    sure: bool  # whether the RAM is known well enough to hold the kernel to it
     expected: int | None  # in all, but without CMA
     reserved: int | None  # in all, but without CMA
     areas: Areas | None
@@ -103,6 +105,12 @@ class Reservation:
     suggested: int  # 0 where nothing is usual
     least: int  # what the most modest distribution reserves, 0 where none does
     armed: bool | None  # a crash kernel is loaded, or fadump registered
+    next_refusal: str  # why crashkernel= of the next boot would reserve nothing; empty if it would
+
+    @property
+    def sure(self) -> bool:
+        """Whether the RAM is known well enough to hold the kernel to it."""
+        return len(self.expectations) == 1
 
     @property
     def usual(self) -> str:
@@ -136,15 +144,15 @@ def reservation_of(machine: MachineFacts) -> Reservation:
     """Return what is known of the memory for the next capture."""
     facts, fadump = machine.reservation, _fadump(machine)
     ram = facts.ram
-    expectations = expectations_of(machine)
+    expectations = _expectations(machine)
     expectation = _likely(expectations, ram)
     areas = None if fadump else areas_of(machine)
     usual = (ram.size if ram else 0, facts.architecture)
     return Reservation(
         mechanism=mechanism_of(machine),
         ram=ram,
+        expectations=expectations,
         expectation=expectation,
-        sure=len(expectations) == 1,
         expected=_expected(expectation, areas, ram if fadump else None),
         reserved=fadump.reserved if fadump else _reserved(machine),
         areas=areas,
@@ -152,7 +160,21 @@ def reservation_of(machine: MachineFacts) -> Reservation:
         suggested=suggested_bytes(*usual, fadump=fadump is not None),
         least=least_bytes(*usual, fadump=fadump is not None),
         armed=machine.armed,
+        next_refusal=_next_refusal(machine),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedMachine(MachineFacts):
+    """What the rules judge by: the facts, and the reservation that follows from them."""
+
+    memory: Reservation
+
+
+def with_reservation(machine: MachineFacts) -> JudgedMachine:
+    """Return the facts with what is known of the memory for the next capture."""
+    facts = {one.name: getattr(machine, one.name) for one in fields(MachineFacts)}
+    return JudgedMachine(**facts, memory=reservation_of(machine))
 
 
 def mechanism_of(machine: MachineFacts) -> Mechanism:
@@ -171,11 +193,7 @@ def cmdline_of(machine: MachineFacts) -> bytes:
     return machine.reservation.cmdline or short.encode("ascii", "replace")
 
 
-def expectations_of(machine: MachineFacts) -> tuple[Expectation, ...]:
-    """Return what the kernel should have reserved; several where the RAM is not known exactly.
-
-    The likeliest comes first. None is there where the RAM would decide and is not known at all.
-    """
+def _expectations(machine: MachineFacts) -> tuple[Expectation, ...]:
     facts, cmdline = machine.reservation, cmdline_of(machine)
     found: dict[tuple[object, ...], Expectation] = {}
     for ram in _possible(facts.ram, cmdline):
@@ -184,8 +202,7 @@ def expectations_of(machine: MachineFacts) -> tuple[Expectation, ...]:
     return tuple(found.values())
 
 
-def next_refusal_of(machine: MachineFacts) -> str:
-    """Return why the crashkernel= of the next boot would reserve nothing, empty if it would."""
+def _next_refusal(machine: MachineFacts) -> str:
     value = machine.next_boot.crashkernel
     if not isinstance(value, str) or not value:
         return ""

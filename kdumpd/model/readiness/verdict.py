@@ -11,7 +11,7 @@ from datetime import datetime
 
 from kdumpd.model.readiness.facts import KernelFacts, MachineFacts
 from kdumpd.model.readiness.finding import Finding, Severity
-from kdumpd.model.readiness.reservation import Reservation, reservation_of
+from kdumpd.model.readiness.reservation import JudgedMachine, Reservation, with_reservation
 from kdumpd.model.readiness.rules import (
     dump_target,
     kernel,
@@ -26,7 +26,7 @@ from kdumpd.model.vocabulary import Readiness
 # What a container has of its own; its kernel, its /boot and its boot loader are nobody's.
 OF_A_CONTAINER = {"configuration", "container", "crash-directory-unreadable", "facts-unreadable"}
 
-Rule = Callable[[MachineFacts], Iterable[Finding]]
+Rule = Callable[[JudgedMachine], Iterable[Finding]]
 
 # In the order in which the findings are told: what is behind the others comes first.
 RULES: tuple[Rule, ...] = (
@@ -101,7 +101,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Finding, ...]:
+def check(machine: JudgedMachine, rules: Collection[Rule] = RULES) -> tuple[Finding, ...]:
     """Return what every rule says, also that a thing is as it should be, in the rules' order.
 
     In a container only what is true of itself: the rest that is seen there is the host's.
@@ -113,7 +113,7 @@ def check(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Findi
 
 def find(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Finding, ...]:
     """Return every finding that is worth a word, in the order of the rules."""
-    return troubles(check(machine, rules))
+    return troubles(check(with_reservation(machine), rules))
 
 
 def troubles(checks: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -154,11 +154,12 @@ class Verdict:
 
 def verdict_of(machine: MachineFacts, at: datetime) -> Verdict:
     """Return readiness as the facts tell it."""
-    checks = check(machine)
+    judged = with_reservation(machine)
+    checks = check(judged)
     return Verdict(
         at=at,
         machine=machine,
-        reservation=reservation_of(machine),
+        reservation=judged.memory,
         readiness=judge(machine, checks),
         checks=checks,
     )

@@ -14,7 +14,7 @@ from kdumpd.model.readiness.remedies import (
     to_switch_on,
     unit_of,
 )
-from kdumpd.model.readiness.reservation import reservation_of
+from kdumpd.model.readiness.reservation import JudgedMachine
 from kdumpd.model.text import MIB, human_size
 
 SMALLEST = 1 << 16  # bytes: no kernel and no initrd with a shell is smaller
@@ -171,13 +171,13 @@ def capture_cmdline_rootless(machine: MachineFacts) -> Iterator[Finding]:
         )
 
 
-def reservation_below_estimate(machine: MachineFacts) -> Iterator[Finding]:
+def reservation_below_estimate(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that less is reserved than kernel and initrd take by their own measure."""
     code, reserved = "reservation-below-estimate", machine.kernel.reserved
     estimate = memory_need(machine.crash_kernel)
     if not reserved or estimate is None:
         return
-    usual = reservation_of(machine).suggested
+    usual = machine.memory.suggested
     if reserved >= estimate:
         yield fine(
             code, "the reservation is enough for the crash kernel and its initrd by their sizes"

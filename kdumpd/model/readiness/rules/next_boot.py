@@ -7,22 +7,22 @@ from kdumpd.model.crashkernel.parse import as_written
 from kdumpd.model.readiness.facts import MachineFacts
 from kdumpd.model.readiness.finding import Finding, Unknown, fine, info, unknown, warning
 from kdumpd.model.readiness.remedies import to_reserve, to_write_menu
-from kdumpd.model.readiness.reservation import next_refusal_of, reservation_of
+from kdumpd.model.readiness.reservation import JudgedMachine
 
 
-def next_boot_unreserved(machine: MachineFacts) -> Iterator[Finding]:
+def next_boot_unreserved(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that the reservation of now is lost at the next boot."""
     code, facts = "next-boot-unreserved", machine.next_boot
     if isinstance(facts.crashkernel, Unknown):
         yield unknown(code, facts.crashkernel, _to_write_again(machine, facts.crashkernel))
-    elif facts.crashkernel and (refusal := next_refusal_of(machine)):
+    elif facts.crashkernel and (refusal := machine.memory.next_refusal):
         # What the running kernel refused as well is told of it.
         if machine.kernel.reserved or not _same(facts.crashkernel, machine.kernel.crashkernel):
             yield warning(
                 code,
                 "the next boot reserves no memory for the crash kernel:"
                 f" {as_written(facts.crashkernel)} comes to nothing, {refusal}",
-                to_reserve(machine, reservation_of(machine).usual),
+                to_reserve(machine, machine.memory.usual),
             )
     elif facts.crashkernel:
         yield fine(code, f"the next boot has {as_written(facts.crashkernel)}")

@@ -15,13 +15,7 @@ from kdumpd.model.formats.boot_messages import AreaKind, Complaint, Reason
 from kdumpd.model.readiness.facts import LastReservation, MachineFacts
 from kdumpd.model.readiness.finding import Finding, Unknown, fatal, fine, info, unknown, warning
 from kdumpd.model.readiness.remedies import memory_need, to_reserve
-from kdumpd.model.readiness.reservation import (
-    Reservation,
-    cmdline_of,
-    expectations_of,
-    next_refusal_of,
-    reservation_of,
-)
+from kdumpd.model.readiness.reservation import JudgedMachine, Reservation, cmdline_of
 from kdumpd.model.text import MIB, human_size, shown
 from kdumpd.model.vocabulary import Mechanism
 
@@ -41,10 +35,10 @@ def reservation_unreadable(machine: MachineFacts) -> Iterator[Finding]:
         yield unknown("reservation-unreadable", Unknown(problem))
 
 
-def reservation_missing(machine: MachineFacts) -> Iterator[Finding]:
+def reservation_missing(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that no memory is set aside, whatever was asked for, and why."""
     code = "reservation-missing"
-    found = reservation_of(machine)
+    found = machine.memory
     if not machine.kernel.supported or found.reserved is None:
         return
     if found.reserved:
@@ -58,10 +52,10 @@ def reservation_missing(machine: MachineFacts) -> Iterator[Finding]:
     yield fatal(code, message, LOOK if unexplained else way)
 
 
-def reservation_short(machine: MachineFacts) -> Iterator[Finding]:
+def reservation_short(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that the kernel reserved less than it was asked for."""
     code = "reservation-short"
-    found = reservation_of(machine)
+    found = machine.memory
     expected = _expected_main(found)
     if not found.main or not expected:
         return
@@ -76,9 +70,9 @@ def reservation_short(machine: MachineFacts) -> Iterator[Finding]:
         yield warning(code, "; ".join((message, *_complaints(machine, changed=True))), LOOK)
 
 
-def reservation_cut(machine: MachineFacts) -> Iterator[Finding]:
+def reservation_cut(machine: JudgedMachine) -> Iterator[Finding]:
     """Report a reservation that was as requested at boot, and was made smaller since."""
-    found = reservation_of(machine)
+    found = machine.memory
     expected = _expected_main(found)
     if found.main and expected and found.main < expected and _was_cut(machine, found):
         yield info(
@@ -90,10 +84,10 @@ def reservation_cut(machine: MachineFacts) -> Iterator[Finding]:
         )
 
 
-def reservation_low(machine: MachineFacts) -> Iterator[Finding]:
+def reservation_low(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that a reservation above 4 GiB has too little below, which many devices need."""
     code = "reservation-low"
-    found = reservation_of(machine)
+    found = machine.memory
     report = LOW_MATTERS.get(machine.reservation.architecture)
     if not report or not found.areas or not found.areas.main.is_high:
         return
@@ -114,10 +108,10 @@ def reservation_low(machine: MachineFacts) -> Iterator[Finding]:
     )
 
 
-def reservation_cma_short(machine: MachineFacts) -> Iterator[Finding]:
+def reservation_cma_short(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that less of the memory that programs may use is set aside than was asked for."""
     code = "reservation-cma-short"
-    found = reservation_of(machine)
+    found = machine.memory
     if found.expectation is None or not found.expectation.cma or found.cma is None:
         return
     if found.cma >= found.expectation.cma:
@@ -134,10 +128,10 @@ def reservation_cma_short(machine: MachineFacts) -> Iterator[Finding]:
         )
 
 
-def reservation_small(machine: MachineFacts) -> Iterator[Finding]:
+def reservation_small(machine: JudgedMachine) -> Iterator[Finding]:
     """Report less memory than is usual, where no estimate of this machine's own says so."""
     code = "reservation-small"
-    found = reservation_of(machine)
+    found = machine.memory
     if not found.reserved or not found.least or found.ram is None:
         return
     if found.reserved < (memory_need(machine.crash_kernel) or 0):
@@ -188,7 +182,7 @@ def _way(machine: MachineFacts, found: Reservation) -> str:
         following
         and isinstance(following, str)
         and not machine.kernel.crashkernel
-        and not next_refusal_of(machine)
+        and not found.next_refusal
     ):
         return f"reboot: the next boot has {as_written(following)}"
     return to_reserve(machine, found.usual)
@@ -236,9 +230,9 @@ def _was_cut(machine: MachineFacts, found: Reservation) -> bool:
     return max(sizes, default=0) >= _expected_main(found)
 
 
-def reservation_shrank(machine: MachineFacts) -> Iterator[Finding]:
+def reservation_shrank(machine: JudgedMachine) -> Iterator[Finding]:
     """Report less memory than at the last boot although the same was asked for."""
-    found = reservation_of(machine)
+    found = machine.memory
     last = _comparable(machine, found)
     if last and found.reserved and found.reserved < last.reserved and not _was_whole(machine, last):
         yield warning(
@@ -249,9 +243,9 @@ def reservation_shrank(machine: MachineFacts) -> Iterator[Finding]:
         )
 
 
-def reservation_grew(machine: MachineFacts) -> Iterator[Finding]:
+def reservation_grew(machine: JudgedMachine) -> Iterator[Finding]:
     """Report more memory than at the last boot although the same was asked for."""
-    found = reservation_of(machine)
+    found = machine.memory
     last = _comparable(machine, found)
     if last and found.reserved and found.reserved > last.reserved:
         yield info(
@@ -297,11 +291,11 @@ def crashkernel_repeated(machine: MachineFacts) -> Iterator[Finding]:
         )
 
 
-def crashkernel_ignored(machine: MachineFacts) -> Iterator[Finding]:
+def crashkernel_ignored(machine: JudgedMachine) -> Iterator[Finding]:
     """Report a ,high, ,low or ,cma that does not count beside what else is there."""
     if not machine.kernel.reserved:
         return
-    for clause in (clause for one in expectations_of(machine)[:1] for clause in one.ignored):
+    for clause in (clause for one in machine.memory.expectations[:1] for clause in one.ignored):
         yield info("crashkernel-ignored", clause.text, _without(clause.text.partition(" ")[0]))
 
 
@@ -317,21 +311,21 @@ def crashkernel_misspelled(machine: MachineFacts) -> Iterator[Finding]:
         )
 
 
-def crashkernel_without_unit(machine: MachineFacts) -> Iterator[Finding]:
+def crashkernel_without_unit(machine: JudgedMachine) -> Iterator[Finding]:
     """Report a size in bytes, as memparse() reads a number without K, M or G (lib/cmdline.c)."""
-    for found in expectations_of(machine)[:1]:
+    for found in machine.memory.expectations[:1]:
         if 0 < found.main < MIB:
             yield warning(
                 "crashkernel-without-unit",
                 f"crashkernel= asks for {found.main} bytes: a unit such as M is missing, and no"
                 " crash kernel fits in there",
-                to_reserve(machine, reservation_of(machine).usual),
+                to_reserve(machine, machine.memory.usual),
             )
 
 
-def crashkernel_fragile(machine: MachineFacts) -> Iterator[Finding]:
+def crashkernel_fragile(machine: JudgedMachine) -> Iterator[Finding]:
     """Report ranges that only work because the kernel stops reading before what is wrong."""
-    if not any(one.main for one in expectations_of(machine)):
+    if not any(one.main for one in machine.memory.expectations):
         return
     if complaint := unread_rest(cmdline_of(machine)):
         yield info(

@@ -4,6 +4,7 @@
 import pytest
 
 from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import RULES, check, find, judge
 from kdumpd.model.vocabulary import Readiness
 from tests.model.readiness.rules import (
@@ -38,11 +39,11 @@ NAMES = [f"{number}-{one.code}" for number, one in enumerate(ALL)]
 
 def test_a_healthy_machine() -> None:
     assert find(HEALTHY) == ()
-    assert judge(HEALTHY, check(HEALTHY)) is Readiness.READY
+    assert judge(HEALTHY, check(with_reservation(HEALTHY))) is Readiness.READY
 
 
 def test_a_healthy_machine_is_told_what_was_checked() -> None:
-    for one in check(HEALTHY):
+    for one in check(with_reservation(HEALTHY)):
         assert one.severity is Severity.OK
         assert one.message
         assert one.remedy == ""
@@ -69,10 +70,10 @@ def test_every_rule_has_its_breakage() -> None:
 def test_a_code_is_the_name_of_its_rule() -> None:
     for rule in RULES:
         for facts in (HEALTHY, *(one.facts for one in ALL)):
-            for finding in rule(facts):
+            for finding in rule(with_reservation(facts)):
                 assert finding.code == rule.__name__.replace("_", "-")
 
 
 def test_no_two_rules_say_the_same() -> None:
-    sentences = [(one.code, one.message) for one in check(HEALTHY)]
+    sentences = [(one.code, one.message) for one in check(with_reservation(HEALTHY))]
     assert len({message for _, message in sentences}) == len(sentences)

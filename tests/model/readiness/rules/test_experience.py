@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from kdumpd.model.readiness.facts import LastTest
 from kdumpd.model.readiness.finding import Severity
+from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import check
 from tests.model.readiness.rules.broken_machine import Breakage
 from tests.support.machine_facts import HEALTHY
@@ -30,6 +31,6 @@ BREAKAGES = [
 
 def test_a_test_that_has_passed_is_told() -> None:
     passed = replace(HEALTHY, last_test=LastTest(at=AT, passed=True))
-    (said,) = (one for one in check(passed) if one.code == "crash-test-failed")
+    (said,) = (one for one in check(with_reservation(passed)) if one.code == "crash-test-failed")
     assert said.severity is Severity.OK
     assert said.message == "the crash test of 2026-11-23 left a complete dump"

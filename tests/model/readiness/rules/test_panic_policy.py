@@ -5,6 +5,7 @@ import pytest
 
 from kdumpd.model.readiness.facts import PolicyFacts
 from kdumpd.model.readiness.finding import Fact, Severity, Unknown
+from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import check, find
 from tests.model.readiness.rules.broken_machine import Breakage, broken
 from tests.support.machine_facts import HEALTHY, POLICY
@@ -51,7 +52,11 @@ BREAKAGES = [
 
 
 def said(policy: PolicyFacts, code: str) -> list[str]:
-    return [one.message for one in check(replace(HEALTHY, policy=policy)) if one.code == code]
+    return [
+        one.message
+        for one in check(with_reservation(replace(HEALTHY, policy=policy)))
+        if one.code == code
+    ]
 
 
 def test_which_events_panic() -> None:

@@ -14,6 +14,7 @@ from kdumpd.model.formats.memory import MemoryUse
 from kdumpd.model.formats.mounts import FstabEntry, Mount
 from kdumpd.model.readiness.facts import MachineFacts, StorageFacts, Unlocking
 from kdumpd.model.readiness.finding import Severity, Unknown
+from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import check, find
 from kdumpd.model.text import MIB
 from tests.model.readiness.rules.broken_machine import Breakage, broken
@@ -278,4 +279,4 @@ def test_the_sentence_stays_while_the_room_changes() -> None:
 def test_nothing_known() -> None:
     nothing = replace(HEALTHY, storage=StorageFacts())
     assert find(nothing) == ()
-    assert not any("dump directory" in one.message for one in check(nothing))
+    assert not any("dump directory" in one.message for one in check(with_reservation(nothing)))

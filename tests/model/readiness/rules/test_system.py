@@ -4,6 +4,7 @@ from typing import Any
 
 from kdumpd.model.readiness.facts import FadumpFacts, MachineFacts
 from kdumpd.model.readiness.finding import Severity, Unknown
+from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import check, find, judge
 from kdumpd.model.vocabulary import Readiness
 from tests.model.readiness.rules.broken_machine import Breakage, broken
@@ -135,14 +136,14 @@ BREAKAGES = [
 
 def test_a_container_is_not_a_machine_to_mend() -> None:
     facts = broken("system", container="docker")
-    assert judge(facts, check(facts)) is Readiness.UNSUPPORTED
+    assert judge(facts, check(with_reservation(facts))) is Readiness.UNSUPPORTED
 
 
 def test_lockdown_is_no_fault_where_the_kernel_took_its_crash_kernel() -> None:
     """As with Secure Boot on most machines that are sold."""
     facts = broken("system", lockdown="confidentiality", secure_boot=True)
     assert find(facts) == ()
-    (said,) = (one for one in check(facts) if one.code == "kernel-lockdown")
+    (said,) = (one for one in check(with_reservation(facts)) if one.code == "kernel-lockdown")
     assert said.message.endswith("(mode confidentiality), and accepted the crash kernel")
 
 
@@ -155,14 +156,16 @@ def test_nothing_known() -> None:
     nothing = broken(
         "system", lockdown=None, load_disabled=None, loads_left=None, post_notifiers=None
     )
-    assert {one.code for one in check(nothing)} <= {one.code for one in check(HEALTHY)}
+    assert {one.code for one in check(with_reservation(nothing))} <= {
+        one.code for one in check(with_reservation(HEALTHY))
+    }
     assert find(nothing) == ()
 
 
 def test_nothing_but_the_container_is_told_in_a_container() -> None:
     kernel = replace(HEALTHY.kernel, crash_loaded=False, reserved=0)
     inside = replace(HEALTHY.system, container="lxc")
-    found = check(replace(HEALTHY, kernel=kernel, system=inside))
+    found = check(with_reservation(replace(HEALTHY, kernel=kernel, system=inside)))
     assert [one.code for one in found] == ["container"]
 
 
