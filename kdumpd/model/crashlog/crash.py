@@ -7,9 +7,14 @@ from collections.abc import Sequence
 
 from kdumpd.model.crashlog.headlines import Headline
 from kdumpd.model.crashlog.incident import Incident, find_incident
-from kdumpd.model.crashlog.lines import LogLine, parse_lines
+from kdumpd.model.crashlog.lines import (
+    LogLine,
+    TaskLine,
+    find_task_lines,
+    parse_lines,
+    shown_command,
+)
 from kdumpd.model.crashlog.scrub import plain_sentence
-from kdumpd.model.crashlog.task import TaskLine, find_task_lines, shown_command
 from kdumpd.model.crashlog.trace import (
     Frame,
     blocked_frames,

@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kdumpd.model.crashlog.headlines import Headline, HeadlineKind, find_headlines
-from kdumpd.model.crashlog.lines import LogLine
-from kdumpd.model.crashlog.task import find_task_lines
+from kdumpd.model.crashlog.lines import LogLine, find_task_lines
 from kdumpd.model.crashlog.trace import parse_trace
 from kdumpd.model.vocabulary import CrashClass
 

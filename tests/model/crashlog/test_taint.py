@@ -3,7 +3,7 @@ import string
 
 import pytest
 
-from kdumpd.model.crashlog.task import WORDS, taint_in_words
+from kdumpd.model.crashlog.lines import WORDS, taint_in_words
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.crashlog.lines import LogLine
-from kdumpd.model.crashlog.task import TaskLine, parse_task_line
+from kdumpd.model.crashlog.lines import LogLine, TaskLine, parse_task_line
 
 NEW = b" Not tainted 6.1.0-56-amd64 #1"
 
