@@ -23,7 +23,7 @@ from kdumpd.observe.files import Files
 from kdumpd.observe.machine import Hints, Machine, Plan, Watchers
 from kdumpd.observe.readiness.units import NoServiceManager, ServiceManager
 from tests.broken_machines import experience, kernel, memory, next_boot, policy, storage, tool
-from tests.broken_machines.breakage import Breakage, Tree
+from tests.broken_machines.fault import Fault, Tree
 from tests.support.fuse import DEVICE
 from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.support.process import output
@@ -31,20 +31,20 @@ from tests.support.sample_machines import build, machines
 from tests.support.slow_mount import slow_mount
 
 ALL = (
-    *kernel.BREAKAGES,
-    *memory.BREAKAGES,
-    *tool.BREAKAGES,
-    *next_boot.BREAKAGES,
-    *storage.BREAKAGES,
-    *policy.BREAKAGES,
-    *experience.BREAKAGES,
+    *kernel.FAULTS,
+    *memory.FAULTS,
+    *tool.FAULTS,
+    *next_boot.FAULTS,
+    *storage.FAULTS,
+    *policy.FAULTS,
+    *experience.FAULTS,
 )
 
 
-def marks_of(breakage: Breakage) -> list[pytest.MarkDecorator]:
-    """Return what a breakage needs that is not everywhere."""
+def marks_of(fault: Fault) -> list[pytest.MarkDecorator]:
+    """Return what a fault needs that is not everywhere."""
     fuse = pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason=f"no {DEVICE} here")
-    return [needs_root] * bool(breakage.disk or breakage.dead) + [fuse] * bool(breakage.dead)
+    return [needs_root] * bool(fault.disk or fault.dead) + [fuse] * bool(fault.dead)
 
 
 EACH = [pytest.param(one, id=f"{one.code}: {one.story}", marks=marks_of(one)) for one in ALL]
@@ -130,15 +130,13 @@ async def look(root: Path, services: ServiceManager, state: State) -> Verdict:
     return judged(await Machine(Files(root), plan, Hints(), Watchers(), services).look(), state)
 
 
-async def look_at(root: Path, breakage: Breakage) -> tuple[Finding, ...]:
+async def look_at(root: Path, fault: Fault) -> tuple[Finding, ...]:
     """Return what is said of a broken machine."""
-    if breakage.disk:
-        return await asyncio.to_thread(look_with_disk, root, breakage.disk)
-    if breakage.dead:
-        return await look_with_server(root, breakage.dead)
-    verdict = await look(
-        root, Told(breakage.service), State(boots=breakage.boots, tests=breakage.tests)
-    )
+    if fault.disk:
+        return await asyncio.to_thread(look_with_disk, root, fault.disk)
+    if fault.dead:
+        return await look_with_server(root, fault.dead)
+    verdict = await look(root, Told(fault.service), State(boots=fault.boots, tests=fault.tests))
     return verdict.checks
 
 
@@ -157,18 +155,18 @@ async def test_the_unbroken_machine(unbroken: Unbroken, name: str) -> None:
     assert {one.severity for one in verdict.checks} <= {Severity.OK, Severity.INFO}
 
 
-@pytest.mark.parametrize("breakage", EACH)
-async def test_one_breakage(unbroken: Unbroken, tmp_path: Path, breakage: Breakage) -> None:
-    before = (await unbroken.verdict(breakage.machine)).checks
-    tree = Tree(unbroken.root(breakage.machine), tmp_path / "root")
-    breakage.how(tree)
-    after = await look_at(tree.root, breakage)
-    assert wrong(after) - wrong(before) == {breakage.code, *breakage.besides}
-    assert well(before) - well(after) - wrong(after) == breakage.untold
-    said = [one for one in after if one.code == breakage.code and one.severity is not Severity.OK]
-    assert {(one.severity, one.unknown) for one in said} == {(breakage.severity, breakage.unknown)}
+@pytest.mark.parametrize("fault", EACH)
+async def test_one_fault(unbroken: Unbroken, tmp_path: Path, fault: Fault) -> None:
+    before = (await unbroken.verdict(fault.machine)).checks
+    tree = Tree(unbroken.root(fault.machine), tmp_path / "root")
+    fault.how(tree)
+    after = await look_at(tree.root, fault)
+    assert wrong(after) - wrong(before) == {fault.code, *fault.besides}
+    assert well(before) - well(after) - wrong(after) == fault.untold
+    said = [one for one in after if one.code == fault.code and one.severity is not Severity.OK]
+    assert {(one.severity, one.unknown) for one in said} == {(fault.severity, fault.unknown)}
 
 
-def test_every_rule_has_its_breakage() -> None:
+def test_every_rule_has_its_fault() -> None:
     broken = {one.code.replace("-", "_") for one in ALL}
     assert broken == {rule.__name__ for rule in RULES}

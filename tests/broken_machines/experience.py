@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.vocabulary import CrashTestVerdict
-from tests.broken_machines.breakage import Breakage
+from tests.broken_machines.fault import Fault
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         story="somebody crashed the machine as a test, and it came back without a dump",
         code="crash-test-failed",
         severity=Severity.WARNING,
@@ -22,7 +22,7 @@ BREAKAGES = [
             ),
         ),
     ),
-    Breakage(
+    Fault(
         story="a word in kdumpd.conf is mistyped",
         code="configuration",
         severity=Severity.INFO,

@@ -4,14 +4,14 @@
 from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.text import MIB
-from tests.broken_machines.breakage import (
+from tests.broken_machines.fault import (
     AMOUNTS,
     FILES,
     MENU,
     PLACE,
     SETTINGS_OF_THE_KERNEL,
     UNLOADED,
-    Breakage,
+    Fault,
     Tree,
     codes,
     each,
@@ -58,28 +58,28 @@ def use_up(tree: Tree) -> None:
     tree.write("proc/sys/kernel/kexec_load_limit_panic", "0\n")
 
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         story="an administrator hardens the machine by a file in sysctl.d, for the next boot",
         code="kexec-disabled-at-boot",
         severity=Severity.WARNING,
         how=lambda tree: tree.write("etc/sysctl.d/h.conf", "kernel.kexec_load_disabled=1\n"),
     ),
-    Breakage(
+    Fault(
         story="the disk of a machine is mounted on another, and kdumpd is to look there",
         code="kernel-absent",
         severity=Severity.FATAL,
         how=without_kernel,
         untold=BOOTED,
     ),
-    Breakage(
+    Fault(
         story="a kernel of one's own was built without CONFIG_KEXEC",
         code="kexec-unsupported",
         severity=Severity.FATAL,
         how=without_kexec,
         untold=AMOUNTS | codes("reservation-missing crash-kernel-unloaded kexec-load-disabled"),
     ),
-    Breakage(
+    Fault(
         story="a sandbox hides a file of the kernel behind an empty one",
         code="kernel-unreadable",
         severity=Severity.FATAL,
@@ -87,7 +87,7 @@ BREAKAGES = [
         untold=AMOUNTS | codes("reservation-missing kexec-unsupported"),
         unknown=True,
     ),
-    Breakage(
+    Fault(
         story="a copy of the machine's files was made without one of them",
         code="kernel-unreadable",
         severity=Severity.FATAL,
@@ -95,14 +95,14 @@ BREAKAGES = [
         untold=AMOUNTS | codes("reservation-missing"),
         unknown=True,
     ),
-    Breakage(
+    Fault(
         story="somebody ran `kdump-config unload`",
         code="crash-kernel-unloaded",
         severity=Severity.FATAL,
         how=unload,
         besides=codes("panic-timeout"),
     ),
-    Breakage(
+    Fault(
         story="somebody ran `kexec -p -u` an hour after the boot",
         code="crash-kernel-lost",
         severity=Severity.WARNING,
@@ -114,53 +114,53 @@ BREAKAGES = [
             ),
         ),
     ),
-    Breakage(
+    Fault(
         story="the machine's disk was taken over into a container",
         code="container",
         severity=Severity.FATAL,
         how=lambda tree: tree.write("run/systemd/container", "lxc\n"),
         untold=BOOTED | codes("capture-tool-missing kdump-disabled service-disabled"),
     ),
-    Breakage(
+    Fault(
         story="the machine has crashed, and this is the crash kernel",
         code="crash-kernel-running",
         severity=Severity.INFO,
         how=lambda tree: tree.write("proc/vmcore", "\x7fELF"),
     ),
-    Breakage(
+    Fault(
         story="the machine was started from an installation medium",
         code="live-system",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(CMDLINE, " ro ", " boot=live ro "),
         untold=codes("dump-directory-unmountable"),
     ),
-    Breakage(
+    Fault(
         story="an administrator made the machine a host of Xen",
         code="xen-dom0",
         severity=Severity.INFO,
         how=lambda tree: tree.write("proc/xen/capabilities", "control_d\n"),
     ),
-    Breakage(
+    Fault(
         story="an administrator ran `sysctl kernel.kexec_load_disabled=1`",
         code="kexec-load-disabled",
         severity=Severity.INFO,
         how=lambda tree: tree.write("proc/sys/kernel/kexec_load_disabled", "1\n"),
     ),
-    Breakage(
+    Fault(
         story="a file in sysctl.d has it from the beginning, and nothing could be loaded",
         code="kexec-load-disabled",
         severity=Severity.FATAL,
         how=each(lambda tree: tree.write("proc/sys/kernel/kexec_load_disabled", "1\n"), unload),
         besides=UNLOADED,
     ),
-    Breakage(
+    Fault(
         story="a script loaded the crash kernel as often as kexec_load_limit_panic allows",
         code="kexec-loads-used-up",
         severity=Severity.INFO,
         how=use_up,
         machine="debian-13-ready",
     ),
-    Breakage(
+    Fault(
         story="the same, and then it unloaded it",
         code="kexec-loads-used-up",
         severity=Severity.FATAL,
@@ -168,20 +168,20 @@ BREAKAGES = [
         machine="debian-13-ready",
         besides=UNLOADED,
     ),
-    Breakage(
+    Fault(
         story="Secure Boot was switched on, and kdump-tools load by kexec_load(2)",
         code="kernel-lockdown",
         severity=Severity.INFO,
         how=lock,
         besides=UNLOADED,
     ),
-    Breakage(
+    Fault(
         story="a driver's manual asked for crash_kexec_post_notifiers",
         code="post-notifiers",
         severity=Severity.WARNING,
         how=lambda tree: tree.write(NOTIFIERS, "Y\n"),
     ),
-    Breakage(
+    Fault(
         story="the disk was moved to a guest of Hyper-V",
         code="post-notifiers",
         severity=Severity.INFO,

@@ -4,11 +4,11 @@
 from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.text import MIB
-from tests.broken_machines.breakage import (
+from tests.broken_machines.fault import (
     AMOUNTS,
     MENU,
     UNLOADED,
-    Breakage,
+    Fault,
     Tree,
     codes,
     each,
@@ -107,8 +107,8 @@ def boot_before(reserved: int) -> tuple[LastReservation, ...]:
     )
 
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         story="an administrator wrote 384 for 384M",
         code="crashkernel-without-unit",
         severity=Severity.WARNING,
@@ -116,14 +116,14 @@ BREAKAGES = [
         besides=UNLOADED | codes("reservation-below-estimate"),
         untold=codes("reservation-small"),
     ),
-    Breakage(
+    Fault(
         story="a sandbox hides /proc/iomem behind an empty file",
         code="reservation-unreadable",
         severity=Severity.WARNING,
         how=lambda tree: tree.write("proc/iomem", ""),
         unknown=True,
     ),
-    Breakage(
+    Fault(
         story="an administrator asked for nearly all of the memory",
         code="reservation-missing",
         severity=Severity.FATAL,
@@ -131,7 +131,7 @@ BREAKAGES = [
         besides=UNLOADED,
         untold=AMOUNTS,
     ),
-    Breakage(
+    Fault(
         story="the package's crashkernel= was taken away, and the machine rebooted",
         code="reservation-missing",
         severity=Severity.FATAL,
@@ -139,34 +139,34 @@ BREAKAGES = [
         besides=UNLOADED,
         untold=AMOUNTS | MENU,
     ),
-    Breakage(
+    Fault(
         story="the kernel found room for less only",
         code="reservation-short",
         severity=Severity.WARNING,
         how=lambda tree: reserved_at_boot(tree, 320),
     ),
-    Breakage(
+    Fault(
         story="an administrator unloaded, ran `echo 256M > kexec_crash_size`, and loaded again",
         code="reservation-cut",
         severity=Severity.INFO,
         how=lambda tree: reserve(tree, 256),
         untold=codes("reservation-short reservation-small"),
     ),
-    Breakage(
+    Fault(
         story="an administrator asked for nothing below 4 GiB, to save it",
         code="reservation-low",
         severity=Severity.WARNING,
         how=lambda tree: ask_high(tree, 4096, "6f000000-7effffff"),
         machine=LARGE,
     ),
-    Breakage(
+    Fault(
         story="the same on a machine that needs none there as a rule",
         code="reservation-low",
         severity=Severity.INFO,
         how=lambda tree: ask_high(tree, 1024, "70000000-77ffffff"),
         machine=ARM,
     ),
-    Breakage(
+    Fault(
         story="the kernel found no room for all of the ,cma",
         code="reservation-cma-short",
         severity=Severity.WARNING,
@@ -175,62 +175,62 @@ BREAKAGES = [
         ),
         machine=CMA,
     ),
-    Breakage(
+    Fault(
         story="crashkernel= is as Debian's package brings it",
         code="reservation-small",
         severity=Severity.INFO,
         how=lambda tree: as_shipped(tree, 128),
     ),
-    Breakage(
+    Fault(
         story="crashkernel= was taken from a manual of ten years ago",
         code="reservation-small",
         severity=Severity.WARNING,
         how=lambda tree: as_shipped(tree, 80),
     ),
-    Breakage(
+    Fault(
         story="a memory module was taken out",
         code="reservation-shrank",
         severity=Severity.WARNING,
         boots=boot_before(512),
     ),
-    Breakage(
+    Fault(
         story="another kernel reserves more",
         code="reservation-grew",
         severity=Severity.INFO,
         boots=boot_before(256),
     ),
-    Breakage(
+    Fault(
         story="an administrator set crashkernel= in /etc/default/grub, as does the package's file",
         code="crashkernel-repeated",
         severity=Severity.INFO,
         how=lambda tree: ask(tree, f"crashkernel=128M {ASKED}"),
     ),
-    Breakage(
+    Fault(
         story="crashkernel=SIZE,low was taken from another machine",
         code="crashkernel-ignored",
         severity=Severity.INFO,
         how=lambda tree: ask(tree, f"{ASKED} crashkernel=72M,low"),
     ),
-    Breakage(
+    Fault(
         story="a mistake in typing stayed on the command line beside the right word",
         code="crashkernel-misspelled",
         severity=Severity.INFO,
         how=lambda tree: ask(tree, f"crashkernal=384M {ASKED}"),
     ),
-    Breakage(
+    Fault(
         story="the last of the ranges was written wrongly",
         code="crashkernel-fragile",
         severity=Severity.INFO,
         how=lambda tree: ask(tree, "crashkernel=1G-4G:384M,4G-512M"),
     ),
-    Breakage(
+    Fault(
         story="the partition was moved to firmware without fadump",
         code="fadump-refused",
         severity=Severity.INFO,
         how=refuse_fadump,
         machine=POWER,
     ),
-    Breakage(
+    Fault(
         story="the firmware's dump was unregistered",
         code="crash-kernel-unloaded",
         severity=Severity.FATAL,
@@ -238,7 +238,7 @@ BREAKAGES = [
         machine=POWER,
         besides=codes("panic-timeout"),
     ),
-    Breakage(
+    Fault(
         story="update-initramfs was told MODULES=most for the crash kernel as well",
         code="reservation-below-estimate",
         severity=Severity.WARNING,

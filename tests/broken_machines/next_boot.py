@@ -2,7 +2,7 @@
 """What the next boot would be."""
 
 from kdumpd.model.readiness.finding import Severity
-from tests.broken_machines.breakage import UNLOADED, Breakage, Tree, codes, each, unload
+from tests.broken_machines.fault import UNLOADED, Fault, Tree, codes, each, unload
 from tests.broken_machines.memory import ASKED
 from tests.broken_machines.tool import FEDORA, FEDORAS, HOOK, IMAGE, RUNNING
 
@@ -29,8 +29,8 @@ def remove_running(tree: Tree) -> None:
     tree.remove(f"usr/lib/modules/{RUNNING}")
 
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         story="an administrator wrote MB for M, and ran update-grub",
         code="next-boot-unreserved",
         severity=Severity.WARNING,
@@ -40,7 +40,7 @@ BREAKAGES = [
         ),
         besides=codes("next-boot-differs"),
     ),
-    Breakage(
+    Fault(
         story="an administrator removed the package's crashkernel=, and ran update-grub",
         code="next-boot-unreserved",
         severity=Severity.WARNING,
@@ -50,7 +50,7 @@ BREAKAGES = [
         ),
         untold=codes("next-boot-differs boot-loader-outdated"),
     ),
-    Breakage(
+    Fault(
         story="an administrator ran `grubby --remove-args=crashkernel`",
         code="next-boot-unreserved",
         severity=Severity.WARNING,
@@ -60,7 +60,7 @@ BREAKAGES = [
         machine=FEDORA,
         untold=codes("next-boot-differs"),
     ),
-    Breakage(
+    Fault(
         story="an administrator took it out of the entry that zipl reads",
         code="next-boot-unreserved",
         severity=Severity.WARNING,
@@ -70,7 +70,7 @@ BREAKAGES = [
         machine="rhel-9-s390x-zvm-1g",
         untold=codes("next-boot-differs"),
     ),
-    Breakage(
+    Fault(
         story="an administrator asked for more, and ran update-grub",
         code="next-boot-differs",
         severity=Severity.INFO,
@@ -79,38 +79,38 @@ BREAKAGES = [
             lambda tree: tree.replace(PACKAGE, ASKED, "crashkernel=512M"),
         ),
     ),
-    Breakage(
+    Fault(
         story="an administrator asked for more, and forgot update-grub",
         code="boot-loader-outdated",
         severity=Severity.INFO,
         how=lambda tree: tree.replace(PACKAGE, ASKED, "crashkernel=512M"),
     ),
-    Breakage(
+    Fault(
         story="crashkernel= was written into grub.cfg by hand",
         code="boot-loader-outdated",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(PACKAGE, ASKED, ""),
     ),
-    Breakage(
+    Fault(
         story="a new kernel was installed, and no capture initrd made for it",
         code="next-kernel-without-initrd",
         severity=Severity.INFO,
         how=update_kernel,
     ),
-    Breakage(
+    Fault(
         story="the same, and the hook that makes it is gone",
         code="next-kernel-without-initrd",
         severity=Severity.WARNING,
         how=each(update_kernel, lambda tree: tree.remove(HOOK)),
     ),
-    Breakage(
+    Fault(
         story="apt autoremove took the running kernel, as a newer one is installed",
         code="running-kernel-removed",
         severity=Severity.INFO,
         how=remove_running,
         untold=KERNELS,
     ),
-    Breakage(
+    Fault(
         story="the same, and then the crash kernel was unloaded",
         code="running-kernel-removed",
         severity=Severity.WARNING,

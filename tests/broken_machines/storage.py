@@ -4,7 +4,7 @@
 import os
 
 from kdumpd.model.readiness.finding import Severity
-from tests.broken_machines.breakage import PLACE, Breakage, Tree, codes, each
+from tests.broken_machines.fault import PLACE, Fault, Tree, codes, each
 from tests.broken_machines.tool import FEDORA, SETTINGS, SUSE
 
 MOUNTS, ROOT = "proc/self/mountinfo", " - ext4 /dev/vda rw,errors=remount-ro"
@@ -47,8 +47,8 @@ def grow(tree: Tree, times: int) -> None:
     tree.replace("proc/meminfo", "MemTotal:        1103056 kB", f"MemTotal: {size // 1024} kB")
 
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         story="an administrator has a script choose the directory",
         code="dump-settings-unreadable",
         severity=Severity.WARNING,
@@ -56,7 +56,7 @@ BREAKAGES = [
         untold=PLACE | codes("kdump-disabled"),
         unknown=True,
     ),
-    Breakage(
+    Fault(
         story="/etc/default/kdump-tools was edited on Windows",
         code="dump-settings-unreadable",
         severity=Severity.WARNING,
@@ -64,7 +64,7 @@ BREAKAGES = [
         untold=PLACE | codes("kdump-disabled"),
         unknown=True,
     ),
-    Breakage(
+    Fault(
         story="the disk of the dump directory is compressed memory",
         code="dump-directory-unmountable",
         severity=Severity.FATAL,
@@ -76,7 +76,7 @@ BREAKAGES = [
             ),
         ),
     ),
-    Breakage(
+    Fault(
         story="a disk for dumps was put into fstab, and is not there",
         code="dump-directory-not-mounted",
         severity=Severity.WARNING,
@@ -86,7 +86,7 @@ BREAKAGES = [
         ),
         untold=PLACE,
     ),
-    Breakage(
+    Fault(
         story="somebody copied a core to /var/crash while there was no such directory",
         code="dump-directory-missing",
         severity=Severity.FATAL,
@@ -96,7 +96,7 @@ BREAKAGES = [
         besides=codes("crash-directory-unreadable"),
         untold=PLACE,
     ),
-    Breakage(
+    Fault(
         story="dumps go to a server that died",
         code="facts-unreadable",
         severity=Severity.WARNING,
@@ -105,20 +105,20 @@ BREAKAGES = [
         unknown=True,
         untold=PLACE,
     ),
-    Breakage(
+    Fault(
         story="somebody ran rmdir /var/crash",
         code="crash-directory-missing",
         severity=Severity.INFO,
         how=lambda tree: tree.remove("var/crash"),
     ),
-    Breakage(
+    Fault(
         story="the same, where kdumpctl does not make it",
         code="crash-directory-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.remove("var/crash"),
         machine=FEDORA,
     ),
-    Breakage(
+    Fault(
         story="/var/crash was replaced by a link to a larger disk",
         code="crash-directory-unreadable",
         severity=Severity.WARNING,
@@ -129,7 +129,7 @@ BREAKAGES = [
         ),
         unknown=True,
     ),
-    Breakage(
+    Fault(
         story="a crash of the file system left zeroes in the settings",
         code="dump-settings-unreadable",
         severity=Severity.WARNING,
@@ -138,14 +138,14 @@ BREAKAGES = [
         besides=codes("kdump-disabled"),
         untold=PLACE,
     ),
-    Breakage(
+    Fault(
         story="an administrator set SSH=",
         code="dump-target-remote",
         severity=Severity.INFO,
         how=lambda tree: tree.replace(SETTINGS, DIRECTORY, f'{DIRECTORY}\nSSH="crash@collector"'),
         untold=PLACE,
     ),
-    Breakage(
+    Fault(
         story="an administrator gave dumps a volume without a file system",
         code="dump-target-raw",
         severity=Severity.INFO,
@@ -153,7 +153,7 @@ BREAKAGES = [
         untold=PLACE,
         machine=FEDORA,
     ),
-    Breakage(
+    Fault(
         story="the volume for dumps is not mounted",
         code="dump-target-unmounted",
         severity=Severity.INFO,
@@ -161,14 +161,14 @@ BREAKAGES = [
         untold=PLACE,
         machine=FEDORA,
     ),
-    Breakage(
+    Fault(
         story="an administrator named a directory that is not there",
         code="dump-directory-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.write(CONF, "path /var/crash/kdump\n"),
         machine=FEDORA,
     ),
-    Breakage(
+    Fault(
         story="somebody has put a file where the directory should be",
         code="dump-directory-missing",
         severity=Severity.FATAL,
@@ -178,19 +178,19 @@ BREAKAGES = [
         ),
         untold=PLACE,
     ),
-    Breakage(
+    Fault(
         story="errors of the disk made the root file system read-only",
         code="dump-directory-read-only",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(MOUNTS, ROOT, ROOT.replace("rw,", "ro,")),
     ),
-    Breakage(
+    Fault(
         story="the system was started from an image that cannot be written to",
         code="dump-directory-read-only",
         severity=Severity.FATAL,
         how=lambda tree: tree.replace(MOUNTS, ROOT, " - squashfs /dev/vda ro"),
     ),
-    Breakage(
+    Fault(
         story="an administrator put /var/crash into memory by fstab, to spare the disk",
         code="dump-directory-unmountable",
         severity=Severity.FATAL,
@@ -201,7 +201,7 @@ BREAKAGES = [
             ),
         ),
     ),
-    Breakage(
+    Fault(
         story="an administrator mounted a larger disk on /var/crash, and not in fstab",
         code="dump-directory-unmountable",
         severity=Severity.WARNING,
@@ -209,7 +209,7 @@ BREAKAGES = [
             tree, "254:16 / /var/crash rw,relatime shared:34 - ext4 /dev/vdb rw"
         ),
     ),
-    Breakage(
+    Fault(
         story="/var/crash is on a server",
         code="dump-directory-unmountable",
         severity=Severity.WARNING,
@@ -223,37 +223,37 @@ BREAKAGES = [
         ),
         untold=codes("storage-too-small"),
     ),
-    Breakage(
+    Fault(
         story="the disk was encrypted when the system was installed",
         code="dump-directory-encrypted",
         severity=Severity.WARNING,
         how=lambda tree: encrypt(tree, "none luks"),
     ),
-    Breakage(
+    Fault(
         story="the same, and the TPM unlocks it",
         code="dump-directory-encrypted",
         severity=Severity.INFO,
         how=lambda tree: encrypt(tree, "none tpm2-device=auto"),
     ),
-    Breakage(
+    Fault(
         story="an administrator set KDUMP_COREDIR, and kdumpd knows nothing of it",
         code="dump-directory-unwatched",
         severity=Severity.WARNING,
         how=lambda tree: move(tree, "/srv/crash"),
     ),
-    Breakage(
+    Fault(
         story="the machine was given more memory than the disk has room for",
         code="storage-too-small",
         severity=Severity.WARNING,
         how=lambda tree: grow(tree, 1000),
     ),
-    Breakage(
+    Fault(
         story="so much that not even the tables of a dump have room",
         code="storage-too-small",
         severity=Severity.FATAL,
         how=lambda tree: grow(tree, 12_000),
     ),
-    Breakage(
+    Fault(
         story="an administrator set KDUMP_FREE_DISK_SIZE to more than the disk has",
         code="storage-too-small",
         severity=Severity.FATAL,
@@ -262,14 +262,14 @@ BREAKAGES = [
         ),
         machine=SUSE,
     ),
-    Breakage(
+    Fault(
         story="an administrator set KDUMP_SAVEDIR, and kdumpd knows nothing of it",
         code="dump-directory-unwatched",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(SUSES, '"/var/crash"', '"file:///srv/crash"'),
         machine=SUSE,
     ),
-    Breakage(
+    Fault(
         story="an administrator had yast send dumps to another machine",
         code="dump-target-remote",
         severity=Severity.INFO,
@@ -277,13 +277,13 @@ BREAKAGES = [
         machine=SUSE,
         untold=PLACE,
     ),
-    Breakage(
+    Fault(
         story="logs filled the disk",
         code="storage-too-small",
         severity=Severity.FATAL,
         disk="size=4k",
     ),
-    Breakage(
+    Fault(
         story="a mail queue of small files used the last inode",
         code="storage-no-inodes",
         severity=Severity.FATAL,

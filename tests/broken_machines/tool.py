@@ -3,7 +3,7 @@
 
 from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.model.readiness.finding import Severity
-from tests.broken_machines.breakage import FILES, UNLOADED, Breakage, Tree, codes, each, unload
+from tests.broken_machines.fault import FILES, UNLOADED, Fault, Tree, codes, each, unload
 
 SETTINGS = "etc/default/kdump-tools"
 UNIT = "kdump-tools.service"
@@ -60,8 +60,8 @@ def keep_old_initrd(tree: Tree) -> None:
     tree.link("var/lib/kdump/initrd.img", f"/var/lib/kdump/initrd.img-{OLD}")
 
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         story="an administrator gave the crash kernel a command line, and forgot the disk",
         code="capture-cmdline-rootless",
         severity=Severity.WARNING,
@@ -69,7 +69,7 @@ BREAKAGES = [
             SETTINGS, "USE_KDUMP=1", 'USE_KDUMP=1\nKDUMP_CMDLINE="quiet irqpoll"'
         ),
     ),
-    Breakage(
+    Fault(
         story="somebody masked the unit that saves dumps",
         code="saving-service-masked",
         severity=Severity.FATAL,
@@ -77,14 +77,14 @@ BREAKAGES = [
             "etc/systemd/system/kdump-tools-dump.service", "../../../dev/null"
         ),
     ),
-    Breakage(
+    Fault(
         story="kdump-tools were removed while their crash kernel was loaded",
         code="capture-tool-missing",
         severity=Severity.INFO,
         how=remove_tool,
         untold=WITHOUT_TOOL,
     ),
-    Breakage(
+    Fault(
         story="kdump-tools were removed, and the machine rebooted",
         code="capture-tool-missing",
         severity=Severity.WARNING,
@@ -92,38 +92,38 @@ BREAKAGES = [
         besides=UNLOADED,
         untold=WITHOUT_TOOL,
     ),
-    Breakage(
+    Fault(
         story="an administrator set USE_KDUMP=0",
         code="kdump-disabled",
         severity=Severity.FATAL,
         how=lambda tree: tree.replace(SETTINGS, "USE_KDUMP=1", "USE_KDUMP=0"),
     ),
-    Breakage(
+    Fault(
         story="/etc/kdump.conf was removed",
         code="kdump-disabled",
         severity=Severity.WARNING,
         how=lambda tree: tree.remove("etc/kdump.conf"),
         machine=FEDORA,
     ),
-    Breakage(
+    Fault(
         story="an administrator ran `systemctl disable kdump-tools`",
         code="service-disabled",
         severity=Severity.WARNING,
         how=lambda tree: tree.remove(f"etc/systemd/system/basic.target.wants/{UNIT}"),
     ),
-    Breakage(
+    Fault(
         story="an administrator ran `systemctl mask kdump-tools`",
         code="service-disabled",
         severity=Severity.WARNING,
         how=lambda tree: tree.link(f"etc/systemd/system/{UNIT}", "/dev/null"),
     ),
-    Breakage(
+    Fault(
         story="kdump-tools.service failed when it was restarted",
         code="service-failed",
         severity=Severity.WARNING,
         service=FAILED,
     ),
-    Breakage(
+    Fault(
         story="kexec failed, and kdump-tools.service is active all the same",
         code="service-proves-nothing",
         severity=Severity.INFO,
@@ -131,48 +131,48 @@ BREAKAGES = [
         besides=UNLOADED,
         service=ACTIVE,
     ),
-    Breakage(
+    Fault(
         story="an administrator named a kernel that is not there",
         code="crash-kernel-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(SETTINGS, CAPTURES, "KDUMP_KERNEL=/boot/vmlinuz-crash"),
         untold=codes("crash-kernel-differs capture-initrd-differs reservation-below-estimate"),
     ),
-    Breakage(
+    Fault(
         story="the disk was full when the kernel's package was unpacked",
         code="crash-kernel-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.sparse(IMAGE, 0),
         untold=codes("crash-kernel-differs reservation-below-estimate"),
     ),
-    Breakage(
+    Fault(
         story="somebody cleared /var/lib/kdump to make room",
         code="capture-initrd-missing",
         severity=Severity.INFO,
         how=lambda tree: tree.remove(INITRD),
         untold=WITHOUT_INITRD | codes("capture-initrd-stale"),
     ),
-    Breakage(
+    Fault(
         story="somebody removed the initrd, and the hook that makes it",
         code="capture-initrd-missing",
         severity=Severity.WARNING,
         how=each(lambda tree: tree.remove(INITRD), lambda tree: tree.remove(HOOK)),
         untold=WITHOUT_INITRD | codes("capture-initrd-stale"),
     ),
-    Breakage(
+    Fault(
         story="the disk was full when the initrd was made",
         code="capture-initrd-missing",
         severity=Severity.WARNING,
         how=lambda tree: tree.sparse(INITRD, 0),
         untold=WITHOUT_INITRD,
     ),
-    Breakage(
+    Fault(
         story="the kernel's package was installed anew, and the hook failed",
         code="capture-initrd-stale",
         severity=Severity.WARNING,
         how=lambda tree: tree.touch(IMAGE),
     ),
-    Breakage(
+    Fault(
         story="an administrator changed /etc/kdump/sysctl.conf",
         code="capture-initrd-stale",
         severity=Severity.WARNING,
@@ -180,21 +180,21 @@ BREAKAGES = [
             "etc/kdump/sysctl.conf", "vm.nr_hugepages=0", "vm.nr_hugepages=1"
         ),
     ),
-    Breakage(
+    Fault(
         story="an administrator changed /etc/kdump.conf, and did not restart kdump",
         code="capture-initrd-stale",
         severity=Severity.WARNING,
         how=lambda tree: tree.touch("etc/kdump.conf"),
         machine=FEDORA,
     ),
-    Breakage(
+    Fault(
         story="an administrator changed /etc/sysconfig/kdump, and did not restart kdump",
         code="capture-initrd-stale",
         severity=Severity.WARNING,
         how=lambda tree: tree.touch("etc/sysconfig/kdump"),
         machine=SUSE,
     ),
-    Breakage(
+    Fault(
         story="somebody cleared SUSE's /var/lib/kdump to make room",
         code="capture-initrd-missing",
         severity=Severity.INFO,
@@ -202,7 +202,7 @@ BREAKAGES = [
         machine=SUSE,
         untold=codes("capture-initrd-stale reservation-below-estimate"),
     ),
-    Breakage(
+    Fault(
         story="the disk was full when kdumpctl made the initrd",
         code="capture-initrd-missing",
         severity=Severity.WARNING,
@@ -210,13 +210,13 @@ BREAKAGES = [
         machine=FEDORA,
         untold=WITHOUT_INITRD,
     ),
-    Breakage(
+    Fault(
         story="an administrator had the kernel before this one capture, and left it so",
         code="crash-kernel-differs",
         severity=Severity.INFO,
         how=keep_old_kernel,
     ),
-    Breakage(
+    Fault(
         story="somebody had the link lead to the initrd of the kernel before",
         code="capture-initrd-differs",
         severity=Severity.WARNING,

@@ -330,7 +330,7 @@ async def test_file_replaced_by_a_stranger_is_not_handed_out(served: Served) -> 
     (core,) = served.machine.crash.glob("*/dump.*")
     served.machine.crash.chmod(0o1777)
     secret = served.machine.crash.parent / "secret"
-    secret.write_bytes(b"a canary")
+    secret.write_bytes(b"a bait")
     core.unlink()
     core.symlink_to(secret)
     async with caller(served.address, "root") as who:

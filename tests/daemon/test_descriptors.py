@@ -48,17 +48,17 @@ async def test_flood_of_descriptors_leaves_none_open(
     setup: Setup, tmp_path: Path, broker: Broker
 ) -> None:
     (tmp_path / "other").mkdir()
-    (tmp_path / "canary").touch()
+    (tmp_path / "bait").touch()
     async with private_bus(tmp_path / "other", broker) as bus:
         setup = Setup(root=setup.root, state=setup.state, bus=bus.address)
         # Not dbus-fast itself: it ends with a flood of its own.
         async with running(setup) as kdumpd, connect(bus.address) as client:
-            with (tmp_path / "canary").open("rb") as canary:
+            with (tmp_path / "bait").open("rb") as bait:
                 for number in range(FLOOD):
-                    for message in messages(canary.fileno()):
+                    for message in messages(bait.fileno()):
                         await client._send(message)
                     if number % AT_ONCE == 0:
                         await client.call(PEER, "Ping")
             # The bus keeps the order: all have come when this is answered.
             await client.call(PEER, "Ping")
-            assert tmp_path / "canary" not in kdumpd.files
+            assert tmp_path / "bait" not in kdumpd.files

@@ -399,8 +399,8 @@ async def test_kdumpd_ends_during_the_countdown(stage: Scene, number: signal.Sig
 async def test_a_record_that_cannot_be_kept(stage: Scene) -> None:
     """The ledger's disk fails: kdumpd says so, and nothing is crashed."""
     async with stage.somebody("root") as who:
-        with closing(sqlite3.connect(stage.ledger)) as spoiler:
-            spoiler.execute("BEGIN EXCLUSIVE")
+        with closing(sqlite3.connect(stage.ledger)) as breaker:
+            breaker.execute("BEGIN EXCLUSIVE")
             await who.trigger()
             answer = await who.caller.answer()
         assert answer["error"] in {"org.kdumpd1.Error.Failed", "org.kdumpd1.Error.Objections"}

@@ -146,18 +146,18 @@ async def test_descriptors_that_come_uninvited_are_closed(
     async def refuse(_: Call) -> Reply:
         raise CallError("org.kdumpd1.Error.Failed", "no")
 
-    canary = tmp_path / "canary"
-    canary.touch()
+    bait = tmp_path / "bait"
+    bait.touch()
     service = await connected()
     service.serve(refuse)
     await service.own(NAME)
-    with canary.open("rb") as file:
+    with bait.open("rb") as file:
         async with sender(bus.address) as client:
             for number in range(200):
                 flags = SILENT if number % 2 else MessageFlag.NONE
                 await client.send(message(*uninvited, (file.fileno(),), flags))
             await client.call(message(MessageType.METHOD_CALL))
-        assert opened(canary) == 1  # the sender's
+        assert opened(bait) == 1  # the sender's
 
 
 async def test_answer_with_an_uninvited_descriptor_is_taken_without_it(

@@ -23,7 +23,7 @@ PATIENCE = 120.0  # seconds for what must happen at some time
 
 
 @dataclass(slots=True)
-class Witness:
+class Listener:
     """Hears the signals, reads the journal, and knows which captures there are."""
 
     client: DbusNextClient
@@ -99,7 +99,7 @@ class Witness:
 
 
 def outcome(stream: Stream, told: int, repeated: int) -> str:
-    """Return the words for an ordeal that the witness found nothing wrong with."""
+    """Return the words for an ordeal that the listener found nothing wrong with."""
     return (
         f"{stream.count} captures, {told} told of before the last, "
         f"{len(stream.removed)} removed: 0 lost, 0 forgotten, {repeated} repeated by the same id"

@@ -21,7 +21,7 @@ TRIES = 3  # what fails by chance is to fail once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sabotage:
+class RemovedProtection:
     """A protection that is taken out: a text in a file in the place of another."""
 
     file: str
@@ -38,65 +38,65 @@ TROUBLE = "tests/endurance/test_state_directory.py::test_a_disk_in_trouble"
 LEDGER, FLOW = "kdumpd/ledger/database.py", "kdumpd/engine.py"
 HERALD, WATCH = "kdumpd/expose/journal.py", "kdumpd/observe/captures/inotify.py"
 
-SABOTAGES: Mapping[str, Sabotage] = MappingProxyType(
+REMOVED_PROTECTIONS: Mapping[str, RemovedProtection] = MappingProxyType(
     {
-        "synchronous=OFF": Sabotage(
+        "synchronous=OFF": RemovedProtection(
             file=LEDGER, old=FLUSHED, new="PRAGMA synchronous = OFF", test=CUTS
         ),
-        "synchronous=NORMAL": Sabotage(
+        "synchronous=NORMAL": RemovedProtection(
             file=LEDGER, old=FLUSHED, new="PRAGMA synchronous = NORMAL", test=CUTS
         ),
-        "shown before it is recorded": Sabotage(
+        "shown before it is recorded": RemovedProtection(
             file=FLOW,
             old="            await self._record(events)\n            self._parts.terminal",
             new="            await self._show()\n            await asyncio.sleep(0.2)\n"
             "            await self._record(events)\n            self._parts.terminal",
             test=KILLS,
         ),
-        "marked journaled before it is sent": Sabotage(
+        "marked journaled before it is sent": RemovedProtection(
             file=HERALD,
             old="        all_taken = self.tell(events)\n",
             new="        await self._outbox.mark_told(events)\n"
             "        all_taken = self.tell(events)\n",
             test=KILLS,
         ),
-        "untold while it cannot be recorded": Sabotage(
+        "untold while it cannot be recorded": RemovedProtection(
             file=FLOW,
             old="            self._parts.outbox.tell(self._unrecorded)\n",
             new="",
             test=TROUBLE,
         ),
-        "rows without checksums": Sabotage(
+        "rows without checksums": RemovedProtection(
             file=LEDGER,
             old="if broken := broken_seals(connection):",
             new="if broken := broken_seals(connection)[:0]:",
             test="tests/endurance/test_damage.py::test_no_damage_goes_unnoticed",
         ),
-        "no check of the ledger at all": Sabotage(
+        "no check of the ledger at all": RemovedProtection(
             file=LEDGER,
             old="        state = _checked_content(connection)\n",
             new="        state = load_state(connection)\n",
             test="tests/endurance/test_damage.py::test_no_damage_goes_unnoticed",
         ),
-        "answers first come, first served": Sabotage(
+        "answers first come, first served": RemovedProtection(
             file="kdumpd/dbus/connection.py",
             old='self._turn(message.sender or "")',
             new="asyncio.Lock()",
             test=f"{FLOODS}[dbus-daemon-objects]",
         ),
-        "a descriptor that is not closed": Sabotage(
+        "a descriptor that is not closed": RemovedProtection(
             file=WATCH,
             old="            os.close(mounts)\n",
             new="",
             test="tests/endurance/test_cycles.py::test_nothing_grows",
         ),
-        "a watch that must be had": Sabotage(
+        "a watch that must be had": RemovedProtection(
             file=WATCH,
             old="        except pyinotify.WatchManagerError as error:\n",
             new="        except ZeroDivisionError as error:\n",
             test="tests/endurance/test_watches.py::test_no_watches_left",
         ),
-        "signals from everybody": Sabotage(
+        "signals from everybody": RemovedProtection(
             file="dbus/org.kdumpd1.conf",
             old='<deny send_destination="org.kdumpd1" send_type="signal"/>',
             new="",
@@ -106,14 +106,14 @@ SABOTAGES: Mapping[str, Sabotage] = MappingProxyType(
 )
 
 
-def is_noticed(sabotage: Sabotage) -> bool:
+def is_noticed(removed: RemovedProtection) -> bool:
     """Return whether the test fails without the protection."""
-    with TemporaryDirectory(prefix="kdumpd-sabotage-") as work:
+    with TemporaryDirectory(prefix="kdumpd-removed-") as work:
         copy = Path(work) / "copy"
         shutil.copytree(PROJECT, copy, ignore=NOT_COPIED)
-        path = copy / sabotage.file
-        path.write_text(path.read_text().replace(sabotage.old, sabotage.new))
-        pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not long", sabotage.test]
+        path = copy / removed.file
+        path.write_text(path.read_text().replace(removed.old, removed.new))
+        pytest = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not long", removed.test]
         statuses = (
             subprocess.run(pytest, cwd=copy, check=False, capture_output=True).returncode  # noqa: S603  # ours
             for _ in range(TRIES)
@@ -124,8 +124,8 @@ def is_noticed(sabotage: Sabotage) -> bool:
 def main(names: Sequence[str]) -> int:
     """Try them, say what came of each, and return 0 when all were noticed."""
     outcomes = []
-    for name in names or SABOTAGES:
-        outcomes.append(is_noticed(SABOTAGES[name]))
+    for name in names or REMOVED_PROTECTIONS:
+        outcomes.append(is_noticed(REMOVED_PROTECTIONS[name]))
         print(f"{name}: {'noticed' if outcomes[-1] else 'NOT NOTICED'}", flush=True)  # noqa: T201
     return 0 if all(outcomes) else 1
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.endurance.conftest import Say
 from tests.endurance.flood import SORTS, flooded
-from tests.endurance.listener import PATIENCE, Witness
+from tests.endurance.listener import PATIENCE, Listener
 from tests.endurance.stream import Kind, Stream, streaming
 from tests.support.daemon import READY, Kdumpd, Setup, started
 from tests.support.dbus_next import DbusNextClient, dbus_next_client
@@ -157,7 +157,7 @@ async def test_calls_of_all_sorts_while_captures_come(
     stream.pause = PAUSE if calls == MANY else stream.pause
     each = calls // (2 * len(ANSWERED))
     async with dbus_next_client(setup.bus) as client:
-        witness = Witness(client, journal, stream)
+        listener = Listener(client, journal, stream)
         async with started(setup) as kdumpd, AsyncExitStack() as strangers, streaming(stream):
             await kdumpd.wait_until_told(READY, seconds=PATIENCE)
             name = await name_of(client)
@@ -172,5 +172,5 @@ async def test_calls_of_all_sorts_while_captures_come(
             assert kdumpd.process.returncode is None, kdumpd.log
             assert "Traceback" not in kdumpd.log
         assert answers == [each] * len(floods)
-        await witness.check(setup, lambda: setup.ledger)
+        await listener.check(setup, lambda: setup.ledger)
     say(f"{sum(answers)} calls answered, {stream.count} captures: 0 lost")

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from tests.endurance.conftest import Say
-from tests.endurance.listener import PATIENCE, Witness, outcome, remembered_captures
+from tests.endurance.listener import PATIENCE, Listener, outcome, remembered_captures
 from tests.endurance.stream import Stream, streaming
 from tests.support.daemon import READY, Setup, started
 from tests.support.dbus_next import dbus_next_client
@@ -34,14 +34,14 @@ class Lives:
     """A daemon that is killed again and again."""
 
     setup: Setup
-    witness: Witness
+    listener: Listener
     random: Random
 
     async def live_and_die(self) -> None:
         """Run the daemon for a moment, kill it, and see whether it knows what it has said."""
-        witness, hung = self.witness, self.random.random() < HUNG
+        listener, hung = self.listener, self.random.random() < HUNG
         if hung:
-            witness.journal.pause()
+            listener.journal.pause()
         async with started(self.setup) as kdumpd:
             if self.random.random() < 0.5:
                 await asyncio.sleep(self.random.uniform(0, START))
@@ -52,11 +52,11 @@ class Lives:
             assert "damaged" not in kdumpd.log
             assert "Traceback" not in kdumpd.log
         if hung:
-            witness.journal.resume()
-        if told := witness.listen():
+            listener.journal.resume()
+        if told := listener.listen():
             assert told <= remembered_captures(self.setup.ledger), "forgotten after the signal"
         if self.random.random() < REMOVED:
-            witness.remove_one()
+            listener.remove_one()
 
 
 RUNS = (
@@ -70,15 +70,15 @@ async def lives(
     setup: Setup, journal: Journal, stream: Stream, random: Random
 ) -> AsyncIterator[Lives]:
     async with dbus_next_client(setup.bus) as client:
-        yield Lives(setup, Witness(client, journal, stream), random)
+        yield Lives(setup, Listener(client, journal, stream), random)
 
 
 @pytest.mark.parametrize("kills", RUNS)
 async def test_killed_at_any_moment(kills: int, lives: Lives, say: Say) -> None:
-    witness, stream = lives.witness, lives.witness.stream
+    listener, stream = lives.listener, lives.listener.stream
     async with streaming(stream):
         for _ in range(kills):
             await lives.live_and_die()
-    told = len(witness.told)
-    repeated = await witness.check(lives.setup, lambda: lives.setup.ledger)
+    told = len(listener.told)
+    repeated = await listener.check(lives.setup, lambda: lives.setup.ledger)
     say(f"{kills} kills, {outcome(stream, told, repeated)}")

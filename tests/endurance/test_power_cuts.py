@@ -15,7 +15,7 @@ from tests.endurance.conftest import Say
 from tests.endurance.disk import Disk, formatted, mounted
 from tests.endurance.listener import (
     PATIENCE,
-    Witness,
+    Listener,
     copied,
     outcome,
     recorded_events,
@@ -50,17 +50,17 @@ class Lives:
     """A daemon whose ledger is on a disk of its own, from one power cut to the next."""
 
     setup: Setup
-    witness: Witness
+    listener: Listener
     random: Random
     work: Path
     disk: Disk
 
     async def live(self) -> None:
         """Run the daemon, cut the power at several moments, and look at what each has left."""
-        prefix = self.witness.journal.prefix
+        prefix = self.listener.journal.prefix
         setup = replace(self.setup, state=self.work / "disk/state")
         async with mounted(self.disk, prefix, self.work), started(setup) as kdumpd:
-            if self.random.random() < READIED or not self.witness.told:
+            if self.random.random() < READIED or not self.listener.told:
                 await kdumpd.wait_until_told(READY, seconds=PATIENCE)
             cuts = [await self._cut(kdumpd) for _ in range(CUTS)]
             await kdumpd.kill()
@@ -70,14 +70,14 @@ class Lives:
             async with mounted(self.disk, prefix, self.work) as directory:
                 self.check(cut, copied(directory / "state", prefix, self.work))
         if self.random.random() < REMOVED:
-            self.witness.remove_one()
+            self.listener.remove_one()
 
     async def _cut(self, kdumpd: Kdumpd) -> Cut:
         await asyncio.sleep(self.random.uniform(0, MOMENT))
         assert kdumpd.process.returncode is None, kdumpd.log
         # In this order: what has been told by now was written before this moment.
-        events = frozenset(entry["KDUMPD_EVENT"] for entry in await self.witness.entries())
-        return Cut(captures=self.witness.listen(), events=events, position=self.disk.position)
+        events = frozenset(entry["KDUMPD_EVENT"] for entry in await self.listener.entries())
+        return Cut(captures=self.listener.listen(), events=events, position=self.disk.position)
 
     def check(self, cut: Cut, ledger: Path) -> None:
         """Fail if the ledger is damaged, or forgot what was told."""
@@ -111,19 +111,21 @@ async def lives(
     disk = Disk(await formatted(journal.prefix, tmp_path))
     setup = replace(setup, settle=0.1, prefix=journal.prefix)
     async with dbus_next_client(setup.bus) as client:
-        witness = Witness(client, journal, stream)
-        yield Lives(setup, witness, random, tmp_path, disk)
+        listener = Listener(client, journal, stream)
+        yield Lives(setup, listener, random, tmp_path, disk)
 
 
 @pytest.mark.parametrize("number", RUNS)
 async def test_power_cuts(number: int, lives: Lives, say: Say) -> None:
-    witness, stream = lives.witness, lives.witness.stream
+    listener, stream = lives.listener, lives.listener.stream
     async with streaming(stream):
         for _ in range(number):
             await lives.live()
-    told = len(witness.told)
+    told = len(listener.told)
     assert told, "nothing was told, and so nothing could be forgotten"
-    async with mounted(lives.disk, witness.journal.prefix, lives.work) as directory:
+    async with mounted(lives.disk, listener.journal.prefix, lives.work) as directory:
         setup = replace(lives.setup, state=directory / "state")
-        repeated = await witness.check(setup, lambda: copied(setup.state, setup.prefix, lives.work))
+        repeated = await listener.check(
+            setup, lambda: copied(setup.state, setup.prefix, lives.work)
+        )
     say(f"{number * CUTS} power cuts, {outcome(stream, told, repeated)}")

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.endurance.removed_protection import PROJECT, SABOTAGES, is_noticed
+from tests.endurance.removed_protection import PROJECT, REMOVED_PROTECTIONS, is_noticed
 
 PAGE = Path("docs/endurance.md")
 
 
-@pytest.mark.parametrize("name", SABOTAGES)
+@pytest.mark.parametrize("name", REMOVED_PROTECTIONS)
 def test_it_is_there(name: str) -> None:
-    sabotage = SABOTAGES[name]
-    assert (PROJECT / sabotage.file).read_text().count(sabotage.old) == 1
-    assert (PROJECT / sabotage.test.partition("::")[0]).exists()
+    removed = REMOVED_PROTECTIONS[name]
+    assert (PROJECT / removed.file).read_text().count(removed.old) == 1
+    assert (PROJECT / removed.test.partition("::")[0]).exists()
     assert f"| {name} |" in (PROJECT / PAGE).read_text()
 
 
 @pytest.mark.long
 @pytest.mark.endurance
-@pytest.mark.parametrize("name", SABOTAGES)
+@pytest.mark.parametrize("name", REMOVED_PROTECTIONS)
 def test_it_is_noticed(name: str) -> None:
-    assert is_noticed(SABOTAGES[name])
+    assert is_noticed(REMOVED_PROTECTIONS[name])

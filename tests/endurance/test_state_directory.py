@@ -12,7 +12,7 @@ import pytest
 
 from tests.endurance.conftest import Say
 from tests.endurance.disk import Disk, formatted, mounted
-from tests.endurance.listener import PATIENCE, Witness, copied
+from tests.endurance.listener import PATIENCE, Listener, copied
 from tests.endurance.stream import Kind, Stream
 from tests.support.daemon import READY, Kdumpd, Setup, started
 from tests.support.dbus_next import dbus_next_client
@@ -51,14 +51,14 @@ class Scene:
     """A daemon whose ledger is on a disk of its own."""
 
     setup: Setup
-    witness: Witness
+    listener: Listener
     work: Path
     disk: Disk
 
     @asynccontextmanager
     async def running(self, *options: str) -> AsyncIterator[Kdumpd]:
         """Run the daemon with its state directory on the disk, and kill it at the end."""
-        prefix = self.witness.journal.prefix
+        prefix = self.listener.journal.prefix
         setup = replace(self.setup, state=self.work / "disk/state")
         async with mounted(self.disk, prefix, self.work, *options), started(setup) as kdumpd:
             await kdumpd.wait_until_told(READY, seconds=PATIENCE)
@@ -69,13 +69,13 @@ class Scene:
     async def crash(self) -> None:
         """Have captures come, and wait until the journal tells of all that there ever were."""
         for _ in range(AT_ONCE):
-            await self.witness.stream.write(Kind.WHOLE)
+            await self.listener.stream.write(Kind.WHOLE)
         async with asyncio.timeout(PATIENCE):
-            while len(await self._told()) < self.witness.stream.count:  # noqa: ASYNC110 - a journal
+            while len(await self._told()) < self.listener.stream.count:  # noqa: ASYNC110 - a journal
                 await asyncio.sleep(0.1)
 
     async def _told(self) -> set[str]:
-        return {entry["KDUMPD_CAPTURE"] for entry in await self.witness.entries()}
+        return {entry["KDUMPD_CAPTURE"] for entry in await self.listener.entries()}
 
     async def live_in(self, trouble: Trouble) -> str:
         """Run the daemon while the disk is in trouble, and return what it logged."""
@@ -83,7 +83,7 @@ class Scene:
         async with self.running(*options) as kdumpd:
             if trouble is Trouble.FULL:
                 directory = str(self.work / "disk")
-                await output(*self.witness.journal.prefix, "sh", "-c", FILL, directory, seconds=60)
+                await output(*self.listener.journal.prefix, "sh", "-c", FILL, directory, seconds=60)
             self.disk.failing = trouble is Trouble.FAILING
             await self.crash()
             return kdumpd.log
@@ -92,7 +92,7 @@ class Scene:
         """Have the disk in order again."""
         self.disk = Disk(bytes(self.disk.content))
         if trouble is Trouble.FULL:
-            prefix = self.witness.journal.prefix
+            prefix = self.listener.journal.prefix
             async with mounted(self.disk, prefix, self.work) as directory:
                 await output(*prefix, "sh", "-c", 'rm "$0"/filling*', str(directory))
 
@@ -108,11 +108,11 @@ async def test_a_disk_in_trouble(
         log = await scene.live_in(trouble)
         assert "is not remembered, but told" in log or "is forgotten at the next restart" in log
         await scene.recover(trouble)
-    prefix, witness = scene.witness.journal.prefix, scene.witness
+    prefix, listener = scene.listener.journal.prefix, scene.listener
     async with mounted(scene.disk, prefix, tmp_path) as directory:
         setup = replace(scene.setup, state=directory / "state")
-        repeated = await witness.check(setup, lambda: copied(setup.state, prefix, tmp_path))
-    say(f"{witness.stream.count} captures, 0 lost, {repeated} repeated by the same id")
+        repeated = await listener.check(setup, lambda: copied(setup.state, prefix, tmp_path))
+    say(f"{listener.stream.count} captures, 0 lost, {repeated} repeated by the same id")
 
 
 @pytest.fixture
@@ -122,4 +122,4 @@ async def scene(
     disk = Disk(await formatted(journal.prefix, tmp_path))
     setup = replace(setup, settle=0.1, prefix=journal.prefix)
     async with dbus_next_client(setup.bus) as client:
-        yield Scene(setup, Witness(client, journal, stream), tmp_path, disk)
+        yield Scene(setup, Listener(client, journal, stream), tmp_path, disk)

@@ -29,7 +29,7 @@ print(json.dumps(sorted(os.path.relpath(n, root) for n in names if n.startswith(
 """
 OUTSIDE = "outside"
 
-Spoil = Callable[[Path], object]
+Damage = Callable[[Path], object]
 
 
 def _random(path: Path) -> None:
@@ -50,7 +50,7 @@ def _unreadable(path: Path) -> None:
     path.chmod(0)
 
 
-SPOILS: Mapping[str, Spoil] = {
+FAULTS: Mapping[str, Damage] = {
     "empty": lambda path: path.write_bytes(b""),
     "zero": lambda path: path.write_bytes(b"\0"),
     "random": _random,
@@ -81,8 +81,8 @@ def names_looked_at(root: Path) -> list[str]:
 
 
 @contextmanager
-def spoilt(root: Path, names: Collection[str], spoil: Spoil) -> Iterator[None]:
-    """Have these files spoilt while the context lasts; times are as they were.
+def broken(root: Path, names: Collection[str], damage: Damage) -> Iterator[None]:
+    """Have these files broken while the context lasts; times are as they were.
 
     Of a directory and a file in it, the file.
     """
@@ -96,7 +96,7 @@ def spoilt(root: Path, names: Collection[str], spoil: Spoil) -> Iterator[None]:
         was = path.stat() if path.exists() else None
         if os.path.lexists(path):
             path.rename(kept / str(number))
-        spoil(path)
+        damage(path)
         if was and path.is_file() and not path.is_symlink():
             os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.conftest import bus, setup
-from tests.security.unopened_files import Bait, Canaries, canaries
+from tests.security.unopened_files import Bait, Baits, baits
 
 __all__ = ["bait", "bus", "guard", "setup"]
 
@@ -16,7 +16,7 @@ def bait(tmp_path: Path) -> Bait:
 
 
 @pytest.fixture
-def guard(bait: Bait) -> Iterator[Canaries]:
-    with canaries() as guard:
+def guard(bait: Bait) -> Iterator[Baits]:
+    with baits() as guard:
         bait.guard(guard)
         yield guard

@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 @asynccontextmanager
-async def harassed(*attacks: Attack) -> AsyncIterator[None]:
+async def churned(*attacks: Attack) -> AsyncIterator[None]:
     """Run these attacks in turn, in a process of its own, while the context lasts."""
     words = [word for way, *paths in attacks for word in (way.__name__, *map(str, paths), AND)]
     process = await asyncio.create_subprocess_exec(

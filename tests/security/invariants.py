@@ -25,7 +25,7 @@ Properties = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Vigil:
+class AttackedDaemon:
     """A daemon that is watched, and asked all the time."""
 
     kdumpd: Kdumpd
@@ -102,14 +102,16 @@ def be_honest(machine: Machine) -> int:
 
 
 @asynccontextmanager
-async def vigil(setup: Setup, honest: int, memory: int = MOST_MEMORY) -> AsyncIterator[Vigil]:
+async def attacked(
+    setup: Setup, honest: int, memory: int = MOST_MEMORY
+) -> AsyncIterator[AttackedDaemon]:
     """Run the daemon, and check at the end all that must hold: the attack is over by then, or not.
 
     Neither a time nor an order is asserted: only that all of it happens.
     """
     setup = replace(setup, environment={"WATCHDOG_USEC": "200000"})
     async with running(setup) as kdumpd, dbus_next_client(setup.bus) as client:
-        one = Vigil(kdumpd, client)
+        one = AttackedDaemon(kdumpd, client)
         asking = asyncio.create_task(one.ask())
         try:
             await one.rescan(2)
@@ -129,7 +131,7 @@ async def vigil(setup: Setup, honest: int, memory: int = MOST_MEMORY) -> AsyncIt
         assert "Traceback" not in kdumpd.log
 
 
-async def _check(one: Vigil, memory: int) -> None:
+async def _check(one: AttackedDaemon, memory: int) -> None:
     answers = one.answers
     fed = one.kdumpd.told.count(WATCHDOG)
     await one.kdumpd.wait_until_told(WATCHDOG, fed + FEEDS, PATIENCE)

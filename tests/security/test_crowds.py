@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.invariants import be_honest, vigil
+from tests.security.invariants import attacked, be_honest
 from tests.support.daemon import Setup
 from tests.support.machine import Machine
 from tests.support.namespace import ROOT
@@ -49,7 +49,7 @@ COUNTS = (FEW, pytest.param(MANY, marks=pytest.mark.long))
 async def test_strangers_crowd_out_nobody(count: int, crowded: Machine, setup: Setup) -> None:
     honest = be_honest(crowded)
     crowd(crowded.crash, count, strange=True)
-    async with vigil(setup, honest, memory=MOST_MEMORY) as one:
+    async with attacked(setup, honest, memory=MOST_MEMORY) as one:
         await one.until_honest_are_listed(honest)
         assert len(await one.captures()) <= 1_000 + honest
 
@@ -58,6 +58,6 @@ async def test_strangers_crowd_out_nobody(count: int, crowded: Machine, setup: S
 async def test_empty_directories_are_no_captures(crowded: Machine, setup: Setup) -> None:
     crowd(crowded.crash, LOOKED_INTO, strange=False)
     honest = be_honest(crowded)
-    async with vigil(setup, honest, memory=MOST_MEMORY) as one:
+    async with attacked(setup, honest, memory=MOST_MEMORY) as one:
         await one.until_honest_are_listed(honest)
         assert len(await one.captures()) == honest

@@ -13,9 +13,9 @@ from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.observe.files import Files
 from kdumpd.oneshot import look_once
-from tests.security.broken_files import GONE, OUTSIDE, SPOILS, names_looked_at, spoilt
+from tests.security.broken_files import FAULTS, GONE, OUTSIDE, broken, names_looked_at
 from tests.security.capabilities import without_rights
-from tests.security.unopened_files import Canaries, canaries
+from tests.security.unopened_files import Baits, baits
 from tests.support.sample_machines import build, machines
 
 SAMPLE = machines()["debian-12-ready"]
@@ -80,9 +80,9 @@ def names(tree: Path) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def watch(tree: Path) -> Iterator[Canaries]:
+def watch(tree: Path) -> Iterator[Baits]:
     """Give a watch over what lies outside of the root."""
-    with canaries() as watch:
+    with baits() as watch:
         watch.watch(tree.parent / OUTSIDE)
         if os.access("/etc/shadow", os.R_OK):
             watch.watch(Path("/etc/shadow"))
@@ -120,14 +120,14 @@ async def test_the_tree_is_ready(tree: Path, names: tuple[str, ...]) -> None:
     assert len(names) > len(FOUND) + 50
 
 
-@pytest.mark.parametrize("kind", SPOILS)
+@pytest.mark.parametrize("kind", FAULTS)
 async def test_one_file_is_garbage(
-    tree: Path, names: tuple[str, ...], watch: Canaries, kind: str
+    tree: Path, names: tuple[str, ...], watch: Baits, kind: str
 ) -> None:
     before = fine(await look(tree))
     wrong = []
     for name in names:
-        with spoilt(tree, [name], SPOILS[kind]):
+        with broken(tree, [name], FAULTS[kind]):
             verdict = await look(tree)
         check_texts(verdict)
         if not is_told(name, kind, before, verdict):

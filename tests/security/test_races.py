@@ -11,13 +11,13 @@ from tests.security.directory_churn import (
     NOBODY,
     Attack,
     change_rights,
+    churned,
     come_and_go,
     exchange,
-    harassed,
     shrink,
 )
-from tests.security.invariants import PATIENCE, be_honest, vigil
-from tests.security.unopened_files import Bait, Canaries
+from tests.security.invariants import PATIENCE, attacked, be_honest
+from tests.security.unopened_files import Bait, Baits
 from tests.support.cores import Crash, flattened, kdump
 from tests.support.daemon import Setup
 from tests.support.machine import Machine
@@ -53,12 +53,12 @@ def stage(machine: Machine, bait: Bait) -> tuple[list[Path], list[Path]]:
 
 
 async def test_swap_is_fast_enough_for_whoever_trusts_names(
-    machine: Machine, bait: Bait, guard: Canaries
+    machine: Machine, bait: Bait, guard: Baits
 ) -> None:
     """What the daemon is to withstand does happen: to a reader that looks first, and then opens."""
     (directory, *_), (link, *_) = stage(machine, bait)
     guard.opened()
-    async with harassed((exchange, directory, link)), asyncio.timeout(PATIENCE):
+    async with churned((exchange, directory, link)), asyncio.timeout(PATIENCE):
         while not guard.opened():
             await asyncio.to_thread(read_naively, directory)
 
@@ -70,7 +70,7 @@ def read_naively(directory: Path) -> None:
 
 @pytest.mark.parametrize("seconds", DURATIONS)
 async def test_nothing_rests(
-    seconds: float, machine: Machine, setup: Setup, bait: Bait, guard: Canaries
+    seconds: float, machine: Machine, setup: Setup, bait: Bait, guard: Baits
 ) -> None:
     """What is swapped for a link leads nowhere, and nothing that changes keeps others away."""
     honest = be_honest(machine)
@@ -78,13 +78,13 @@ async def test_nothing_rests(
     changes = restless(machine)
     link = machine.crash.with_name("link")
     link.symlink_to(bait.directory)
-    async with vigil(setup, honest) as one:
-        async with harassed(*swaps), harassed(*changes):
+    async with attacked(setup, honest) as one:
+        async with churned(*swaps), churned(*changes):
             until = asyncio.get_running_loop().time() + seconds
             while asyncio.get_running_loop().time() < until:
                 await one.rescan()
             await one.until_honest_are_listed(honest)
-        async with harassed((exchange, machine.crash, link)):
+        async with churned((exchange, machine.crash, link)):
             await one.rescan(3)
         if machine.crash.is_symlink():
             exchange(str(machine.crash), str(link))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.invariants import HONEST_RELEASE, PATIENCE, Vigil, be_honest, vigil
+from tests.security.invariants import HONEST_RELEASE, PATIENCE, AttackedDaemon, attacked, be_honest
 from tests.support.cores import Crash, elf, flattened
 from tests.support.daemon import Setup, running
 from tests.support.dbus_next import DbusNextClient, dbus_next_client
@@ -54,7 +54,7 @@ def remote(server: Machine, number: int = 0) -> None:
     server.kdump_utils(f"2026-11-24-01:00:{number:02}", elf(crash))
 
 
-async def findings(one: Vigil) -> str:
+async def findings(one: AttackedDaemon) -> str:
     return repr((await one.client.manager())["Findings"])
 
 
@@ -74,7 +74,7 @@ async def test_captures_on_a_server_are_listed(
     machine: Machine, server: Machine, both: Setup
 ) -> None:
     remote(server)
-    async with vigil(both, be_honest(machine) + 1):
+    async with attacked(both, be_honest(machine) + 1):
         pass
 
 
@@ -84,7 +84,7 @@ async def test_dead_server_holds_up_nothing_else(
 ) -> None:
     remote(server)
     honest = be_honest(machine) + 1
-    async with vigil(both, honest + 2) as one:
+    async with attacked(both, honest + 2) as one:
         await one.until_honest_are_listed(honest)
         mount.hang()
         answers, fed = one.answers, one.kdumpd.told.count("WATCHDOG=1")

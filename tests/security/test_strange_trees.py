@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.vocabulary import Readiness
-from tests.security.broken_files import OUTSIDE, SPOILS, names_looked_at, spoilt
+from tests.security.broken_files import FAULTS, OUTSIDE, broken, names_looked_at
 from tests.security.test_garbage_trees import SAMPLE, check_texts, look
 from tests.support.daemon import Setup, running
 from tests.support.dbus_next import dbus_next_client
@@ -44,9 +44,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return directory / "root", names_looked_at(directory / "root")
 
 
-@pytest.mark.parametrize("kind", SPOILS)
+@pytest.mark.parametrize("kind", FAULTS)
 async def test_all_files_are_garbage(root: Path, kind: str) -> None:
-    with spoilt(root, names_looked_at(root), SPOILS[kind]):
+    with broken(root, names_looked_at(root), FAULTS[kind]):
         verdict = await look(root)
     check_texts(verdict)
     assert verdict.readiness in {Readiness.NOT_READY, Readiness.UNSUPPORTED}
@@ -62,9 +62,9 @@ async def test_some_files_are_garbage(
     shared: tuple[Path, list[str]], choice: st.DataObject
 ) -> None:
     root, names = shared
-    kinds = st.sampled_from(sorted(set(SPOILS) - {"digits"}))
+    kinds = st.sampled_from(sorted(set(FAULTS) - {"digits"}))
     chosen = choice.draw(st.dictionaries(st.sampled_from(names), kinds, min_size=2, max_size=6))
-    with spoilt(root, chosen, lambda path: SPOILS[chosen[str(path.relative_to(root))]](path)):
+    with broken(root, chosen, lambda path: FAULTS[chosen[str(path.relative_to(root))]](path)):
         verdict = await look(root)
     check_texts(verdict)
     deciding = {name for name in chosen if name in DECIDING and chosen[name] != "words"}
@@ -198,7 +198,7 @@ async def test_large_and_circular_trees(root: Path, make: Callable[[Path], None]
 @pytest.mark.parametrize("kind", ["random", "pipe", "loop", "words"])
 async def test_the_command_names_what_is_garbage(root: Path, kind: str) -> None:
     for name in ("sys/kernel/kexec_crash_loaded", "boot/grub/grub.cfg"):
-        with spoilt(root, [name], SPOILS[kind]):
+        with broken(root, [name], FAULTS[kind]):
             status, out, words = await check(root)
         assert status in {1, 2}
         assert name in out
@@ -210,8 +210,8 @@ async def test_the_daemon_lives_through_all_of_it(root: Path, tmp_path: Path, bu
     setup = Setup(root=root, state=tmp_path / "state", bus=bus.address)
     names = names_looked_at(root)
     async with running(setup) as kdumpd, dbus_next_client(bus.address) as client:
-        for kind in SPOILS:
-            with spoilt(root, names, SPOILS[kind]):
+        for kind in FAULTS:
+            with broken(root, names, FAULTS[kind]):
                 answer = await client.call("org.kdumpd1.Manager", "Revalidate")
                 assert not answer.error_name
                 assert (await client.manager())["Readiness"] in {"not-ready", "unsupported"}

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.security.file_lease import leased
-from tests.security.invariants import HONEST_RELEASE, Vigil, be_honest, vigil
+from tests.security.invariants import HONEST_RELEASE, AttackedDaemon, attacked, be_honest
 from tests.security.tree_snapshot import snapshot
-from tests.security.unopened_files import Bait, Canaries
+from tests.security.unopened_files import Bait, Baits
 from tests.support.cores import Crash, elf
 from tests.support.daemon import Setup
 from tests.support.machine import Machine
@@ -25,20 +25,18 @@ STICKY = 0o3777  # Ubuntu's /var/crash
 
 @asynccontextmanager
 async def unchanged(
-    setup: Setup, machine: Machine, guard: Canaries, honest: int
-) -> AsyncIterator[Vigil]:
+    setup: Setup, machine: Machine, guard: Baits, honest: int
+) -> AsyncIterator[AttackedDaemon]:
     """Run the daemon; at the end nothing has been opened, and nothing in the tree has changed."""
     before = snapshot(machine.root)
     guard.opened()
-    async with vigil(setup, honest) as one:
+    async with attacked(setup, honest) as one:
         yield one
     assert not guard.opened()
     assert snapshot(machine.root) == before
 
 
-async def test_no_trap_is_sprung(
-    machine: Machine, setup: Setup, bait: Bait, guard: Canaries
-) -> None:
+async def test_no_trap_is_sprung(machine: Machine, setup: Setup, bait: Bait, guard: Baits) -> None:
     """A stranger's or the owner's own; and what is honest is listed, whatever it is called."""
     machine.crash.chmod(STICKY)
     honest = be_honest(machine) + name_all(machine.crash)
@@ -53,11 +51,11 @@ async def test_no_trap_is_sprung(
 
 
 async def test_no_trap_is_sprung_that_is_set_while_it_looks(
-    machine: Machine, setup: Setup, bait: Bait, guard: Canaries
+    machine: Machine, setup: Setup, bait: Bait, guard: Baits
 ) -> None:
     machine.crash.chmod(STICKY)
     honest = be_honest(machine)
-    async with vigil(setup, honest) as one:
+    async with attacked(setup, honest) as one:
         for path in set_traps(machine.crash, bait, stranger=True):
             guard.watch(path)
         await one.rescan()
@@ -69,7 +67,7 @@ TARGETS = ("directory", *(pytest.param(name, marks=pytest.mark.long) for name in
 
 @pytest.mark.parametrize("target", TARGETS)
 async def test_crash_directory_that_is_a_link_is_not_followed(
-    target: str, machine: Machine, setup: Setup, bait: Bait, guard: Canaries
+    target: str, machine: Machine, setup: Setup, bait: Bait, guard: Baits
 ) -> None:
     machine.crash.rmdir()
     targets = {"directory": bait.directory, "file": bait.file, "loop": Path("crash")}
@@ -108,7 +106,7 @@ async def test_lease_holds_nobody_up(machine: Machine, setup: Setup) -> None:
         machine.kdump_tools("202611230300", elf(Crash(release="6.1.0-leased-too"))),
     ]
     logs = [path.parent / name for path, name in zip(held, LOGS, strict=True)]
-    async with leased(*held, *logs), vigil(setup, honest) as one:
+    async with leased(*held, *logs), attacked(setup, honest) as one:
         await one.until_honest_are_listed(honest)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.unopened_files import Bait, Canaries
+from tests.security.unopened_files import Bait, Baits
 from tests.support.namespace import ROOT
 
 
-def test_nothing_is_seen_where_nothing_is_opened(bait: Bait, guard: Canaries) -> None:
+def test_nothing_is_seen_where_nothing_is_opened(bait: Bait, guard: Baits) -> None:
     bait.file.stat()
     (bait.directory.parent / "link").symlink_to(bait.file)
     (bait.directory.parent / "link").lstat()
@@ -19,14 +19,14 @@ def test_nothing_is_seen_where_nothing_is_opened(bait: Bait, guard: Canaries) ->
     assert not guard.opened()
 
 
-def test_open_is_seen(bait: Bait, guard: Canaries) -> None:
+def test_open_is_seen(bait: Bait, guard: Baits) -> None:
     bait.file.read_bytes()
     assert bytes(bait.file) in guard.opened()
     assert not guard.opened()
 
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "directory link"])
-def test_open_by_another_name_is_seen(kind: str, bait: Bait, guard: Canaries) -> None:
+def test_open_by_another_name_is_seen(kind: str, bait: Bait, guard: Baits) -> None:
     other = bait.directory.parent / "other"
     if kind == "link":
         other.symlink_to(bait.file)
@@ -39,17 +39,17 @@ def test_open_by_another_name_is_seen(kind: str, bait: Bait, guard: Canaries) ->
     assert bytes(bait.file) in guard.opened()
 
 
-def test_open_by_another_process_is_seen(bait: Bait, guard: Canaries) -> None:
+def test_open_by_another_process_is_seen(bait: Bait, guard: Baits) -> None:
     subprocess.run(["/bin/cat", str(bait.file)], check=True, capture_output=True)  # noqa: S603 - ours
     assert bytes(bait.file) in guard.opened()
 
 
-def test_listing_is_seen(bait: Bait, guard: Canaries) -> None:
+def test_listing_is_seen(bait: Bait, guard: Baits) -> None:
     list(bait.directory.iterdir())
     assert bytes(bait.directory) in guard.opened()
 
 
-def test_fifo_is_seen(tmp_path: Path, guard: Canaries) -> None:
+def test_fifo_is_seen(tmp_path: Path, guard: Baits) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     guard.watch(fifo)
@@ -58,7 +58,7 @@ def test_fifo_is_seen(tmp_path: Path, guard: Canaries) -> None:
 
 
 @pytest.mark.skipif(not ROOT, reason="only root makes devices")
-def test_device_is_seen(tmp_path: Path, guard: Canaries) -> None:
+def test_device_is_seen(tmp_path: Path, guard: Baits) -> None:
     device = tmp_path / "zero"
     os.mknod(device, 0o20666, os.makedev(1, 5))
     guard.watch(device)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.observe.cores.core import read_core
-from tests.security.invariants import be_honest, vigil
+from tests.security.invariants import attacked, be_honest
 from tests.security.tree_snapshot import snapshot
 from tests.security.wrong_numbers import CRASH, Lie, lies
 from tests.support.cores import Crash, elf, flattened, kdump
@@ -56,7 +56,7 @@ async def tell(
         if log:
             (directory / "vmcore-dmesg.txt").write_bytes(log)
     before = snapshot(machine.root)
-    async with vigil(setup, honest) as one:
+    async with attacked(setup, honest) as one:
         await one.until_settled()
         assert len(await one.captures()) > honest
     assert snapshot(machine.root) == before

@@ -18,10 +18,10 @@ EVENT = struct.Struct("iIII")
 IN_OPEN, IN_Q_OVERFLOW, IN_DONT_FOLLOW = 0x20, 0x4000, 0x2000000
 IN_NONBLOCK = os.O_NONBLOCK
 MOST_BYTES = 1 << 20
-RELEASE = "6.6.6-canary"  # of the core in each: it would be listed if it were read
+RELEASE = "6.6.6-bait"  # of the core in each: it would be listed if it were read
 
 
-class Canaries:
+class Baits:
     """What is watched, and what of it was opened."""
 
     def __init__(self, fd: int) -> None:
@@ -60,13 +60,13 @@ class Canaries:
 
 
 @contextmanager
-def canaries() -> Iterator[Canaries]:
+def baits() -> Iterator[Baits]:
     """Give a watch that ends with the context."""
     fd = ctypes.CDLL(None, use_errno=True).inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
     if fd < 0:
         raise OSError(ctypes.get_errno(), "inotify_init1")
     try:
-        yield Canaries(fd)
+        yield Baits(fd)
     finally:
         os.close(fd)
 
@@ -82,11 +82,11 @@ class Bait:
         directory.mkdir()
         for name in self.NAMES:
             (directory / name).write_bytes(
-                b"canary" if "dmesg" in name else kdump(Crash(release=RELEASE))
+                b"bait" if "dmesg" in name else kdump(Crash(release=RELEASE))
             )
             (directory / name).chmod(0o600)
 
-    def guard(self, canaries: Canaries) -> None:
+    def guard(self, baits: Baits) -> None:
         """Watch the directory and each file."""
         for path in (self.directory, *self.directory.iterdir()):
-            canaries.watch(path)
+            baits.watch(path)

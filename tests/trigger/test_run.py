@@ -22,7 +22,7 @@ OVERRIDDEN = (warning("just-booted", "the machine was booted just now", "wait"),
 
 
 @dataclass
-class World:
+class StandIn:
     """All that a trial deals with, in memory: it records what is done, in order."""
 
     done: list[str] = field(default_factory=list)
@@ -72,16 +72,18 @@ class World:
         self.done.append("sync")
 
 
-def made(world: World, countdown: float = 0.05, delays: CrashTestTimeouts = HASTE) -> CrashTestRun:
-    """Return a trial in the world."""
+def made(
+    stand_in: StandIn, countdown: float = 0.05, delays: CrashTestTimeouts = HASTE
+) -> CrashTestRun:
+    """Return a trial in the stand_in."""
     dependencies = RunDependencies(
-        preflight=world,
-        recorder=world,
-        peers=world,
-        key=world,
-        tell=world.tell,
-        allowed=world.allowed,
-        sync=world.sync,
+        preflight=stand_in,
+        recorder=stand_in,
+        peers=stand_in,
+        key=stand_in,
+        tell=stand_in.tell,
+        allowed=stand_in.allowed,
+        sync=stand_in.sync,
         delays=delays,
     )
     request = Request(
@@ -89,7 +91,7 @@ def made(world: World, countdown: float = 0.05, delays: CrashTestTimeouts = HAST
     )
 
     async def show() -> None:
-        world.happen(test_run.stage)
+        stand_in.happen(test_run.stage)
 
     test_run = CrashTestRun(dependencies, request, show)
     return test_run
@@ -103,9 +105,9 @@ async def outcome(running: Awaitable[Any]) -> CallError:
 
 
 async def test_in_order() -> None:
-    world = World()
-    error = await outcome(made(world).run(OVERRIDDEN))
-    assert world.done == [
+    stand_in = StandIn()
+    error = await outcome(made(stand_in).run(OVERRIDDEN))
+    assert stand_in.done == [
         "test-announced",
         "counting-down",
         "look",
@@ -117,7 +119,7 @@ async def test_in_order() -> None:
     ]
     assert error.name == "org.kdumpd1.Error.Failed"
     assert "was told to crash, and did not" in str(error)
-    announced, cancelled = world.events
+    announced, cancelled = stand_in.events
     assert announced.kind is EventKind.TEST_ANNOUNCED
     assert announced.facts == {
         "test": "f" * 32,
@@ -129,11 +131,11 @@ async def test_in_order() -> None:
 
 
 async def test_a_rehearsal_says_so() -> None:
-    world = World(rehearses=True)
-    assert "a rehearsal" in str(await outcome(made(world).run(())))
-    assert world.done.count("press") == 1
-    assert not any(one.startswith("record") for one in world.done)
-    assert [event.facts["rehearsal"] for event in world.events] == ["yes", "yes"]
+    stand_in = StandIn(rehearses=True)
+    assert "a rehearsal" in str(await outcome(made(stand_in).run(())))
+    assert stand_in.done.count("press") == 1
+    assert not any(one.startswith("record") for one in stand_in.done)
+    assert [event.facts["rehearsal"] for event in stand_in.events] == ["yes", "yes"]
 
 
 @pytest.mark.parametrize(
@@ -142,37 +144,37 @@ async def test_a_rehearsal_says_so() -> None:
 )
 @pytest.mark.parametrize("how", ["stopped", "left"])
 async def test_taken_back_at_any_moment(moment: str, how: str) -> None:
-    world = World()
+    stand_in = StandIn()
     # The watch is not to be faster than the last look.
-    test_run = made(world, delays=replace(HASTE, watch=60) if moment == "last look" else HASTE)
+    test_run = made(stand_in, delays=replace(HASTE, watch=60) if moment == "last look" else HASTE)
 
     def take_back() -> None:
         if how == "stopped":
             assert test_run.stop("by a test")
         else:
-            world.present = False
+            stand_in.present = False
 
-    world.at[moment] = take_back
+    stand_in.at[moment] = take_back
     error = await outcome(test_run.run(()))
-    assert "press" not in world.done
-    assert world.events[-1].kind is EventKind.TEST_CANCELLED
+    assert "press" not in stand_in.done
+    assert stand_in.events[-1].kind is EventKind.TEST_CANCELLED
     assert error.name == "org.kdumpd1.Error.Failed"
     assert ("by a test" if how == "stopped" else "has left the bus") in str(error)
 
 
 async def test_stopped_before_it_begins_nothing_is_announced() -> None:
-    world = World()
-    test_run = made(world)
+    stand_in = StandIn()
+    test_run = made(stand_in)
     assert test_run.stop("by a test")
     await outcome(test_run.run(()))
-    assert world.done == []
+    assert stand_in.done == []
 
 
 async def test_too_late_to_stop() -> None:
-    world = World()
-    test_run = made(world)
+    stand_in = StandIn()
+    test_run = made(stand_in)
     answers: list[bool] = []
-    world.at["press"] = lambda: answers.append(test_run.stop("too late"))
+    stand_in.at["press"] = lambda: answers.append(test_run.stop("too late"))
     error = await outcome(test_run.run(()))
     assert answers == [False]
     assert "did not" in str(error)
@@ -189,51 +191,51 @@ async def test_too_late_to_stop() -> None:
     ],
 )
 async def test_what_comes_up_meanwhile(values: dict[str, Any], name: str, words: str) -> None:
-    world = World(**values)
-    error = await outcome(made(world).run(()))
-    assert "press" not in world.done
-    assert "crashing" not in world.done
+    stand_in = StandIn(**values)
+    error = await outcome(made(stand_in).run(()))
+    assert "press" not in stand_in.done
+    assert "crashing" not in stand_in.done
     assert error.name == f"org.kdumpd1.Error.{name}"
     assert words in str(error)
 
 
 async def test_a_warning_that_comes_up_meanwhile_does_not_stop_it() -> None:
-    world = World(facts=changed("machine", load=9.0))
-    await outcome(made(world).run(()))
-    assert "press" in world.done
+    stand_in = StandIn(facts=changed("machine", load=9.0))
+    await outcome(made(stand_in).run(()))
+    assert "press" in stand_in.done
 
 
 async def test_a_kernel_that_refuses() -> None:
-    world = World(deaf=PermissionError(1, "Operation not permitted"))
+    stand_in = StandIn(deaf=PermissionError(1, "Operation not permitted"))
     assert "refuses to be crashed: Operation not permitted" in str(
-        await outcome(made(world).run(()))
+        await outcome(made(stand_in).run(()))
     )
 
 
 async def test_a_mistake_of_ours_is_told_as_one() -> None:
-    world = World(refusal=ZeroDivisionError("a secret"))
+    stand_in = StandIn(refusal=ZeroDivisionError("a secret"))
     with pytest.raises(ZeroDivisionError):
-        await made(world).run(())
-    assert "press" not in world.done
-    assert world.events[-1].facts["because"] == "kdumpd-trigger made a mistake"
+        await made(stand_in).run(())
+    assert "press" not in stand_in.done
+    assert stand_in.events[-1].facts["because"] == "kdumpd-trigger made a mistake"
 
 
 async def test_disks_that_do_not_answer_are_left_behind() -> None:
-    world = World()
-    test_run = made(world)
+    stand_in = StandIn()
+    test_run = made(stand_in)
     hanging = replace(test_run._dependencies, sync=lambda: time.sleep(1))
     test_run._dependencies = hanging
     await outcome(test_run.run(()))
-    assert "press" in world.done
+    assert "press" in stand_in.done
 
 
 async def test_ended_with_its_call_nothing_is_pressed() -> None:
-    world = World()
+    stand_in = StandIn()
     begun = asyncio.Event()
-    world.at[Stage.COUNTING_DOWN] = begun.set
-    task = asyncio.create_task(made(world).run(()))
+    stand_in.at[Stage.COUNTING_DOWN] = begun.set
+    task = asyncio.create_task(made(stand_in).run(()))
     await begun.wait()
     task.cancel()
     await asyncio.wait([task])
-    assert "press" not in world.done
-    assert "lost the bus" in world.events[-1].facts["because"]
+    assert "press" not in stand_in.done
+    assert "lost the bus" in stand_in.events[-1].facts["because"]

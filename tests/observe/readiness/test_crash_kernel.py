@@ -330,52 +330,52 @@ def test_firmware_keeps_the_memory(machine: Machine, make: Make) -> None:
     assert facts.unit_state == "enabled"
 
 
-def spoil_empty(path: Path) -> None:
+def damage_empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-def spoil_huge(path: Path) -> None:
+def damage_huge(path: Path) -> None:
     with path.open("r+b") as file:
         file.truncate(1 << 30)
 
 
-def spoil_binary(path: Path) -> None:
+def damage_binary(path: Path) -> None:
     path.write_bytes(bytes(range(256)) * 16)
 
 
-def spoil_directory(path: Path) -> None:
+def damage_directory(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-def spoil_missing(path: Path) -> None:
+def damage_missing(path: Path) -> None:
     path.unlink()
 
 
-def spoil_fifo(path: Path) -> None:
+def damage_fifo(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
 
 
-def spoil_loop(path: Path) -> None:
+def damage_loop(path: Path) -> None:
     path.unlink()
     path.symlink_to(path.name)
 
 
-SPOILS = [
-    spoil_empty,
-    spoil_huge,
-    spoil_binary,
-    spoil_directory,
-    spoil_missing,
-    spoil_fifo,
-    spoil_loop,
+FAULTS = [
+    damage_empty,
+    damage_huge,
+    damage_binary,
+    damage_directory,
+    damage_missing,
+    damage_fifo,
+    damage_loop,
 ]
 
 
-@pytest.mark.parametrize("spoil", SPOILS)
+@pytest.mark.parametrize("damage", FAULTS)
 @pytest.mark.parametrize("make", SYSTEMS)
-def test_garbage(tmp_path: Path, make: Make, spoil: Callable[[Path], None]) -> None:
+def test_garbage(tmp_path: Path, make: Make, damage: Callable[[Path], None]) -> None:
     whole = Machine(tmp_path / "whole")
     make(whole)
     names = [
@@ -384,7 +384,7 @@ def test_garbage(tmp_path: Path, make: Make, spoil: Callable[[Path], None]) -> N
     for number, name in enumerate(names):
         machine = Machine(tmp_path / str(number))
         make(machine)
-        spoil(machine.root / name)
+        damage(machine.root / name)
         facts = read(machine)
         for fact in (facts.off, facts.kernel, facts.initrd, facts.unit_state):
             assert not isinstance(fact, Unknown) or fact.problem.startswith("'")

@@ -10,7 +10,7 @@ from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.next_boot import read_next_boot
 from tests.observe.readiness.loading import NEXT, boots, make_debian, make_fedora, make_suse, put
-from tests.observe.readiness.test_crash_kernel import SPOILS
+from tests.observe.readiness.test_crash_kernel import FAULTS
 from tests.support.machine import RELEASE, Machine
 
 VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
@@ -219,10 +219,10 @@ def test_only_proc(machine: Machine) -> None:
     assert facts == NextBootFacts(template=on(machine, "etc/default/grub"))
 
 
-@pytest.mark.parametrize("spoil", SPOILS)
+@pytest.mark.parametrize("damage", FAULTS)
 @pytest.mark.parametrize("make", LOADERS)
 def test_garbage(
-    tmp_path: Path, make: Callable[[Machine], None], spoil: Callable[[Path], None]
+    tmp_path: Path, make: Callable[[Machine], None], damage: Callable[[Path], None]
 ) -> None:
     whole = Machine(tmp_path / "whole")
     make(whole)
@@ -232,7 +232,7 @@ def test_garbage(
     for number, name in enumerate(names):
         machine = Machine(tmp_path / str(number))
         make(machine)
-        spoil(machine.root / name)
+        damage(machine.root / name)
         facts = read(machine)
         for fact in (facts.crashkernel, facts.wanted, facts.initrd):
             assert not isinstance(fact, Unknown) or fact.problem.startswith("'")

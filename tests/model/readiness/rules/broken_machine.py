@@ -15,7 +15,7 @@ from tests.support.machine_facts import HEALTHY
 
 
 @dataclass(frozen=True, slots=True)
-class Breakage:
+class Fault:
     """Facts that break one rule, which alone must tell of it, or besides the others named."""
 
     facts: MachineFacts

@@ -4,17 +4,17 @@ from dataclasses import replace
 from kdumpd.model.readiness.facts import StorageFacts
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.verdict import find
-from tests.model.readiness.rules.broken_machine import Breakage
+from tests.model.readiness.rules.broken_machine import Fault
 from tests.support.machine_facts import DIRECTORY, HEALTHY
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         replace(HEALTHY, directories=(replace(DIRECTORY, present=False),)),
         "crash-directory-missing",
         Severity.INFO,
         "'/var/crash' does not exist: the capture tool makes it",
     ),
-    Breakage(
+    Fault(
         replace(
             HEALTHY,
             directories=(replace(DIRECTORY, present=False),),
@@ -24,7 +24,7 @@ BREAKAGES = [
         Severity.WARNING,
         "'/var/crash' does not exist",
     ),
-    Breakage(
+    Fault(
         replace(HEALTHY, directories=(replace(DIRECTORY, problem="'/var/crash' is a link"),)),
         "crash-directory-unreadable",
         Severity.WARNING,

@@ -19,20 +19,20 @@ from tests.model.readiness.rules import (
     test_storage,
     test_system,
 )
-from tests.model.readiness.rules.broken_machine import Breakage
+from tests.model.readiness.rules.broken_machine import Fault
 from tests.support.machine_facts import HEALTHY
 
-ALL: list[Breakage] = [
-    *test_kernel.BREAKAGES,
-    *test_reservation.BREAKAGES,
-    *test_loading.BREAKAGES,
-    *test_next_boot.BREAKAGES,
-    *test_storage.BREAKAGES,
-    *test_directory.BREAKAGES,
-    *test_panic_policy.BREAKAGES,
-    *test_experience.BREAKAGES,
-    *test_system.BREAKAGES,
-    *test_service.BREAKAGES,
+ALL: list[Fault] = [
+    *test_kernel.FAULTS,
+    *test_reservation.FAULTS,
+    *test_loading.FAULTS,
+    *test_next_boot.FAULTS,
+    *test_storage.FAULTS,
+    *test_directory.FAULTS,
+    *test_panic_policy.FAULTS,
+    *test_experience.FAULTS,
+    *test_system.FAULTS,
+    *test_service.FAULTS,
 ]
 NAMES = [f"{number}-{one.code}" for number, one in enumerate(ALL)]
 
@@ -49,20 +49,20 @@ def test_a_healthy_machine_is_told_what_was_checked() -> None:
         assert one.remedy == ""
 
 
-@pytest.mark.parametrize("breakage", ALL, ids=NAMES)
-def test_one_breakage(breakage: Breakage) -> None:
-    findings = {finding.code: finding for finding in find(breakage.facts)}
-    assert set(findings) == {breakage.code, *breakage.besides}
-    finding = findings[breakage.code]
-    assert finding.severity is breakage.severity
-    assert breakage.words in finding.message
-    assert finding.unknown == breakage.unknown
+@pytest.mark.parametrize("fault", ALL, ids=NAMES)
+def test_one_fault(fault: Fault) -> None:
+    findings = {finding.code: finding for finding in find(fault.facts)}
+    assert set(findings) == {fault.code, *fault.besides}
+    finding = findings[fault.code]
+    assert finding.severity is fault.severity
+    assert fault.words in finding.message
+    assert finding.unknown == fault.unknown
     assert finding.remedy
     assert finding.message.isprintable()
     assert finding.remedy.isprintable()
 
 
-def test_every_rule_has_its_breakage() -> None:
+def test_every_rule_has_its_fault() -> None:
     fired = {rule.__name__ for rule in RULES for one in ALL if find(one.facts, (rule,))}
     assert fired == {rule.__name__ for rule in RULES}
 

@@ -6,21 +6,21 @@ from kdumpd.model.readiness.facts import LastTest
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import check
-from tests.model.readiness.rules.broken_machine import Breakage
+from tests.model.readiness.rules.broken_machine import Fault
 from tests.support.machine_facts import HEALTHY
 
 AT = datetime(2026, 11, 23, 1, 13, tzinfo=UTC)
 FAILED = LastTest(at=AT, passed=False, reason="The crash kernel started, but saved nothing.")
 WRONG = "/etc/kdumpd/kdumpd.conf:7: unknown key 'SettleSecs' in section [Manager]"
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         replace(HEALTHY, last_test=FAILED),
         "crash-test-failed",
         Severity.WARNING,
         "the crash test of 2026-11-23 failed: the crash kernel started, but saved nothing",
     ),
-    Breakage(
+    Fault(
         replace(HEALTHY, configuration=(WRONG,)),
         "configuration",
         Severity.INFO,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from kdumpd.model.readiness.facts import BootFile, CrashKernelFacts
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import find
-from tests.model.readiness.rules.broken_machine import Breakage, broken
+from tests.model.readiness.rules.broken_machine import Fault, broken
 from tests.support.looks import KERNEL
 from tests.support.machine_facts import CRASH_KERNEL, HEALTHY
 
@@ -15,33 +15,33 @@ INITRD = BootFile(path="/var/lib/kdump/initrd.img", size=7216553, release="6.1.0
 UNLOADED = ("crash-kernel-unloaded", "service-proves-nothing")
 GARBAGE = Unknown("'/some/file' is no regular file")
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         broken("crash_kernel", cmdline="quiet irqpoll"),
         "capture-cmdline-rootless",
         Severity.WARNING,
         "no root=, which the running kernel has",
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", initrd=replace(INITRD, size=4096)),
         "capture-initrd-missing",
         Severity.WARNING,
         "has only 4096 bytes",
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", tool=GARBAGE),
         "capture-tool-missing",
         Severity.WARNING,
         GARBAGE.problem,
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", tool=""),
         "capture-tool-missing",
         Severity.INFO,
         "by hand or by a tool that kdumpd does not know",
     ),
-    Breakage(
+    Fault(
         replace(
             HEALTHY,
             kernel=replace(KERNEL, crash_loaded=False),
@@ -52,25 +52,25 @@ BREAKAGES = [
         "no tool that loads a crash kernel is installed, so no boot loads one",
         besides=UNLOADED,
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", off="'/etc/default/kdump-tools' says USE_KDUMP=0"),
         "kdump-disabled",
         Severity.FATAL,
         "no crash kernel at boot, and saves no dump: '/etc/default/kdump-tools' says USE_KDUMP=0",
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", tool="kdump-utils", off="'/etc/kdump.conf' does not exist"),
         "kdump-disabled",
         Severity.WARNING,
         "kdump-utils loads no crash kernel at boot: '/etc/kdump.conf' does not exist",
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", kernel=replace(IMAGE, size=None)),
         "crash-kernel-missing",
         Severity.WARNING,
         "'/var/lib/kdump/vmlinuz', does not exist: the next boot or reload",
     ),
-    Breakage(
+    Fault(
         replace(
             HEALTHY,
             kernel=replace(KERNEL, crash_loaded=False),
@@ -81,32 +81,32 @@ BREAKAGES = [
         "is empty: no crash kernel can be loaded",
         besides=UNLOADED,
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", initrd=replace(INITRD, size=None)),
         "capture-initrd-missing",
         Severity.INFO,
         "kdump-tools makes it at the next load",
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", initrd=replace(INITRD, size=None), makes_initrd=False),
         "capture-initrd-missing",
         Severity.WARNING,
         "does not exist: a crash kernel without it finds no disk",
     ),
     # A full disk leaves one that the tool takes for good.
-    Breakage(
+    Fault(
         broken("crash_kernel", initrd=replace(INITRD, size=0)),
         "capture-initrd-missing",
         Severity.WARNING,
         "is empty",
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", changed=("/boot/vmlinuz-6.1.0-56-amd64",)),
         "capture-initrd-stale",
         Severity.WARNING,
         "before '/boot/vmlinuz-6.1.0-56-amd64' changed",
     ),
-    Breakage(
+    Fault(
         broken(
             "crash_kernel",
             kernel=replace(IMAGE, release="6.1.0-55-amd64"),
@@ -116,33 +116,33 @@ BREAKAGES = [
         Severity.INFO,
         "is 6.1.0-55-amd64, not the running 6.1.0-56-amd64",
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", initrd=replace(INITRD, release="6.1.0-55-amd64")),
         "capture-initrd-differs",
         Severity.WARNING,
         "made for 6.1.0-55-amd64, but the crash kernel is 6.1.0-56-amd64",
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", initrd=replace(INITRD, size=60_000_000)),
         "reservation-below-estimate",
         Severity.WARNING,
         "only 256 MiB is reserved, and the crash kernel and its initrd take about 267.3 MiB",
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", off=GARBAGE),
         "kdump-disabled",
         Severity.WARNING,
         "no regular file",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", kernel=GARBAGE),
         "crash-kernel-missing",
         Severity.WARNING,
         "no regular file",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("crash_kernel", initrd=GARBAGE),
         "capture-initrd-missing",
         Severity.WARNING,

@@ -8,84 +8,84 @@ from kdumpd.model.readiness.facts import NextBootFacts
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import check, find
-from tests.model.readiness.rules.broken_machine import Breakage, broken
+from tests.model.readiness.rules.broken_machine import Fault, broken
 from tests.support.looks import KERNEL
 from tests.support.machine_facts import HEALTHY, NEXT_BOOT
 
 GARBAGE = Unknown("'/some/file' holds more than 65536 bytes")
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         broken("next_boot", crashkernel="384MB", wanted="384MB"),
         "next-boot-unreserved",
         Severity.WARNING,
         "crashkernel=384MB comes to nothing",
         besides=("next-boot-differs",),
     ),
-    Breakage(
+    Fault(
         broken("next_boot", crashkernel="8G", wanted="8G"),
         "next-boot-unreserved",
         Severity.WARNING,
         "8G is not smaller than the RAM",
         besides=("next-boot-differs",),
     ),
-    Breakage(
+    Fault(
         broken("next_boot", crashkernel="6G-:512M", wanted="6G-:512M"),
         "next-boot-unreserved",
         Severity.WARNING,
         "crashkernel=6G-:512M comes to nothing",
         besides=("next-boot-differs",),
     ),
-    Breakage(
+    Fault(
         broken("next_boot", crashkernel="", wanted=""),
         "next-boot-unreserved",
         Severity.WARNING,
         "'/boot/grub/grub.cfg' has no crashkernel=, the running kernel has",
     ),
     # One word is enough where update-grub was forgotten.
-    Breakage(
+    Fault(
         broken("next_boot", crashkernel=""),
         "next-boot-unreserved",
         Severity.WARNING,
         "reserves no memory",
     ),
-    Breakage(
+    Fault(
         broken("next_boot", crashkernel="512M", wanted="512M"),
         "next-boot-differs",
         Severity.INFO,
         "says crashkernel=512M, but the running kernel was started with crashkernel=256M",
     ),
-    Breakage(
+    Fault(
         broken("next_boot", wanted="512M"),
         "boot-loader-outdated",
         Severity.INFO,
         "ask for crashkernel=512M",
     ),
-    Breakage(
+    Fault(
         broken("next_boot", wanted=""),
         "boot-loader-outdated",
         Severity.WARNING,
         "it is lost when that file is written next",
     ),
-    Breakage(
+    Fault(
         broken("next_boot", initrd=False),
         "next-kernel-without-initrd",
         Severity.INFO,
         "6.1.0-57-amd64, has no capture initrd yet: it is made when that kernel boots",
     ),
-    Breakage(
+    Fault(
         broken("next_boot", initrd=False, makes_initrd=False),
         "next-kernel-without-initrd",
         Severity.WARNING,
         "nothing makes it",
     ),
-    Breakage(
+    Fault(
         broken("next_boot", running_installed=False),
         "running-kernel-removed",
         Severity.INFO,
         "6.1.0-56-amd64, are not on disk: the crash kernel cannot be loaded again",
     ),
-    Breakage(
+    Fault(
         replace(
             HEALTHY,
             kernel=replace(KERNEL, crash_loaded=False),
@@ -96,14 +96,14 @@ BREAKAGES = [
         "are not on disk: no crash kernel can be loaded",
         besides=("crash-kernel-unloaded", "service-proves-nothing"),
     ),
-    Breakage(
+    Fault(
         broken("next_boot", crashkernel=GARBAGE),
         "next-boot-unreserved",
         Severity.WARNING,
         "holds more than",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("next_boot", wanted=GARBAGE),
         "boot-loader-outdated",
         Severity.WARNING,

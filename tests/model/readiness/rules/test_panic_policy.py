@@ -7,41 +7,41 @@ from kdumpd.model.readiness.facts import PolicyFacts
 from kdumpd.model.readiness.finding import Fact, Severity, Unknown
 from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import check, find
-from tests.model.readiness.rules.broken_machine import Breakage, broken
+from tests.model.readiness.rules.broken_machine import Fault, broken
 from tests.support.machine_facts import HEALTHY, POLICY
 
 BAD = Unknown("'/proc/x' holds no number but '?'")
 UNLOADED = replace(HEALTHY, kernel=replace(HEALTHY.kernel, crash_loaded=False))
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         broken("policy", events={**POLICY.events, "panic_on_oops": 0}),
         "panic-on-oops-off",
         Severity.INFO,
         "leaves no dump (kernel.panic_on_oops=0)",
     ),
-    Breakage(
+    Fault(
         broken("policy", events={**POLICY.events, "panic_on_warn": BAD}),
         "panic-policy",
         Severity.WARNING,
         "'/proc/x' holds no number",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         replace(UNLOADED, policy=replace(POLICY, timeout=0)),
         "panic-timeout",
         Severity.INFO,
         "hanging until somebody resets it",
         besides=("crash-kernel-unloaded", "service-proves-nothing"),
     ),
-    Breakage(
+    Fault(
         broken("policy", timeout=BAD),
         "panic-timeout",
         Severity.INFO,
         "'/proc/x' holds no number",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("policy", sysrq=BAD),
         "sysrq",
         Severity.INFO,

@@ -21,7 +21,7 @@ from kdumpd.model.readiness.facts import (
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.verdict import find
 from kdumpd.model.text import MIB
-from tests.model.readiness.rules.broken_machine import ALONE, Breakage, broken
+from tests.model.readiness.rules.broken_machine import ALONE, Fault, broken
 from tests.support.looks import KERNEL
 from tests.support.machine_facts import HEALTHY, RESERVATION
 
@@ -70,52 +70,52 @@ def power(**values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table
     )
 
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         asked("crashkernel=384", "384", 384),
         "crashkernel-without-unit",
         Severity.WARNING,
         "crashkernel= asks for 384 bytes",
         besides=("reservation-small",),
     ),
-    Breakage(
+    Fault(
         broken("reservation", unreadable=("'/proc/iomem' is no memory map",)),
         "reservation-unreadable",
         Severity.WARNING,
         "'/proc/iomem' is no memory map",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("kernel", reserved=0),
         "reservation-missing",
         Severity.FATAL,
         "crashkernel=256M came to nothing",
     ),
-    Breakage(
+    Fault(
         asked("quiet", "", 0),
         "reservation-missing",
         Severity.FATAL,
         "no crashkernel= on the kernel's command line",
     ),
-    Breakage(
+    Fault(
         asked("crash_kernel=64M", "", 0),
         "reservation-missing",
         Severity.FATAL,
         "'crash_kernel=64M' means nothing to the kernel",
     ),
-    Breakage(
+    Fault(
         asked(f"crashkernel={UBUNTU}", UBUNTU, 0, ram=in_ram(GIB)),
         "reservation-missing",
         Severity.FATAL,
         "the kernel stops reading at 32G-64G:1024M",
     ),
-    Breakage(
+    Fault(
         asked("crashkernel=auto", "auto", 0),
         "reservation-missing",
         Severity.FATAL,
         "RHEL 8 and before",
     ),
-    Breakage(
+    Fault(
         asked(
             "crashkernel=3G",
             "3G",
@@ -126,26 +126,26 @@ BREAKAGES = [
         Severity.FATAL,
         "there is no free area of that size",
     ),
-    Breakage(
+    Fault(
         asked("crashkernel=256M", "256M", 0, last=last(256 * MIB, 8 * GIB)),
         "reservation-missing",
         Severity.FATAL,
         "the boot before had 256 MiB with 8 GiB of RAM",
     ),
-    Breakage(power(reserved=0), "reservation-missing", Severity.FATAL, "crashkernel=1G came"),
-    Breakage(
+    Fault(power(reserved=0), "reservation-missing", Severity.FATAL, "crashkernel=1G came"),
+    Fault(
         asked("crashkernel=256M", "256M", 192 * MIB, ram=None),
         "reservation-short",
         Severity.WARNING,
         "only 192 MiB of the 256 MiB",
     ),
-    Breakage(
+    Fault(
         asked("crashkernel=2G-:512M", "2G-:512M", 256 * MIB),
         "reservation-short",
         Severity.WARNING,
         "256 MiB of the 512 MiB requested by crashkernel=2G-:512M",
     ),
-    Breakage(
+    Fault(
         asked(
             "crashkernel=512M",
             "512M",
@@ -159,26 +159,26 @@ BREAKAGES = [
         Severity.INFO,
         "512 MiB was reserved at boot, but only 256 MiB is left",
     ),
-    Breakage(
+    Fault(
         broken("reservation", regions=(HIGH,)),
         "reservation-low",
         Severity.WARNING,
         "above 4 GiB, with none below",
     ),
-    Breakage(
+    Fault(
         broken("reservation", regions=(replace(LOW, size=64 * MIB), HIGH)),
         "reservation-low",
         Severity.WARNING,
         "with only 64 MiB below",
     ),
-    Breakage(
+    Fault(
         broken("reservation", regions=(HIGH,), architecture="aarch64"),
         "reservation-low",
         Severity.INFO,
         "above 4 GiB, with none below",
         besides=("reservation-small",),
     ),
-    Breakage(
+    Fault(
         replace(
             asked("crashkernel=256M crashkernel=1G,cma", "256M 1G,cma", 256 * MIB, cma=MIB),
             kernel=replace(KERNEL, crashkernel="256M 1G,cma", release="6.17.0"),
@@ -187,68 +187,68 @@ BREAKAGES = [
         Severity.WARNING,
         "1 MiB of the 1024 MiB",
     ),
-    Breakage(
+    Fault(
         asked("crashkernel=128M", "128M", 128 * MIB),
         "reservation-small",
         Severity.INFO,
         "256 MiB is usual for 4 GiB",
     ),
-    Breakage(
+    Fault(
         asked("crashkernel=64M", "64M", 64 * MIB),
         "reservation-small",
         Severity.WARNING,
         "only 64 MiB is reserved",
     ),
-    Breakage(
+    Fault(
         broken("reservation", last=last(512 * MIB, 128 * GIB)),
         "reservation-shrank",
         Severity.WARNING,
         "with 4 GiB of RAM is reserved, and the boot before had 512 MiB with 128 GiB",
     ),
-    Breakage(
+    Fault(
         broken("reservation", last=last(128 * MIB, 2 * GIB)),
         "reservation-grew",
         Severity.INFO,
         "the boot before had 128 MiB with 2 GiB",
     ),
-    Breakage(
+    Fault(
         broken("reservation", cmdline=b"crashkernel=128M crashkernel=256M"),
         "crashkernel-repeated",
         Severity.INFO,
         "crashkernel=128M does not count",
     ),
-    Breakage(
+    Fault(
         broken("reservation", cmdline=b"crashkernel=256M crashkernel=72M,low"),
         "crashkernel-ignored",
         Severity.INFO,
         "crashkernel=72M,low is ignored",
     ),
-    Breakage(
+    Fault(
         broken("reservation", cmdline=b"crashkernel=256M crash_kernel=1G"),
         "crashkernel-misspelled",
         Severity.INFO,
         "'crash_kernel=1G'",
     ),
-    Breakage(
+    Fault(
         asked("crashkernel=2G-8G:256M,", "2G-8G:256M,", 256 * MIB),
         "crashkernel-fragile",
         Severity.INFO,
         "with other RAM",
     ),
-    Breakage(
+    Fault(
         broken("reservation", cmdline=b"fadump=on crashkernel=256M"),
         "fadump-refused",
         Severity.INFO,
         "does not use fadump",
     ),
-    Breakage(
+    Fault(
         power(registered=None),
         "crash-kernel-unloaded",
         Severity.WARNING,
         "/sys/kernel/fadump/registered does not exist",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         power(registered=False),
         "crash-kernel-unloaded",
         Severity.FATAL,

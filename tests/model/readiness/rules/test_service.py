@@ -6,12 +6,12 @@ import pytest
 from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import find
-from tests.model.readiness.rules.broken_machine import Breakage, broken
+from tests.model.readiness.rules.broken_machine import Fault, broken
 from tests.support.looks import KERNEL
 from tests.support.machine_facts import CRASH_KERNEL, HEALTHY
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         broken(
             "crash_kernel",
             saving_unit="kdump-tools-dump.service",
@@ -21,20 +21,20 @@ BREAKAGES = [
         Severity.FATAL,
         "kdump-tools-dump.service, which saves the dump after a panic, is masked",
     ),
-    Breakage(
+    Fault(
         broken("service", unit_file_state="disabled"),
         "service-disabled",
         Severity.WARNING,
         "kdump-tools.service is disabled",
     ),
-    Breakage(
+    Fault(
         broken("service", unit_file_state="masked"),
         "service-disabled",
         Severity.WARNING,
         "kdump-tools.service is masked",
     ),
     # No service manager was asked, so the links on disk count.
-    Breakage(
+    Fault(
         replace(
             HEALTHY,
             service=ServiceFacts(),
@@ -44,7 +44,7 @@ BREAKAGES = [
         Severity.WARNING,
         "kdump-tools.service is disabled",
     ),
-    Breakage(
+    Fault(
         replace(
             HEALTHY,
             service=ServiceFacts(),
@@ -55,7 +55,7 @@ BREAKAGES = [
         "'/etc' cannot be read",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken(
             "service",
             active_state="failed",
@@ -66,14 +66,14 @@ BREAKAGES = [
         Severity.WARNING,
         "failed: exit-code, exit status 1",
     ),
-    Breakage(
+    Fault(
         broken("service", active_state=Unknown("systemd does not answer")),
         "service-failed",
         Severity.WARNING,
         "systemd does not answer",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         replace(HEALTHY, kernel=replace(KERNEL, crash_loaded=False)),
         "service-proves-nothing",
         Severity.INFO,

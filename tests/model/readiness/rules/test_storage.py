@@ -17,7 +17,7 @@ from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import check, find
 from kdumpd.model.text import MIB
-from tests.model.readiness.rules.broken_machine import Breakage, broken
+from tests.model.readiness.rules.broken_machine import Fault, broken
 from tests.support.machine_facts import DIRECTORY, DUMP_DIRECTORY, HEALTHY, STORAGE
 
 GIB = 1 << 30
@@ -44,157 +44,157 @@ def watched(facts: MachineFacts, path: bytes) -> MachineFacts:
     return replace(facts, directories=(replace(DIRECTORY, path=path),))
 
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         broken("storage", settings=Unknown("'/etc/kdump.conf' is no regular file"), directories=()),
         "dump-settings-unreadable",
         Severity.WARNING,
         "'/etc/kdump.conf' is no regular file",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         settings(parse_kdump_tools(b"SSH=crash@collector.example\n")),
         "dump-target-remote",
         Severity.INFO,
         "sent to 'crash@collector.example'",
     ),
-    Breakage(
+    Fault(
         settings(parse_kdump_conf(b"raw /dev/vg/dump\n")),
         "dump-target-raw",
         Severity.INFO,
         "the bare device '/dev/vg/dump'",
     ),
-    Breakage(
+    Fault(
         broken("storage", unmounted=(b"LABEL=dump",), directories=()),
         "dump-target-unmounted",
         Severity.INFO,
         "'LABEL=dump', which is not mounted",
     ),
-    Breakage(
+    Fault(
         watched(directory(FEDORA, present=None, path=b"/srv/crash"), b"/srv"),
         "dump-directory-missing",
         Severity.WARNING,
         "'/srv/crash' does not exist",
     ),
-    Breakage(
+    Fault(
         watched(directory(present=False, path=b"/srv/crash"), b"/srv"),
         "dump-directory-missing",
         Severity.FATAL,
         "'/srv/crash' is no directory",
     ),
-    Breakage(
+    Fault(
         directory(present=False),
         "dump-directory-missing",
         Severity.FATAL,
         "'/var/crash' is no directory",
     ),
-    Breakage(
+    Fault(
         directory(not_mounted=FstabEntry(source=b"/dev/vdb1", point=b"/var/crash")),
         "dump-directory-not-mounted",
         Severity.WARNING,
         "belongs on /dev/vdb1 by /etc/fstab, which is not mounted",
     ),
-    Breakage(
+    Fault(
         directory(mount=Mount(point=b"/", type="ext4", read_only=True)),
         "dump-directory-read-only",
         Severity.WARNING,
         "is mounted read-only",
     ),
-    Breakage(
+    Fault(
         directory(mount=Mount(point=b"/", type="squashfs", read_only=True)),
         "dump-directory-read-only",
         Severity.FATAL,
         "type squashfs, which cannot be written to",
     ),
-    Breakage(
+    Fault(
         directory(mount=TMPFS, mounted_at_boot=True),
         "dump-directory-unmountable",
         Severity.FATAL,
         "type tmpfs, in memory",
     ),
-    Breakage(
+    Fault(
         directory(mount=TMPFS, mounted_at_boot=False),
         "dump-directory-unmountable",
         Severity.WARNING,
         "type tmpfs, in memory",
     ),
-    Breakage(
+    Fault(
         directory(mount=Mount(point=b"/", type="overlay")),
         "dump-directory-unmountable",
         Severity.WARNING,
         "made of layers",
     ),
-    Breakage(
+    Fault(
         directory(mount=NFS, mounted_at_boot=True),
         "dump-directory-unmountable",
         Severity.WARNING,
         "type nfs4, which the crash kernel does not wait for",
     ),
-    Breakage(
+    Fault(
         watched(directory(path=b"/srv/crash", mount=DISK, mounted_at_boot=False), b"/srv/crash"),
         "dump-directory-unmountable",
         Severity.WARNING,
         "'/srv', which was mounted by hand",
     ),
-    Breakage(
+    Fault(
         directory(mount=DISK, mounted_at_boot=Unknown("'/etc/fstab' is no text")),
         "dump-directory-unmountable",
         Severity.WARNING,
         "'/etc/fstab' is no text",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("storage", mounts=Unknown("'/proc/1/mountinfo' names no mount")),
         "dump-directory-unmountable",
         Severity.WARNING,
         "names no mount",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         directory(unlocking=Unlocking.PASSPHRASE),
         "dump-directory-encrypted",
         Severity.WARNING,
         "the crash kernel waits for its passphrase",
     ),
-    Breakage(
+    Fault(
         directory(unlocking=Unlocking.OWN_KEY),
         "dump-directory-encrypted",
         Severity.INFO,
         "unlocking it may need more memory",
     ),
-    Breakage(
+    Fault(
         directory(path=b"/srv/crash"),
         "dump-directory-unwatched",
         Severity.WARNING,
         "dumps go to '/srv/crash', where kdumpd does not look",
     ),
-    Breakage(
+    Fault(
         directory(free=MIB),
         "storage-too-small",
         Severity.FATAL,
         "the disk of the dump directory '/var/crash' is full, so no dump can be saved",
     ),
-    Breakage(
+    Fault(
         directory(free=GIB),
         "storage-too-small",
         Severity.WARNING,
         "a dump may need 1.5 GiB, and the disk of the dump directory '/var/crash' has 1 GiB for it",
     ),
-    Breakage(
+    Fault(
         directory(free=Unknown("'/var/crash' does not say how much room it has")),
         "storage-too-small",
         Severity.WARNING,
         "does not say how much room",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("storage", memory=Unknown("'/proc/meminfo' does not say MemTotal")),
         "storage-too-small",
         Severity.WARNING,
         "does not say MemTotal",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         directory(free_files=0),
         "storage-no-inodes",
         Severity.FATAL,

@@ -7,7 +7,7 @@ from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import check, find, judge
 from kdumpd.model.vocabulary import Readiness
-from tests.model.readiness.rules.broken_machine import Breakage, broken
+from tests.model.readiness.rules.broken_machine import Fault, broken
 from tests.support.machine_facts import HEALTHY
 
 UNLOADED = ("crash-kernel-unloaded", "service-proves-nothing")
@@ -20,112 +20,112 @@ def unloaded(**values: Any) -> MachineFacts:  # noqa: ANN401  # a row of a table
     return replace(facts, kernel=replace(facts.kernel, crash_loaded=False))
 
 
-BREAKAGES = [
-    Breakage(
+FAULTS = [
+    Fault(
         broken("system", disabled_at_boot="etc/sysctl.d/hardening.conf"),
         "kexec-disabled-at-boot",
         Severity.WARNING,
         "'/etc/sysctl.d/hardening.conf' sets kernel.kexec_load_disabled=1",
     ),
-    Breakage(
+    Fault(
         broken("system", disabled_at_boot=BAD),
         "kexec-disabled-at-boot",
         Severity.WARNING,
         "holds no number",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("system", container="lxc"),
         "container",
         Severity.FATAL,
         "this is a container (lxc)",
     ),
-    Breakage(
+    Fault(
         broken("system", capturing=True),
         "crash-kernel-running",
         Severity.INFO,
         "its memory is in /proc/vmcore",
     ),
-    Breakage(
+    Fault(
         broken("system", live="boot=live"),
         "live-system",
         Severity.WARNING,
         "a live system (boot=live)",
     ),
-    Breakage(
+    Fault(
         broken("system", load_disabled=True),
         "kexec-load-disabled",
         Severity.INFO,
         "the crash kernel that is loaded stays",
     ),
-    Breakage(
+    Fault(
         unloaded(load_disabled=True),
         "kexec-load-disabled",
         Severity.FATAL,
         "no crash kernel can be loaded until the next boot",
         besides=UNLOADED,
     ),
-    Breakage(
+    Fault(
         broken("system", load_disabled=BAD),
         "kexec-load-disabled",
         Severity.WARNING,
         "'/proc/x' holds no number",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("system", loads_left=0),
         "kexec-loads-used-up",
         Severity.INFO,
         "kexec_load_limit_panic is used up",
     ),
-    Breakage(
+    Fault(
         unloaded(loads_left=0),
         "kexec-loads-used-up",
         Severity.FATAL,
         "kexec_load_limit_panic is used up",
         besides=UNLOADED,
     ),
-    Breakage(
+    Fault(
         broken("system", loads_left=BAD),
         "kexec-loads-used-up",
         Severity.WARNING,
         "'/proc/x' holds no number",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         unloaded(lockdown="integrity", secure_boot=True),
         "kernel-lockdown",
         Severity.INFO,
         "locked down by Secure Boot (mode integrity): it accepts only",
         besides=UNLOADED,
     ),
-    Breakage(
+    Fault(
         broken("system", lockdown=Unknown("'/sys/x' names no mode")),
         "kernel-lockdown",
         Severity.INFO,
         "'/sys/x' names no mode",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("system", post_notifiers=True),
         "post-notifiers",
         Severity.WARNING,
         "may hang before the crash kernel starts",
     ),
-    Breakage(
+    Fault(
         broken("system", post_notifiers=True, notifiers_wanted="Hyper-V"),
         "post-notifiers",
         Severity.INFO,
         "starts; for Hyper-V",
     ),
-    Breakage(
+    Fault(
         broken("system", post_notifiers=Unknown("'/sys/x' says neither Y nor N")),
         "post-notifiers",
         Severity.WARNING,
         "says neither Y nor N",
         unknown=True,
     ),
-    Breakage(
+    Fault(
         broken("system", xen_dom0=True),
         "xen-dom0",
         Severity.INFO,

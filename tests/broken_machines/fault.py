@@ -84,7 +84,7 @@ Deed = Callable[[Tree], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Breakage:
+class Fault:
     """What happened to a machine, and what is then told that was not told of it before."""
 
     story: str
