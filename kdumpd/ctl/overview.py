@@ -20,7 +20,7 @@ from kdumpd.ctl.describe import (
 from kdumpd.ctl.terminal import PIPE, Screen, Style
 from kdumpd.json_output import readiness_report
 from kdumpd.model.readiness.finding import Severity
-from kdumpd.model.readiness.report import UNKNOWN
+from kdumpd.model.readiness.report import UNKNOWN_OUTCOME
 from kdumpd.model.text import human_size, shown, time_from_microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 
@@ -39,7 +39,7 @@ OF_READINESS = {
 OF_OUTCOME = {
     Severity.FATAL: Style.BAD,
     Severity.WARNING: Style.DOUBTFUL,
-    UNKNOWN: Style.DOUBTFUL,
+    UNKNOWN_OUTCOME: Style.DOUBTFUL,
     Severity.OK: Style.GOOD,
 }
 OF_STATE: Mapping[str, Style] = {

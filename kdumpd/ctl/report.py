@@ -12,7 +12,7 @@ from kdumpd.ctl.client import Daemon, Properties, select
 from kdumpd.ctl.describe import cause, joined
 from kdumpd.ctl.terminal import print_json, print_lines, tell
 from kdumpd.model.crashlog.incident import find_incident
-from kdumpd.model.crashlog.lines import LONGEST_LOG, LogLine, parse_lines
+from kdumpd.model.crashlog.lines import MAX_LOG_BYTES, LogLine, parse_lines
 from kdumpd.model.crashlog.scrub import scrubbed
 from kdumpd.model.text import MICROSECONDS, human_size, printable
 from kdumpd.model.vocabulary import CaptureState
@@ -108,8 +108,8 @@ def read_log(fd: int) -> bytes:
     """Return what is read from the descriptor, of a long log its end, and close it."""
     with os.fdopen(fd, "rb") as log:
         size = os.fstat(log.fileno()).st_size
-        log.seek(max(0, size - LONGEST_LOG))
-        return log.read(LONGEST_LOG)
+        log.seek(max(0, size - MAX_LOG_BYTES))
+        return log.read(MAX_LOG_BYTES)
 
 
 def _shown(line: LogLine, host: str, call_options: ReportOptions) -> str:

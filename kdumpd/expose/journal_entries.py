@@ -7,7 +7,7 @@ from datetime import UTC
 from types import MappingProxyType
 
 from kdumpd.model.events import Event, EventKind
-from kdumpd.model.readiness.report import SENTENCES
+from kdumpd.model.readiness.report import READINESS_SENTENCES
 from kdumpd.model.text import human_size, shown, time_from_microseconds
 from kdumpd.model.vocabulary import CaptureState, CrashClass, CrashTestVerdict, Readiness
 
@@ -135,7 +135,7 @@ def _readiness(facts: Mapping[str, str]) -> tuple[str, int]:
     readiness = Readiness(facts["readiness"])
     because = f" Because: {facts['because']}." if "because" in facts else ""
     # An event that an older kdumpd recorded has no sentence.
-    sentence = facts.get("sentence", SENTENCES[readiness])
+    sentence = facts.get("sentence", READINESS_SENTENCES[readiness])
     return sentence + because, INFO if readiness is Readiness.READY else WARNING
 
 

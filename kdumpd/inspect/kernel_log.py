@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from kdumpd.inspect.unpack import opened_spool, opened_words, reassemble, with_last_words
 from kdumpd.model.captures.core import Format, VmcoreinfoError, parse_vmcoreinfo
-from kdumpd.model.captures.inspection import LONGEST_LOG
+from kdumpd.model.captures.inspection import MAX_LOG_BYTES
 from kdumpd.model.crashlog.printk import (
-    MOST_BITS,
+    MAX_RING_SIZE_BITS,
     ByteOrder,
     PrintkError,
     Ring,
@@ -67,7 +67,7 @@ def _read_ring_log(memory: CrashMemory, values: Values) -> bytes:
         _read_entries(memory, ring, ring.descriptors_at, layout.size("prb_desc")),
         _read_entries(memory, ring, ring.infos_at, layout.size("printk_info")),
         memory.read(ring.text_at, ring.text_size),
-        LONGEST_LOG,
+        MAX_LOG_BYTES,
     )
 
 
@@ -77,10 +77,10 @@ def _read_records_log(memory: CrashMemory, values: Values) -> bytes:
         machine.number(memory.read(layout.symbol(name), INDEX_SIZE), 0, INDEX_SIZE)
         for name in ("log_first_idx", "log_next_idx", "log_buf_len")
     )
-    if size > 1 << MOST_BITS:
+    if size > 1 << MAX_RING_SIZE_BITS:
         raise PrintkError(f"claims a kernel log of {size} bytes")
     content = memory.read(_read_long(memory, layout.symbol("log_buf")), size)
-    return records_log(parse_records(content, first, beyond, machine, values), LONGEST_LOG)
+    return records_log(parse_records(content, first, beyond, machine, values), MAX_LOG_BYTES)
 
 
 def _read_long(memory: CrashMemory, address: int) -> int:
@@ -185,7 +185,7 @@ def read_makedumpfile_log(fd: int) -> bytes:
             )
             problem = with_last_words("has no kernel log that makedumpfile can read", words)
         size = os.fstat(log).st_size
-        content = os.pread(log, LONGEST_LOG, max(0, size - LONGEST_LOG))
+        content = os.pread(log, MAX_LOG_BYTES, max(0, size - MAX_LOG_BYTES))
     except subprocess.TimeoutExpired as error:
         raise UnreadableMemoryError("keeps makedumpfile busy for too long") from error
     finally:

@@ -14,7 +14,7 @@ from kdumpd.inspect.kernel_log import KernelLog, has_drgn, read_log
 from kdumpd.inspect.sandbox import Share, confine, forbid_processes
 from kdumpd.inspect.unpack import MOST_KEPT, PROGRAMS, opened_spool, unwrap
 from kdumpd.model.captures.core import CoreFacts, Format
-from kdumpd.model.captures.inspection import LONGEST_ANSWER, Inspected, to_answer
+from kdumpd.model.captures.inspection import MAX_ANSWER_BYTES, Inspected, to_answer
 from kdumpd.observe.cores.core import read_core
 
 EXIT_FAILURE = 1
@@ -110,7 +110,7 @@ def _inspected(facts: CoreFacts, log: KernelLog) -> Inspected:
 def _answer(inspected: Inspected) -> bytes:
     """Return the answer, with the end of the log that it has room for: six bytes can be one."""
     answer = to_answer(inspected)
-    while len(answer) > LONGEST_ANSWER and inspected.log:
+    while len(answer) > MAX_ANSWER_BYTES and inspected.log:
         inspected = replace(inspected, log=inspected.log[len(inspected.log) // 2 :])
         answer = to_answer(inspected)
     return answer

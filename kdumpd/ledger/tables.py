@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from kdumpd.model.announce import MOST_BOOTS
+from kdumpd.model.announce import MAX_RECORDED_BOOTS
 from kdumpd.model.boots.record import BootRecord, CrashLoop
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.captures.reading import Reading, Readings
 from kdumpd.model.codec import RecordError, from_record, time_from_text, to_record
-from kdumpd.model.crash_test import MOST_TESTS, CrashTest
+from kdumpd.model.crash_test import MAX_KEPT_TESTS, CrashTest
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.state import State
@@ -68,7 +68,7 @@ def load_state(connection: sqlite3.Connection) -> State:
     ]
     boots = connection.execute(
         "SELECT id, readiness, reservation FROM boot ORDER BY validated_at DESC LIMIT ?",
-        (MOST_BOOTS,),
+        (MAX_RECORDED_BOOTS,),
     ).fetchall()
     return State(
         captures=MappingProxyType({capture.id: capture for capture in captures}),
@@ -105,7 +105,7 @@ def write_tests(connection: sqlite3.Connection, tests: Iterable[CrashTest]) -> N
     )
     connection.execute(
         "DELETE FROM test WHERE id NOT IN (SELECT id FROM test ORDER BY at DESC LIMIT ?)",
-        (MOST_TESTS,),
+        (MAX_KEPT_TESTS,),
     )
 
 
@@ -193,7 +193,7 @@ def read_untold(connection: sqlite3.Connection, most: int) -> list[Event]:
 
 
 def _load_tests(connection: sqlite3.Connection) -> tuple[CrashTest, ...]:
-    rows = connection.execute("SELECT facts FROM test ORDER BY at DESC LIMIT ?", (MOST_TESTS,))
+    rows = connection.execute("SELECT facts FROM test ORDER BY at DESC LIMIT ?", (MAX_KEPT_TESTS,))
     return tuple(from_record(CrashTest, json.loads(facts)) for (facts,) in rows)
 
 

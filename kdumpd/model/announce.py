@@ -10,10 +10,10 @@ from dataclasses import replace
 from kdumpd.model.events import Event, boot_event, readiness_event
 from kdumpd.model.readiness.facts import LastReservation, ServiceFacts
 from kdumpd.model.readiness.verdict import Verdict
-from kdumpd.model.state import Change, Delays, Observation, State
+from kdumpd.model.state import Delays, Observation, PendingReadiness, State
 from kdumpd.model.vocabulary import Readiness
 
-MOST_BOOTS = 2  # this one, and the one before
+MAX_RECORDED_BOOTS = 2  # this one, and the one before
 
 
 def with_verdict(
@@ -26,7 +26,9 @@ def with_verdict(
         return after, ()
     if boot != state.validated_boot:
         if verdict.readiness is not Readiness.READY and is_starting(seen, delays):
-            return replace(after, change=Change(to=verdict.readiness, since=seen.clock)), ()
+            return replace(
+                after, change=PendingReadiness(to=verdict.readiness, since=seen.clock)
+            ), ()
         return _validated(after, verdict), [boot_event(verdict)]
     if state.told is None:
         return replace(after, told=verdict.readiness), ()
@@ -55,7 +57,7 @@ def _validated(state: State, verdict: Verdict) -> State:
         change=None,
         told=verdict.readiness,
         validated_boot=boot,
-        boots=(record, *others)[:MOST_BOOTS],
+        boots=(record, *others)[:MAX_RECORDED_BOOTS],
     )
 
 
@@ -81,12 +83,12 @@ def outcome(verdict: Verdict) -> LastReservation:
     )
 
 
-def _change(state: State, readiness: Readiness, clock: float) -> Change | None:
+def _change(state: State, readiness: Readiness, clock: float) -> PendingReadiness | None:
     if readiness is state.told:
         return None
     if state.change is not None and state.change.to is readiness:
         return state.change
-    return Change(to=readiness, since=clock)
+    return PendingReadiness(to=readiness, since=clock)
 
 
 def _wait(service: ServiceFacts, delays: Delays) -> float:

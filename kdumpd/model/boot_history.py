@@ -12,12 +12,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from kdumpd.model.announce import is_starting
-from kdumpd.model.boots.attribution import LOGS, attribute, crashed_at, tells_of_us
+from kdumpd.model.boots.attribution import LOG_ONLY_LAYOUTS, attribute, crashed_at, tells_of_us
 from kdumpd.model.boots.journal import PastBoots
 from kdumpd.model.boots.previous_boot import STILL_LOOKED_FOR, Judgement, fixes, judge
 from kdumpd.model.boots.record import (
-    MOST_RECORDS,
-    NAMELESS,
+    MAX_BOOT_RECORDS,
+    UNKNOWN_BOOT_PREFIX,
     BootRecord,
     CrashLoop,
     EndedBoot,
@@ -30,8 +30,9 @@ from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.text import MICROSECONDS
 from kdumpd.model.vocabulary import BootEnd
 
-MANY, SOON = 3, timedelta(minutes=30)  # so many crashes within this time are a loop
-MOST_LOOPS = 16  # that are remembered
+# so many crashes within this time are a loop
+CRASHES_OF_A_LOOP, CRASH_LOOP_SPAN = 3, timedelta(minutes=30)
+MAX_CRASH_LOOPS = 16  # that are remembered
 
 
 class CrashTime(NamedTuple):
@@ -67,15 +68,15 @@ def with_loops(
         elif last.at > same.last:
             loops[loops.index(same)] = replace(same, last=last.at)
     loops.sort(key=lambda one: one.last, reverse=True)
-    return tuple(loops[:MOST_LOOPS]), tuple(new)
+    return tuple(loops[:MAX_CRASH_LOOPS]), tuple(new)
 
 
 def _runs(crashes: Sequence[CrashTime]) -> list[Sequence[CrashTime]]:
     """Return the crashes that are in loops, those of each loop together."""
     runs: list[tuple[int, int]] = []
-    for start in range(len(crashes) - MANY + 1):
-        stop = start + MANY
-        if crashes[stop - 1].at - crashes[start].at > SOON:
+    for start in range(len(crashes) - CRASHES_OF_A_LOOP + 1):
+        stop = start + CRASHES_OF_A_LOOP
+        if crashes[stop - 1].at - crashes[start].at > CRASH_LOOP_SPAN:
             continue
         if runs and start < runs[-1][1]:
             runs[-1] = (runs[-1][0], stop)
@@ -88,8 +89,8 @@ def _overlap(loop: CrashLoop, first: datetime, last: datetime) -> bool:
     return first <= loop.last and last >= loop.first
 
 
-OF_A_CRASH_KERNEL = b"elfcorehdr="
-TESTS = frozenset({BootEnd.TEST_CAPTURED, BootEnd.TEST_NOT_CAPTURED})
+CRASH_KERNEL_PARAMETER = b"elfcorehdr="
+CRASH_TEST_ENDS = frozenset({BootEnd.TEST_CAPTURED, BootEnd.TEST_NOT_CAPTURED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,8 @@ def with_boots(state: State, seen: Observation, delays: Delays) -> tuple[State, 
     scene = scene_of(state, past, running, seen.machine.kernel.host)
     over = not is_starting(seen, delays) and not state.settling
     history = {record.id: record for record in state.history}
-    if NAMELESS + running != scene.boots[0].id:  # what had no name has one now
-        history.pop(NAMELESS + running, None)
+    if UNKNOWN_BOOT_PREFIX + running != scene.boots[0].id:  # what had no name has one now
+        history.pop(UNKNOWN_BOOT_PREFIX + running, None)
     events: list[Event] = []
     for boot, judgement in reversed(list(_to_judge(scene, history, state))):
         record = _decided(boot, judgement, history.get(boot.id), seen.at, over=over)
@@ -148,7 +149,7 @@ def scene_of(state: State, past: PastBoots, running: str, host: str) -> Scene:
     taken = {
         one.capture: one.id
         for one in state.history
-        if one.capture and not one.id.startswith(NAMELESS)
+        if one.capture and not one.id.startswith(UNKNOWN_BOOT_PREFIX)
     }
     attributed = attribute(boots, state.captures.values(), host, taken)
     last = nameless(running, boots, past)
@@ -178,7 +179,7 @@ def with_stop(state: State, at: datetime) -> State:
 
 
 def _is_crash_kernel(seen: Observation) -> bool:
-    return OF_A_CRASH_KERNEL in seen.machine.reservation.cmdline
+    return CRASH_KERNEL_PARAMETER in seen.machine.reservation.cmdline
 
 
 def _with_running(state: State, seen: Observation, past: PastBoots) -> tuple[BootRecord, ...]:
@@ -265,10 +266,10 @@ def _event(record: BootRecord, judgement: Judgement, *, is_last: bool) -> Event 
 
 def _crashes(scene: Scene, records: Iterable[BootRecord], seen: Observation) -> Iterable[CrashTime]:
     """Yield the crashes of this host, each once; no tests."""
-    tested = {one.id for one in records if one.end in TESTS}
+    tested = {one.id for one in records if one.end in CRASH_TEST_ENDS}
     for capture in scene.captures.values():
         is_test = capture.is_test or scene.attributed.get(capture.id) in tested
-        if capture.layout in LOGS or is_test or capture.crashed_at is None:
+        if capture.layout in LOG_ONLY_LAYOUTS or is_test or capture.crashed_at is None:
             continue
         if tells_of_us(capture, seen.machine.kernel.host):
             yield CrashTime(capture.crashed_at, capture.id)
@@ -286,4 +287,4 @@ def _kept(records: Iterable[BootRecord], running: str) -> tuple[BootRecord, ...]
     ordered: Sequence[BootRecord] = sorted(
         records, key=lambda one: (one.id == running, one.began or one.seen_at), reverse=True
     )
-    return tuple(ordered[:MOST_RECORDS])
+    return tuple(ordered[:MAX_BOOT_RECORDS])

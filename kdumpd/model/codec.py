@@ -31,7 +31,7 @@ class Recordable(Protocol):
 
 T = TypeVar("T", bound=Recordable)
 Plain = str | int | bool | dict[str, "Plain"] | None
-BOUND = "bound"  # in a field's metadata
+BOUND_METADATA_KEY = "bound"  # in a field's metadata
 
 
 class FieldSpec(NamedTuple):
@@ -84,12 +84,12 @@ def from_record(kind: type[T], record: Mapping[str, object]) -> T:
 
 def bounded(holds: Callable[[Any], bool]) -> Mapping[str, object]:
     """Return the metadata of a field, of which that holds for what is not trusted either."""
-    return {BOUND: holds}
+    return {BOUND_METADATA_KEY: holds}
 
 
 def out_of_bounds(value: Recordable) -> str:
     """Return the first field for which what bounds it does not hold, empty for none."""
-    bounds = ((field.name, field.metadata.get(BOUND)) for field in fields(value))
+    bounds = ((field.name, field.metadata.get(BOUND_METADATA_KEY)) for field in fields(value))
     return next((name for name, holds in bounds if holds and not holds(getattr(value, name))), "")
 
 

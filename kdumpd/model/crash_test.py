@@ -12,8 +12,8 @@ from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.text import shown
 from kdumpd.model.vocabulary import CrashTestVerdict
 
-MOST_TESTS = 20  # that are remembered
-RUNS_ON = "The kernel did not crash: it runs on."
+MAX_KEPT_TESTS = 20  # that are remembered
+KERNEL_RUNS_ON = "The kernel did not crash: it runs on."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class CrashTest:
     @property
     def crashed_nothing(self) -> bool:
         """Whether the kernel was seen to run on: nothing that comes later is of this test."""
-        return self.verdict is CrashTestVerdict.FAILED and self.reason == RUNS_ON
+        return self.verdict is CrashTestVerdict.FAILED and self.reason == KERNEL_RUNS_ON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +144,8 @@ def _stamp(file: BootFile) -> str:
     return "" if file.size is None else f"{file.path} {file.size} {file.modified}"
 
 
-MOST_TOLD, LONGEST = 5, 40  # of what a caller made up
-CODES = (
+MAX_UNKNOWN_CODES_TOLD, MAX_CODE_CHARACTERS = 5, 40  # of what a caller made up
+OBJECTION_CODES = (
     "kdumpd-absent",
     "container",
     "live-system",
@@ -175,12 +175,12 @@ CODES = (
 
 def unheard_of(codes: Iterable[str]) -> str:
     """Return in a sentence which of these codes there is not; empty where all are known."""
-    unknown = [code for code in codes if code not in CODES]
+    unknown = [code for code in codes if code not in OBJECTION_CODES]
     if not unknown:
         return ""
-    words = ", ".join(f"'{_word(code)}'" for code in unknown[:MOST_TOLD])
-    return f"No objection has the code {words}. The codes are: {', '.join(CODES)}."
+    words = ", ".join(f"'{_word(code)}'" for code in unknown[:MAX_UNKNOWN_CODES_TOLD])
+    return f"No objection has the code {words}. The codes are: {', '.join(OBJECTION_CODES)}."
 
 
 def _word(code: str) -> str:
-    return shown(code.encode("utf-8", "surrogateescape"))[:LONGEST]
+    return shown(code.encode("utf-8", "surrogateescape"))[:MAX_CODE_CHARACTERS]

@@ -22,7 +22,7 @@ from kdumpd.model.state import State
 from kdumpd.model.text import microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashClass, Readiness
 
-EVENT_DIGITS = 32
+EVENT_ID_DIGITS = 32
 MINUTE = timedelta(minutes=1)
 
 
@@ -280,7 +280,7 @@ def _known(**facts: str) -> Mapping[str, str]:
 
 
 def _event_id(*parts: str) -> str:
-    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:EVENT_DIGITS]
+    return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:EVENT_ID_DIGITS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from kdumpd.model.boots.record import BootRecord, CrashLoop
 from kdumpd.model.captures.capture import Capture, Sighting
 from kdumpd.model.captures.core import FileStamp
 from kdumpd.model.captures.reading import Answer, Job, Reading
-from kdumpd.model.captures.retention import NOTHING_REMOVED, Retention
+from kdumpd.model.captures.retention import NO_RETENTION, Retention
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.readiness.facts import DirectoryFacts, LastReservation, MachineFacts
 from kdumpd.model.readiness.verdict import Verdict
@@ -37,7 +37,7 @@ class Observation:
     clock: float  # seconds that never step back; CLOCK_BOOTTIME
     machine: MachineFacts
     directories: tuple[CrashDirectory, ...]
-    retention: Retention = NOTHING_REMOVED
+    retention: Retention = NO_RETENTION
     answers: tuple[Answer, ...] = ()  # what the reading of cores has brought since the last look
     past: PastBoots | None = None  # None where the journal of earlier boots was not asked
 
@@ -48,7 +48,7 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Growth:
+class UnchangedFiles:
     """A capture that does not prove complete: its files, and since when they have been so."""
 
     files: tuple[FileStamp, ...]
@@ -57,7 +57,7 @@ class Growth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class PendingReadiness:
     """A readiness that differs from what was told, and since when it has been so."""
 
     to: Readiness
@@ -65,7 +65,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class UnchangedLook:
     """What all that is known of captures was made of, when nothing of it was waited for.
 
     A look that shows this again leaves the captures as they are.
@@ -84,17 +84,18 @@ class State:
     """All that is known; every sink shows this one value."""
 
     captures: Mapping[str, Capture] = field(default_factory=dict)
-    settling: Mapping[bytes, Growth] = field(default_factory=dict)
-    resting: Mapping[bytes, Growth] = field(default_factory=dict)  # settled, though not complete
+    settling: Mapping[bytes, UnchangedFiles] = field(default_factory=dict)
+    # settled, though not complete
+    resting: Mapping[bytes, UnchangedFiles] = field(default_factory=dict)
     missing: Mapping[str, float] = field(default_factory=dict)  # captures not seen; gone when
     readings: Mapping[str, Reading] = field(default_factory=dict)  # of cores, by their keys
     job: Job | None = None  # the core that is to be read now
     directories: tuple[bytes, ...] = ()
-    shown: Shown | None = None  # by the last look, where the next may show no more
+    shown: UnchangedLook | None = None  # by the last look, where the next may show no more
     verdict: Verdict | None = None
     validated_boot: str = ""  # the boot id whose validation was told
     told: Readiness | None = None  # what was last told of readiness in that boot
-    change: Change | None = None  # what is not told yet, as it may not last
+    change: PendingReadiness | None = None  # what is not told yet, as it may not last
     boots: tuple[LastReservation, ...] = ()  # what the last ones came to, the newest first
     tests: tuple[CrashTest, ...] = ()  # the newest first
     past: PastBoots | None = None  # the earlier boots, by the journal as it was read last

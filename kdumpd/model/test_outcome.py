@@ -9,7 +9,7 @@ from types import MappingProxyType
 from kdumpd.model.announce import is_starting
 from kdumpd.model.boots.record import ended_boots, find_ended
 from kdumpd.model.captures.capture import Capture, Layout
-from kdumpd.model.crash_test import MOST_TESTS, RUNS_ON, CrashTest
+from kdumpd.model.crash_test import KERNEL_RUNS_ON, MAX_KEPT_TESTS, CrashTest
 from kdumpd.model.events import Event, verdict_event
 from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import Delays, Observation, State
@@ -17,11 +17,11 @@ from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import CaptureState, CrashClass, CrashTestVerdict
 
 # The intent is on disk a moment before the crash; what syncing takes lies between.
-EARLIEST, LATEST = timedelta(seconds=-30), timedelta(minutes=5)
-STILL_RUNNING = timedelta(minutes=1)  # a kernel that runs on for so long was not crashed
-LONGEST_CAPTURE = timedelta(days=1)  # beyond that a clock was wrong
-LATE_CAPTURE_SPAN = timedelta(days=7)  # a capture that is found later fixes the verdict
-FULL = 4 * MIB  # a disk with less was filled by the dump that did not fit
+MIN_CRASH_AFTER_TEST, MAX_CRASH_AFTER_TEST = timedelta(seconds=-30), timedelta(minutes=5)
+MIN_RUN_AFTER_TEST = timedelta(minutes=1)  # a kernel that runs on for so long was not crashed
+MAX_CAPTURE_SPAN = timedelta(days=1)  # beyond that a clock was wrong
+MAX_LATE_CAPTURE_SPAN = timedelta(days=7)  # a capture that is found later fixes the verdict
+MIN_FREE_BYTES = 4 * MIB  # a disk with less was filled by the dump that did not fit
 
 
 def with_tests(state: State, seen: Observation, delays: Delays) -> tuple[State, tuple[Event, ...]]:
@@ -33,7 +33,7 @@ def with_tests(state: State, seen: Observation, delays: Delays) -> tuple[State, 
         judged.append(_judged(test, state, seen, delays, taken))
         taken.add(judged[-1].capture)
     judged += _of_others(state.captures.values(), judged)
-    tests = tuple(sorted(judged, key=lambda test: test.at, reverse=True))[:MOST_TESTS]
+    tests = tuple(sorted(judged, key=lambda test: test.at, reverse=True))[:MAX_KEPT_TESTS]
     if tests == state.tests:
         return state, ()
     events = tuple(
@@ -56,7 +56,7 @@ def _judged(
     Captures that are taken are of other tests.
     """
     settled = test.verdict is CrashTestVerdict.PASSED or test.crashed_nothing
-    if settled or seen.at - test.at > LATE_CAPTURE_SPAN:
+    if settled or seen.at - test.at > MAX_LATE_CAPTURE_SPAN:
         return test
     found = _found(test, (one for one in state.captures.values() if one.id not in taken))
     if found is not None and found.state is CaptureState.COMPLETE:
@@ -64,8 +64,8 @@ def _judged(
     if test.verdict is CrashTestVerdict.FAILED:
         return test
     if state.verdict is None or test.boot_id == seen.machine.kernel.boot_id:
-        still = seen.at - test.at > STILL_RUNNING
-        return _failed(test, None, RUNS_ON, seen.at) if still else test
+        still = seen.at - test.at > MIN_RUN_AFTER_TEST
+        return _failed(test, None, KERNEL_RUNS_ON, seen.at) if still else test
     if is_starting(seen, delays) or state.settling or _is_awaited(state):
         return test
     if found is None or found.layout is Layout.PSTORE:
@@ -92,7 +92,10 @@ def _is_of(capture: Capture, test: CrashTest) -> bool:
         return False
     if capture.layout is Layout.PSTORE:  # archived at the next boot, under the time of that
         return capture.crash.class_ is CrashClass.SYSRQ and capture.found_at > test.at
-    return capture.crashed_at is not None and EARLIEST < capture.crashed_at - test.at < LATEST
+    return (
+        capture.crashed_at is not None
+        and MIN_CRASH_AFTER_TEST < capture.crashed_at - test.at < MAX_CRASH_AFTER_TEST
+    )
 
 
 def _worth(capture: Capture) -> tuple[bool, bool, datetime]:
@@ -129,7 +132,7 @@ def seconds_to_capture(capture: Capture) -> int | None:
     if capture.crashed_at is None or capture.written_at is None:
         return None
     took = capture.written_at - capture.crashed_at
-    return round(took.total_seconds()) if timedelta(0) <= took < LONGEST_CAPTURE else None
+    return round(took.total_seconds()) if timedelta(0) <= took < MAX_CAPTURE_SPAN else None
 
 
 def _started(test: CrashTest, state: State, seen: Observation) -> bool:
@@ -171,7 +174,7 @@ def _nothing_saved(test: CrashTest, log: Capture | None, *, started: bool) -> st
 
 def _is_full(verdict: Verdict) -> bool:
     rooms = [directory.free for directory in verdict.machine.storage.directories]
-    return any(isinstance(free, int) and free < FULL for free in rooms)
+    return any(isinstance(free, int) and free < MIN_FREE_BYTES for free in rooms)
 
 
 def _of_others(captures: Iterable[Capture], known: Iterable[CrashTest]) -> Iterator[CrashTest]:

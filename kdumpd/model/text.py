@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 BACKSLASH = ord("\\")
-PRINTABLE = tuple(
+PRINTABLE_BYTES = tuple(
     chr(byte) if 0x20 <= byte < 0x7F and byte != BACKSLASH else f"\\x{byte:02x}"  # noqa: PLR2004
     for byte in range(256)
 )
@@ -20,7 +20,7 @@ def printable(text: bytes) -> str:
         plain = text.decode("ascii")
         if plain.isprintable():
             return plain
-    return "".join(PRINTABLE[byte] for byte in text)
+    return "".join(PRINTABLE_BYTES[byte] for byte in text)
 
 
 def shown(name: bytes) -> str:
@@ -48,7 +48,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 MICROSECONDS, NANOSECONDS = 1_000_000, 1_000_000_000  # in a second
 # systemd.time(7), "Parsing Time Spans": a month is 30.44 days, a year 365.25.
-SPAN_UNITS = {
+SPAN_UNIT_WORDS = {
     timedelta(microseconds=1): ("us", "usec", "\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s"),
     timedelta(milliseconds=1): ("ms", "msec"),
     timedelta(seconds=1): ("", "s", "sec", "second", "seconds"),
@@ -59,9 +59,9 @@ SPAN_UNITS = {
     timedelta(days=30.44): ("M", "month", "months"),
     timedelta(days=365.25): ("y", "year", "years"),
 }
-SPAN_UNIT = {word: unit for unit, words in SPAN_UNITS.items() for word in words}
+SPAN_UNIT = {word: unit for unit, words in SPAN_UNIT_WORDS.items() for word in words}
 # A number without a unit ends with its word: 12.34.56 is none, 12.34 .56 is two.
-SPAN_PIECE = r"\s*(?=\.?[0-9])([0-9]{0,15})(?:\.([0-9]{0,9}))?(?:\s*([^\W0-9_]+)|(?=\s|$))"
+SPAN_PIECE_PATTERN = r"\s*(?=\.?[0-9])([0-9]{0,15})(?:\.([0-9]{0,9}))?(?:\s*([^\W0-9_]+)|(?=\s|$))"
 
 
 def time_from_microseconds(number: int) -> datetime:
@@ -95,10 +95,10 @@ def parse_span(text: str) -> timedelta | None:
     words = text.strip()
     if words == "infinity":
         return timedelta.max
-    if not re.fullmatch(f"(?:{SPAN_PIECE})+", words):
+    if not re.fullmatch(f"(?:{SPAN_PIECE_PATTERN})+", words):
         return None
     try:
-        return sum(map(_length, re.finditer(SPAN_PIECE, words)), timedelta())
+        return sum(map(_length, re.finditer(SPAN_PIECE_PATTERN, words)), timedelta())
     except (KeyError, OverflowError):
         return None
 

@@ -8,7 +8,7 @@ import pytest
 
 from kdumpd.expose.motd import lines, motd_path
 from kdumpd.model.readiness.verdict import verdict_of
-from kdumpd.model.state import Change, State
+from kdumpd.model.state import PendingReadiness, State
 from kdumpd.model.vocabulary import Crash, CrashClass, Readiness
 from tests.support.looks import CUT, KERNEL, START, as_listed, capture, of_another_crash
 from tests.support.machine_facts import HEALTHY
@@ -57,7 +57,7 @@ def test_not_ready() -> None:
 
 
 def test_what_may_not_last_is_not_told() -> None:
-    starting = replace(NOT_READY, change=Change(to=Readiness.NOT_READY, since=1.0))
+    starting = replace(NOT_READY, change=PendingReadiness(to=Readiness.NOT_READY, since=1.0))
     assert list(lines(starting)) == []
 
 

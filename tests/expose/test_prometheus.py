@@ -14,7 +14,7 @@ from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.readiness.facts import MachineFacts, StorageFacts
 from kdumpd.model.readiness.report import checks_of
 from kdumpd.model.readiness.verdict import verdict_of
-from kdumpd.model.state import Growth, State
+from kdumpd.model.state import State, UnchangedFiles
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass, CrashTestVerdict
 from tests.support.exposition import read_openmetrics
@@ -104,7 +104,7 @@ def test_captures_are_counted() -> None:
     assert said["kdumpd_captures_unacknowledged state=incomplete"] == 1
     assert said["kdumpd_captures_unacknowledged state=gone"] == 0
     assert said["kdumpd_last_crash_timestamp_seconds"] == DIED.timestamp()
-    growing = replace(READY, settling={b"/var/crash/1": Growth(files=(), since=0)})
+    growing = replace(READY, settling={b"/var/crash/1": UnchangedFiles(files=(), since=0)})
     assert told(growing)["kdumpd_captures_settling"] == 1
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kdumpd.expose.systemd import SystemdNotifier, status_line, watchdog_seconds
-from kdumpd.model.state import Growth, State
+from kdumpd.model.state import State, UnchangedFiles
 
 
 async def test_absent_manager_is_no_trouble() -> None:
@@ -17,7 +17,7 @@ async def test_absent_manager_is_no_trouble() -> None:
 
 def test_status_line() -> None:
     assert status_line(State()) == "not yet judged; 0 captures"
-    growing = replace(State(), settling={b"/c": Growth(files=(), since=0)})
+    growing = replace(State(), settling={b"/c": UnchangedFiles(files=(), since=0)})
     assert status_line(growing) == "not yet judged; 0 captures, 1 being written"
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd.inspect.kernel_log import UnreadableMemoryError, read_kernel_log
-from kdumpd.model.captures.inspection import LONGEST_LOG
+from kdumpd.model.captures.inspection import MAX_LOG_BYTES
 from kdumpd.model.crashlog.printk import ByteOrder, PrintkError
 from tests.support.printk import (
     AMD64,
@@ -121,7 +121,7 @@ def test_of_a_long_log_the_end_is_kept() -> None:
     for number in range(1 << 17):
         made.add(0, b"line %030d" % number)
     kept = printed(made.log())
-    assert LONGEST_LOG - 64 < len(kept) <= LONGEST_LOG
+    assert MAX_LOG_BYTES - 64 < len(kept) <= MAX_LOG_BYTES
     assert kept.startswith(b"[    0.000000] line 0")
     assert kept.endswith(b"line %030d\n" % ((1 << 17) - 1))
 
@@ -197,7 +197,7 @@ def test_hostile_memory(made: Log, data: st.DataObject) -> None:
             content[start : start + len(new)] = new
         contents[address] = bytes(content)
     with contextlib.suppress(PrintkError, UnreadableMemoryError):
-        assert len(printed(replace(made, memory=Segments(AMD64, contents)))) <= LONGEST_LOG
+        assert len(printed(replace(made, memory=Segments(AMD64, contents)))) <= MAX_LOG_BYTES
 
 
 @given(st.sampled_from([ring(LINES), records(LINES)]), st.data())
@@ -206,4 +206,4 @@ def test_hostile_vmcoreinfo(made: Log, data: st.DataObject) -> None:
     numbers = st.integers(0, 9999).map(str) | st.text(max_size=5)
     values = made.values | {key: data.draw(numbers) for key in keys}
     with contextlib.suppress(PrintkError, UnreadableMemoryError):
-        assert len(printed(replace(made, values=values))) <= LONGEST_LOG
+        assert len(printed(replace(made, values=values))) <= MAX_LOG_BYTES

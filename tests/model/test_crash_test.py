@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kdumpd.model.crash_test import (
-    RUNS_ON,
+    KERNEL_RUNS_ON,
     CrashTest,
     Intent,
     intended,
@@ -114,7 +114,7 @@ def test_of_another_tools_test_the_time_of_the_initrd_tells() -> None:
     assert "initrd" in staleness(theirs, with_initrd(after))
 
 
-RUNS_ON_TEST = CrashTest(id="b", at=AT, verdict=CrashTestVerdict.FAILED, reason=RUNS_ON)
+RUNS_ON_TEST = CrashTest(id="b", at=AT, verdict=CrashTestVerdict.FAILED, reason=KERNEL_RUNS_ON)
 SAID = CrashTest(id="c", at=AT, verdict=CrashTestVerdict.FAILED, reason="It did not.")
 
 

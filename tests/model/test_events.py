@@ -7,7 +7,7 @@ import pytest
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import (
     CAPTURE_EVENTS,
-    EVENT_DIGITS,
+    EVENT_ID_DIGITS,
     EventKind,
     boot_event,
     capture_event,
@@ -120,7 +120,7 @@ def test_digits() -> None:
         boot_event(verdict()),
         readiness_event(verdict(), Readiness.DEGRADED),
     ):
-        assert len(event.id) == EVENT_DIGITS
+        assert len(event.id) == EVENT_ID_DIGITS
         int(event.id, 16)
 
 

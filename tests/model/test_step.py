@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from kdumpd.model.announce import next_look
 from kdumpd.model.captures.capture import Layout, Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts
-from kdumpd.model.captures.listing import KEPT
-from kdumpd.model.captures.retention import NOTHING_REMOVED, Retention
+from kdumpd.model.captures.listing import GONE_CAPTURE_KEPT
+from kdumpd.model.captures.retention import NO_RETENTION, Retention
 from kdumpd.model.events import Event, EventKind, acknowledge
 from kdumpd.model.readiness.facts import DirectoryFacts
 from kdumpd.model.state import CrashDirectory, State
@@ -358,7 +358,7 @@ def test_gone_and_forgotten(watched: Watched) -> None:
     watched.look(capture())
     for _ in range(2):
         watched.look(after=SETTLE)
-    watched.look(after=KEPT.total_seconds())
+    watched.look(after=GONE_CAPTURE_KEPT.total_seconds())
     assert watched.only.state is CaptureState.GONE
     watched.state = acknowledge(watched.state, {watched.only.id})
     assert watched.look(after=1) == []
@@ -700,7 +700,7 @@ def test_many_looks_that_show_no_more_change_nothing(
 
 
 RETENTIONS = (
-    NOTHING_REMOVED,
+    NO_RETENTION,
     Retention(apport_days=7, ages=((CRASH + b"/1", timedelta(days=9)),)),
     Retention(most_dumps=1),
     Retention(suse_keeps=0, ages=((b"/srv", timedelta(days=1)),)),

@@ -9,7 +9,7 @@ from kdumpd.model.boots.journal import BootEntries, Moment, parse_boot
 from kdumpd.model.captures.layouts import parse_record_time
 from kdumpd.model.crashkernel.expect import expect
 from kdumpd.model.crashkernel.parse import (
-    MASK,
+    U64_MASK,
     crashkernel_parameter,
     memparse,
     misspellings,
@@ -30,7 +30,7 @@ from kdumpd.model.formats.boot_loader import (
 )
 from kdumpd.model.formats.boot_messages import parse_complaint, parse_reservation_log
 from kdumpd.model.formats.kdump_settings import (
-    LARGEST_LEVEL,
+    MAX_DUMP_LEVEL,
     DumpSettings,
     assignments,
     parse_kdump_conf,
@@ -101,7 +101,7 @@ def read_command_line(cmdline: bytes) -> None:
 
 def read_number(text: bytes) -> None:
     value, rest = memparse(text)
-    assert 0 <= value <= MASK
+    assert 0 <= value <= U64_MASK
     assert text.endswith(rest)
     _is_shown(short_size(value))
 
@@ -193,7 +193,7 @@ def read_meminfo(content: bytes) -> None:
     memory = memory_use(parse_meminfo(content))
     if memory is None:
         return
-    for level in range(LARGEST_LEVEL + 1):
+    for level in range(MAX_DUMP_LEVEL + 1):
         assert memory.estimate(level, compressed=True) <= memory.estimate(level, compressed=False)
         assert memory.least(level) >= 0
         assert steady(memory.dumped(level)) <= memory.dumped(level)
@@ -249,7 +249,7 @@ def _judge_next(options: str | None, release: str) -> None:
 
 
 def _judge_settings(settings: DumpSettings) -> None:
-    assert 0 <= settings.level <= LARGEST_LEVEL
+    assert 0 <= settings.level <= MAX_DUMP_LEVEL
     directories = tuple(
         DumpDirectory(path=target.place, present=None, free=1 << 20) for target in settings.targets
     )

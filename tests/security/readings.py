@@ -16,7 +16,7 @@ from kdumpd.inspect.kernel_log import read_kernel_log
 from kdumpd.inspect.unpack import Spool, unwrap
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.captures.core import CoreFacts, Format, Part, joined, parse_vmcoreinfo
-from kdumpd.model.captures.inspection import LONGEST_LOG, parse_inspected, to_answer
+from kdumpd.model.captures.inspection import MAX_LOG_BYTES, parse_inspected, to_answer
 from kdumpd.model.captures.layouts import parse_readme, recognise, recognise_at_the_top, with_readme
 from kdumpd.model.codec import from_record, to_record
 from kdumpd.model.crashkernel.expect import expect
@@ -157,7 +157,7 @@ def read_printk(machine: bytes, note: bytes, *pieces: bytes) -> None:
         dict(zip(addresses, pieces[1::2], strict=True)),
     )
     log = read_kernel_log(memory, parse_vmcoreinfo(note).values)
-    assert len(log) <= LONGEST_LOG
+    assert len(log) <= MAX_LOG_BYTES
     assert log.isascii()
 
 

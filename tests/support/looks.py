@@ -9,7 +9,7 @@ from kdumpd.model.boots.journal import PastBoots
 from kdumpd.model.captures.capture import Capture, Layout, Sighting, capture_from, capture_id
 from kdumpd.model.captures.core import CoreFacts, FileStamp, Format
 from kdumpd.model.captures.reading import Answer
-from kdumpd.model.captures.retention import NOTHING_REMOVED
+from kdumpd.model.captures.retention import NO_RETENTION
 from kdumpd.model.events import Event
 from kdumpd.model.readiness.facts import DirectoryFacts, KernelFacts, MachineFacts, ServiceFacts
 from kdumpd.model.state import CrashDirectory, Delays, Observation, State
@@ -120,7 +120,7 @@ class Watched:
         self.clock = 1000.0
         self.told: list[Event] = []
         self.past = PastBoots()
-        self.retention = NOTHING_REMOVED
+        self.retention = NO_RETENTION
         self._looks = 0
 
     def look(

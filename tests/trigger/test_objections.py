@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from kdumpd.model.crash_test import CODES
+from kdumpd.model.crash_test import OBJECTION_CODES
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.trigger.facts import (
     Facts,
@@ -246,7 +246,7 @@ def test_a_code_is_the_name_of_its_rule() -> None:
 
 
 def test_the_codes_that_there_are() -> None:
-    assert [rule.__name__.replace("_", "-") for rule in RULES] == list(CODES)
+    assert [rule.__name__.replace("_", "-") for rule in RULES] == list(OBJECTION_CODES)
 
 
 def test_what_is_fatal_cannot_be_overridden() -> None:

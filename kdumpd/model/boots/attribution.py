@@ -13,12 +13,15 @@ from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.captures.layouts import RecordTime, parse_record_time
 from kdumpd.model.text import MICROSECONDS
 
-TOLERANCE = timedelta(minutes=5)  # journald writes to the disk every 5 minutes; and clocks differ
-EXACTLY = timedelta(0)
-RECENT = timedelta(hours=1)  # from a crash to the next boot, where nothing is known of the boot
-SLACK, DRIFT = 120.0, 0.001  # seconds, and a part of the uptime: printk's clock is not adjusted
-NEVER = datetime.max.replace(tzinfo=UTC)
-LOGS = frozenset({Layout.PSTORE, Layout.APPORT})  # of these there never is a core
+# journald writes to the disk every 5 minutes; and clocks differ
+CLOCK_TOLERANCE = timedelta(minutes=5)
+NO_TOLERANCE = timedelta(0)
+# from a crash to the next boot, where nothing is known of the boot
+MAX_CRASH_BEFORE_BOOT = timedelta(hours=1)
+# seconds, and a part of the uptime: printk's clock is not adjusted
+CLOCK_SLACK_S, CLOCK_DRIFT_RATIO = 120.0, 0.001
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+LOG_ONLY_LAYOUTS = frozenset({Layout.PSTORE, Layout.APPORT})  # of these there never is a core
 
 
 def attribute(
@@ -32,14 +35,14 @@ def attribute(
     The boots are the newest first; `taken` has what was found out before, in the same form.
     """
     found: dict[str, str] = {}
-    earliest = min(map(_earliest, boots), default=NEVER)
+    earliest = min(map(_earliest, boots), default=END_OF_TIME)
     for capture in captures:
         if not tells_of_us(capture, host):
             continue
         if capture.id in taken:
             found[capture.id] = taken[capture.id]
             continue
-        if capture.layout not in LOGS and (capture.crashed_at or LONG_AGO) < earliest:
+        if capture.layout not in LOG_ONLY_LAYOUTS and (capture.crashed_at or LONG_AGO) < earliest:
             continue  # as most are where there are many
         boot = _boot_of(capture, boots)
         if boot is not None:
@@ -55,15 +58,15 @@ def tells_of_us(capture: Capture, host: str) -> bool:
 def _earliest(boot: EndedBoot) -> datetime:
     """Return a time before which no crash can have been that ended the boot."""
     if boot.ended is not None:
-        return boot.ended - TOLERANCE
+        return boot.ended - CLOCK_TOLERANCE
     if boot.began is not None:
         return boot.began
-    return NEVER if boot.next_began is None else boot.next_began - RECENT
+    return END_OF_TIME if boot.next_began is None else boot.next_began - MAX_CRASH_BEFORE_BOOT
 
 
 def _boot_of(capture: Capture, boots: Sequence[EndedBoot]) -> EndedBoot | None:
     """Return the newest boot that the crash may have ended; one that fits exactly comes first."""
-    for tolerance in (EXACTLY, TOLERANCE):
+    for tolerance in (NO_TOLERANCE, CLOCK_TOLERANCE):
         for boot in boots:
             if may_have_ended(boot, capture, tolerance):
                 return boot
@@ -80,7 +83,7 @@ def may_have_ended(boot: EndedBoot, capture: Capture, tolerance: timedelta) -> b
 
 
 def _is_in_time(boot: EndedBoot, capture: Capture, tolerance: timedelta) -> bool:
-    if capture.layout not in LOGS:
+    if capture.layout not in LOG_ONLY_LAYOUTS:
         return _is_at_the_end(boot, capture.crashed_at, tolerance)
     record = _record_time(capture)
     if record is None:
@@ -91,7 +94,7 @@ def _is_in_time(boot: EndedBoot, capture: Capture, tolerance: timedelta) -> bool
 
 def crashed_at(capture: Capture) -> datetime | None:
     """Return when the kernel died, None where it is not known: logs are kept at the next boot."""
-    if capture.layout not in LOGS:
+    if capture.layout not in LOG_ONLY_LAYOUTS:
         return capture.crashed_at
     record = _record_time(capture)
     return record.at if record and record.exact else None
@@ -106,7 +109,7 @@ def _was_outlived(boot: EndedBoot, capture: Capture) -> bool:
     moment = capture.crash.moment
     if moment is None or boot.uptime is None:
         return False
-    return moment / MICROSECONDS + SLACK + boot.uptime * DRIFT < boot.uptime
+    return moment / MICROSECONDS + CLOCK_SLACK_S + boot.uptime * CLOCK_DRIFT_RATIO < boot.uptime
 
 
 def _is_at_the_end(boot: EndedBoot, at: datetime | None, tolerance: timedelta) -> bool:
@@ -120,7 +123,7 @@ def _is_at_the_end(boot: EndedBoot, at: datetime | None, tolerance: timedelta) -
         return at >= (floor if boot.began is None else max(floor, boot.began))
     if boot.began is not None:
         return at >= boot.began
-    return boot.next_began is not None and at >= boot.next_began - RECENT
+    return boot.next_began is not None and at >= boot.next_began - MAX_CRASH_BEFORE_BOOT
 
 
 def _is_within(boot: EndedBoot, at: datetime, tolerance: timedelta) -> bool:

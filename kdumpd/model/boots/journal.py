@@ -41,21 +41,23 @@ class PastBoots:
     problem: str = ""  # why the journal could not be read
 
 
-BOOT_ID = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
-LONGEST = 4096  # characters of a message that are looked at
-MOST_WORDS = 200  # characters of the kernel's last words that are kept
-SHUTDOWN_TAKES = 45 * 60 * MICROSECONDS  # microseconds; reboot.target gives up after 30 minutes
+BOOT_ID_PATTERN = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
+MAX_MESSAGE_CHARACTERS = 4096  # characters of a message that are looked at
+MAX_PANIC_CHARACTERS = 200  # characters of the kernel's last words that are kept
+MAX_SHUTDOWN_US = 45 * 60 * MICROSECONDS  # reboot.target gives up after 30 minutes
 # init/version.c, linux_banner
-BANNER = r"Linux version (\S{1,64}) "
+BANNER_LINE = r"Linux version (\S{1,64}) "
 # init/main.c; arch/x86/kernel/setup.c says it once more, earlier. The kernel cuts what is long.
-COMMAND_LINE = r"(?:Kernel c|C)ommand line: (.*)"
-ELFCOREHDR = r"(?:^|\s)elfcorehdr="
+COMMAND_LINE_PATTERN = r"(?:Kernel c|C)ommand line: (.*)"
+ELFCOREHDR_PATTERN = r"(?:^|\s)elfcorehdr="
 # Where the device tree has it (drivers/of/fdt.c, fdt_reserve_elfcorehdr(); arch/arm64/mm/init.c).
-RESERVED = r"(?:OF: )?(?:fdt: )?Reserving \d{1,12} ?Ki?B of memory at \S{1,20} for elfc"
-FADUMP = r"(?:rtas |opal )?(?:fadump: )?Firmware-assisted dump is active"
-PANIC = r"Kernel panic - not syncing: ?(.*)"  # kernel/panic.c
+ELFCOREHDR_RESERVED_LINE = (
+    r"(?:OF: )?(?:fdt: )?Reserving \d{1,12} ?Ki?B of memory at \S{1,20} for elfc"
+)
+FADUMP_ACTIVE_LINE = r"(?:rtas |opal )?(?:fadump: )?Firmware-assisted dump is active"
+PANIC_LINE = r"Kernel panic - not syncing: ?(.*)"  # kernel/panic.c
 # init/main.c: the command line stands before it.
-OVER = r"Memory: \d{1,20}K/\d{1,20}K available"
+MEMORY_AVAILABLE_LINE = r"Memory: \d{1,20}K/\d{1,20}K available"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def parse_boot(entries: BootEntries) -> PastBoot | None:
     """Return the boot, None where its id or its times are none."""
     ended = time_if_any(entries.last.realtime)
     began = time_if_any(entries.last.realtime - entries.last.monotonic)
-    match = re.fullmatch(BOOT_ID, entries.boot_id)
+    match = re.fullmatch(BOOT_ID_PATTERN, entries.boot_id)
     if match is None or ended is None or began is None or entries.last.monotonic < 0:
         return None
     release, is_capture = parse_opening(entries.opening)
@@ -103,12 +105,14 @@ def parse_opening(messages: Iterable[str]) -> tuple[str, bool]:
     """Return the kernel's release, and whether it is one that saves the dump of another."""
     release, is_capture = "", False
     for message in messages:
-        line = message[:LONGEST]
-        if not release and (match := re.match(BANNER, line)):
+        line = message[:MAX_MESSAGE_CHARACTERS]
+        if not release and (match := re.match(BANNER_LINE, line)):
             release = printable(match[1].encode("utf-8", "surrogateescape"))
-        if match := re.match(COMMAND_LINE, line):
-            is_capture = is_capture or bool(re.search(ELFCOREHDR, match[1]))
-        is_capture = is_capture or bool(re.match(RESERVED, line) or re.match(FADUMP, line))
+        if match := re.match(COMMAND_LINE_PATTERN, line):
+            is_capture = is_capture or bool(re.search(ELFCOREHDR_PATTERN, match[1]))
+        is_capture = is_capture or bool(
+            re.match(ELFCOREHDR_RESERVED_LINE, line) or re.match(FADUMP_ACTIVE_LINE, line)
+        )
         if not is_early(line):
             break
     return release, is_capture
@@ -116,7 +120,7 @@ def parse_opening(messages: Iterable[str]) -> tuple[str, bool]:
 
 def is_early(message: str) -> bool:
     """Return whether the kernel may still say which one it is after this message."""
-    return re.match(OVER, message[:LONGEST]) is None
+    return re.match(MEMORY_AVAILABLE_LINE, message[:MAX_MESSAGE_CHARACTERS]) is None
 
 
 def parse_closing(messages: Iterable[str]) -> str:
@@ -126,8 +130,8 @@ def parse_closing(messages: Iterable[str]) -> str:
 
 def _panics(messages: Iterable[str]) -> Iterator[str]:
     for message in messages:
-        if match := re.match(PANIC, message[:LONGEST]):
-            words = printable(match[1].encode("utf-8", "surrogateescape"))[:MOST_WORDS]
+        if match := re.match(PANIC_LINE, message[:MAX_MESSAGE_CHARACTERS]):
+            words = printable(match[1].encode("utf-8", "surrogateescape"))[:MAX_PANIC_CHARACTERS]
             yield words.strip() or "Kernel panic"
 
 
@@ -139,4 +143,4 @@ def _shutdown(entries: BootEntries) -> Shutdown:
     if entries.shutdown is None or entries.shutdown.monotonic <= started:
         return Shutdown.NONE
     since = entries.last.monotonic - entries.shutdown.monotonic
-    return Shutdown.BEGUN if since <= SHUTDOWN_TAKES else Shutdown.NONE
+    return Shutdown.BEGUN if since <= MAX_SHUTDOWN_US else Shutdown.NONE

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kdumpd.model.boots.attribution import LOGS, TOLERANCE, crashed_at
+from kdumpd.model.boots.attribution import CLOCK_TOLERANCE, LOG_ONLY_LAYOUTS, crashed_at
 from kdumpd.model.boots.journal import Shutdown
 from kdumpd.model.boots.record import EndedBoot
 from kdumpd.model.captures.capture import Capture
@@ -14,7 +14,7 @@ from kdumpd.model.text import shown
 from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashTestVerdict
 
 # What is learned later is believed only if it says more.
-RANKS = {
+BOOT_END_RANKS = {
     BootEnd.UNKNOWN: 0,
     BootEnd.CLEAN: 1,
     BootEnd.UNCLEAN: 1,
@@ -25,7 +25,9 @@ RANKS = {
     BootEnd.TEST_CAPTURED: 6,
 }
 # These stand on what was found; the others on what was not, which may still come.
-AT_ONCE = frozenset({BootEnd.CRASH_CAPTURED, BootEnd.CRASH_INCOMPLETE, BootEnd.TEST_CAPTURED})
+FINAL_BOOT_ENDS = frozenset(
+    {BootEnd.CRASH_CAPTURED, BootEnd.CRASH_INCOMPLETE, BootEnd.TEST_CAPTURED}
+)
 
 STILL_LOOKED_FOR = (
     "How the boot before ended is still looked for: this boot is not over, or a capture is still"
@@ -35,26 +37,28 @@ NO_RECORD = (
     "Nothing is known of the boot before: no journal on disk has it, and kdumpd did not run in it."
     " A journal that is kept on disk (Storage=persistent in journald.conf) would tell."
 )
-UNREAD = "How the boot before ended is not known: {problem}."
-IN_ORDER = "The boot before ended in order: the machine was shut down or restarted."
-BEGUN = (
+JOURNAL_UNREAD = "How the boot before ended is not known: {problem}."
+CLEAN_SHUTDOWN = "The boot before ended in order: the machine was shut down or restarted."
+SHUTDOWN_BEGUN = (
     "The boot before was being shut down or restarted in order when its journal ends; whether that"
     " came to its end is not recorded."
 )
-UNCLEAN = (
+NO_SHUTDOWN = (
     "The boot before ended without a shutdown: the power was lost, the machine was reset, or it"
     " hung. A crash that left no trace looks the same."
 )
-UNARMED = "nothing was armed: no crash kernel was loaded that could have saved a dump."
-FAILED = (
+NO_CRASH_KERNEL_LOADED = (
+    "nothing was armed: no crash kernel was loaded that could have saved a dump."
+)
+CRASH_KERNEL_FAILED = (
     "a crash kernel was loaded, and left no dump: it did not start, did not find the disk, or"
     " could not write."
 )
-STARTED = (
+CRASH_KERNEL_STARTED = (
     "a crash kernel was loaded and started, as the journal shows, and left no dump: it did not find"
     " the place for it, or could not write."
 )
-PERHAPS = "whether a crash kernel was loaded is not known."
+CRASH_KERNEL_UNKNOWN = "whether a crash kernel was loaded is not known."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +73,14 @@ class Judgement:
     @property
     def at_once(self) -> bool:
         """Whether it need not be waited for what may still come."""
-        return self.end in AT_ONCE
+        return self.end in FINAL_BOOT_ENDS
 
 
 def judge(boot: EndedBoot, captures: Iterable[Capture], tests: Sequence[CrashTest]) -> Judgement:
     """Return how the boot ended, by the captures of its crash and the tests that were recorded."""
     found = sorted(captures, key=_worth)
     best = found[-1] if found else None
-    dump = best if best is not None and best.layout not in LOGS else None
+    dump = best if best is not None and best.layout not in LOG_ONLY_LAYOUTS else None
     test = next((one for one in tests if _may_have_ended(boot, one)), None)
     if test is not None and not (boot.in_order and best is None):
         return _of_a_test(boot, test, dump)
@@ -96,7 +100,7 @@ def judge(boot: EndedBoot, captures: Iterable[Capture], tests: Sequence[CrashTes
 
 def fixes(new: BootEnd, old: BootEnd) -> bool:
     """Return whether a word that is found later says more than the one that stands."""
-    return RANKS[new] > RANKS[old]
+    return BOOT_END_RANKS[new] > BOOT_END_RANKS[old]
 
 
 def _of_a_test(boot: EndedBoot, test: CrashTest, dump: Capture | None) -> Judgement:
@@ -135,22 +139,22 @@ def _of_a_dump(dump: Capture) -> Judgement:
 
 def _without_capture(boot: EndedBoot) -> Judgement:
     if boot.capture_started:
-        reason = f"The kernel crashed, and nothing of it was found: {STARTED}"
+        reason = f"The kernel crashed, and nothing of it was found: {CRASH_KERNEL_STARTED}"
         return Judgement(end=BootEnd.CRASH_NOT_CAPTURED, reason=reason, at=boot.ended)
     if boot.panic:
         reason = "The kernel crashed, by its last words in the journal, and nothing was captured: "
         reason += _why_not(boot, armed=boot.armed)
         return Judgement(end=BootEnd.CRASH_NOT_CAPTURED, reason=reason, at=boot.ended)
     if boot.stopped or boot.shutdown is Shutdown.DONE:
-        return Judgement(end=BootEnd.CLEAN, reason=IN_ORDER)
+        return Judgement(end=BootEnd.CLEAN, reason=CLEAN_SHUTDOWN)
     if boot.shutdown is Shutdown.BEGUN:
-        return Judgement(end=BootEnd.CLEAN, reason=BEGUN)
+        return Judgement(end=BootEnd.CLEAN, reason=SHUTDOWN_BEGUN)
     if boot.problem or not boot.known:
-        reason = UNREAD.format(problem=boot.problem) if boot.problem else NO_RECORD
+        reason = JOURNAL_UNREAD.format(problem=boot.problem) if boot.problem else NO_RECORD
         return Judgement(end=BootEnd.UNKNOWN, reason=reason)
     and_unarmed = " No crash kernel was loaded in it, so a crash could leave none."
     return Judgement(
-        end=BootEnd.UNCLEAN, reason=UNCLEAN + (and_unarmed if boot.armed is False else "")
+        end=BootEnd.UNCLEAN, reason=NO_SHUTDOWN + (and_unarmed if boot.armed is False else "")
     )
 
 
@@ -158,15 +162,15 @@ def _may_have_ended(boot: EndedBoot, test: CrashTest) -> bool:
     """Return whether a test of this boot can be what ended it: it did not go on for long after."""
     if not test.boot_id or test.boot_id != boot.id or test.crashed_nothing:
         return False
-    return boot.ended is None or test.at >= boot.ended - 2 * TOLERANCE
+    return boot.ended is None or test.at >= boot.ended - 2 * CLOCK_TOLERANCE
 
 
 def _why_not(boot: EndedBoot, *, armed: bool | None) -> str:
     if boot.capture_started:
-        return STARTED
+        return CRASH_KERNEL_STARTED
     if armed is None:
-        return PERHAPS
-    return FAILED if armed else UNARMED
+        return CRASH_KERNEL_UNKNOWN
+    return CRASH_KERNEL_FAILED if armed else NO_CRASH_KERNEL_LOADED
 
 
 def _first(first: bool | None, second: bool | None) -> bool | None:  # noqa: FBT001  # two answers to one question
@@ -188,7 +192,7 @@ def _problem(dump: Capture) -> str:
 def _worth(capture: Capture) -> tuple[bool, bool, bool, bool, str]:
     """Return what sorts the captures of one crash, the one that tells most last."""
     return (
-        capture.layout not in LOGS,
+        capture.layout not in LOG_ONLY_LAYOUTS,
         _is_whole(capture),
         bool(capture.core_file),
         capture.state is not CaptureState.GONE,

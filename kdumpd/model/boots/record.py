@@ -9,7 +9,7 @@ from kdumpd.model.boots.journal import PastBoot, PastBoots, Shutdown
 from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.vocabulary import BootEnd
 
-MOST_RECORDS = 32  # boots that are remembered
+MAX_BOOT_RECORDS = 32  # boots that are remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def uncaptured(records: Iterable[BootRecord]) -> tuple[datetime, ...]:
 
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-NAMELESS = "before "  # and the id of the boot after it
+UNKNOWN_BOOT_PREFIX = "before "  # and the id of the boot after it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def ended_boots(
     They are ordered by when they began: journals of a machine that lost its power share no order.
     """
     journaled = {boot.id: boot for boot in past.boots if boot.id != running}
-    recorded = {one.id: one for one in records if not one.id.startswith(NAMELESS)}
+    recorded = {one.id: one for one in records if not one.id.startswith(UNKNOWN_BOOT_PREFIX)}
     reserved = {one.boot_id: one for one in reservations}
     ids = [*journaled, *(id_ for id_ in recorded if id_ not in journaled and id_ != running)]
     ids.sort(key=lambda id_: _began(journaled.get(id_), recorded.get(id_)))
@@ -133,7 +133,7 @@ def find_ended(boots: Sequence[EndedBoot], boot_id: str) -> EndedBoot | None:
 def nameless(running: str, boots: Sequence[EndedBoot], past: PastBoots) -> EndedBoot:
     """Return the boot before the running one of which no record has the id."""
     return EndedBoot(
-        id=NAMELESS + running,
+        id=UNKNOWN_BOOT_PREFIX + running,
         ended=boots[0].ended if boots else None,
         next_began=past.began,
         problem=past.problem,

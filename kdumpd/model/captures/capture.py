@@ -11,8 +11,8 @@ from kdumpd.model.captures.core import NOTHING_READ, CoreFacts, FileStamp, Forma
 from kdumpd.model.text import time_of_file
 from kdumpd.model.vocabulary import CaptureState, Crash, crash_was_intended
 
-ID_DIGITS = 16
-NOTHING_KNOWN = Crash()
+CAPTURE_ID_DIGITS = 16
+UNKNOWN_CRASH = Crash()
 
 
 class Layout(StrEnum):
@@ -105,7 +105,7 @@ class Capture:
     world_readable: bool
     filesystem: int = 0
     dump_level: int | None = None
-    crash: Crash = NOTHING_KNOWN
+    crash: Crash = UNKNOWN_CRASH
     log_awaited: bool = False  # whether the kernel log is still to be read out of the core
     occurrence: int = 0  # which one this is of the crashes with its signature; 0 without one
     member: bytes = b""
@@ -170,7 +170,7 @@ def capture_id(*parts: bytes) -> str:
     digest = sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()[:ID_DIGITS]
+    return digest.hexdigest()[:CAPTURE_ID_DIGITS]
 
 
 def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None = None) -> Capture:
@@ -194,7 +194,7 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
     core, dmesg = sighting.core, sighting.dmesg
     exposed = next((file for file in (core, *sighting.parts, dmesg) if _is_open(file)), None)
     exposed = exposed if sighting.reachable else None
-    crash = sighting.crash or (before.crash if before else NOTHING_KNOWN)
+    crash = sighting.crash or (before.crash if before else UNKNOWN_CRASH)
     return Capture(
         id=sighting.id,
         directory=sighting.directory,

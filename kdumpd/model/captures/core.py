@@ -11,9 +11,9 @@ from types import MappingProxyType
 from kdumpd.model.codec import bounded
 from kdumpd.model.text import EPOCH, printable, shown
 
-LONGEST_TEXT = 512  # characters; a field of struct new_utsname has 65 bytes, each at most four here
-LONGEST_IDENTITY = 1 << 17  # bytes; VMCOREINFO and the host's name
-MOST_DUMP_LEVEL = 31  # makedumpfile 1.7.2, makedumpfile.h: MAX_DUMP_LEVEL
+MAX_TEXT_CHARACTERS = 512  # a field of struct new_utsname has 65 bytes, each at most four here
+MAX_IDENTITY_BYTES = 1 << 17  # VMCOREINFO and the host's name
+MAX_DUMP_LEVEL = 31  # makedumpfile 1.7.2, makedumpfile.h: MAX_DUMP_LEVEL
 
 
 class Format(StrEnum):
@@ -50,7 +50,7 @@ class Part:
 
 def is_printable(text: str) -> bool:
     """Return whether the text can be shown as it is."""
-    return len(text) <= LONGEST_TEXT and text.isascii() and text.isprintable()
+    return len(text) <= MAX_TEXT_CHARACTERS and text.isascii() and text.isprintable()
 
 
 def _is_utc(at: datetime | None) -> bool:
@@ -58,11 +58,11 @@ def _is_utc(at: datetime | None) -> bool:
 
 
 def _is_identity(identity: bytes) -> bool:
-    return len(identity) <= LONGEST_IDENTITY
+    return len(identity) <= MAX_IDENTITY_BYTES
 
 
 def _is_dump_level(level: int | None) -> bool:
-    return level is None or 0 <= level <= MOST_DUMP_LEVEL
+    return level is None or 0 <= level <= MAX_DUMP_LEVEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +144,8 @@ def _frames(facts: CoreFacts) -> int:
 
 
 MAX_UTSNAME_CHARACTERS = 128  # a field of struct new_utsname has 65 bytes
-MOST_DIGITS = 20  # of 2^64
-BEYOND_TIME = 1 << 37  # seconds; datetime ends with the year 9999
+MAX_CRASHTIME_DIGITS = 20  # of 2^64
+CRASHTIME_LIMIT_S = 1 << 37  # datetime ends with the year 9999
 
 
 class VmcoreinfoError(ValueError):
@@ -172,10 +172,10 @@ class Vmcoreinfo:
     def crashed_at(self) -> datetime | None:
         """When the kernel died, by its own clock; None where the note does not say it."""
         text = self.values.get("CRASHTIME", "")
-        if not (text.isascii() and text.isdigit()) or len(text) > MOST_DIGITS:
+        if not (text.isascii() and text.isdigit()) or len(text) > MAX_CRASHTIME_DIGITS:
             return None
         seconds = int(text)
-        return EPOCH + timedelta(seconds=seconds) if 0 < seconds < BEYOND_TIME else None
+        return EPOCH + timedelta(seconds=seconds) if 0 < seconds < CRASHTIME_LIMIT_S else None
 
 
 def parse_vmcoreinfo(note: bytes) -> Vmcoreinfo:

@@ -5,15 +5,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from kdumpd.model.captures.core import LONGEST_IDENTITY, CoreFacts, is_printable
+from kdumpd.model.captures.core import MAX_IDENTITY_BYTES, CoreFacts, is_printable
 from kdumpd.model.codec import RecordError, from_record, out_of_bounds, to_record
 
-LONGEST_LOG = 4 << 20  # bytes; of a longer one the end is kept
-LONGEST_ANSWER = 16 << 20  # bytes of JSON
+MAX_LOG_BYTES = 4 << 20  # of a longer one the end is kept
+MAX_ANSWER_BYTES = 16 << 20  # bytes of JSON
 LOG_SOURCES = {"drgn", "makedumpfile", ""}
-KEYS = {"facts", "log", "log_source", "log_problem"}
+ANSWER_KEYS = {"facts", "log", "log_source", "log_problem"}
 # The one who asks knows whether anything was read, and what part it is: the answer says neither.
-FACTS = tuple(field.name for field in fields(CoreFacts) if field.name not in {"wrapped", "part"})
+FACT_NAMES = tuple(
+    field.name for field in fields(CoreFacts) if field.name not in {"wrapped", "part"}
+)
 
 Object = Mapping[str, object]
 
@@ -31,25 +33,25 @@ class Inspected:
     """What a whole reading of a core said."""
 
     facts: CoreFacts | None  # None: the core could be read for its log only
-    log: bytes | None  # the kernel log's lines as dmesg prints them, at most LONGEST_LOG
+    log: bytes | None  # the kernel log's lines as dmesg prints them, at most MAX_LOG_BYTES
     log_problem: str  # why there is no log: the end of a sentence that begins with the core
     log_source: str = ""  # who read the log: drgn, makedumpfile or nobody
 
 
 def parse_inspected(answer: bytes) -> Inspected:
     """Return what the answer says; InspectionError for anything but such an answer."""
-    if len(answer) > LONGEST_ANSWER:
-        raise InspectionError(f"the answer is longer than {LONGEST_ANSWER} bytes")
+    if len(answer) > MAX_ANSWER_BYTES:
+        raise InspectionError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
     try:
         said = json.loads(answer)
     except (ValueError, RecursionError) as error:
         raise InspectionError("the answer is not JSON") from error
-    content = _object(said, KEYS)
+    content = _object(said, ANSWER_KEYS)
     facts, source = content["facts"], _text(content, "log_source")
     if source not in LOG_SOURCES:
         raise InspectionError("the answer names an unknown source of the log")
     return Inspected(
-        facts=None if facts is None else _facts(_object(facts, set(FACTS))),
+        facts=None if facts is None else _facts(_object(facts, set(FACT_NAMES))),
         log=_log(content["log"]),
         log_problem=_text(content, "log_problem"),
         log_source=source,
@@ -70,7 +72,7 @@ def to_answer(inspected: Inspected) -> bytes:
 
 def _said_facts(facts: CoreFacts) -> Object:
     record = to_record(facts)
-    return {name: record[name] for name in FACTS} | {"identity": facts.identity.hex()}
+    return {name: record[name] for name in FACT_NAMES} | {"identity": facts.identity.hex()}
 
 
 def _facts(content: Object) -> CoreFacts:
@@ -100,7 +102,7 @@ def _text(content: Object, name: str) -> str:
 
 def _identity(text: object) -> str:
     """Return what is written as hexadecimal digits as a record has bytes."""
-    if not isinstance(text, str) or len(text) > 2 * LONGEST_IDENTITY:
+    if not isinstance(text, str) or len(text) > 2 * MAX_IDENTITY_BYTES:
         raise InspectionError("the answer holds no such identity")
     try:
         return bytes.fromhex(text).decode("utf-8", "surrogateescape")
@@ -117,6 +119,6 @@ def _log(text: object) -> bytes | None:
         log = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
         raise InspectionError("the answer's log was never bytes") from error
-    if len(log) > LONGEST_LOG:
-        raise InspectionError(f"the answer's log is longer than {LONGEST_LOG} bytes")
+    if len(log) > MAX_LOG_BYTES:
+        raise InspectionError(f"the answer's log is longer than {MAX_LOG_BYTES} bytes")
     return log

@@ -16,8 +16,8 @@ from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.text import EPOCH, printable
 
 STAMP = rb"\d{12}"  # kdump-tools 1.8 and kdumpst: date +%Y%m%d%H%M
-WRAPPED = rb"\.(gz|bz2|xz|lz4|zst)"
-WRAPPER = rb"(" + WRAPPED + rb")?"  # kdump-tools' KDUMP_COMPRESSION
+COMPRESSED = rb"\.(gz|bz2|xz|lz4|zst)"
+MAYBE_COMPRESSED = rb"(" + COMPRESSED + rb")?"  # kdump-tools' KDUMP_COMPRESSION
 PSTORE_ARCHIVE = b"/var/lib/systemd/pstore"  # made by systemd-tmpfiles
 README = b"README.txt"
 CRASH_KERNEL_LOG = b"kexec-dmesg.log"
@@ -58,8 +58,10 @@ def kdump_tools(names: Collection[bytes], _: bytes) -> Iterable[Members]:
     vmcore.STAMP. Of two crashes in one minute the second replaces the core of the first; its
     kernel log, dmesg.STAMP, is then the first's: makedumpfile 1.7.2 overwrites no log (tried).
     """
-    cores = _matching(names, rb"dump\." + STAMP + WRAPPER, rb"vmcore\." + STAMP + WRAPPER)
-    growing = _matching(names, rb"dump-incomplete" + WRAPPER)
+    cores = _matching(
+        names, rb"dump\." + STAMP + MAYBE_COMPRESSED, rb"vmcore\." + STAMP + MAYBE_COMPRESSED
+    )
+    growing = _matching(names, rb"dump-incomplete" + MAYBE_COMPRESSED)
     logs = _matching(names, rb"dmesg\." + STAMP)
     if cores or growing or logs:
         # The cp fallback's temporary name is also kdump-utils'; beside these files it is Debian's.
@@ -73,7 +75,7 @@ def kdump_utils(names: Collection[bytes], directory: bytes) -> Iterable[Members]
     Only `kdumpctl test` makes it write vmcore-creation.status, beside the core.
     """
     cores = _matching(names, rb"vmcore", rb"vmcore\.flat", rb"vmcore-incomplete")
-    cores += _matching(names, rb"vmcore(\.flat)?" + WRAPPED)  # by hand, to save space
+    cores += _matching(names, rb"vmcore(\.flat)?" + COMPRESSED)  # by hand, to save space
     parts = sorted(_matching(names, rb"vmcore\.[1-9]\d{0,3}"), key=_number)
     logs = _matching(names, rb"vmcore-dmesg-incomplete\.txt", rb"vmcore-dmesg\.txt")
     nothing = not (cores or parts or logs)
@@ -96,7 +98,7 @@ def suse(names: Collection[bytes], _: bytes) -> Iterable[Members]:
     README.txt comes first, then the log, then vmcore under its final name; at last README.txt is
     written again.
     """
-    cores = _matching(names, rb"vmcore" + WRAPPER)
+    cores = _matching(names, rb"vmcore" + MAYBE_COMPRESSED)
     logs = _matching(names, rb"dmesg\.txt", rb"dmesg")
     if ((cores or logs) and README in names) or (cores and logs):
         notes = (README,) if README in names else ()
@@ -121,7 +123,9 @@ def steamos_saved(names: Collection[bytes], directory: bytes) -> Iterable[Member
     zip.
     """
     cores = _matching(names, rb"vmcore\." + STAMP)
-    others = _matching(names, rb"(dump|dmesg)\." + STAMP + WRAPPER, rb"dump-incomplete" + WRAPPER)
+    others = _matching(
+        names, rb"(dump|dmesg)\." + STAMP + MAYBE_COMPRESSED, rb"dump-incomplete" + MAYBE_COMPRESSED
+    )
     if not others and (directory == b"crash" or len(cores) > 1):
         for core in cores:
             yield Members(layout=Layout.STEAMOS, cores=(core,), member=core)
@@ -163,7 +167,7 @@ def ramoops(names: Collection[bytes], _: bytes) -> Iterable[Members]:
         yield Members(layout=Layout.PSTORE, dmesg=name, member=name)
 
 
-IN_DIRECTORIES: tuple[Recogniser, ...] = (
+DIRECTORY_RECOGNISERS: tuple[Recogniser, ...] = (
     steamos_saved,
     kdump_tools,
     steamos,
@@ -171,21 +175,26 @@ IN_DIRECTORIES: tuple[Recogniser, ...] = (
     pstore,
     kdump_utils,
 )
-AT_THE_TOP: tuple[Recogniser, ...] = (apport, ubuntu, ramoops)
+TOP_DIRECTORY_RECOGNISERS: tuple[Recogniser, ...] = (apport, ubuntu, ramoops)
 
 
-BEGINNINGS_AT_THE_TOP = (b"linux-image-", b"vmcore", b"dmesg-")  # of the names these rules want
+TOP_DIRECTORY_PREFIXES = (b"linux-image-", b"vmcore", b"dmesg-")  # of the names these rules want
 
 
 def recognise(names: Collection[bytes], directory: bytes = b"") -> tuple[Members, ...]:
     """Return the captures that a directory of this name holds, by the names of the files in it."""
-    return next((found for rule in IN_DIRECTORIES if (found := tuple(rule(names, directory)))), ())
+    return next(
+        (found for rule in DIRECTORY_RECOGNISERS if (found := tuple(rule(names, directory)))), ()
+    )
 
 
 def recognise_at_the_top(names: Collection[bytes], directory: bytes = b"") -> tuple[Members, ...]:
     """Return the captures whose files lie in a crash directory itself, which has this name."""
     saved = steamos_saved(names, directory) if directory == b"crash" else ()
-    return (*saved, *(found for rule in AT_THE_TOP for found in rule(names, directory)))
+    return (
+        *saved,
+        *(found for rule in TOP_DIRECTORY_RECOGNISERS for found in rule(names, directory)),
+    )
 
 
 def _matching(names: Collection[bytes], *patterns: bytes) -> tuple[bytes, ...]:
@@ -206,10 +215,10 @@ def _number(part: bytes) -> int:
     return int(part.rpartition(b".")[2])
 
 
-LONGEST = 4096  # bytes that are read
-LONGEST_VALUE = 128
-PLACEHOLDER = b"the crash dump is likely incomplete"
-UNFINISHED = "its writer has not finished: README.txt is still the placeholder"
+MAX_README_BYTES = 4096  # bytes that are read
+MAX_README_VALUE_CHARACTERS = 128
+README_PLACEHOLDER = b"the crash dump is likely incomplete"
+README_UNFINISHED = "its writer has not finished: README.txt is still the placeholder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,10 +233,10 @@ class Readme:
 
 def parse_readme(text: bytes) -> Readme:
     """Return what the text says; nothing is wrong with any."""
-    lines = (line.partition(b":") for line in text[:LONGEST].splitlines())
+    lines = (line.partition(b":") for line in text[:MAX_README_BYTES].splitlines())
     values = {key.strip().lower(): _value(value) for key, _, value in lines}
     return Readme(
-        finished=PLACEHOLDER not in re.sub(rb"\s+", b" ", text[:LONGEST]),
+        finished=README_PLACEHOLDER not in re.sub(rb"\s+", b" ", text[:MAX_README_BYTES]),
         status=values.get(b"vmcore status", ""),
         host=values.get(b"host", ""),
         kernel_release=values.get(b"kernel version", ""),
@@ -251,7 +260,7 @@ def with_readme(facts: CoreFacts, readme: Readme, *, has_core: bool) -> CoreFact
                 None,
                 (
                     facts.problem if has_core else "has no core",
-                    said if readme.finished else UNFINISHED,
+                    said if readme.finished else README_UNFINISHED,
                 ),
             )
         ),
@@ -259,7 +268,7 @@ def with_readme(facts: CoreFacts, readme: Readme, *, has_core: bool) -> CoreFact
 
 
 def _value(value: bytes) -> str:
-    return printable(value.strip())[:LONGEST_VALUE]
+    return printable(value.strip())[:MAX_README_VALUE_CHARACTERS]
 
 
 # systemd-pstore (src/pstore/pstore.c) names the directory after the record's number without the
@@ -269,10 +278,10 @@ def _value(value: bytes) -> str:
 # boot (drivers/firmware/efi/cper.c, cper_next_record_id()). Debian's 252 and older ones leave the
 # last six digits out of either number.
 
-DIRECTORY = rb"/(\d{9,20})(?:/\d{3})?/?$"
+PSTORE_DIRECTORY_PATTERN = rb"/(\d{9,20})(?:/\d{3})?/?$"
 EFI_DIGITS, OLD_EFI_DIGITS = 10, 9
-OLD_ERST_DIGITS, ERST_DIGITS, LEFT_OUT = range(12, 14), range(18, 20), 1_000_000
-BEYOND = 1 << 63  # after 2038, ERST's numbers are made another way
+OLD_ERST_DIGITS, ERST_DIGITS, ERST_SEQUENCE_FACTOR = range(12, 14), range(18, 20), 1_000_000
+ERST_ID_LIMIT = 1 << 63  # after 2038, ERST's numbers are made another way
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +294,7 @@ class RecordTime:
 
 def parse_record_time(directory: bytes) -> RecordTime | None:
     """Return what the name of an archive's directory says of the time, None if nothing."""
-    match = re.search(DIRECTORY, directory)
+    match = re.search(PSTORE_DIRECTORY_PATTERN, directory)
     if match is None:
         return None
     digits, number = len(match[1]), int(match[1])
@@ -294,7 +303,7 @@ def parse_record_time(directory: bytes) -> RecordTime | None:
     if digits == OLD_EFI_DIGITS:
         return RecordTime(EPOCH + timedelta(seconds=number * 10 + 9), exact=True)
     if digits in OLD_ERST_DIGITS:
-        number, digits = number * LEFT_OUT, ERST_DIGITS.start
-    if digits in ERST_DIGITS and number < BEYOND:
+        number, digits = number * ERST_SEQUENCE_FACTOR, ERST_DIGITS.start
+    if digits in ERST_DIGITS and number < ERST_ID_LIMIT:
         return RecordTime(EPOCH + timedelta(seconds=number >> 32), exact=False)
     return None

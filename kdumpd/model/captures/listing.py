@@ -19,13 +19,13 @@ from kdumpd.model.captures.reading import (
 from kdumpd.model.captures.retention import removal_of, with_the_next
 from kdumpd.model.captures.settling import is_same_log, settle, without_copies
 from kdumpd.model.formats.mounts import is_inside
-from kdumpd.model.state import CrashDirectory, Delays, Observation, Shown, State
+from kdumpd.model.state import CrashDirectory, Delays, Observation, State, UnchangedLook
 from kdumpd.model.vocabulary import CaptureState
 
 # Nobody can open them any more; what was told of them stays in the journal.
 
-KEPT = timedelta(days=90)  # after it was found gone
-MOST_GONE = 1000
+GONE_CAPTURE_KEPT = timedelta(days=90)  # after it was found gone
+MAX_GONE_CAPTURES = 1000
 
 
 def without_forgotten(
@@ -51,7 +51,7 @@ def without_forgotten(
 def _is_past(capture: Capture, at: datetime, *, among: int) -> bool:
     """Return whether it is gone for long, or so many are gone since; not before that was told."""
     age = at - (capture.gone_at or at)
-    return age >= KEPT or (among >= MOST_GONE and age > timedelta())
+    return age >= GONE_CAPTURE_KEPT or (among >= MAX_GONE_CAPTURES and age > timedelta())
 
 
 def _dated(capture: Capture, at: datetime) -> Capture:
@@ -129,8 +129,8 @@ def _are_the_same(before: Mapping[str, Capture], after: Mapping[str, Capture]) -
     return before.keys() == after.keys() and all(before[id_] is after[id_] for id_ in after)
 
 
-def _shown(state: State, seen: Observation) -> Shown:
-    return Shown(
+def _shown(state: State, seen: Observation) -> UnchangedLook:
+    return UnchangedLook(
         directories=seen.directories,
         retention=seen.retention,
         readings=state.readings,

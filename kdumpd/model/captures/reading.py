@@ -14,9 +14,9 @@ from kdumpd.model.captures.capture import Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts, FileStamp
 from kdumpd.model.vocabulary import Crash
 
-MOST_ATTEMPTS = 2
-PAUSE = 30.0  # seconds until what could not be begun is tried again
-KEY_DIGITS = 32
+MAX_READ_ATTEMPTS = 2
+RETRY_PAUSE_S = 30.0  # seconds until what could not be begun is tried again
+READING_KEY_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Reading:
     @property
     def ended(self) -> bool:
         """Whether it will not be tried (again)."""
-        return self.done or (self.attempts >= MOST_ATTEMPTS and not self.under_way)
+        return self.done or (self.attempts >= MAX_READ_ATTEMPTS and not self.under_way)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ def reading_key(sighting: Sighting) -> str:
     if core is None:
         return ""
     parts = (sighting.filesystem, core.inode, core.size, core.modified_ns)
-    return sha256(repr(parts).encode("ascii")).hexdigest()[:KEY_DIGITS]
+    return sha256(repr(parts).encode("ascii")).hexdigest()[:READING_KEY_DIGITS]
 
 
 def needs_reading(sighting: Sighting) -> bool:
@@ -114,7 +114,7 @@ def with_answers(readings: Readings, answers: Iterable[Answer], clock: float) ->
         known = after.get(answer.key)
         if known is not None:
             after[answer.key] = replace(
-                known if answer.began else _not_counted(known, clock + PAUSE),
+                known if answer.began else _not_counted(known, clock + RETRY_PAUSE_S),
                 under_way=False,
                 done=answer.done,
                 facts=answer.facts,
@@ -202,4 +202,4 @@ def _ending(reading: Reading) -> str:
     if reading.done:
         return reading.problem
     why = reading.problem or "kdumpd itself ended both times"
-    return f"was set aside after {MOST_ATTEMPTS} attempts to read it: {why}"
+    return f"was set aside after {MAX_READ_ATTEMPTS} attempts to read it: {why}"

@@ -11,12 +11,12 @@ from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.text import EPOCH
 
 APPORT_DIRECTORY = b"/var/crash"
-DEBIAN_DIRECTORY = b"/var/crash"  # kdump-tools' KDUMP_COREDIR unless configured
-SUSE_NAME = rb"\d{4}-[01]\d-[0-3]\d-[0-2]\d[-:][0-5]\d"
-MINUTES = rb"\d{12}"
+KDUMP_TOOLS_DIRECTORY = b"/var/crash"  # kdump-tools' KDUMP_COREDIR unless configured
+SUSE_NAME_PATTERN = rb"\d{4}-[01]\d-[0-3]\d-[0-2]\d[-:][0-5]\d"
+KDUMP_TOOLS_NAME_PATTERN = rb"\d{12}"
 
 Removal = tuple[datetime | None, str]  # when, and by what; no time with words: with the next one
-NEVER: Removal = (None, "")
+NO_REMOVAL: Removal = (None, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +26,12 @@ class Retention:
     apport_days: int | None = None  # days that apport's daily job leaves directories of 12 digits
     apport_file_days: int | None = None  # and files
     most_dumps: int | None = None  # KDUMP_NUM_DUMPS of kdump-tools
-    dump_directory: bytes = DEBIAN_DIRECTORY
+    dump_directory: bytes = KDUMP_TOOLS_DIRECTORY
     suse_keeps: int | None = None  # KDUMP_KEEP_OLD_DUMPS of SUSE's kdump
     ages: tuple[tuple[bytes, timedelta], ...] = ()  # tmpfiles.d(5): what lies below, and its age
 
 
-NOTHING_REMOVED = Retention()
+NO_RETENTION = Retention()
 
 
 def with_the_next(retention: Retention, directories: Collection[bytes]) -> Mapping[bytes, str]:
@@ -66,10 +66,14 @@ def _by_apport(sighting: Sighting, retention: Retention) -> Removal:
     days = None
     if sighting.directory == APPORT_DIRECTORY:
         days = retention.apport_file_days
-    elif directory == APPORT_DIRECTORY and re.fullmatch(MINUTES, name) and not sighting.member:
+    elif (
+        directory == APPORT_DIRECTORY
+        and re.fullmatch(KDUMP_TOOLS_NAME_PATTERN, name)
+        and not sighting.member
+    ):
         days = retention.apport_days
     if days is None or sighting.made_at is None:
-        return NEVER
+        return NO_REMOVAL
     words = f"apport's daily job removes what has not changed for more than {days} days"
     return _after(sighting.made_at, timedelta(days=days + 1)), words
 
@@ -83,7 +87,7 @@ def _by_age(sighting: Sighting, retention: Retention) -> Removal:
         if sighting.place.startswith(directory + b"/")
     ]
     if not due:
-        return NEVER
+        return NO_REMOVAL
     at, directory = min(due, key=lambda one: (one[0] is None, one[0] or EPOCH))
     path = directory.decode("utf-8", "backslashreplace")
     return at, f"systemd-tmpfiles removes what is old in '{path}'" if at else ""
@@ -107,7 +111,7 @@ def _of_suse(retention: Retention, directories: Collection[bytes]) -> Mapping[by
         return {}
     names_in: defaultdict[bytes, set[bytes]] = defaultdict(set)
     for directory, _, name in (path.rpartition(b"/") for path in directories):
-        if re.fullmatch(SUSE_NAME, name):
+        if re.fullmatch(SUSE_NAME_PATTERN, name):
             names_in[directory].add(name)
     kept = f"KDUMP_KEEP_OLD_DUMPS={retention.suse_keeps}"
     words = f"kdump removes the oldest before it saves the next ({kept})"

@@ -10,7 +10,7 @@ from kdumpd.model.captures.reading import (
     is_awaited,
     read_through,
 )
-from kdumpd.model.state import Delays, Growth, Observation, State
+from kdumpd.model.state import Delays, Observation, State, UnchangedFiles
 from kdumpd.model.text import NANOSECONDS
 from kdumpd.model.vocabulary import CaptureState, Crash
 
@@ -20,8 +20,9 @@ class Settlement:
     """What was sighted, parted by whether it is still written."""
 
     settled: list[Sighting] = field(default_factory=list)
-    settling: dict[bytes, Growth] = field(default_factory=dict)
-    resting: dict[bytes, Growth] = field(default_factory=dict)  # settled, though it may still grow
+    settling: dict[bytes, UnchangedFiles] = field(default_factory=dict)
+    # settled, though it may still grow
+    resting: dict[bytes, UnchangedFiles] = field(default_factory=dict)
     to_read: list[Sighting] = field(default_factory=list)  # cores to be read through
 
 
@@ -33,7 +34,7 @@ def settle(state: State, seen: Observation, delays: Delays) -> Settlement:
     for shown in seen.sightings:
         growth = state.settling.get(shown.place) or state.resting.get(shown.place)
         if growth is None or growth.files != shown.files:
-            growth = Growth(files=shown.files, since=seen.clock)
+            growth = UnchangedFiles(files=shown.files, since=seen.clock)
         known = listed.get(shown.place)
         sighting = read_through(shown, state.readings)
         if known is not None and sighting.id not in ids:
@@ -97,7 +98,7 @@ def _listed(captures: Mapping[str, Capture], sighting: Sighting) -> bool:
 
 # apport copies the kernel log of kdump-tools' captures into reports of its own. The kernel itself
 # writes its log to pstore as well where crash_kexec_post_notifiers is set, as on Hyper-V.
-COPIED_TO = frozenset({Layout.APPORT, Layout.PSTORE})
+LAYOUTS_OF_COPIES = frozenset({Layout.APPORT, Layout.PSTORE})
 
 
 def without_copies(sightings: Iterable[Sighting], known: Iterable[Capture]) -> list[Sighting]:
@@ -108,15 +109,15 @@ def without_copies(sightings: Iterable[Sighting], known: Iterable[Capture]) -> l
     seen = list(sightings)
     marks: set[tuple[object, ...]] = set()
     for original in seen:
-        if original.layout not in COPIED_TO:
+        if original.layout not in LAYOUTS_OF_COPIES:
             marks.update(_marks(original.log_id, original.crash))
     for capture in known:
-        if capture.layout not in COPIED_TO:
+        if capture.layout not in LAYOUTS_OF_COPIES:
             marks.update(_marks(capture.log_id, capture.crash))
     return [
         one
         for one in seen
-        if one.layout not in COPIED_TO or marks.isdisjoint(_marks(one.log_id, one.crash))
+        if one.layout not in LAYOUTS_OF_COPIES or marks.isdisjoint(_marks(one.log_id, one.crash))
     ]
 
 

@@ -17,10 +17,10 @@ from kdumpd.model.crashkernel.parse import (
 )
 from kdumpd.model.text import MIB
 
-RELEASE = r"([0-9]{1,4})\.([0-9]{1,4})"
-NEWEST, NEVER = (1 << 16, 0), (1 << 17, 0)
+RELEASE_PATTERN = r"([0-9]{1,4})\.([0-9]{1,4})"
+NEWEST_LINUX, NO_LINUX = (1 << 16, 0), (1 << 17, 0)
 # The first Linux that reads ,high and ,low there; the others skip them.
-HIGH_SINCE = {
+HIGH_SINCE_LINUX = {
     "x86_64": (3, 9),  # "x86, kdump: Set crashkernel_low automatically" and before it
     "i386": (3, 9),
     "i686": (3, 9),
@@ -28,17 +28,21 @@ HIGH_SINCE = {
     "riscv64": (6, 6),  # "riscv: kdump: Implement crashkernel=X,[high,low]"
     "loongarch64": (6, 7),
 }
-LOW_DEFAULT_ON_ARM64 = (6, 2)  # "arm64: kdump: Provide default size when crashkernel=Y,low is ..."
-ROUNDED = (6, 0)  # "kdump: round up the total memory size to 128M for crashkernel reservation"
-GENERIC = (6, 7)  # kernel/crash_core.c reads ,high and ,low for all architectures
-CMA_VERSION = (6, 17)  # "Add a new optional ",cma" suffix to the crashkernel= command line option"
+# Linux commit "arm64: kdump: Provide default size when crashkernel=Y,low is ..."
+ARM64_LOW_DEFAULT_SINCE_LINUX = (6, 2)
+# Linux commit "kdump: round up the total memory size to 128M for crashkernel reservation"
+RAM_ROUNDED_SINCE_LINUX = (6, 0)
+# kernel/crash_core.c reads ,high and ,low for all architectures
+GENERIC_RESERVATION_SINCE_LINUX = (6, 7)
+# Linux commit "Add a new optional ",cma" suffix to the crashkernel= command line option"
+CMA_READ_SINCE_LINUX = (6, 17)
 # "x86: implement crashkernel cma reservation"; the same for powerpc was posted in October 2025.
-CMA_SINCE = {"x86_64": CMA_VERSION, "ppc64": (6, 19), "ppc64le": (6, 19)}
-SWIOTLB = rb"(?:^| )swiotlb=([0-9][0-9a-zA-Z]*)"
-RHEL_BEFORE_9 = r"\.el[678](?:$|[._])"  # as in 4.18.0-553.el8_10.x86_64
-SLAB = 2048  # bytes, IO_TLB_SIZE; the argument of swiotlb= counts these, in multiples of 128
-SWIOTLB_DEFAULT = 64 * MIB
-X86 = ("x86_64", "i386", "i686")
+CMA_SINCE_LINUX = {"x86_64": CMA_READ_SINCE_LINUX, "ppc64": (6, 19), "ppc64le": (6, 19)}
+SWIOTLB_PATTERN = rb"(?:^| )swiotlb=([0-9][0-9a-zA-Z]*)"
+RHEL_BEFORE_9_PATTERN = r"\.el[678](?:$|[._])"  # as in 4.18.0-553.el8_10.x86_64
+SWIOTLB_SLAB_BYTES = 2048  # IO_TLB_SIZE; the argument of swiotlb= counts these, in multiples of 128
+DEFAULT_SWIOTLB_BYTES = 64 * MIB
+X86_ARCHITECTURES = ("x86_64", "i386", "i686")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,37 +67,39 @@ def dialect(architecture: str, release: str = "", cmdline: bytes = b"") -> Diale
     A distribution may have taken a change into an older kernel: Red Hat's 5.14 has many. The
     default of the low area depends on swiotlb= on the command line (x86, crash_low_size_default).
     """
-    match = re.match(RELEASE, release)
-    version = (int(match[1]), int(match[2])) if match else NEWEST
-    x86 = architecture in X86
+    match = re.match(RELEASE_PATTERN, release)
+    version = (int(match[1]), int(match[2])) if match else NEWEST_LINUX
+    x86 = architecture in X86_ARCHITECTURES
     return Dialect(
-        rounding=128 * MIB if version >= ROUNDED else 1,
-        high=version >= HIGH_SINCE.get(architecture, NEVER),
-        lenient=x86 and version < GENERIC,
-        kinds=(b"high", b"low", b"cma") if version >= CMA_VERSION else (b"high", b"low"),
-        cma=version >= CMA_SINCE.get(architecture, NEVER),
+        rounding=128 * MIB if version >= RAM_ROUNDED_SINCE_LINUX else 1,
+        high=version >= HIGH_SINCE_LINUX.get(architecture, NO_LINUX),
+        lenient=x86 and version < GENERIC_RESERVATION_SINCE_LINUX,
+        kinds=(b"high", b"low", b"cma") if version >= CMA_READ_SINCE_LINUX else (b"high", b"low"),
+        cma=version >= CMA_SINCE_LINUX.get(architecture, NO_LINUX),
         low=_low(architecture, version, cmdline),
         # KEXEC_CRASH_MEM_ALIGN of s390; elsewhere at most a page, which may have 4 or 64 KiB.
         unit=MIB if architecture == "s390x" else 1,
-        auto=re.search(RHEL_BEFORE_9, release) is not None,
+        auto=re.search(RHEL_BEFORE_9_PATTERN, release) is not None,
     )
 
 
 def _low(architecture: str, version: tuple[int, int], cmdline: bytes) -> int:
     if architecture == "x86_64":
         return max(_swiotlb(cmdline) + 8 * MIB, 256 * MIB)
-    if architecture in X86 or (architecture == "aarch64" and version < LOW_DEFAULT_ON_ARM64):
+    if architecture in X86_ARCHITECTURES or (
+        architecture == "aarch64" and version < ARM64_LOW_DEFAULT_SINCE_LINUX
+    ):
         return 0
     return 128 * MIB
 
 
 def _swiotlb(cmdline: bytes) -> int:
-    given = re.findall(SWIOTLB, cmdline)
+    given = re.findall(SWIOTLB_PATTERN, cmdline)
     slabs = memparse(given[-1])[0] if given else 0
-    return -(-slabs // 128) * 128 * SLAB if slabs else SWIOTLB_DEFAULT
+    return -(-slabs // 128) * 128 * SWIOTLB_SLAB_BYTES if slabs else DEFAULT_SWIOTLB_BYTES
 
 
-PLAIN, HIGH, LOW, CMA = b"", b"high", b"low", b"cma"
+PLAIN_KIND, HIGH_KIND, LOW_KIND, CMA_KIND = b"", b"high", b"low", b"cma"
 
 
 class Problem(StrEnum):
@@ -145,29 +151,29 @@ def expect(
     kernel/crash_reserve.c (Linux 6.7 and later), before that kernel/crash_core.c with
     arch/x86/kernel/setup.c and arch/arm64/mm/init.c.
     """
-    tongue = dialect(architecture, release, cmdline)
-    values = last_of_each_kind(cmdline, tongue.kinds)
+    rules = dialect(architecture, release, cmdline)
+    values = last_of_each_kind(cmdline, rules.kinds)
     if not values:
         return Expectation(
             problem=Problem.ABSENT,
             explanation=f"there is no crashkernel= on the kernel's command line: {NOTHING}",
             reading=(Clause(text=NOTHING, applies=True),),
         )
-    plain = _plain(values[PLAIN], ram, tongue) if PLAIN in values else None
-    high = _high(values, ram, tongue) if HIGH in values and tongue.high else None
-    chosen = _choose(plain, high, tongue)
-    chosen = _with_cma(chosen, values, tongue)
-    ignored = _left_out(values, chosen, tongue)
+    plain = _plain(values[PLAIN_KIND], ram, rules) if PLAIN_KIND in values else None
+    high = _high(values, ram, rules) if HIGH_KIND in values and rules.high else None
+    chosen = _choose(plain, high, rules)
+    chosen = _with_cma(chosen, values, rules)
+    ignored = _left_out(values, chosen, rules)
     return replace(
         chosen,
-        main=-(-chosen.main // tongue.unit) * tongue.unit,
+        main=-(-chosen.main // rules.unit) * rules.unit,
         reading=(*chosen.reading, *ignored),
         ignored=ignored,
     )
 
 
-def _choose(plain: Expectation | None, high: Expectation | None, tongue: Dialect) -> Expectation:
-    if plain and high and tongue.lenient and not plain.main:
+def _choose(plain: Expectation | None, high: Expectation | None, rules: Dialect) -> Expectation:
+    if plain and high and rules.lenient and not plain.main:
         return high if high.main else plain
     if found := plain or high:
         return found
@@ -175,39 +181,39 @@ def _choose(plain: Expectation | None, high: Expectation | None, tongue: Dialect
     return _alone(Expectation(problem=Problem.IGNORED, explanation=explanation))
 
 
-def _plain(value: bytes, ram: int, tongue: Dialect) -> Expectation:
+def _plain(value: bytes, ram: int, rules: Dialect) -> Expectation:
     if b":" in value:
-        expected = _of_ranges(parse_ranges(value), ram, tongue)
+        expected = _of_ranges(parse_ranges(value), ram, rules)
     else:
-        expected = _of_size(value, ram, tongue)
-    fallback = tongue.low if expected.main and expected.offset is None and tongue.high else 0
+        expected = _of_size(value, ram, rules)
+    fallback = rules.low if expected.main and expected.offset is None and rules.high else 0
     return replace(expected, low_beside_plain=fallback)
 
 
-def _of_ranges(ranges: Ranges, ram: int, tongue: Dialect) -> Expectation:
-    rounded = -(-ram // tongue.rounding) * tongue.rounding
-    came = walk(ranges, rounded)
+def _of_ranges(ranges: Ranges, ram: int, rules: Dialect) -> Expectation:
+    rounded = -(-ram // rules.rounding) * rules.rounding
+    walked = walk(ranges, rounded)
     this = f"RAM {short_size(rounded)}"
-    if came.stop:
+    if walked.stop:
         expected = Expectation(
             problem=Problem.TOO_LARGE,
-            explanation=f"{this}: {NOTHING}, because the kernel stops reading at {came.stop.text}"
+            explanation=f"{this}: {NOTHING}, because the kernel stops reading at {walked.stop.text}"
             " where the size is not smaller than the RAM",
         )
-    elif came.unreadable:
+    elif walked.unreadable:
         expected = _unreadable(ranges.complaint)
-    elif came.match is None:
+    elif walked.match is None:
         expected = Expectation(
             problem=Problem.NO_MATCH, explanation=f"{this} lies in no range: {NOTHING}"
         )
-    elif not came.match.size:
+    elif not walked.match.size:
         expected = Expectation(
-            problem=Problem.ZERO, explanation=f"{this} lies in {came.match.text}: {NOTHING}"
+            problem=Problem.ZERO, explanation=f"{this} lies in {walked.match.text}: {NOTHING}"
         )
     elif ranges.offset_complaint:
         expected = _unreadable(ranges.offset_complaint)
     else:
-        expected = _of_match(came.match.size, came.match.text, ranges.offset, this)
+        expected = _of_match(walked.match.size, walked.match.text, ranges.offset, this)
         expected = _bounded(expected, ram)
     reading = read_ranges(ranges, rounded)
     return replace(expected, reading=reading) if reading else _alone(expected)
@@ -222,7 +228,7 @@ def _of_match(size: int, text: str, offset: int, this: str) -> Expectation:
     )
 
 
-def _of_size(value: bytes, ram: int, tongue: Dialect) -> Expectation:
+def _of_size(value: bytes, ram: int, rules: Dialect) -> Expectation:
     """Return what a SIZE[@OFFSET] asks for (parse_crashkernel_simple)."""
     size, rest = memparse(value)
     if value.startswith(b"auto"):
@@ -230,7 +236,7 @@ def _of_size(value: bytes, ram: int, tongue: Dialect) -> Expectation:
             problem=Problem.AUTO,
             explanation="this kernel itself chooses how much is reserved, by the RAM; with little"
             f" RAM {NOTHING}"
-            if tongue.auto
+            if rules.auto
             else "crashkernel=auto is a size for the kernels of RHEL 8 and before alone; with"
             f" others {NOTHING}",
         )
@@ -251,17 +257,19 @@ def _of_size(value: bytes, ram: int, tongue: Dialect) -> Expectation:
     return _alone(expected)
 
 
-def _high(values: dict[bytes, bytes], ram: int, tongue: Dialect) -> Expectation:
+def _high(values: dict[bytes, bytes], ram: int, rules: Dialect) -> Expectation:
     """Return what SIZE,high asks for, and SIZE,low beside it."""
-    size, complaint = _suffixed(values[HIGH], HIGH)
-    low, low_complaint = _suffixed(values[LOW], LOW) if LOW in values else (tongue.low, "")
+    size, complaint = _suffixed(values[HIGH_KIND], HIGH_KIND)
+    low, low_complaint = (
+        _suffixed(values[LOW_KIND], LOW_KIND) if LOW_KIND in values else (rules.low, "")
+    )
     if complaint:
         return _alone(_unreadable(complaint))
     if not size:
         return _alone(Expectation(problem=Problem.ZERO, explanation=f"the size is 0: {NOTHING}"))
-    if low_complaint and not tongue.lenient:
+    if low_complaint and not rules.lenient:
         return _alone(_unreadable(low_complaint))
-    low = tongue.low if low_complaint else low
+    low = rules.low if low_complaint else low
     expected = Expectation(
         main=size,
         low=low,
@@ -273,33 +281,37 @@ def _high(values: dict[bytes, bytes], ram: int, tongue: Dialect) -> Expectation:
     return replace(bounded, reading=(*bounded.reading, beside)) if bounded.low else bounded
 
 
-def _with_cma(expected: Expectation, values: dict[bytes, bytes], tongue: Dialect) -> Expectation:
-    if CMA not in values or not tongue.cma or not expected.main:
+def _with_cma(expected: Expectation, values: dict[bytes, bytes], rules: Dialect) -> Expectation:
+    if CMA_KIND not in values or not rules.cma or not expected.main:
         return expected
-    size = memparse(values[CMA])[0]  # counts even where what follows it is wrong
+    size = memparse(values[CMA_KIND])[0]  # counts even where what follows it is wrong
     text = f"{short_size(size)} more is set aside, which programs may use until a crash"
     clause = Clause(text=text, applies=True)
     return replace(expected, cma=size, reading=(*expected.reading, clause))
 
 
 def _left_out(
-    values: dict[bytes, bytes], chosen: Expectation, tongue: Dialect
+    values: dict[bytes, bytes], chosen: Expectation, rules: Dialect
 ) -> tuple[Clause, ...]:
     """Say which kinds do not count, and why."""
-    why = {HIGH: "a plain crashkernel= is there", LOW: "no crashkernel=SIZE,high counts"}
-    if PLAIN in values and chosen.high:
-        why = {PLAIN: "it comes to nothing"}
-    elif HIGH in values and PLAIN not in values:
-        why = {} if tongue.high else dict.fromkeys((HIGH, LOW), "this architecture has none")
+    why = {HIGH_KIND: "a plain crashkernel= is there", LOW_KIND: "no crashkernel=SIZE,high counts"}
+    if PLAIN_KIND in values and chosen.high:
+        why = {PLAIN_KIND: "it comes to nothing"}
+    elif HIGH_KIND in values and PLAIN_KIND not in values:
+        why = (
+            {} if rules.high else dict.fromkeys((HIGH_KIND, LOW_KIND), "this architecture has none")
+        )
     if not chosen.cma:
-        why[CMA] = "this architecture has none" if chosen.main else "it is only ever an addition"
+        why[CMA_KIND] = (
+            "this architecture has none" if chosen.main else "it is only ever an addition"
+        )
     return tuple(
         Clause(
             text=f"crashkernel={excerpt(values[kind])} is ignored, because {why[kind]}",
             applies=False,
         )
         for kind in values
-        if kind in why and (kind != PLAIN or chosen.high)
+        if kind in why and (kind != PLAIN_KIND or chosen.high)
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kdumpd.model.crashkernel.parse import RamRange, Ranges, boundaries, short_size, walk
 
-MOST = 64  # entries that are explained; a line of the boot loader has a handful
+MAX_EXPLAINED_RANGES = 64  # entries that are explained; a line of the boot loader has a handful
 NOTHING = "nothing is reserved"
 
 
@@ -30,9 +30,9 @@ class _Span:
 def read_ranges(ranges: Ranges, ram: int) -> tuple[Clause, ...]:
     """Return how the whole parameter reads; one line is of this RAM, which is rounded up already.
 
-    Nothing is returned for more than MOST ranges.
+    Nothing is returned for more than MAX_EXPLAINED_RANGES ranges.
     """
-    if len(ranges.entries) > MOST:
+    if len(ranges.entries) > MAX_EXPLAINED_RANGES:
         return ()
     where = f" at {short_size(ranges.offset)}" if ranges.offset else ""
     spans = list(_spans(ranges))

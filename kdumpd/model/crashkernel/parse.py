@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from kdumpd.model.text import printable
 
-NUMBER = rb"0[xX](?P<hexadecimal>[0-9a-fA-F]+)|(?P<octal>0[0-7]*)|(?P<decimal>[0-9]+)"
-BASES = {"hexadecimal": 16, "octal": 8, "decimal": 10}
-SUFFIXES = b"kmgtpe"
-MASK = (1 << 64) - 1
-UNITS = ("", *SUFFIXES.decode().upper())
+NUMBER_PATTERN = rb"0[xX](?P<hexadecimal>[0-9a-fA-F]+)|(?P<octal>0[0-7]*)|(?P<decimal>[0-9]+)"
+NUMBER_BASES = {"hexadecimal": 16, "octal": 8, "decimal": 10}
+SIZE_SUFFIXES = b"kmgtpe"
+U64_MASK = (1 << 64) - 1
+SIZE_UNIT_LETTERS = ("", *SIZE_SUFFIXES.decode().upper())
 
 
 def memparse(text: bytes) -> tuple[int, bytes]:
@@ -27,26 +27,26 @@ def memparse(text: bytes) -> tuple[int, bytes]:
 
 def memparse_at(text: bytes, start: int) -> tuple[int, int]:
     """Return the number that begins at `start`, and where it ends: at `start` if there is none."""
-    match = re.compile(NUMBER).match(text, start)
+    match = re.compile(NUMBER_PATTERN).match(text, start)
     end, kind = (match.end(), match.lastgroup) if match else (start, None)
-    value = _number(match[kind], BASES[kind]) if match and kind else 0
-    power = SUFFIXES.find(text[end : end + 1].lower()) + 1 if end < len(text) else 0
-    return (value << 10 * power) & MASK, end + (power > 0)
+    value = _number(match[kind], NUMBER_BASES[kind]) if match and kind else 0
+    power = SIZE_SUFFIXES.find(text[end : end + 1].lower()) + 1 if end < len(text) else 0
+    return (value << 10 * power) & U64_MASK, end + (power > 0)
 
 
 def short_size(size: int) -> str:
     """Return bytes as crashkernel= would have them: 64M, 1536M, 2G."""
     power = 0
-    while size and size % 1024 == 0 and power + 1 < len(UNITS):
+    while size and size % 1024 == 0 and power + 1 < len(SIZE_UNIT_LETTERS):
         size, power = size // 1024, power + 1
-    return f"{size}{UNITS[power]}"
+    return f"{size}{SIZE_UNIT_LETTERS[power]}"
 
 
 def _number(digits: bytes, base: int) -> int:
     # int() refuses thousands of digits, and takes a time that grows with their square.
     value = 0
     for digit in digits:
-        value = (value * base + int(chr(digit), base)) & MASK
+        value = (value * base + int(chr(digit), base)) & U64_MASK
     return value
 
 
@@ -58,7 +58,7 @@ class RamRange:
     """One range: with RAM of `start` up to, but not including, `end` bytes, `size` is reserved."""
 
     start: int
-    end: int  # MASK where there is none
+    end: int  # U64_MASK where there is none
     size: int
     text: str
 
@@ -151,7 +151,7 @@ def _parse_bounds(value: bytes, begin: int) -> tuple[int, int, int] | str:
     if value[minus : minus + 1] != b"-":
         return _missing("'-'", value, minus)
     if value[minus + 1 : minus + 2] == b":":
-        return start, MASK, minus + 1
+        return start, U64_MASK, minus + 1
     end, after = memparse_at(value, minus + 1)
     if after == minus + 1:
         return _missing("a number or ':'", value, after)
@@ -173,13 +173,13 @@ def boundaries(ranges: Ranges) -> Iterator[int]:
     for entry in ranges.entries:
         yield entry.start
         yield entry.size + 1
-        if entry.end != MASK:
+        if entry.end != U64_MASK:
             yield entry.end
 
 
-PREFIX = b"crashkernel="
-VALUE = rb"[^ \0]*"
-KINDS = (b"high", b"low", b"cma")
+PARAMETER_PREFIX = b"crashkernel="
+VALUE_PATTERN = rb"[^ \0]*"
+SUFFIX_KINDS = (b"high", b"low", b"cma")
 
 
 def crashkernel_parameter(cmdline: bytes) -> str:
@@ -192,15 +192,17 @@ def crashkernel_parameter(cmdline: bytes) -> str:
     return " ".join(printable(value) for value in found)
 
 
-def last_of_each_kind(cmdline: bytes, kinds: tuple[bytes, ...] = KINDS) -> dict[bytes, bytes]:
+def last_of_each_kind(
+    cmdline: bytes, kinds: tuple[bytes, ...] = SUFFIX_KINDS
+) -> dict[bytes, bytes]:
     """Return what stands behind the last crashkernel= of each kind; b"" is the plain kind.
 
     What ends in a kind that is not among `kinds`, as ,cma is to an older kernel, is a plain one.
     """
     last: dict[bytes, bytes] = {}
-    pieces = cmdline.removesuffix(b"\n").split(PREFIX)[1:]
+    pieces = cmdline.removesuffix(b"\n").split(PARAMETER_PREFIX)[1:]
     for number, piece in enumerate(pieces, 1):
-        match = re.match(VALUE, piece)
+        match = re.match(VALUE_PATTERN, piece)
         value = match[0] if match else b""
         # Where the text stands within a value, both end alike, and the inner one comes last.
         if len(value) < len(piece) or number == len(pieces):
@@ -214,14 +216,14 @@ def as_written(values: str) -> str:
     return " ".join(f"crashkernel={value}" for value in values.split())
 
 
-MOST = 4  # of them are told
+MAX_CRASHKERNEL_VALUES = 4  # of them are told
 MAX_WORD_CHARACTERS = 60  # characters of somebody's text in a sentence
 # Not the kernel's own crashkernel=; the kernel hands what it does not know to init in silence.
-MISSPELT = (
+MISSPELT_PATTERN = (
     rb"(?i)(?:crash[_-]kernel[=:]|crashkernel:|crashkernal=|crashkernels=|crashk=|kdump_crashkernel=)"
     rb"[^ \n\0]*"
 )
-PARAMETER = rb"crashkernel=([^ \n\0]*)"
+PARAMETER_PATTERN = rb"crashkernel=([^ \n\0]*)"
 
 
 def misspellings(cmdline: bytes) -> tuple[bytes, ...]:
@@ -230,16 +232,16 @@ def misspellings(cmdline: bytes) -> tuple[bytes, ...]:
     return tuple(
         word[:MAX_WORD_CHARACTERS]
         for word in words
-        if re.fullmatch(MISSPELT, word) or _is_shouted(word)
+        if re.fullmatch(MISSPELT_PATTERN, word) or _is_shouted(word)
     )
 
 
 def superseded(cmdline: bytes) -> tuple[bytes, ...]:
     """Return the values that do not count because another one of their kind comes later."""
     last = set(last_of_each_kind(cmdline).values())
-    values = dict.fromkeys(re.findall(PARAMETER, cmdline))
+    values = dict.fromkeys(re.findall(PARAMETER_PATTERN, cmdline))
     found = [value for value in values if value not in last]
-    return tuple(value[:MAX_WORD_CHARACTERS] for value in found[:MOST])
+    return tuple(value[:MAX_WORD_CHARACTERS] for value in found[:MAX_CRASHKERNEL_VALUES])
 
 
 def unread_rest(cmdline: bytes) -> str:
@@ -249,4 +251,4 @@ def unread_rest(cmdline: bytes) -> str:
 
 
 def _is_shouted(word: bytes) -> bool:
-    return word.lower().startswith(PREFIX) and not word.startswith(PREFIX)
+    return word.lower().startswith(PARAMETER_PREFIX) and not word.startswith(PARAMETER_PREFIX)

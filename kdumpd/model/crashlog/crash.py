@@ -27,13 +27,17 @@ from kdumpd.model.crashlog.trace import (
 from kdumpd.model.text import printable
 from kdumpd.model.vocabulary import Crash, CrashClass
 
-MOST_FRAMES = 6  # as many as ABRT takes
-HEX_DIGITS = 16
-NUMBER = r"\w*\d\w*"
+MAX_SIGNATURE_FRAMES = 6  # as many as ABRT takes
+SIGNATURE_DIGITS = 16
+NUMBER_WORD_PATTERN = r"\w*\d\w*"
 # No function is to blame: all of them are one crash.
-BY_CLASS = frozenset({CrashClass.SYSRQ, CrashClass.OUT_OF_MEMORY, CrashClass.ROOT_NOT_MOUNTED})
+CLASSES_SIGNED_BY_CLASS = frozenset(
+    {CrashClass.SYSRQ, CrashClass.OUT_OF_MEMORY, CrashClass.ROOT_NOT_MOUNTED}
+)
 # Where the kernel was is chance, or always the same: the reason tells them apart.
-BY_REASON = frozenset({CrashClass.NMI, CrashClass.MACHINE_CHECK, CrashClass.INIT_KILLED})
+CLASSES_SIGNED_BY_REASON = frozenset(
+    {CrashClass.NMI, CrashClass.MACHINE_CHECK, CrashClass.INIT_KILLED}
+)
 
 
 def signature(class_: CrashClass, functions: Sequence[bytes], reason: str) -> str:
@@ -42,26 +46,28 @@ def signature(class_: CrashClass, functions: Sequence[bytes], reason: str) -> st
     It is made from the class and the innermost functions, or from the reason without its numbers
     where there are none; out of memory, sysrq and a missing root are each one crash.
     """
-    if class_ in BY_CLASS:
+    if class_ in CLASSES_SIGNED_BY_CLASS:
         parts = [b""]
-    elif functions and class_ not in BY_REASON:
-        parts = list(functions[:MOST_FRAMES])
+    elif functions and class_ not in CLASSES_SIGNED_BY_REASON:
+        parts = list(functions[:MAX_SIGNATURE_FRAMES])
     elif reason:
-        kept = reason if class_ is CrashClass.INIT_KILLED else re.sub(NUMBER, "", reason)
+        kept = (
+            reason if class_ is CrashClass.INIT_KILLED else re.sub(NUMBER_WORD_PATTERN, "", reason)
+        )
         parts = [kept.encode()]
     else:
         return ""
-    return hashlib.sha256(b"\n".join([class_.encode(), *parts])).hexdigest()[:HEX_DIGITS]
+    return hashlib.sha256(b"\n".join([class_.encode(), *parts])).hexdigest()[:SIGNATURE_DIGITS]
 
 
-MOST_LINES = 2000  # of one incident
+MAX_INCIDENT_LINES = 2000  # of one incident
 SYSRQ_FUNCTION = b"sysrq_handle_crash"
 SYSRQ_REASON = "sysrq: Trigger a crash"  # drivers/tty/sysrq.c; "SysRq : " until 5.0
-CUT_HERE = b"------------[ cut here ]------------"
-BANNER = rb"Linux version (\S{1,64}) \("  # init/version.c, linux_banner
-BANNER_WITHIN = 10  # lines from the beginning of the log
+CUT_HERE_LINE = b"------------[ cut here ]------------"
+BANNER_LINE = rb"Linux version (\S{1,64}) \("  # init/version.c, linux_banner
+MAX_LINES_BEFORE_BANNER = 10  # lines from the beginning of the log
 # No function is to blame for these.
-NOWHERE = frozenset(
+CLASSES_WITHOUT_FUNCTION = frozenset(
     {
         CrashClass.SYSRQ,
         CrashClass.OUT_OF_MEMORY,
@@ -70,7 +76,7 @@ NOWHERE = frozenset(
     }
 )
 # These say where a processor was in the registers, and before that may show other tasks.
-OF_A_PROCESSOR = frozenset(
+CLASSES_OF_A_PROCESSOR = frozenset(
     {CrashClass.SOFT_LOCKUP, CrashClass.HARD_LOCKUP, CrashClass.RCU_STALL, CrashClass.MACHINE_CHECK}
 )
 
@@ -84,10 +90,10 @@ def parse_kernel_log(log: bytes) -> Crash:
     trace = _trace(lines, incident)
     by_hand = any(frame.function == SYSRQ_FUNCTION for frame in trace)
     class_ = CrashClass.SYSRQ if by_hand else incident.class_
-    frames = [] if class_ in NOWHERE else _frames(class_, incident.cause, trace)
+    frames = [] if class_ in CLASSES_WITHOUT_FUNCTION else _frames(class_, incident.cause, trace)
     where = frames[0] if frames else Frame(b"")
     reason = SYSRQ_REASON if by_hand else plain_sentence(_reason(lines, incident.cause))
-    stop = incident.start + MOST_LINES
+    stop = incident.start + MAX_INCIDENT_LINES
     tasks = list(find_task_lines(lines, incident.start, stop))
     command, pid = _task(incident.cause, tasks)
     return Crash(
@@ -109,7 +115,7 @@ def parse_kernel_log(log: bytes) -> Crash:
 def _trace(lines: Sequence[LogLine], incident: Incident) -> Sequence[Frame]:
     stop = len(lines)
     start = incident.start
-    if incident.class_ in OF_A_PROCESSOR:
+    if incident.class_ in CLASSES_OF_A_PROCESSOR:
         start = program_counter(lines, start, stop if incident.panic is None else incident.panic)
     return parse_trace(lines, start, stop)
 
@@ -137,7 +143,7 @@ def _reason(lines: Sequence[LogLine], cause: Headline) -> bytes:
     """Return the kernel's sentence; a warning's own stands between its marks."""
     if cause.class_ is CrashClass.PANIC_ON_WARN and cause.index > 1:
         mark, message = lines[cause.index - 2].text, lines[cause.index - 1].text
-        if mark == CUT_HERE:
+        if mark == CUT_HERE_LINE:
             return message
     function = plain_name(cause.details.get("function", b""))
     if "place" in cause.details:
@@ -156,7 +162,11 @@ def _task(cause: Headline, tasks: Sequence[TaskLine]) -> tuple[str, int | None]:
 
 def _kernel_release(lines: Sequence[LogLine], tasks: Sequence[TaskLine]) -> str:
     """Return which kernel it was: its first line says it, and who was running when it died."""
-    told = (match for line in lines[:BANNER_WITHIN] if (match := re.match(BANNER, line.text)))
+    told = (
+        match
+        for line in lines[:MAX_LINES_BEFORE_BANNER]
+        if (match := re.match(BANNER_LINE, line.text))
+    )
     first = next(told, None)
     if first is not None:
         return printable(first[1])

@@ -35,23 +35,23 @@ class HeadlineKind(Enum):
 
 SYMBOL = rb"[A-Za-z_.$][\w.$]{0,199}"
 OFFSET = rb"\+0x[0-9a-f]{1,16}/0x[0-9a-f]{1,16}"
-AT = rb"(?P<function>" + SYMBOL + rb")" + OFFSET + rb"(?: \[(?P<module>[\w-]{1,64}))?"
+FUNCTION = rb"(?P<function>" + SYMBOL + rb")" + OFFSET + rb"(?: \[(?P<module>[\w-]{1,64}))?"
 FILE_AND_LINE = rb"[^\s:]{1,200}:\d{1,9}"
 PLACE = rb"(?P<place>" + FILE_AND_LINE + rb")"
 
 # "text [#1] PREEMPT SMP": what follows the number are words of the configuration.
-NUMBERED = rb"[^\[]{0,120}\[#\d{1,6}\](?: [A-Z][\w()=]{0,30}){0,16}\s*$"
-NUMBER_OR_BLANK = rb"(?:: (?:0x)?[0-9a-f]{1,16}|, sig: \d{1,3}|,| )"
-ERROR = rb"(?:Oops|Internal error)(?: - |: )(?:Oops(?: - |: ))?"
+OOPS_NUMBER = rb"[^\[]{0,120}\[#\d{1,6}\](?: [A-Z][\w()=]{0,30}){0,16}\s*$"
+ERROR_CODE = rb"(?:: (?:0x)?[0-9a-f]{1,16}|, sig: \d{1,3}|,| )"
+OOPS_PREFIX = rb"(?:Oops|Internal error)(?: - |: )(?:Oops(?: - |: ))?"
 
-BOOT = ((CrashClass.UNKNOWN, rb"(?P<say>Linux version) \d{1,3}\.\d{1,5}\S* \("),)
+BOOT_HEADLINES = ((CrashClass.UNKNOWN, rb"(?P<say>Linux version) \d{1,3}\.\d{1,5}\S* \("),)
 
 # drivers/tty/sysrq.c; "SysRq : " until 5.0
-REQUEST = (
+REQUEST_HEADLINES = (
     (CrashClass.SYSRQ, rb"(?P<say>(?:sysrq: SysRq : |sysrq: |SysRq : )Trigger a crash)\s*$"),
 )
 
-OOPS = (
+OOPS_HEADLINES = (
     # arch/x86/mm/fault.c: this form since 5.1, the one with "at" before
     (CrashClass.NULL_DEREFERENCE, rb"(?P<say>BUG: kernel NULL pointer dereference), address: "),
     (CrashClass.PAGE_FAULT, rb"(?P<say>BUG: unable to handle page fault) for address: "),
@@ -104,7 +104,9 @@ OOPS = (
 )
 
 # With KASAN a dereference of NULL is a general protection fault, and only what follows tells.
-EXPLANATION = ((CrashClass.NULL_DEREFERENCE, rb"(?P<say>KASAN: null-ptr-deref in range) \["),)
+EXPLANATION_HEADLINES = (
+    (CrashClass.NULL_DEREFERENCE, rb"(?P<say>KASAN: null-ptr-deref in range) \["),
+)
 
 # Every architecture's die(): "Oops: 0002 [#1] SMP", "Internal error: Oops: 96000004 [#1] SMP"
 _DIE_WORDS = (
@@ -126,24 +128,24 @@ _DIE_WORDS = (
     (CrashClass.NMI, rb"System Reset"),  # powerpc's, from the hypervisor or the service processor
     (CrashClass.UNKNOWN, rb"int3|alignment check|bounds|invalid TSS|simd exception|debug"),
 )
-DIE = (
+DIE_HEADLINES = (
     *(
-        (class_, rb"(?:" + ERROR + rb")?(?P<say>" + words + rb")" + NUMBER_OR_BLANK + NUMBERED)
+        (class_, rb"(?:" + OOPS_PREFIX + rb")?(?P<say>" + words + rb")" + ERROR_CODE + OOPS_NUMBER)
         for class_, words in _DIE_WORDS
     ),
     (
         CrashClass.PAGE_FAULT,
-        rb"(?:Internal error: )?(?P<say>Oops)(?:: [0-9a-f]{1,16})? " + NUMBERED,
+        rb"(?:Internal error: )?(?P<say>Oops)(?:: [0-9a-f]{1,16})? " + OOPS_NUMBER,
     ),
     (
         CrashClass.UNKNOWN,
-        ERROR + rb"(?P<say>[A-Za-z][\w /-]{2,60})" + NUMBER_OR_BLANK + NUMBERED,
+        OOPS_PREFIX + rb"(?P<say>[A-Za-z][\w /-]{2,60})" + ERROR_CODE + OOPS_NUMBER,
     ),
 )
 
-REPORT = (
-    (CrashClass.NULL_DEREFERENCE, rb"(?P<say>BUG: KASAN: null-ptr-deref in )" + AT),
-    (CrashClass.KASAN, rb"(?P<say>BUG: KAS[Aa][Nn]: [a-z -]{1,60} in )" + AT),
+REPORT_HEADLINES = (
+    (CrashClass.NULL_DEREFERENCE, rb"(?P<say>BUG: KASAN: null-ptr-deref in )" + FUNCTION),
+    (CrashClass.KASAN, rb"(?P<say>BUG: KAS[Aa][Nn]: [a-z -]{1,60} in )" + FUNCTION),
     (
         CrashClass.KCSAN,
         rb"(?P<say>BUG: KCSAN: [a-z: -]{1,60} in (?P<function>" + SYMBOL + rb")"
@@ -153,20 +155,20 @@ REPORT = (
         CrashClass.UBSAN,
         rb"(?P<say>UBSAN: [A-Za-z -]{1,60} in " + FILE_AND_LINE + rb"(?::\d{1,9})?)\s*$",
     ),
-    (CrashClass.PANIC_ON_WARN, rb"(?P<say>BUG: KFENCE: [a-z -]{1,60} in )" + AT),
+    (CrashClass.PANIC_ON_WARN, rb"(?P<say>BUG: KFENCE: [a-z -]{1,60} in )" + FUNCTION),
     # kernel/panic.c, __warn(); the second form since 6.18, the third before 3.11
     (
         CrashClass.PANIC_ON_WARN,
-        rb"(?P<say>WARNING:) CPU: \d{1,6} PID: \d{1,10} at " + PLACE + rb" " + AT,
+        rb"(?P<say>WARNING:) CPU: \d{1,6} PID: \d{1,10} at " + PLACE + rb" " + FUNCTION,
     ),
-    (CrashClass.PANIC_ON_WARN, rb"(?P<say>WARNING:) " + PLACE + rb" at " + AT),
-    (CrashClass.PANIC_ON_WARN, rb"(?P<say>WARNING:) at " + PLACE + rb" " + AT),
+    (CrashClass.PANIC_ON_WARN, rb"(?P<say>WARNING:) " + PLACE + rb" at " + FUNCTION),
+    (CrashClass.PANIC_ON_WARN, rb"(?P<say>WARNING:) at " + PLACE + rb" " + FUNCTION),
 )
 
 # kernel/watchdog.c, kernel/hung_task.c, kernel/rcu/tree_stall.h, arch/powerpc/kernel/watchdog.c
 _WATCHDOG = rb"(?:NMI )?(?:watchdog: )?"
 _TASK = rb"(?P<comm>.{1,32}):(?P<pid>\d{1,10})"
-LOCKUP = (
+LOCKUP_HEADLINES = (
     (
         CrashClass.SOFT_LOCKUP,
         rb"(?P<say>" + _WATCHDOG + rb"BUG: soft lockup - CPU#(?P<cpu>\d{1,6}) stuck for \d{1,9}s!)"
@@ -194,10 +196,10 @@ LOCKUP = (
     ),
 )
 
-MEMORY = ((CrashClass.OUT_OF_MEMORY, rb".{1,16} (?P<say>invoked oom-killer): gfp_mask="),)
+MEMORY_HEADLINES = ((CrashClass.OUT_OF_MEMORY, rb".{1,16} (?P<say>invoked oom-killer): gfp_mask="),)
 
 # arch/x86/kernel/cpu/mce, drivers/acpi/apei; arch/x86/kernel/nmi.c
-HARDWARE = (
+HARDWARE_HEADLINES = (
     (
         CrashClass.MACHINE_CHECK,
         rb"(?:mce: )?(?:\{\d{1,9}\})?\[Hardware Error\]: (?:CPU \d{1,6}: )?(?P<say>Machine Check)",
@@ -205,41 +207,42 @@ HARDWARE = (
     (CrashClass.UNKNOWN, rb"(?:mce: )?(?:\{\d{1,9}\})?(?P<say>\[Hardware Error\]): "),
     (CrashClass.NMI, rb"(?P<say>NMI: PCI system error \(SERR\)|NMI: IOCK error)"),
 )
-NMI = (
+NMI_HEADLINES = (
     (
         CrashClass.NMI,
         rb"(?:NMI: )?(?P<say>Uhhuh\. NMI received for unknown reason \w{1,4} on CPU \d{1,6}\.)",
     ),
 )
-PANIC = ((CrashClass.UNKNOWN, rb"Kernel panic - not syncing: ?(?P<say>.*)"),)
+PANIC_HEADLINES = ((CrashClass.UNKNOWN, rb"Kernel panic - not syncing: ?(?P<say>.*)"),)
 
-RULES_OF = {
-    HeadlineKind.PANIC: PANIC,
-    HeadlineKind.BOOT: BOOT,
-    HeadlineKind.REQUEST: REQUEST,
-    HeadlineKind.OOPS: OOPS,
-    HeadlineKind.DIE: DIE,
-    HeadlineKind.EXPLANATION: EXPLANATION,
-    HeadlineKind.REPORT: REPORT,
-    HeadlineKind.LOCKUP: LOCKUP,
-    HeadlineKind.MEMORY: MEMORY,
-    HeadlineKind.HARDWARE: HARDWARE,
-    HeadlineKind.NMI: NMI,
+HEADLINES_OF_KIND = {
+    HeadlineKind.PANIC: PANIC_HEADLINES,
+    HeadlineKind.BOOT: BOOT_HEADLINES,
+    HeadlineKind.REQUEST: REQUEST_HEADLINES,
+    HeadlineKind.OOPS: OOPS_HEADLINES,
+    HeadlineKind.DIE: DIE_HEADLINES,
+    HeadlineKind.EXPLANATION: EXPLANATION_HEADLINES,
+    HeadlineKind.REPORT: REPORT_HEADLINES,
+    HeadlineKind.LOCKUP: LOCKUP_HEADLINES,
+    HeadlineKind.MEMORY: MEMORY_HEADLINES,
+    HeadlineKind.HARDWARE: HARDWARE_HEADLINES,
+    HeadlineKind.NMI: NMI_HEADLINES,
 }
 
 
-RULES = tuple(
+HEADLINE_RULES = tuple(
     (kind, class_, rb"(?s)" + pattern)
-    for kind, rules in RULES_OF.items()
+    for kind, rules in HEADLINES_OF_KIND.items()
     for class_, pattern in rules
 )
 # Without one of these words no rule matches, and most lines of a log have none.
-HINT = (
+HEADLINE_WORD_PATTERN = (
     rb"Kernel panic - |Linux version |Trigger a crash|BUG|Unable to handle kernel |Failing address"
     rb"|list_(?:add|del) |PANIC: |Insufficient stack|Thread overran|KASAN: |UBSAN: |WARNING: "
     rb"|LOCKUP|INFO: |invoked oom-killer|Hardware Error|NMI|\[#\d"
 )
-FIRST_PAGE = 0x1000  # a fault in it is a dereference of NULL (arch/powerpc and s390, mm/fault.c)
+# a fault in it is a dereference of NULL (arch/powerpc and s390, mm/fault.c)
+FIRST_PAGE_BYTES = 0x1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +254,9 @@ class Distance:
 
 
 # A slow console delays a panic by the hundreds of lines of the report before it.
-CAUSE = Distance(seconds=60, lines=500)
-AT_ONCE = Distance(seconds=5, lines=300)
-TOGETHER = Distance(seconds=2, lines=200)
+MAX_CAUSE_DISTANCE = Distance(seconds=60, lines=500)
+MAX_SAME_MOMENT_DISTANCE = Distance(seconds=5, lines=300)
+MAX_SAME_CRASH_DISTANCE = Distance(seconds=2, lines=200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,15 +272,15 @@ class Headline:
 
     def may_cause(self, panic: Self) -> bool:
         """Return whether the line is as near to a panic as its cause is."""
-        return self._is_within(CAUSE, panic)
+        return self._is_within(MAX_CAUSE_DISTANCE, panic)
 
     def at_once(self, other: Self) -> bool:
         """Return whether nothing else can have come between the two."""
-        return self._is_within(AT_ONCE, other)
+        return self._is_within(MAX_SAME_MOMENT_DISTANCE, other)
 
     def belongs(self, other: Self) -> bool:
         """Return whether the two can be lines of one report."""
-        return self._is_within(TOGETHER, other)
+        return self._is_within(MAX_SAME_CRASH_DISTANCE, other)
 
     def _is_within(self, distance: Distance, other: Self) -> bool:
         if self.time is None or other.time is None:
@@ -287,7 +290,7 @@ class Headline:
 
 def find_headlines(lines: Sequence[LogLine]) -> Iterator[Headline]:
     """Return the lines that name something wrong, in the log's order."""
-    hint = re.compile(HINT)
+    hint = re.compile(HEADLINE_WORD_PATTERN)
     for index, line in enumerate(lines):
         if hint.search(line.text) and (headline := parse_headline(index, line)) is not None:
             yield headline
@@ -295,11 +298,11 @@ def find_headlines(lines: Sequence[LogLine]) -> Iterator[Headline]:
 
 def parse_headline(index: int, line: LogLine) -> Headline | None:
     """Return what the line names as wrong, None for nothing."""
-    for kind, class_, pattern in RULES:
+    for kind, class_, pattern in HEADLINE_RULES:
         if (match := re.match(pattern, line.text)) is not None:
             details = {name: text for name, text in match.groupdict().items() if text is not None}
             say = details.pop("say")
-            null = int(details.get("address", b"1000"), 16) < FIRST_PAGE
+            null = int(details.get("address", b"1000"), 16) < FIRST_PAGE_BYTES
             kept = CrashClass.NULL_DEREFERENCE if null else class_
             return Headline(index, line.time, kind, kept, say, details)
     return None

@@ -21,7 +21,7 @@ from kdumpd.model.vocabulary import CrashClass
 
 # Of several lines about one oops these say more than the others, whatever their order: a list's
 # corruption ends in a BUG, a BUG in an invalid opcode, and KASAN saw the cause of what came after.
-TELLING = (
+CLASSES_BY_DETAIL = (
     CrashClass.LIST_CORRUPTION,
     CrashClass.STACK_OVERFLOW,
     CrashClass.KASAN,
@@ -38,7 +38,7 @@ def find_oops(marks: Sequence[Headline]) -> Headline | None:
     first = next((line for line in lines if line.sentence), lines[0])
     classes = [line.class_ for line in lines]
     known = [class_ for class_ in classes if class_ is not CrashClass.UNKNOWN]
-    telling = [class_ for class_ in TELLING if class_ in classes]
+    telling = [class_ for class_ in CLASSES_BY_DETAIL if class_ in classes]
     return replace(first, class_=next(iter((*telling, *known)), CrashClass.UNKNOWN))
 
 
@@ -71,7 +71,7 @@ def _explains(mark: Headline) -> bool:
 
 
 # The kind of line that can tell more of such a panic; PANIC where it tells all by itself.
-RULES = (
+PANIC_RULES = (
     (CrashClass.SYSRQ, HeadlineKind.REQUEST, rb"sysrq triggered crash"),
     # kernel/panic.c, check_panic_on_warn(): "kernel: …", "KASAN: …" since 6.2
     (CrashClass.PANIC_ON_WARN, HeadlineKind.REPORT, rb"(?:.{1,40}: )?panic_on_warn set"),
@@ -110,7 +110,7 @@ RULES = (
     (CrashClass.DOUBLE_FAULT, HeadlineKind.OOPS, rb"Machine halted"),
 )
 # What a panic says that only follows an oops: alone it is no reason.
-AFTER_AN_OOPS = (
+PANIC_AFTER_OOPS_PATTERN = (
     rb"(?:Oops[^:]{0,60}: )?Fatal exception|Aiee, killing interrupt|Attempted to kill the idle"
 )
 
@@ -120,14 +120,14 @@ def panic_class(sentence: bytes) -> tuple[CrashClass, HeadlineKind]:
 
     Words that are not known here may follow an oops, as some architectures' do.
     """
-    for class_, kind, pattern in RULES:
+    for class_, kind, pattern in PANIC_RULES:
         if re.match(pattern, sentence):
             return class_, kind
     return CrashClass.UNKNOWN, HeadlineKind.OOPS
 
 
-INIT = 1
-PANICKING = frozenset({b"panic", b"vpanic", b"nmi_panic"})  # kernel/panic.c
+INIT_PID = 1
+PANIC_FUNCTIONS = frozenset({b"panic", b"vpanic", b"nmi_panic"})  # kernel/panic.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,8 @@ def _went_on(lines: Sequence[LogLine], marks: Sequence[Headline], panic: Headlin
     if oops is None or oops.index < panic.index:
         return False
     return all(
-        frame.function not in PANICKING for frame in parse_trace(lines, oops.index, len(lines))
+        frame.function not in PANIC_FUNCTIONS
+        for frame in parse_trace(lines, oops.index, len(lines))
     )
 
 
@@ -214,11 +215,11 @@ def _oops_before(
 ) -> Headline | None:
     """Return the oops that the panic follows: an unrelated one may be some seconds before."""
     oops = find_oops(before)
-    if oops is None or re.match(AFTER_AN_OOPS, panic.sentence):
+    if oops is None or re.match(PANIC_AFTER_OOPS_PATTERN, panic.sentence):
         return oops
     if panic_class(panic.sentence)[0] is CrashClass.INIT_KILLED:
         task = next(find_task_lines(lines, oops.index, panic.index), None)
-        if task is None or task.pid != INIT:
+        if task is None or task.pid != INIT_PID:
             return None
     return oops if oops.at_once(panic) else None
 

@@ -14,20 +14,21 @@ from typing import Literal
 
 from kdumpd.model.text import NANOSECONDS
 
-MOST_BITS = 27  # of a ring's size; the kernel's own default is 17, its largest 25 (LOG_BUF_SHIFT)
-MOST_RECORDS = 1 << 18  # looked at, the newest; with their times alone they make 4 MiB
-LARGEST_STRUCT = 1024  # bytes; struct printk_info has 88
-MOST_DIGITS = 4  # of the size of a struct or an offset in it
-ADDRESS = r"[0-9a-f]{1,16}"
-COMMITTED, FINALIZED = 1, 2  # enum desc_state: the text can be read
-TIME_SIZE = 8  # ts_nsec is 64 bits wide on every machine
-LENGTH_SIZE = 2  # text_len and len are 16 bits wide
-FIRST_PRINTABLE, BEYOND_PRINTABLE = 0x20, 0x7F
+# of a ring's size; the kernel's own default is 17, its largest 25 (LOG_BUF_SHIFT)
+MAX_RING_SIZE_BITS = 27
+MAX_PRINTK_RECORDS = 1 << 18  # looked at, the newest; with their times alone they make 4 MiB
+MAX_STRUCT_BYTES = 1024  # struct printk_info has 88
+MAX_VALUE_DIGITS = 4  # of the size of a struct or an offset in it
+ADDRESS_PATTERN = r"[0-9a-f]{1,16}"
+DESC_COMMITTED, DESC_FINALIZED = 1, 2  # enum desc_state: the text can be read
+TIME_BYTES = 8  # ts_nsec is 64 bits wide on every machine
+LENGTH_BYTES = 2  # text_len and len are 16 bits wide
+FIRST_PRINTABLE_ASCII, PRINTABLE_ASCII_LIMIT = 0x20, 0x7F
 # What C calls a space stays, everything else that is not printable ASCII is written as \xNN.
-ESCAPES = {
+CHARACTER_ESCAPES = {
     byte: f"\\x{byte:02x}"
     for byte in range(256)
-    if not FIRST_PRINTABLE <= byte < BEYOND_PRINTABLE and byte not in b"\t\n\v\f\r"
+    if not FIRST_PRINTABLE_ASCII <= byte < PRINTABLE_ASCII_LIMIT and byte not in b"\t\n\v\f\r"
 }
 
 Values = Mapping[str, str]
@@ -66,7 +67,7 @@ class StructLayout:
     def size(self, name: str) -> int:
         """Return the size of a struct, within bounds; PrintkError when it is not said."""
         size = self._number(f"SIZE({name})")
-        if not 0 < size <= LARGEST_STRUCT:
+        if not 0 < size <= MAX_STRUCT_BYTES:
             raise PrintkError(f"claims a struct {name} of {size} bytes")
         return size
 
@@ -77,13 +78,13 @@ class StructLayout:
     def symbol(self, name: str) -> int:
         """Return an address; PrintkError when it is not said."""
         text = self.values.get(f"SYMBOL({name})", "")
-        if not re.fullmatch(ADDRESS, text):
+        if not re.fullmatch(ADDRESS_PATTERN, text):
             raise PrintkError(f"does not say where the kernel's {name} lies")
         return int(text, 16)
 
     def _number(self, key: str) -> int:
         text = self.values.get(key, "")
-        if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        if not (text.isascii() and text.isdigit() and len(text) <= MAX_VALUE_DIGITS):
             raise PrintkError(f"does not say the kernel's {key}")
         return int(text)
 
@@ -128,7 +129,7 @@ def parse_ring(content: bytes, machine: ByteOrder, values: Values) -> Ring:
 
     def bits(at: int) -> int:
         value = machine.number(content, at, 4)
-        if not 0 < value <= MOST_BITS:
+        if not 0 < value <= MAX_RING_SIZE_BITS:
             raise PrintkError(f"claims a kernel log of 2^{value} bytes or records")
         return value
 
@@ -148,7 +149,7 @@ def parse_ring(content: bytes, machine: ByteOrder, values: Values) -> Ring:
         text_at=machine.long(content, text + layout.offset("prb_data_ring.data")),
         text_size=1 << bits(text + layout.offset("prb_data_ring.size_bits")),
         newest=newest,
-        records=min((newest - oldest) % ids + 1, count, MOST_RECORDS),
+        records=min((newest - oldest) % ids + 1, count, MAX_PRINTK_RECORDS),
     )
 
 
@@ -166,8 +167,8 @@ def ring_log(ring: Ring, descriptors: bytes, infos: bytes, text: bytes, most: in
         if not _readable(ring, desc, (ring.oldest + number) % ring.ids):
             return b""
         info = infos[number * info_size : (number + 1) * info_size]
-        length = ring.machine.number(info, layout.offset("printk_info.text_len"), LENGTH_SIZE)
-        time = ring.machine.number(info, layout.offset("printk_info.ts_nsec"), TIME_SIZE)
+        length = ring.machine.number(info, layout.offset("printk_info.text_len"), LENGTH_BYTES)
+        time = ring.machine.number(info, layout.offset("printk_info.ts_nsec"), TIME_BYTES)
         start, end = _block(ring, desc)
         return to_line(time, text[start:end][:length]) if start < end else b""
 
@@ -188,18 +189,18 @@ def parse_records(
     length_at, text_length_at, time_at = (
         layout.offset(f"{name}.{field}") for field in ("len", "text_len", "ts_nsec")
     )
-    records: deque[PrintkRecord] = deque(maxlen=MOST_RECORDS)
+    records: deque[PrintkRecord] = deque(maxlen=MAX_PRINTK_RECORDS)
     at, left = first, len(content)
     while at != beyond:
-        length = machine.number(content, at + length_at, LENGTH_SIZE)
+        length = machine.number(content, at + length_at, LENGTH_BYTES)
         if length == 0 and at != 0:
             at = 0
             continue
         left -= length
         if length < header or left < 0:
             raise PrintkError("holds a kernel log whose records lead nowhere")
-        size = machine.number(content, at + text_length_at, LENGTH_SIZE)
-        time = machine.number(content, at + time_at, TIME_SIZE)
+        size = machine.number(content, at + text_length_at, LENGTH_BYTES)
+        time = machine.number(content, at + time_at, TIME_BYTES)
         records.append((time, content[at + header : at + length][:size]))
         at += length
     return records
@@ -214,7 +215,7 @@ def to_line(nanoseconds: int, text: bytes) -> bytes:
     """Return a record as dmesg prints it; further lines of its text stand below the first."""
     seconds, rest = divmod(nanoseconds, NANOSECONDS)
     head = f"[{seconds:5}.{rest // 1000:06}] "
-    body = text.decode("latin-1").translate(ESCAPES).replace("\n", "\n" + " " * len(head))
+    body = text.decode("latin-1").translate(CHARACTER_ESCAPES).replace("\n", "\n" + " " * len(head))
     return f"{head}{body}\n".encode("ascii")
 
 
@@ -222,7 +223,7 @@ def _readable(ring: Ring, desc: bytes, identity: int) -> bool:
     layout, machine = ring.layout, ring.machine
     at = layout.offset("prb_desc.state_var", "atomic_long_t.counter")
     state, found = divmod(machine.long(desc, at), ring.ids)
-    return found == identity and state in (COMMITTED, FINALIZED)
+    return found == identity and state in (DESC_COMMITTED, DESC_FINALIZED)
 
 
 def _block(ring: Ring, desc: bytes) -> tuple[int, int]:

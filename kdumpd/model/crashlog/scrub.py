@@ -10,17 +10,19 @@ from collections.abc import Callable
 
 from kdumpd.model.text import printable
 
-HIDDEN = "*"
-LEFT_OUT = "(left out)"
+HIDDEN_NUMBER = "*"
+LEFT_OUT_TEXT = "(left out)"
 # What a disassembler would be given: x86 and arm64 (arch/x86/kernel/dumpstack.c, show_opcodes;
 # arch/arm64/kernel/traps.c, dump_kernel_instr), s390 (arch/s390/kernel/dis.c), powerpc
 # (arch/powerpc/kernel/process.c, show_instructions); and memory (KASAN's shadow, hex dumps).
-CODE = r"^(\s*(?:Krnl )?Code|Instruction dump):.*"
-BYTES = r"(?<![0-9A-Za-z_])(?:[<(>]?[0-9A-Fa-f]{2}[>)]?[ ,:]+){5,}[<(>]?[0-9A-Fa-f]{2}\b"
-OPCODES = r"(?<![0-9A-Za-z_])(?:[<(]?[0-9A-Fa-f]{4}[>)]?\s+){3,}[<(]?[0-9A-Fa-f]{4}\b"
+CODE_LINE = r"^(\s*(?:Krnl )?Code|Instruction dump):.*"
+CODE_BYTES_PATTERN = (
+    r"(?<![0-9A-Za-z_])(?:[<(>]?[0-9A-Fa-f]{2}[>)]?[ ,:]+){5,}[<(>]?[0-9A-Fa-f]{2}\b"
+)
+OPCODES_PATTERN = r"(?<![0-9A-Za-z_])(?:[<(]?[0-9A-Fa-f]{4}[>)]?\s+){3,}[<(]?[0-9A-Fa-f]{4}\b"
 # After the address of an instruction (s390): the instruction in twelve digits or fewer.
-INSTRUCTION = r"(\*: ?)[0-9A-Fa-f]{4,12}\b.*"
-NUMBER = (
+INSTRUCTION_PATTERN = r"(\*: ?)[0-9A-Fa-f]{4,12}\b.*"
+NUMBER_PATTERN = (
     # In a function, and its length, which may be wrong, even negative: never an address.
     r"(?P<offset>\+0x[0-9a-fA-F]{1,6}/0x[0-9a-fA-F]{1,16}(?![0-9a-fA-F]))"
     # kernel/exit.c: status in the second byte, signal in the first, printed with eight digits.
@@ -47,17 +49,17 @@ def without_addresses(text: bytes, shorten: Shorten) -> str:
 
 
 def _without_addresses(text: str, shorten: Shorten) -> str:
-    left = re.sub(CODE, rf"\1: {LEFT_OUT}", text)
-    left = re.sub(NUMBER, shorten, left)
-    left = re.sub(INSTRUCTION, rf"\1{LEFT_OUT}", left)
-    return re.sub(OPCODES, LEFT_OUT, re.sub(BYTES, LEFT_OUT, left))
+    left = re.sub(CODE_LINE, rf"\1: {LEFT_OUT_TEXT}", text)
+    left = re.sub(NUMBER_PATTERN, shorten, left)
+    left = re.sub(INSTRUCTION_PATTERN, rf"\1{LEFT_OUT_TEXT}", left)
+    return re.sub(OPCODES_PATTERN, LEFT_OUT_TEXT, re.sub(CODE_BYTES_PATTERN, LEFT_OUT_TEXT, left))
 
 
 def _in_line(match: re.Match[str]) -> str:
-    return match[0] if match["offset"] or match["exit"] or match["short"] else HIDDEN
+    return match[0] if match["offset"] or match["exit"] or match["short"] else HIDDEN_NUMBER
 
 
-LONGEST = 200  # characters
+MAX_SENTENCE_CHARACTERS = 200
 
 
 def plain_sentence(text: bytes) -> str:
@@ -66,10 +68,10 @@ def plain_sentence(text: bytes) -> str:
     An exit code of four digits or fewer stays: it is no address.
     """
     shown = " ".join(without_addresses(text, _in_sentence).split())
-    return shown[:LONGEST].rstrip()
+    return shown[:MAX_SENTENCE_CHARACTERS].rstrip()
 
 
 def _in_sentence(match: re.Match[str]) -> str:
     if match["exit"]:
         return f"exitcode=0x{match['exit']}"
-    return "" if match["offset"] else HIDDEN
+    return "" if match["offset"] else HIDDEN_NUMBER

@@ -10,7 +10,7 @@ from kdumpd.model.crashlog.lines import LogLine
 
 # What a kernel runs to say that it dies, from the trap to the panic (x86, arm64, s390, ppc64,
 # riscv), and the sanitizers, watchdogs and checks that only found what another function did.
-_DYING = rb"""
+_DYING_FUNCTIONS = rb"""
 dump_stack\w* dump_backtrace\w* show_stack\w* show_regs\w* show_trace\w* sched_show_task
 v?panic panic_\w+ nmi_panic\w* check_panic_on_warn\w* crash_kexec __crash_kexec machine_kexec
 __warn\w* warn_slowpath\w* warn_bogus\w* report_bug handle_bug refcount_warn_saturate
@@ -43,7 +43,7 @@ kcsan_\w+ __kcsan_\w+ __tsan_\w+ ubsan_\w+ __ubsan_\w+
 __list_add_valid\w* __list_del_entry_valid\w*
 """
 # The ways into the kernel, at every trace's end: they differ by the kernel's version.
-_ENTRY = rb"""
+_ENTRY_FUNCTIONS = rb"""
 do_syscall_64 do_syscall_32\w* do_fast_syscall_32 do_int80\w* entry_\w+ x64_sys_call ia32_sys_call
 system_call\w* sysenter_\w+ tracesys\w* sysret_\w+ __do_syscall ret_from_fork\w* kthread
 ret_from_kernel_\w+ kernel_thread_starter start_kernel_thread
@@ -53,7 +53,7 @@ __x64_sys_\w+ __ia32_sys_\w+ __arm64_sys_\w+ __s390x?_sys_\w+ __riscv_sys_\w+ __
 __do_sys_\w+ [sS]y[sS]_\w+ SYSC_\w+
 """
 # How a task that waits does so: its caller tells what for.
-_WAITING = rb"""
+_WAITING_FUNCTIONS = rb"""
 __schedule schedule schedule_\w+ io_schedule\w* __switch_to preempt_schedule\w*
 wait_for_completion\w* __wait_for_common\w* do_wait_for_common
 mutex_lock\w* __mutex_lock\w* rwsem_down_\w+ call_rwsem_down_\w+ down_read\w* down_write\w* down
@@ -65,61 +65,65 @@ def _any_of(words: bytes) -> bytes:
     return rb"|".join(words.split())
 
 
-DYING, ENTRY, WAITING = _any_of(_DYING), _any_of(_ENTRY), _any_of(_WAITING)
+DYING_FUNCTION_PATTERN, ENTRY_FUNCTION_PATTERN, WAITING_FUNCTION_PATTERN = (
+    _any_of(_DYING_FUNCTIONS),
+    _any_of(_ENTRY_FUNCTIONS),
+    _any_of(_WAITING_FUNCTIONS),
+)
 
 
 def is_dying(function: bytes) -> bool:
     """Return whether the function only says that the kernel dies, and of what."""
-    return re.fullmatch(DYING, function) is not None
+    return re.fullmatch(DYING_FUNCTION_PATTERN, function) is not None
 
 
 def is_entry(function: bytes) -> bool:
     """Return whether the function is a way into the kernel that many crashes share."""
-    return re.fullmatch(ENTRY, function) is not None
+    return re.fullmatch(ENTRY_FUNCTION_PATTERN, function) is not None
 
 
 def is_waiting(function: bytes) -> bool:
     """Return whether the function is how a task waits."""
-    return re.fullmatch(WAITING, function) is not None
+    return re.fullmatch(WAITING_FUNCTION_PATTERN, function) is not None
 
 
-MOST_LINES = 1000  # of one trace, with the registers and modules between
-MOST_FRAMES = 64
-LONGEST_NAME = 64  # characters; KSYM_NAME_LEN is 512, for Rust
+MAX_TRACE_LINES = 1000  # of one trace, with the registers and modules between
+MAX_TRACE_FRAMES = 64
+MAX_FUNCTION_NAME_BYTES = 64  # KSYM_NAME_LEN is 512, for Rust
 
-NAMED = rb"(" + SYMBOL + rb")" + OFFSET + rb"(?: \[([\w-]{1,64})[^\]]{0,64}\])?"
-ADDRESS = rb"\[<?[0-9a-f]{8,16}>?\] {0,2}"
+FUNCTION_AND_MODULE = rb"(" + SYMBOL + rb")" + OFFSET + rb"(?: \[([\w-]{1,64})[^\]]{0,64}\])?"
+BRACKETED_ADDRESS = rb"\[<?[0-9a-f]{8,16}>?\] {0,2}"
 # x86 "RIP: 0010:func+0x1/0x2 [module]" (with addresses before 4.10; e030 under Xen; 10: of machine
 # checks), arm64 "pc : ", arm "PC is at ", riscv "epc : ", ppc64 "NIP [c00…] ", s390 "Krnl PSW : "
-PROGRAM_COUNTER = (
+PROGRAM_COUNTER_LINE = (
     rb"(?:mce: \[Hardware Error\]: )?"
     rb"(?:RIP: (?:0010|e030):|RIP (?:!INEXACT! )?10:<[0-9a-f]{1,16}> \{|E?IP: (?:0060:)?|EIP is at "
     rb"|pc : |PC is at |epc : |NIP |Krnl PSW : [0-9a-f]{16} [0-9a-f]{16} \()"
-    rb"(?:" + ADDRESS + rb"){0,2}" + NAMED
+    rb"(?:" + BRACKETED_ADDRESS + rb"){0,2}" + FUNCTION_AND_MODULE
 )
 # x86 and arm64: function, module, flags; with an address in [<>] before 4.10; ppc64 with two and
 # perhaps (unreliable); a question mark is before what only lies on the stack.
-FRAME = (
+FRAME_LINE = (
     rb" {0,8}(?:<\w{1,8}> {1,4})?\(?(?:"
-    + ADDRESS
+    + BRACKETED_ADDRESS
     + rb"){0,2}\(?(\? )?"
-    + NAMED
+    + FUNCTION_AND_MODULE
     + rb"[\w() ]{0,32}$"
 )
 # arm: "func from caller+0x1/0x2" since 5.18, "[<c00…>] (func) from [<c00…>] (caller+…)" before
-ARM_FRAME = (
-    rb" {0,8}(?:" + ADDRESS + rb")?\(?(" + SYMBOL + rb")(?:" + OFFSET + rb")?\)? from "
-    rb"(?:" + ADDRESS + rb")?\(?" + NAMED
+ARM_FRAME_LINE = (
+    rb" {0,8}(?:" + BRACKETED_ADDRESS + rb")?\(?(" + SYMBOL + rb")(?:" + OFFSET + rb")?\)? from "
+    rb"(?:" + BRACKETED_ADDRESS + rb")?\(?" + FUNCTION_AND_MODULE
 )
-BEGIN = rb"Call [Tt]race:"
-END = (
+TRACE_BEGIN_LINE = rb"Call [Tt]race:"
+TRACE_END_LINE = (
     rb" {0,4}</(?:TASK|IRQ|NMI)>|---\[ end |Kernel panic - |Allocated by task|Freed by task"
     rb"|Last Breaking-Event-Address"
 )
 # What a compiler adds to a name when it moves or copies code; BPF's tags are hashes of programs.
-ADDED = rb"\.(?:cold|constprop|isra|part|llvm|lto_priv|\d).*$"
-BPF_TAG = rb"[0-9a-fA-F]{12,}_?"
-HEXADECIMAL = rb"0[xX]"
+COMPILER_SUFFIX_PATTERN = rb"\.(?:cold|constprop|isra|part|llvm|lto_priv|\d).*$"
+BPF_TAG_PATTERN = rb"[0-9a-fA-F]{12,}_?"
+HEXADECIMAL_PREFIX_PATTERN = rb"0[xX]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +141,23 @@ def parse_trace(lines: Sequence[LogLine], start: int, stop: int) -> Sequence[Fra
     """
     frames: list[Frame] = []
     begun = False  # a Call Trace:, which riscv leaves out after its registers
-    for line in lines[start : min(stop, start + MOST_LINES)]:
-        if re.match(BEGIN, line.text) or re.match(END, line.text):
+    for line in lines[start : min(stop, start + MAX_TRACE_LINES)]:
+        if re.match(TRACE_BEGIN_LINE, line.text) or re.match(TRACE_END_LINE, line.text):
             if begun and any(not is_dying(frame.function) for frame in frames):
                 break
-            begun = re.match(BEGIN, line.text) is not None
+            begun = re.match(TRACE_BEGIN_LINE, line.text) is not None
             continue
         frame = _program_counter(line) or (_frame(line) if begun or frames else None)
         if frame and frame not in frames[-1:]:  # the counter's own comes twice, a recursion's often
             frames.append(frame)
-            if len(frames) == MOST_FRAMES:
+            if len(frames) == MAX_TRACE_FRAMES:
                 break
     return frames
 
 
 def program_counter(lines: Sequence[LogLine], start: int, stop: int) -> int:
     """Return the first line after a line that says what was executed, the same line for none."""
-    indices = range(start, min(stop, start + MOST_LINES))
+    indices = range(start, min(stop, start + MAX_TRACE_LINES))
     return next((index for index in indices if _program_counter(lines[index])), start)
 
 
@@ -174,18 +178,18 @@ def plain_name(symbol: bytes) -> bytes:
 
     Nothing in it looks like an address.
     """
-    plain = re.sub(BPF_TAG, b"", re.sub(ADDED, b"", symbol))
-    return re.sub(HEXADECIMAL, b"0_", plain)[:LONGEST_NAME]
+    plain = re.sub(BPF_TAG_PATTERN, b"", re.sub(COMPILER_SUFFIX_PATTERN, b"", symbol))
+    return re.sub(HEXADECIMAL_PREFIX_PATTERN, b"0_", plain)[:MAX_FUNCTION_NAME_BYTES]
 
 
 def _program_counter(line: LogLine) -> Frame | None:
-    match = re.match(PROGRAM_COUNTER, line.text)
+    match = re.match(PROGRAM_COUNTER_LINE, line.text)
     return Frame(plain_name(match[1]), plain_name(match[2] or b"")) if match else None
 
 
 def _frame(line: LogLine) -> Frame | None:
-    match = re.match(FRAME, line.text)
+    match = re.match(FRAME_LINE, line.text)
     if match is not None:
         return None if match[1] else Frame(plain_name(match[2]), plain_name(match[3] or b""))
-    match = re.match(ARM_FRAME, line.text)
+    match = re.match(ARM_FRAME_LINE, line.text)
     return Frame(plain_name(match[1])) if match else None

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from kdumpd.model.formats.kernel import is_ordinary, release_in, release_key
 
-VARIABLE = r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?"
+VARIABLE_PATTERN = r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?"
 # Longer than the longest command line that a kernel takes (COMMAND_LINE_SIZE: 4096 on s390).
-LONGEST = 8192
+MAX_COMMAND_LINE_CHARACTERS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,12 @@ def chosen_by_pattern(entries: Iterable[BootEntry], pattern: str) -> BootEntry |
 
 def filled(text: str, variables: Mapping[str, str]) -> str:
     """Return the text with GRUB's variables replaced; no more than a command line can hold."""
-    whole = re.sub(VARIABLE, lambda match: variables.get(match[1], "")[:LONGEST], text[:LONGEST])
-    return whole[:LONGEST]
+    whole = re.sub(
+        VARIABLE_PATTERN,
+        lambda match: variables.get(match[1], "")[:MAX_COMMAND_LINE_CHARACTERS],
+        text[:MAX_COMMAND_LINE_CHARACTERS],
+    )
+    return whole[:MAX_COMMAND_LINE_CHARACTERS]
 
 
 def _fits(name: str, pattern: str) -> bool:
@@ -87,19 +91,21 @@ def _fits(name: str, pattern: str) -> bool:
     return len(name) - at >= len(others[-1]) and name.endswith(others[-1])
 
 
-ENTRY = r"(menuentry|submenu)[ \t]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))"
-IDENTITY = r"(?:\$menuentry_id_option|--id)[ \t=]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))"
-LINUX = r"linux(?:efi|16)?[ \t]+([^ \t]+)[ \t]*(.*)"
-SETTING = r"set[ \t]+(default|kernelopts)=(?:\"([^\"]*)\"|'([^']*)'|([^ \t;]*))"
-QUOTING = r"[\\\"']"
+MENU_ENTRY_LINE = r"(menuentry|submenu)[ \t]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))"
+MENU_ENTRY_ID_PATTERN = (
+    r"(?:\$menuentry_id_option|--id)[ \t=]+(?:'([^']*)'|\"([^\"]*)\"|([^ \t{]+))"
+)
+LINUX_LINE = r"linux(?:efi|16)?[ \t]+([^ \t]+)[ \t]*(.*)"
+SET_LINE = r"set[ \t]+(default|kernelopts)=(?:\"([^\"]*)\"|'([^']*)'|([^ \t;]*))"
+QUOTING_PATTERN = r"[\\\"']"
 # What any grub.cfg begins its lines with, also one that only leads to another file.
-COMMAND = (
+GRUB_COMMAND_LINE = (
     r"[ \t]*(?:menuentry|submenu|set|if|function|insmod|load_video|search|source|configfile|normal"
     r"|linux|linuxefi|linux16|blscfg|chainloader|export|load_env|terminal_output|root)\b"
 )
-ONE_SHOT = "next_entry"
-DEEPEST = 64  # blocks within blocks
-MOST_DIGITS = 4
+NEXT_ENTRY_VARIABLE = "next_entry"
+MAX_GRUB_NESTING = 64  # blocks within blocks
+MAX_ENTRY_NUMBER_DIGITS = 4
 
 
 @dataclass(slots=True)
@@ -131,7 +137,7 @@ def parse_grubenv(text: str) -> dict[str, str]:
 
 def is_grub_script(text: str) -> bool:
     """Return whether a text can be a grub.cfg at all: some line of it begins with a command."""
-    return any(re.match(COMMAND, line) for line in text.splitlines())
+    return any(re.match(GRUB_COMMAND_LINE, line) for line in text.splitlines())
 
 
 def parse_grub_menu(text: str) -> GrubMenu:
@@ -159,18 +165,18 @@ class _MenuReader:
 
     def read(self, line: str) -> None:
         """Take the next line; what lies too deep is not looked at."""
-        if len(self._blocks) > DEEPEST or line.startswith("#"):
+        if len(self._blocks) > MAX_GRUB_NESTING or line.startswith("#"):
             return
-        if entry := re.match(ENTRY, line):
+        if entry := re.match(MENU_ENTRY_LINE, line):
             self._open(Item(_one_of(entry.groups()[1:]), _identity(line)), line)
         elif line.endswith("{"):
             # Such as a function: what is in it is no part of the menu.
             self._blocks.append(Item("", ""))
         elif line == "}":
             self._close()
-        elif linux := re.match(LINUX, line):
+        elif linux := re.match(LINUX_LINE, line):
             self._item.kernel, self._item.options = linux.groups()
-        elif setting := re.match(SETTING, line):
+        elif setting := re.match(SET_LINE, line):
             self._set(setting[1], _one_of(setting.groups()[1:]))
         elif line.split(" ", 1)[0] == "blscfg":
             self._reads_entries = True
@@ -192,13 +198,13 @@ class _MenuReader:
         if name != "default":
             self._settings[name] = value
         # GRUB runs an entry once it is chosen, a submenu with variables of its own.
-        elif self._item is self._top and value and ONE_SHOT not in value:
+        elif self._item is self._top and value and NEXT_ENTRY_VARIABLE not in value:
             self._default = value
 
 
 def chosen_name(menu: GrubMenu, environment: Mapping[str, str]) -> str:
     """Return the name, number or path of the entry that starts next without anybody's choice."""
-    once = environment.get(ONE_SHOT, "")
+    once = environment.get(NEXT_ENTRY_VARIABLE, "")
     return once or filled(menu.default, environment) or "0"
 
 
@@ -213,13 +219,15 @@ def chosen_entry(menu: GrubMenu, environment: Mapping[str, str]) -> BootEntry | 
     if item is None or item.options is None:
         return None
     variables = {**menu.settings, **environment}
-    options = re.sub(QUOTING, "", filled(item.options, variables))
-    return BootEntry(name=item.title, kernel=re.sub(QUOTING, "", item.kernel), options=options)
+    options = re.sub(QUOTING_PATTERN, "", filled(item.options, variables))
+    return BootEntry(
+        name=item.title, kernel=re.sub(QUOTING_PATTERN, "", item.kernel), options=options
+    )
 
 
 def entry_by_name(entries: list[BootEntry], name: str) -> BootEntry | None:
     """Return which of the files of boot loader entries, newest first, GRUB starts by that name."""
-    if name.isdecimal() and len(name) <= MOST_DIGITS and int(name) < len(entries):
+    if name.isdecimal() and len(name) <= MAX_ENTRY_NUMBER_DIGITS and int(name) < len(entries):
         return entries[int(name)]
     for entry in entries:
         if entry.name == name.removesuffix(".conf"):
@@ -229,7 +237,7 @@ def entry_by_name(entries: list[BootEntry], name: str) -> BootEntry | None:
 
 def _find(items: list[Item], step: str) -> Item | None:
     """Return the item of that number, title or id; without it GRUB starts the first one."""
-    if step.isdecimal() and len(step) <= MOST_DIGITS and int(step) < len(items):
+    if step.isdecimal() and len(step) <= MAX_ENTRY_NUMBER_DIGITS and int(step) < len(items):
         return items[int(step)]
     for item in items:
         if step in {item.title, item.identity}:
@@ -238,7 +246,7 @@ def _find(items: list[Item], step: str) -> Item | None:
 
 
 def _identity(line: str) -> str:
-    match = re.search(IDENTITY, line)
+    match = re.search(MENU_ENTRY_ID_PATTERN, line)
     return _one_of(match.groups()) if match else ""
 
 
@@ -246,13 +254,13 @@ def _one_of(groups: tuple[str | None, ...]) -> str:
     return next((group for group in groups if group), "")
 
 
-DEFAULT_SECTION = "defaultboot"
+ZIPL_DEFAULT_SECTION = "defaultboot"
 
 
 def parse_zipl(text: str) -> BootEntry | None:
     """Return the entry that starts next, None where the file does not tell."""
     sections = _sections(text)
-    default = sections.get(DEFAULT_SECTION, {})
+    default = sections.get(ZIPL_DEFAULT_SECTION, {})
     menu = sections.get(":" + default.get("defaultmenu", ""), {})
     name = default.get("default") or menu.get(menu.get("default", ""), "")
     section = sections.get(name)

@@ -170,28 +170,32 @@ def parse_complaint(text: str) -> Complaint | None:
 
 __all__ = ["Area", "AreaKind", "Complaint", "Reason", "ReservationLog", "parse_reservation_log"]
 
-LONGEST = 256  # characters of a line that are looked at
-MOST = 16  # areas, and complaints, that are kept
+MAX_LINE_CHARACTERS = 256  # characters of a line that are looked at
+MAX_AREAS_OR_COMPLAINTS = 16  # areas, and complaints, that are kept
 # The time and, by CONFIG_PRINTK_CALLER, the task; then the part of the kernel that speaks (pr_fmt).
-BEGINNING = (
+LINE_PREFIX_PATTERN = (
     r"(?:<[0-9]{1,3}>)?(?:\[[ 0-9.]{1,20}\])?(?:\[ {0,8}[TC][0-9]{1,8}\])? {0,4}"
     r"(?:(?!crashkernel)[a-z0-9_]{1,20}: )?"
 )
-MB, HEX = r"([0-9]{1,12})", r"0x([0-9a-fA-F]{1,16})"
+MIB_DIGITS, HEX_DIGITS = r"([0-9]{1,12})", r"0x([0-9a-fA-F]{1,16})"
 # arch/*/kernel/setup.c and arch/powerpc/kexec/core.c: size and place in MiB.
-RESERVING = rf"Reserving {MB}MB of memory at {MB}MB for crashkernel"
+RESERVING_LINE = rf"Reserving {MIB_DIGITS}MB of memory at {MIB_DIGITS}MB for crashkernel"
 # x86 before 6.7; what stands in the parentheses has changed.
-RESERVING_LOW = rf"Reserving {MB}MB of low memory at {MB}MB for crashkernel"
+RESERVING_LOW_LINE = rf"Reserving {MIB_DIGITS}MB of low memory at {MIB_DIGITS}MB for crashkernel"
 # From and to: arm64, others from 6.7, and riscv before it, which has the colon first.
-RESERVED = rf"crashkernel(?: reserved:|: reserved) {HEX} - {HEX}"
-RESERVED_LOW = rf"crashkernel low memory reserved: {HEX} - {HEX}"
-RESERVED_CMA = rf"crashkernel CMA reserv(?:ed: |ation failed: [0-9]{{1,12}} MB requested, ){MB} MB"
+RESERVED_LINE = rf"crashkernel(?: reserved:|: reserved) {HEX_DIGITS} - {HEX_DIGITS}"
+RESERVED_LOW_LINE = rf"crashkernel low memory reserved: {HEX_DIGITS} - {HEX_DIGITS}"
+RESERVED_CMA_LINE = (
+    rf"crashkernel CMA reserv(?:ed: |ation failed: [0-9]{{1,12}} MB requested, ){MIB_DIGITS} MB"
+)
 # arch/powerpc/kernel/fadump.c: the place in MiB until 5.3, in bytes since.
-FADUMP = rf"Reserv(?:ed|ing) {MB}MB of memory at {MB}MB for firmware-assisted dump"
-FADUMP_HEX = rf"Reserved {MB}MB of memory at {HEX} \(System RAM: "
-SYSTEM_RAM = rf"\(System RAM: {MB}MB\)"
+FADUMP_LINE = (
+    rf"Reserv(?:ed|ing) {MIB_DIGITS}MB of memory at {MIB_DIGITS}MB for firmware-assisted dump"
+)
+FADUMP_HEX_LINE = rf"Reserved {MIB_DIGITS}MB of memory at {HEX_DIGITS} \(System RAM: "
+SYSTEM_RAM_PATTERN = rf"\(System RAM: {MIB_DIGITS}MB\)"
 # powerpc says first that it reserves, and then that it did not.
-TAKEN_BACK = "Failed to reserve memory for crashkernel!"
+RESERVATION_TAKEN_BACK_LINE = "Failed to reserve memory for crashkernel!"
 
 
 class AreaKind(StrEnum):
@@ -231,33 +235,35 @@ def parse_reservation_log(lines: Iterable[str]) -> ReservationLog:
     complaints: list[Complaint] = []
     system_ram: int | None = None
     for line in lines:
-        text = re.sub(BEGINNING, "", line[:LONGEST], count=1).rstrip()
+        text = re.sub(LINE_PREFIX_PATTERN, "", line[:MAX_LINE_CHARACTERS], count=1).rstrip()
         if area := _parse_area(text):
             areas.append(area)
-            match = re.search(SYSTEM_RAM, text)
+            match = re.search(SYSTEM_RAM_PATTERN, text)
             system_ram = int(match[1]) * MIB if match else system_ram
-        if (complaint := parse_complaint(text)) and len(complaints) < MOST:
+        if (complaint := parse_complaint(text)) and len(complaints) < MAX_AREAS_OR_COMPLAINTS:
             complaints.append(complaint)
-        if text == TAKEN_BACK:
+        if text == RESERVATION_TAKEN_BACK_LINE:
             areas = [area for area in areas if area.kind not in (AreaKind.MAIN, AreaKind.HIGH)]
     return ReservationLog(
-        areas=tuple(areas[:MOST]), system_ram=system_ram, complaints=tuple(complaints)
+        areas=tuple(areas[:MAX_AREAS_OR_COMPLAINTS]),
+        system_ram=system_ram,
+        complaints=tuple(complaints),
     )
 
 
 def _parse_area(text: str) -> Area | None:
-    if match := re.match(RESERVING, text) or re.match(RESERVED, text):
+    if match := re.match(RESERVING_LINE, text) or re.match(RESERVED_LINE, text):
         start, size = _extent(match)
         kind = AreaKind.MAIN if start < 4 * GIB else AreaKind.HIGH
-    elif match := re.match(RESERVING_LOW, text) or re.match(RESERVED_LOW, text):
+    elif match := re.match(RESERVING_LOW_LINE, text) or re.match(RESERVED_LOW_LINE, text):
         start, size = _extent(match)
         kind = AreaKind.LOW
-    elif match := re.match(RESERVED_CMA, text):
+    elif match := re.match(RESERVED_CMA_LINE, text):
         return Area(kind=AreaKind.CMA, start=None, size=int(match[1]) * MIB)
-    elif match := re.match(FADUMP, text):
+    elif match := re.match(FADUMP_LINE, text):
         start, size = _extent(match)
         kind = AreaKind.FADUMP
-    elif match := re.match(FADUMP_HEX, text):
+    elif match := re.match(FADUMP_HEX_LINE, text):
         start, size, kind = int(match[2], 16), int(match[1]) * MIB, AreaKind.FADUMP
     else:
         return None

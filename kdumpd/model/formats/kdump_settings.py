@@ -13,14 +13,19 @@ from enum import StrEnum, auto
 from kdumpd.model.formats.mounts import clean_path
 from kdumpd.model.text import MIB
 
-ASSIGNMENT = rb"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)"
+ASSIGNMENT_LINE = rb"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)"
 # A shell word: quoted, escaped and bare pieces, up to the first blank outside of quotes.
-WORD = rb"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^'\"\\ \t;])*"
-PIECE = rb"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|\\(.)|([^'\"\\]+)"
+SHELL_WORD_PATTERN = rb"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^'\"\\ \t;])*"
+SHELL_QUOTE_PATTERN = rb"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|\\(.)|([^'\"\\]+)"
 # In double quotes a backslash is kept before any other character (POSIX, 2.2.3).
-SPECIAL = rb"\\([$`\"\\])|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)|[$`]"
-LONGEST = 1 << 16  # bytes: a variable that holds itself twice grows fast
-BEGIN, END = {b"if", b"for", b"while", b"until", b"case"}, {b"fi", b"done", b"esac"}
+DOUBLE_QUOTED_SPECIAL_PATTERN = (
+    rb"\\([$`\"\\])|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)|[$`]"
+)
+MAX_VALUE_BYTES = 1 << 16  # a variable that holds itself twice grows fast
+SHELL_BLOCK_BEGINNINGS, SHELL_BLOCK_ENDS = (
+    {b"if", b"for", b"while", b"until", b"case"},
+    {b"fi", b"done", b"esac"},
+)
 
 
 def assignments(
@@ -35,8 +40,8 @@ def assignments(
     for line in _lines(script):
         words = line.split(None, 1)
         first = words[0].rstrip(b";") if words else b""
-        depth = max(0, depth + (first in BEGIN) - (first in END))
-        match = re.match(ASSIGNMENT, line)
+        depth = max(0, depth + (first in SHELL_BLOCK_BEGINNINGS) - (first in SHELL_BLOCK_ENDS))
+        match = re.match(ASSIGNMENT_LINE, line)
         if match is None:
             continue
         name, rest = match.groups()
@@ -56,8 +61,8 @@ def odd_line(script: bytes) -> bytes | None:
     a line becomes a part of the value.
     """
     for line in _lines(script.replace(b"\r", b"\x01")):
-        match = re.match(ASSIGNMENT, line)
-        word = re.match(WORD, match[2]) if match else None
+        match = re.match(ASSIGNMENT_LINE, line)
+        word = re.match(SHELL_WORD_PATTERN, match[2]) if match else None
         rest = match[2][word.end() :] if match and word else line
         if rest.strip() and not rest.lstrip(b" \t").startswith(b"#"):
             return line
@@ -74,13 +79,13 @@ def _lines(script: bytes) -> Iterator[bytes]:
 
 
 def _value(rest: bytes, values: Mapping[bytes, bytes | None]) -> bytes | None:
-    word = re.match(WORD, rest)
+    word = re.match(SHELL_WORD_PATTERN, rest)
     if word is None or rest[word.end() : word.end() + 1] not in {b"", b" ", b"\t", b";"}:
         return None
     value = b""
-    for literal, quoted, escaped, bare in re.findall(PIECE, word[0]):
+    for literal, quoted, escaped, bare in re.findall(SHELL_QUOTE_PATTERN, word[0]):
         filled = _filled(quoted or bare, values)
-        if filled is None or len(value) > LONGEST:
+        if filled is None or len(value) > MAX_VALUE_BYTES:
             return None
         value += literal + escaped + filled
     return value
@@ -89,28 +94,28 @@ def _value(rest: bytes, values: Mapping[bytes, bytes | None]) -> bytes | None:
 def _filled(text: bytes, values: Mapping[bytes, bytes | None]) -> bytes | None:
     """Return the text with its variables replaced, None where only a shell could do that."""
     filled, position = b"", 0
-    for match in re.finditer(SPECIAL, text):
+    for match in re.finditer(DOUBLE_QUOTED_SPECIAL_PATTERN, text):
         escaped, braced, plain = match.groups()
         name = braced or plain
         value = escaped or (values.get(name, b"") if name else None)
-        if value is None or len(filled) > LONGEST:
+        if value is None or len(filled) > MAX_VALUE_BYTES:
             return None
         filled += text[position : match.start()] + value
         position = match.end()
     return filled + text[position:]
 
 
-DEFAULT_DIRECTORY = b"/var/crash"
-DEFAULT_LEVEL = 31
-LARGEST_LEVEL = 31
-DEBIAN_ARGUMENTS = b"-F -c -d 31"
-FEDORA_COLLECTOR = b"makedumpfile -l --message-level 7 -d 31"
-SUSE_FREE_MIB = 64  # KDUMP_FREE_DISK_SIZE
-FILE_SYSTEMS = {b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"minix", b"virtiofs"}
-REMOTES = {b"nfs", b"ssh", b"net"}
-LEVEL = rb"(?:^|\s)-[a-zA-Z]{0,8}d\s{0,8}(\d{1,2}(?:,\d{1,2}){0,8})(?=\s|$)"
-COMPRESSES = rb"(?:^|\s)-[a-zA-Z]{0,8}[clpz]"
-URL = rb"([a-z]{2,8})://([^\s]*)"
+DEFAULT_CRASH_DIRECTORY = b"/var/crash"
+DEFAULT_DUMP_LEVEL = 31
+MAX_DUMP_LEVEL = 31
+DEBIAN_MAKEDUMPFILE_ARGUMENTS = b"-F -c -d 31"
+FEDORA_CORE_COLLECTOR = b"makedumpfile -l --message-level 7 -d 31"
+DEFAULT_SUSE_FREE_MIB = 64  # KDUMP_FREE_DISK_SIZE
+FILE_SYSTEM_OPTIONS = {b"ext2", b"ext3", b"ext4", b"xfs", b"btrfs", b"minix", b"virtiofs"}
+REMOTE_OPTIONS = {b"nfs", b"ssh", b"net"}
+DUMP_LEVEL_PATTERN = rb"(?:^|\s)-[a-zA-Z]{0,8}d\s{0,8}(\d{1,2}(?:,\d{1,2}){0,8})(?=\s|$)"
+COMPRESSION_OPTION_PATTERN = rb"(?:^|\s)-[a-zA-Z]{0,8}[clpz]"
+URL_PATTERN = rb"([a-z]{2,8})://([^\s]*)"
 
 
 class Tool(StrEnum):
@@ -145,7 +150,7 @@ class DumpSettings:
 
     tool: Tool
     targets: tuple[DumpTarget, ...]
-    level: int = DEFAULT_LEVEL  # of makedumpfile's -d
+    level: int = DEFAULT_DUMP_LEVEL  # of makedumpfile's -d
     compressed: bool = True
     left_free: int = 0  # bytes; the tool removes a dump that leaves less
 
@@ -158,7 +163,7 @@ class DumpSettings:
 def parse_kdump_tools(script: bytes) -> DumpSettings:
     """Return what /etc/default/kdump-tools says; no targets where only a shell could tell."""
     values = assignments(script)
-    arguments = values.get(b"MAKEDUMP_ARGS") or DEBIAN_ARGUMENTS
+    arguments = values.get(b"MAKEDUMP_ARGS") or DEBIAN_MAKEDUMPFILE_ARGUMENTS
     return DumpSettings(
         tool=Tool.KDUMP_TOOLS,
         targets=tuple(_debian_targets(values)),
@@ -170,7 +175,7 @@ def parse_kdump_tools(script: bytes) -> DumpSettings:
 def parse_kdump_conf(text: bytes) -> DumpSettings:
     """Return what /etc/kdump.conf says; of several targets the last counts."""
     options = kdump_conf_options(text)
-    collector = options.get(b"core_collector") or FEDORA_COLLECTOR
+    collector = options.get(b"core_collector") or FEDORA_CORE_COLLECTOR
     makedumpfile = b"makedumpfile" in collector
     return DumpSettings(
         tool=Tool.KDUMP_UTILS,
@@ -206,16 +211,16 @@ def kdump_conf_options(text: bytes) -> dict[bytes, bytes]:
 def parse_suse(script: bytes) -> DumpSettings:
     """Return what /etc/sysconfig/kdump of SUSE's kdump says; KDUMP_TRANSFER hides the targets."""
     own_script = parse_assignment(script, b"KDUMP_TRANSFER")
-    places = parse_assignment(script, b"KDUMP_SAVEDIR").split() or [DEFAULT_DIRECTORY]
+    places = parse_assignment(script, b"KDUMP_SAVEDIR").split() or [DEFAULT_CRASH_DIRECTORY]
     level = parse_assignment(script, b"KDUMP_DUMPLEVEL")
     kind = parse_assignment(script, b"KDUMP_DUMPFORMAT").lower()
     free = parse_assignment(script, b"KDUMP_FREE_DISK_SIZE")
     return DumpSettings(
         tool=Tool.SUSE,
         targets=() if own_script else tuple(_suse_target(place) for place in places),
-        level=min(int(level), LARGEST_LEVEL) if _is_number(level) else DEFAULT_LEVEL,
+        level=min(int(level), MAX_DUMP_LEVEL) if _is_number(level) else DEFAULT_DUMP_LEVEL,
         compressed=kind not in {b"elf", b"raw"},
-        left_free=(int(free) if _is_number(free) else SUSE_FREE_MIB) * MIB,
+        left_free=(int(free) if _is_number(free) else DEFAULT_SUSE_FREE_MIB) * MIB,
     )
 
 
@@ -224,22 +229,22 @@ def parse_level(arguments: bytes) -> int:
 
     It goes to the next when the disk is full (makedumpfile(8)).
     """
-    found = re.findall(LEVEL, arguments)
-    return min(int(found[-1].rpartition(b",")[2]), LARGEST_LEVEL) if found else 0
+    found = re.findall(DUMP_LEVEL_PATTERN, arguments)
+    return min(int(found[-1].rpartition(b",")[2]), MAX_DUMP_LEVEL) if found else 0
 
 
 def _compresses(arguments: bytes) -> bool:
-    return bool(re.search(COMPRESSES, arguments))
+    return bool(re.search(COMPRESSION_OPTION_PATTERN, arguments))
 
 
 def _debian_targets(values: Mapping[bytes, bytes | None]) -> Iterator[DumpTarget]:
     remotes = [values.get(name, b"") for name in (b"FTP", b"SSH", b"NFS")]
-    directory = values.get(b"KDUMP_COREDIR", DEFAULT_DIRECTORY)
+    directory = values.get(b"KDUMP_COREDIR", DEFAULT_CRASH_DIRECTORY)
     if any(remotes):
         yield from (DumpTarget(kind=TargetKind.REMOTE, place=one) for one in remotes if one)
     elif None not in remotes and directory is not None:
         yield DumpTarget(
-            kind=TargetKind.DIRECTORY, place=clean_path(directory or DEFAULT_DIRECTORY)
+            kind=TargetKind.DIRECTORY, place=clean_path(directory or DEFAULT_CRASH_DIRECTORY)
         )
 
 
@@ -252,13 +257,13 @@ def _words(line: bytes) -> tuple[bytes, bytes]:
 def _fedora_targets(options: dict[bytes, bytes]) -> Iterator[DumpTarget]:
     if b"--mount" in options.get(b"dracut_args", b""):
         return
-    path = clean_path(options.get(b"path") or DEFAULT_DIRECTORY)
-    chosen = [key for key in options if key in FILE_SYSTEMS | REMOTES | {b"raw"}]
+    path = clean_path(options.get(b"path") or DEFAULT_CRASH_DIRECTORY)
+    chosen = [key for key in options if key in FILE_SYSTEM_OPTIONS | REMOTE_OPTIONS | {b"raw"}]
     if not chosen:
         yield DumpTarget(kind=TargetKind.DIRECTORY, place=path)
         return
     place = options[chosen[-1]].replace(b'"', b"")
-    if chosen[-1] in FILE_SYSTEMS:
+    if chosen[-1] in FILE_SYSTEM_OPTIONS:
         yield DumpTarget(kind=TargetKind.FILE_SYSTEM, place=place, below=path)
     else:
         yield DumpTarget(
@@ -267,7 +272,7 @@ def _fedora_targets(options: dict[bytes, bytes]) -> Iterator[DumpTarget]:
 
 
 def _suse_target(place: bytes) -> DumpTarget:
-    url = re.match(URL, place)
+    url = re.match(URL_PATTERN, place)
     if url is None or url[1] == b"file":
         return DumpTarget(kind=TargetKind.DIRECTORY, place=clean_path(url[2] if url else place))
     # What stands before @ may hold a password.

@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 
 # What a release is made of; it is a part of file names and of commands.
-RELEASE = r"[0-9][A-Za-z0-9._+~-]{0,63}"
-PIECE = r"([0-9]+)|([a-zA-Z]+)|(~)"
-IMAGES = ("vmlinuz-", "vmlinux-", "Image-", "image-", "kernel-")
-INITRDS = ("initrd.img-", "initramfs-", "initrd-")
-ENDINGS = (".img", "-kdump", "kdump")
+RELEASE_PATTERN = r"[0-9][A-Za-z0-9._+~-]{0,63}"
+RELEASE_PIECE_PATTERN = r"([0-9]+)|([a-zA-Z]+)|(~)"
+KERNEL_IMAGE_PREFIXES = ("vmlinuz-", "vmlinux-", "Image-", "image-", "kernel-")
+INITRD_PREFIXES = ("initrd.img-", "initramfs-", "initrd-")
+INITRD_SUFFIXES = (".img", "-kdump", "kdump")
 # Names that kernel packages and people give to what is not the newest kernel.
-OTHERS = ("rescue", ".old", ".bak", ".dpkg", ".rpm", ".signed", ".new")
-MOST_DIGITS = 18
+NOT_NEWEST_KERNEL_WORDS = ("rescue", ".old", ".bak", ".dpkg", ".rpm", ".signed", ".new")
+MAX_RELEASE_NUMBER_DIGITS = 18
 
 Piece = tuple[int, int, str]
 
 
 def release_in(name: str) -> str:
     """Return the kernel release that the name of an image or initrd ends in, empty if none."""
-    for prefix in (*IMAGES, *INITRDS):
+    for prefix in (*KERNEL_IMAGE_PREFIXES, *INITRD_PREFIXES):
         if name.startswith(prefix):
             release = name.removeprefix(prefix)
-            if prefix in INITRDS:
-                for ending in ENDINGS:
+            if prefix in INITRD_PREFIXES:
+                for ending in INITRD_SUFFIXES:
                     release = release.removesuffix(ending)
             return plain_release(release)
     return ""
@@ -33,12 +33,14 @@ def release_in(name: str) -> str:
 
 def plain_release(text: str) -> str:
     """Return the text if it can be a release, empty if not."""
-    return text if re.fullmatch(RELEASE, text) else ""
+    return text if re.fullmatch(RELEASE_PATTERN, text) else ""
 
 
 def is_ordinary(release: str) -> bool:
     """Return whether a boot loader would start this release by itself."""
-    return bool(plain_release(release)) and not any(other in release for other in OTHERS)
+    return bool(plain_release(release)) and not any(
+        other in release for other in NOT_NEWEST_KERNEL_WORDS
+    )
 
 
 def release_key(release: str) -> tuple[Piece, ...]:
@@ -47,26 +49,26 @@ def release_key(release: str) -> tuple[Piece, ...]:
     Numbers are compared as numbers and are newer than letters, more is newer than less, and `~`
     comes before the end (rpmvercmp(); `sort -V`, which grub-mkconfig uses, agrees for these).
     """
-    found = [_piece(match) for match in re.finditer(PIECE, release)]
+    found = [_piece(match) for match in re.finditer(RELEASE_PIECE_PATTERN, release)]
     return (*found, (0, 0, ""))
 
 
 def _piece(match: re.Match[str]) -> Piece:
     number, letters, _ = match.groups()
     if number:
-        return (2, int(number[:MOST_DIGITS]), "")
+        return (2, int(number[:MAX_RELEASE_NUMBER_DIGITS]), "")
     return (1, 0, letters) if letters else (-1, 0, "")
 
 
 # The setup header of x86 (Documentation/arch/x86/boot.rst): magic, version of the protocol, offset
 # of the version text less 0x200, and from protocol 2.10 the memory that the kernel needs to start.
 X86_MAGIC, X86_MAGIC_AT = b"HdrS", 0x202
-X86_VERSION_AT, X86_TEXT_AT, X86_MEMORY_AT = 0x206, 0x20E, 0x260
-X86_TEXT_BASE, X86_WITH_MEMORY = 0x200, 0x20A
+X86_PROTOCOL_AT, X86_VERSION_TEXT_AT, X86_MEMORY_AT = 0x206, 0x20E, 0x260
+X86_VERSION_TEXT_BASE, X86_FIRST_PROTOCOL_WITH_MEMORY = 0x200, 0x20A
 # The header of arm64 (Documentation/arch/arm64/booting.rst): the size with everything it needs.
 ARM64_MAGIC, ARM64_MAGIC_AT, ARM64_MEMORY_AT = b"ARM\x64", 56, 16
-LONGEST_RELEASE = 64  # __NEW_UTS_LEN (include/uapi/linux/utsname.h)
-HEAD = 1 << 16  # bytes: the setup code of x86 has at most 64 sectors of 512 bytes
+MAX_RELEASE_BYTES = 64  # __NEW_UTS_LEN (include/uapi/linux/utsname.h)
+KERNEL_IMAGE_HEAD_BYTES = 1 << 16  # the setup code of x86 has at most 64 sectors of 512 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class KernelImage:
 
 
 def parse_kernel_image(head: bytes) -> KernelImage:
-    """Return what the first `HEAD` bytes of an image say; nothing of a format that says nothing."""
+    """Return what the head of an image says; nothing of a format that says nothing."""
     if head[X86_MAGIC_AT : X86_MAGIC_AT + len(X86_MAGIC)] == X86_MAGIC:
         return _parse_x86(head)
     if head[ARM64_MAGIC_AT : ARM64_MAGIC_AT + len(ARM64_MAGIC)] == ARM64_MAGIC:
@@ -90,16 +92,18 @@ def parse_kernel_image(head: bytes) -> KernelImage:
 def _parse_x86(head: bytes) -> KernelImage:
     if len(head) < X86_MEMORY_AT + 4:
         return KernelImage()
-    (version,) = struct.unpack_from("<H", head, X86_VERSION_AT)
-    (text,) = struct.unpack_from("<H", head, X86_TEXT_AT)
+    (version,) = struct.unpack_from("<H", head, X86_PROTOCOL_AT)
+    (text,) = struct.unpack_from("<H", head, X86_VERSION_TEXT_AT)
     (memory,) = struct.unpack_from("<I", head, X86_MEMORY_AT)
-    start = text + X86_TEXT_BASE
-    words = head[start : start + LONGEST_RELEASE + 1].split(b"\0")[0].split(b" ")
-    release = words[0] if text and len(words[0]) <= LONGEST_RELEASE else b""
-    return KernelImage(release, memory if version >= X86_WITH_MEMORY and memory else None)
+    start = text + X86_VERSION_TEXT_BASE
+    words = head[start : start + MAX_RELEASE_BYTES + 1].split(b"\0")[0].split(b" ")
+    release = words[0] if text and len(words[0]) <= MAX_RELEASE_BYTES else b""
+    return KernelImage(
+        release, memory if version >= X86_FIRST_PROTOCOL_WITH_MEMORY and memory else None
+    )
 
 
-LINE = rb"(ID|ID_LIKE)=([\"']?)([a-z0-9._ -]{0,200})\2[ \t]*"
+OS_RELEASE_ID_LINE = rb"(ID|ID_LIKE)=([\"']?)([a-z0-9._ -]{0,200})\2[ \t]*"
 
 
 class Distribution(StrEnum):
@@ -111,7 +115,7 @@ class Distribution(StrEnum):
     OTHER = auto()
 
 
-FAMILIES = {
+DISTRIBUTION_OF_ID = {
     b"debian": Distribution.DEBIAN,
     b"ubuntu": Distribution.DEBIAN,
     b"fedora": Distribution.FEDORA,
@@ -124,7 +128,7 @@ FAMILIES = {
 
 # What to type so that the next boot has another crashkernel=, {value} being a size.
 # Debian's kdump-tools ships that file; grubby(8), which runs zipl as well; kdump(7) of SUSE.
-WAYS = {
+CRASHKERNEL_REMEDIES = {
     Distribution.DEBIAN: "put crashkernel={value} into /etc/default/grub.d/kdump-tools.cfg,"
     " then update-grub && reboot",
     Distribution.FEDORA: "grubby --update-kernel=ALL --args=crashkernel={value} && reboot",
@@ -139,12 +143,15 @@ def parse_os_release(content: bytes) -> Distribution:
     """Return the family that ID names, else the first one that ID_LIKE names."""
     values: dict[bytes, bytes] = {}
     for line in content.splitlines():
-        if match := re.fullmatch(LINE, line):
+        if match := re.fullmatch(OS_RELEASE_ID_LINE, line):
             values[match[1]] = match[3]
     names = values.get(b"ID", b"").split() + values.get(b"ID_LIKE", b"").split()
-    return next((FAMILIES[name] for name in names if name in FAMILIES), Distribution.OTHER)
+    return next(
+        (DISTRIBUTION_OF_ID[name] for name in names if name in DISTRIBUTION_OF_ID),
+        Distribution.OTHER,
+    )
 
 
 def way_to_reserve(distribution: Distribution, value: str) -> str:
     """Return what to type for another crashkernel=."""
-    return WAYS[distribution].format(value=value)
+    return CRASHKERNEL_REMEDIES[distribution].format(value=value)

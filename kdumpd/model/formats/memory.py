@@ -10,10 +10,10 @@ from kdumpd.model.text import MIB, human_size
 
 # kernel/resource.c, r_show(): two spaces for each level, at least 4 digits, the end inclusive.
 IOMEM_LINE = rb"( {0,40})([0-9a-f]{4,16})-([0-9a-f]{4,16}) : ([^\n]{1,200})"
-PAGE = 4096
+PAGE_BYTES = 4096
 FOUR_GIB = 1 << 32
-SYSTEM_RAM = b"System RAM"
-CRASH_KERNEL = b"Crash kernel"  # the main and the low area alike (kernel/crash_reserve.c)
+SYSTEM_RAM_NAME = b"System RAM"
+CRASH_KERNEL_NAME = b"Crash kernel"  # the main and the low area alike (kernel/crash_reserve.c)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ def parse_iomem(content: bytes) -> Iomem | None:
     crash = [
         Region(start=start, size=end + 1 - start)
         for _, start, end, name in lines
-        if name.startswith(CRASH_KERNEL) and start <= end
+        if name.startswith(CRASH_KERNEL_NAME) and start <= end
     ]
     return Iomem(
         system_ram=ram or None, crash=tuple(sorted(crash, key=lambda region: region.start))
@@ -84,13 +84,13 @@ def _lines(content: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 def _is_ram(depth: int, name: bytes) -> bool:
     # On s390 the area lies beside System RAM (arch/s390/kernel/setup.c, setup_resources).
-    return depth == 0 and (name == SYSTEM_RAM or name.startswith(CRASH_KERNEL))
+    return depth == 0 and (name == SYSTEM_RAM_NAME or name.startswith(CRASH_KERNEL_NAME))
 
 
 def _pages(start: int, end: int) -> int:
     """Return the bytes of whole pages: memblock_trim_memory() leaves no others."""
-    first, last = -(-start // PAGE), (end + 1) // PAGE
-    return max(last - first, 0) * PAGE
+    first, last = -(-start // PAGE_BYTES), (end + 1) // PAGE_BYTES
+    return max(last - first, 0) * PAGE_BYTES
 
 
 class RamSource(StrEnum):
@@ -145,15 +145,16 @@ def best_ram(
 # 4096, and the kernel's image. Pages that drivers took without telling are not in any counter.
 
 # Debian 12 with 1.5 GiB: by this count 110 MB are the kernel's, and a zlib dump of level 31 had 39.
-COMPRESSION = 2
-KERNEL_IMAGE = 48 * MIB  # code, data and bss of Debian's 6.1 by /proc/iomem: 43 MiB
-PAGES_PER_MAP_BYTE = 64  # PAGE / sizeof(struct page)
-DESCRIPTOR = 24  # bytes that a kdump-compressed dump spends on each page (makedumpfile's page_desc)
-BITMAPS = 2  # and bits on each page that the machine has
-CACHE, ALL_CACHE, PROGRAMS, FREE = 2, 4, 8, 16
+COMPRESSION_RATIO = 2
+KERNEL_IMAGE_BYTES = 48 * MIB  # code, data and bss of Debian's 6.1 by /proc/iomem: 43 MiB
+PAGES_PER_MAP_BYTE = 64  # PAGE_BYTES / sizeof(struct page)
+# bytes that a kdump-compressed dump spends on each page (makedumpfile's page_desc)
+PAGE_DESCRIPTOR_BYTES = 24
+BITMAPS_IN_DUMP = 2  # and bits on each page that the machine has
+DUMP_LEVEL_CACHE, DUMP_LEVEL_ALL_CACHE, DUMP_LEVEL_PROGRAMS, DUMP_LEVEL_FREE = 2, 4, 8, 16
 KIB = 1024
 MEMINFO_LINE = rb"(?m)^([A-Za-z()_]{1,40}):[ \t]{1,40}(\d{1,18}) kB$"
-QUARTER_BITS = 3  # the highest bits, which are kept
+ROUNDED_SIZE_BITS = 3  # the highest bits, which are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,23 +170,26 @@ class MemoryUse:
     @property
     def uncounted(self) -> int:
         """Bytes of the kernel that are not part of the total: the map of all pages, its image."""
-        return self.total // PAGES_PER_MAP_BYTE + KERNEL_IMAGE
+        return self.total // PAGES_PER_MAP_BYTE + KERNEL_IMAGE_BYTES
 
     def dumped(self, level: int) -> int:
         """Return the bytes of memory that a dump of this level holds, as far as is counted."""
         pages = self.kernel + self.uncounted
-        pages += 0 if level & (CACHE | ALL_CACHE) else self.cache
-        pages += 0 if level & PROGRAMS else self.programs
-        pages += 0 if level & FREE else self.free
+        pages += 0 if level & (DUMP_LEVEL_CACHE | DUMP_LEVEL_ALL_CACHE) else self.cache
+        pages += 0 if level & DUMP_LEVEL_PROGRAMS else self.programs
+        pages += 0 if level & DUMP_LEVEL_FREE else self.free
         return min(pages, self.total + self.uncounted)
 
     def estimate(self, level: int, *, compressed: bool) -> int:
         """Return the bytes that a dump is likely to need."""
-        return self.dumped(level) // (COMPRESSION if compressed else 1)
+        return self.dumped(level) // (COMPRESSION_RATIO if compressed else 1)
 
     def least(self, level: int) -> int:
         """Return the bytes that the tables of a kdump-compressed dump need before any page."""
-        return BITMAPS * self.total // PAGE // 8 + DESCRIPTOR * self.dumped(level) // PAGE
+        return (
+            BITMAPS_IN_DUMP * self.total // PAGE_BYTES // 8
+            + PAGE_DESCRIPTOR_BYTES * self.dumped(level) // PAGE_BYTES
+        )
 
 
 def parse_meminfo(content: bytes) -> Mapping[bytes, int]:
@@ -213,5 +217,5 @@ def memory_use(said: Mapping[bytes, int]) -> MemoryUse | None:
 
 def steady(size: int) -> int:
     """Return a size rounded down to a quarter of its power of two: it does not change all day."""
-    step = 1 << max(0, size.bit_length() - QUARTER_BITS)
+    step = 1 << max(0, size.bit_length() - ROUNDED_SIZE_BITS)
     return size // step * step

@@ -5,15 +5,15 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-ESCAPE = rb"\\([0-7]{3})"
-DEVICE, MOUNT_POINT, MOUNT_OPTIONS, OPTIONAL = (
+OCTAL_ESCAPE_PATTERN = rb"\\([0-7]{3})"
+DEVICE_FIELD, MOUNT_POINT_FIELD, MOUNT_OPTIONS_FIELD, FIRST_OPTIONAL_FIELD = (
     2,
     4,
     5,
     6,
 )  # the fields' places in a line of mountinfo
-NOT_AT_BOOT, AT_ACCESS = "noauto", "x-systemd.automount"
-READ_ONLY = "ro"
+NOAUTO_OPTION, AUTOMOUNT_OPTION = "noauto", "x-systemd.automount"
+READ_ONLY_OPTION = "ro"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class FstabEntry:
     @property
     def at_boot(self) -> bool:
         """Whether a boot mounts it, or the first access does."""
-        return NOT_AT_BOOT not in self.options or AT_ACCESS in self.options
+        return NOAUTO_OPTION not in self.options or AUTOMOUNT_OPTION in self.options
 
 
 def parse_mountinfo(table: bytes, *, of_machine: bool = False) -> Iterator[Mount]:
@@ -49,26 +49,30 @@ def parse_mountinfo(table: bytes, *, of_machine: bool = False) -> Iterator[Mount
     """
     for line in table.split(b"\n"):  # a carriage return is not escaped, and is no end of a line
         fields = line.split(b" ")
-        if len(fields) <= MOUNT_OPTIONS:
+        if len(fields) <= MOUNT_OPTIONS_FIELD:
             continue
-        behind = fields[fields.index(b"-", OPTIONAL) + 1 :] if b"-" in fields[OPTIONAL:] else []
+        behind = (
+            fields[fields.index(b"-", FIRST_OPTIONAL_FIELD) + 1 :]
+            if b"-" in fields[FIRST_OPTIONAL_FIELD:]
+            else []
+        )
         kind, source, options = (*behind, b"", b"", b"")[:3]
         yield Mount(
-            point=_unescaped(fields[MOUNT_POINT]),
-            device=fields[DEVICE],
+            point=_unescaped(fields[MOUNT_POINT_FIELD]),
+            device=fields[DEVICE_FIELD],
             type=kind.decode("ascii", "backslashreplace"),
             source=_unescaped(source),
-            read_only=READ_ONLY in _options(options)
-            or (of_machine and READ_ONLY in _options(fields[MOUNT_OPTIONS])),
+            read_only=READ_ONLY_OPTION in _options(options)
+            or (of_machine and READ_ONLY_OPTION in _options(fields[MOUNT_OPTIONS_FIELD])),
         )
 
 
 def parse_mount_points(table: bytes) -> Iterator[bytes]:
     """Yield where each mount is, of a table of which nothing else is wanted: each look reads it."""
     for line in table.split(b"\n"):
-        fields = line.split(b" ", MOUNT_OPTIONS)
-        if len(fields) > MOUNT_OPTIONS:
-            yield _unescaped(fields[MOUNT_POINT])
+        fields = line.split(b" ", MOUNT_OPTIONS_FIELD)
+        if len(fields) > MOUNT_OPTIONS_FIELD:
+            yield _unescaped(fields[MOUNT_POINT_FIELD])
 
 
 def parse_fstab(table: bytes) -> Iterator[FstabEntry]:
@@ -129,4 +133,4 @@ def _options(text: bytes) -> tuple[str, ...]:
 def _unescaped(text: bytes) -> bytes:
     if b"\\" not in text:
         return text
-    return re.sub(ESCAPE, lambda match: bytes([int(match[1], 8) & 0xFF]), text)
+    return re.sub(OCTAL_ESCAPE_PATTERN, lambda match: bytes([int(match[1], 8) & 0xFF]), text)

@@ -95,7 +95,7 @@ class NextBootFacts:
 
 
 # What each asks for besides itself (Documentation/admin-guide/sysctl/kernel.rst).
-NEEDS = {
+SYSCTLS_NEEDED_BY = {
     "hardlockup_panic": ("watchdog", "nmi_watchdog"),
     "softlockup_panic": ("watchdog", "soft_watchdog"),
     "hung_task_panic": ("hung_task_timeout_secs",),
@@ -122,7 +122,7 @@ class PolicyFacts:
         return {name: self._panics(name, value) for name, value in self.events.items()}
 
     def _panics(self, name: str, value: Fact[int]) -> Fact[bool]:
-        asked = [value, *(self.needs.get(one) for one in NEEDS.get(name, ()))]
+        asked = [value, *(self.needs.get(one) for one in SYSCTLS_NEEDED_BY.get(name, ()))]
         if 0 in asked:
             return False
         bad = next((one for one in asked if isinstance(one, Unknown)), None)
@@ -182,7 +182,7 @@ class ReservationFacts:
     last: LastReservation | None = None  # whoever keeps the ledger puts it here
 
 
-AT_WORK = {"activating", "deactivating", "reloading"}
+CHANGING_UNIT_STATES = {"activating", "deactivating", "reloading"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +205,7 @@ class ServiceFacts:
     @property
     def at_work(self) -> bool:
         """Whether the unit loads, unloads or rebuilds just now."""
-        return self.active_state in AT_WORK
+        return self.active_state in CHANGING_UNIT_STATES
 
 
 class Unlocking(StrEnum):
@@ -243,7 +243,7 @@ class StorageFacts:
     problem: str = ""  # why nothing of it could be read
 
 
-UNLOCKED = "none"
+NO_LOCKDOWN = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,7 +266,7 @@ class SystemFacts:
     @property
     def locked(self) -> bool:
         """Whether the kernel is known to be locked down."""
-        return isinstance(self.lockdown, str) and self.lockdown != UNLOCKED
+        return isinstance(self.lockdown, str) and self.lockdown != NO_LOCKDOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,22 +7,22 @@ from enum import StrEnum, auto
 from typing import TypeVar, Union
 
 # As kdumpd.observe.files puts it: the file in quotes, then what is wrong.
-TELLS = r"'(?P<path>[^']+)' (?P<what>.*)"
-FORBIDDEN = r": (?:Permission denied|Operation not permitted)"
-OF_KERNEL = r"/(?:proc|sys)/"
+FILE_PROBLEM_PATTERN = r"'(?P<path>[^']+)' (?P<what>.*)"
+NOT_PERMITTED_PATTERN = r": (?:Permission denied|Operation not permitted)"
+KERNEL_FILE_PATTERN = r"/(?:proc|sys)/"
 # What the errors of read(2) are about where they are not about rights.
-BROKEN = "see whether its disk answers: journalctl -k -p err"
-AS_ROOT = "run kdumpd as root; by hand: sudo kdumpd --check"
+CHECK_THE_DISK = "see whether its disk answers: journalctl -k -p err"
+RUN_AS_ROOT = "run kdumpd as root; by hand: sudo kdumpd --check"
 
 
 def remedy_for_unreadable(problem: str) -> str:
     """Return what makes the fact known, where `problem` names the file and what is wrong."""
-    if re.search(FORBIDDEN, problem):
-        return AS_ROOT
-    told = re.match(TELLS, problem)
+    if re.search(NOT_PERMITTED_PATTERN, problem):
+        return RUN_AS_ROOT
+    told = re.match(FILE_PROBLEM_PATTERN, problem)
     if told is None:
         return "journalctl -u kdumpd tells more"
-    fix = _of_kernel if re.search(OF_KERNEL, told["path"]) else _of_disk
+    fix = _of_kernel if re.search(KERNEL_FILE_PATTERN, told["path"]) else _of_disk
     return fix(told["path"], told["what"])
 
 
@@ -30,7 +30,7 @@ def _of_disk(path: str, what: str) -> str:
     if what.startswith("does not say how much room"):
         return f"see whether its file system is mounted and answers: df '{path}'"
     if what.startswith("cannot be"):
-        return BROKEN
+        return CHECK_THE_DISK
     if what.startswith(("is no regular file", "is no file")):
         return f"see what is in the file's place, and put a file there: ls -l '{path}'"
     return f"fix '{path}', or reinstall the package that it belongs to"

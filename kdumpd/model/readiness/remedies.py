@@ -7,9 +7,9 @@ from kdumpd.model.text import MIB
 
 # "the bare minimum to get Linux to function", found by trial on x86 (kdump-config of kdump-tools
 # 1.10.7, crashkernel_estimate); kdumpctl estimate of kdump-utils takes 64 MiB for the same.
-BASE = 32 * MIB
+MIN_LINUX_BYTES = 32 * MIB
 # Debian 12's initrd of gzip takes 3.6 times its size unpacked; twice is less than most take.
-UNPACKED = 2
+UNPACKED_INITRD_RATIO = 2
 
 
 def estimated_bytes(*, kernel: int, initrd: int, unpacked: int) -> int:
@@ -19,7 +19,7 @@ def estimated_bytes(*, kernel: int, initrd: int, unpacked: int) -> int:
     1.10.7), with the kernel's own word on its size in place of a guess. The initrd is freed only
     after it was unpacked (init/initramfs.c).
     """
-    return kernel + initrd + unpacked + BASE
+    return kernel + initrd + unpacked + MIN_LINUX_BYTES
 
 
 def memory_need(facts: CrashKernelFacts) -> int | None:
@@ -32,25 +32,25 @@ def memory_need(facts: CrashKernelFacts) -> int | None:
     return estimated_bytes(
         kernel=image.memory or image.size,
         initrd=initrd.size,
-        unpacked=initrd.memory or UNPACKED * initrd.size,
+        unpacked=initrd.memory or UNPACKED_INITRD_RATIO * initrd.size,
     )
 
 
 # kdump-config(8); kdumpctl(8); kdump(7) of SUSE.
-LOADS = {
+LOAD_COMMANDS = {
     "kdump-tools": "kdump-config load",
     "kdump-utils": "kdumpctl start",
     "kdump": "systemctl restart kdump.service",
 }
-LOADS_OF_ANY = (
+LOAD_COMMANDS_OF_ANY_TOOL = (
     "kdump-config load (Debian, Ubuntu), kdumpctl start (Fedora, RHEL) or systemctl restart"
     " kdump.service (SUSE)"
 )
-SWITCHES = {
+SWITCH_ON_REMEDIES = {
     "kdump-tools": "set USE_KDUMP=1 in /etc/default/kdump-tools, then kdump-config load",
     "kdump-utils": "restore /etc/kdump.conf (see kdump.conf(5)), then kdumpctl start",
 }
-INSTALLS = {
+INSTALL_COMMANDS = {
     Distribution.DEBIAN: "apt install kdump-tools",
     Distribution.FEDORA: "dnf install kdump-utils (kexec-tools before Fedora 40 and RHEL 10)",
     Distribution.SUSE: "zypper install kdump",
@@ -58,13 +58,13 @@ INSTALLS = {
     " kexec(8))",
 }
 # Debian's package puts crashkernel= into the boot loader's file itself, and enables its unit.
-BEGINNINGS = {
+SETUP_COMMANDS = {
     Distribution.DEBIAN: "apt install kdump-tools, then reboot",
-    Distribution.FEDORA: f"{INSTALLS[Distribution.FEDORA]}, then systemctl enable kdump.service"
-    " && kdumpctl reset-crashkernel --kernel=ALL && reboot",
+    Distribution.FEDORA: f"{INSTALL_COMMANDS[Distribution.FEDORA]}, then"
+    " systemctl enable kdump.service && kdumpctl reset-crashkernel --kernel=ALL && reboot",
     Distribution.SUSE: "zypper install yast2-kdump, then yast2 kdump, and reboot",
 }
-MENUS = {
+BOOT_MENU_COMMANDS = {
     Distribution.DEBIAN: "update-grub",
     Distribution.FEDORA: "grub2-mkconfig -o /boot/grub2/grub.cfg",
     Distribution.SUSE: "grub2-mkconfig -o /boot/grub2/grub.cfg",
@@ -78,12 +78,12 @@ def to_load(machine: MachineFacts) -> str:
         return "what reservation-missing says: after it, each boot loads one"
     facts = machine.crash_kernel
     if facts.tool == "":
-        return _first(machine) + INSTALLS[machine.reservation.distribution]
+        return _first(machine) + INSTALL_COMMANDS[machine.reservation.distribution]
     if facts.off and isinstance(facts.off, str):
         return _first(machine) + to_switch_on(machine)
-    known = LOADS.get(facts.tool) if isinstance(facts.tool, str) else None
+    known = LOAD_COMMANDS.get(facts.tool) if isinstance(facts.tool, str) else None
     return _first(machine) + (
-        known or (f"systemctl restart {facts.unit}" if facts.unit else LOADS_OF_ANY)
+        known or (f"systemctl restart {facts.unit}" if facts.unit else LOAD_COMMANDS_OF_ANY_TOOL)
     )
 
 
@@ -107,7 +107,7 @@ def unit_of(machine: MachineFacts) -> str:
 def to_switch_on(machine: MachineFacts) -> str:
     """Return what makes the tool load again, where its settings keep it from that."""
     tool = machine.crash_kernel.tool
-    known = SWITCHES.get(tool) if isinstance(tool, str) else None
+    known = SWITCH_ON_REMEDIES.get(tool) if isinstance(tool, str) else None
     return known or "restore the tool's configuration"
 
 
@@ -115,7 +115,7 @@ def to_install(machine: MachineFacts) -> str:
     """Return what installs a tool that loads a crash kernel."""
     if _begins(machine):
         return "what reservation-missing says: it installs one"
-    return _first(machine) + INSTALLS[machine.reservation.distribution]
+    return _first(machine) + INSTALL_COMMANDS[machine.reservation.distribution]
 
 
 def to_reserve(machine: MachineFacts, value: str) -> str:
@@ -123,8 +123,8 @@ def to_reserve(machine: MachineFacts, value: str) -> str:
     distribution = machine.reservation.distribution
     if machine.system.live:
         return "install the system first: a live one forgets its boot loader's settings"
-    if machine.crash_kernel.tool == "" and distribution in BEGINNINGS:
-        return BEGINNINGS[distribution]
+    if machine.crash_kernel.tool == "" and distribution in SETUP_COMMANDS:
+        return SETUP_COMMANDS[distribution]
     if not machine.kernel.crashkernel and _resets(machine):
         return "kdumpctl reset-crashkernel --kernel=ALL && reboot"
     return way_to_reserve(distribution, value)
@@ -138,7 +138,7 @@ def _begins(machine: MachineFacts) -> bool:
         and not machine.next_boot.crashkernel
         and not machine.system.live
         and machine.crash_kernel.tool == ""
-        and machine.reservation.distribution in BEGINNINGS
+        and machine.reservation.distribution in SETUP_COMMANDS
     )
 
 
@@ -158,4 +158,4 @@ def _resets(machine: MachineFacts) -> bool:
 
 def to_write_menu(machine: MachineFacts) -> str:
     """Return the command that makes the boot loader's file anew from its settings."""
-    return MENUS[machine.reservation.distribution]
+    return BOOT_MENU_COMMANDS[machine.reservation.distribution]

@@ -8,24 +8,24 @@ from kdumpd.model.crashkernel.parse import as_written
 from kdumpd.model.readiness.finding import Finding, Severity
 from kdumpd.model.vocabulary import Readiness
 
-SENTENCES = {
+READINESS_SENTENCES = {
     Readiness.READY: "The next kernel panic would leave a dump.",
     Readiness.DEGRADED: "The next kernel panic may leave a dump, but something stands in the way.",
     Readiness.NOT_READY: "The next kernel panic would leave no usable dump.",
     Readiness.UNSUPPORTED: "No kernel here can capture its own crash.",
 }
-UNTOLD = "Whether the next kernel panic would leave a dump cannot be told."
+READINESS_UNKNOWN = "Whether the next kernel panic would leave a dump cannot be told."
 
 
 def sentence(readiness: Readiness, findings: Iterable[Finding]) -> str:
     """Return in one sentence what the word says."""
     fatal = [one for one in findings if one.severity is Severity.FATAL]
     if readiness is Readiness.NOT_READY and fatal and all(one.unknown for one in fatal):
-        return UNTOLD
-    return SENTENCES[readiness]
+        return READINESS_UNKNOWN
+    return READINESS_SENTENCES[readiness]
 
 
-UNKNOWN = "unknown"  # the outcome of a check that could not tell
+UNKNOWN_OUTCOME = "unknown"  # the outcome of a check that could not tell
 # Of commands that ask for readiness; what else can go wrong has other numbers.
 EXIT_STATUS = {
     Readiness.READY: 0,
@@ -33,7 +33,7 @@ EXIT_STATUS = {
     Readiness.NOT_READY: 2,
     Readiness.UNSUPPORTED: 3,
 }
-MARKED, UNMARKED = "  > ", "    "
+APPLIES_PREFIX, APPLIES_NOT_PREFIX = "  > ", "    "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def checks_of(findings: Iterable[Finding]) -> tuple[Check, ...]:
     return tuple(
         Check(
             code=one.code,
-            outcome=UNKNOWN if one.unknown else str(one.severity),
+            outcome=UNKNOWN_OUTCOME if one.unknown else str(one.severity),
             message=one.message,
             remedy=one.remedy,
         )
@@ -113,4 +113,4 @@ def _reading_lines(report: Report) -> Iterator[str]:
     yield ""
     yield f"How the kernel reads {as_written(report.crashkernel)}{here}:"
     for line in report.reading:
-        yield (MARKED if line.applies else UNMARKED) + line.text
+        yield (APPLIES_PREFIX if line.applies else APPLIES_NOT_PREFIX) + line.text

@@ -14,24 +14,29 @@ from kdumpd.model.text import GIB, MIB
 from kdumpd.model.vocabulary import Mechanism
 
 TIB = 1 << 40
-ROUNDING = 128 * MIB  # as the kernel rounds the RAM up for its ranges
+RAM_ROUNDING_BYTES = 128 * MIB  # as the kernel rounds the RAM up for its ranges
 
 Table = Sequence[tuple[int, int]]  # from this much RAM on, this much is reserved
 
 # kdump-utils (Fedora, RHEL), kdump-lib.sh, kdump_get_arch_recommend_crashkernel(). It reserves
 # nothing below 2 GiB; there the figure is Debian 13's, crashkernel=512M-:192M.
-SMALL: Table = ((512 * MIB, 192 * MIB),)
-X86: Table = (*SMALL, (2 * GIB, 256 * MIB), (64 * GIB, 512 * MIB))
-ARM64: Table = (*SMALL, (2 * GIB, 256 * MIB), (4 * GIB, 320 * MIB), (64 * GIB, 576 * MIB))
-PPC64: Table = (
-    *SMALL,
+SMALL_RAM_SIZES: Table = ((512 * MIB, 192 * MIB),)
+X86_SIZES: Table = (*SMALL_RAM_SIZES, (2 * GIB, 256 * MIB), (64 * GIB, 512 * MIB))
+ARM64_SIZES: Table = (
+    *SMALL_RAM_SIZES,
+    (2 * GIB, 256 * MIB),
+    (4 * GIB, 320 * MIB),
+    (64 * GIB, 576 * MIB),
+)
+PPC64_SIZES: Table = (
+    *SMALL_RAM_SIZES,
     (2 * GIB, 384 * MIB),
     (4 * GIB, 512 * MIB),
     (16 * GIB, GIB),
     (64 * GIB, 2 * GIB),
     (128 * GIB, 4 * GIB),
 )
-FADUMP: Table = (
+FADUMP_SIZES: Table = (
     (4 * GIB, 768 * MIB),
     (16 * GIB, GIB),
     (64 * GIB, 2 * GIB),
@@ -45,8 +50,8 @@ FADUMP: Table = (
     (64 * TIB, 180 * GIB),
 )
 # Debian 13 on amd64, crashkernel=512M-:192M: with any RAM, enough for its own crash kernel.
-LEAST_X86 = 192 * MIB
-TABLES = {"aarch64": ARM64, "ppc64le": PPC64, "ppc64": PPC64}
+DEBIAN_X86_RESERVATION_BYTES = 192 * MIB
+SIZES_OF_ARCHITECTURE = {"aarch64": ARM64_SIZES, "ppc64le": PPC64_SIZES, "ppc64": PPC64_SIZES}
 
 
 def suggested_bytes(ram: int, architecture: str, *, fadump: bool = False) -> int:
@@ -55,28 +60,28 @@ def suggested_bytes(ram: int, architecture: str, *, fadump: bool = False) -> int
     kdump-utils' table for the architecture decides, x86_64's where it has none of its own; below
     its smallest machine, Debian 13's figure.
     """
-    rounded = -(-ram // ROUNDING) * ROUNDING
-    table = FADUMP if fadump else TABLES.get(architecture, X86)
+    rounded = -(-ram // RAM_ROUNDING_BYTES) * RAM_ROUNDING_BYTES
+    table = FADUMP_SIZES if fadump else SIZES_OF_ARCHITECTURE.get(architecture, X86_SIZES)
     return max((size for start, size in table if start <= rounded), default=0)
 
 
 def least_bytes(ram: int, architecture: str, *, fadump: bool = False) -> int:
     """Return the least that a distribution reserves with this much RAM, 0 where none does."""
     suggested = suggested_bytes(ram, architecture, fadump=fadump)
-    return min(suggested, LEAST_X86) if architecture == "x86_64" else suggested
+    return min(suggested, DEBIAN_X86_RESERVATION_BYTES) if architecture == "x86_64" else suggested
 
 
-USUAL = 512 * MIB  # where the RAM is not known
+USUAL_RESERVATION_BYTES = 512 * MIB  # where the RAM is not known
 # Where nothing is usual for so little RAM: the example of Ubuntu's server guide, 384M-2G:64M.
-SMALLEST = 64 * MIB
-ANY_RAM = 1 << 62  # bytes: more than any size that is asked for
+SMALL_RAM_RESERVATION_BYTES = 64 * MIB
+ANY_RAM_BYTES = 1 << 62  # more than any size that is asked for
 # How much more, and how much less, the machine may have, as a part of the figure. On guests of 2
 # and 6 GiB with Linux 6.1, MemTotal and the reservation lacked 1/25 of the RAM; on smaller ones it
 # is more. Of memory blocks, a few may be full of holes.
-DOUBTS = {RamSource.BLOCKS: (0, 1 / 16), RamSource.MEMINFO: (1 / 8, 0)}
+RAM_ERROR_RATIOS = {RamSource.BLOCKS: (0, 1 / 16), RamSource.MEMINFO: (1 / 8, 0)}
 # fadump takes at most this part of the RAM, whatever crashkernel= says
 # (arch/powerpc/kernel/fadump.c, MAX_BOOT_MEM_RATIO).
-FADUMP_PART = 4
+FADUMP_RAM_DIVISOR = 4
 KDUMP_AREAS = {AreaKind.MAIN, AreaKind.HIGH, AreaKind.LOW}
 
 
@@ -115,7 +120,10 @@ class Reservation:
     @property
     def usual(self) -> str:
         """Return the size to ask for on such a machine, as crashkernel= has it."""
-        return short_size(self.suggested or (USUAL if self.ram is None else SMALLEST))
+        return short_size(
+            self.suggested
+            or (USUAL_RESERVATION_BYTES if self.ram is None else SMALL_RAM_RESERVATION_BYTES)
+        )
 
     @property
     def ram_bytes(self) -> int:
@@ -246,8 +254,8 @@ def _fadump(machine: MachineFacts) -> FadumpFacts | None:
 def _possible(ram: Ram | None, cmdline: bytes) -> tuple[int, ...]:
     """Return the amounts of RAM that the machine may have; one where it makes no difference."""
     if ram is None:
-        return () if b":" in last_of_each_kind(cmdline).get(b"", b"") else (ANY_RAM,)
-    more, less = DOUBTS.get(ram.source, (0, 0))
+        return () if b":" in last_of_each_kind(cmdline).get(b"", b"") else (ANY_RAM_BYTES,)
+    more, less = RAM_ERROR_RATIOS.get(ram.source, (0, 0))
     return (ram.size, ram.size - int(ram.size * less), ram.size + int(ram.size * more))
 
 
@@ -266,7 +274,7 @@ def _expected(
     if expectation is None:
         return None
     if fadump:
-        return min(expectation.main, fadump.size // FADUMP_PART)
+        return min(expectation.main, fadump.size // FADUMP_RAM_DIVISOR)
     if areas is None:
         return expectation.main + expectation.low
     if not areas.main.is_high:

@@ -8,7 +8,13 @@ from datetime import datetime
 
 from kdumpd.model.captures.capture import Layout, Sighting, capture_id, place_of
 from kdumpd.model.captures.core import CoreFacts, FileStamp, joined
-from kdumpd.model.captures.layouts import LONGEST, README, Members, parse_readme, with_readme
+from kdumpd.model.captures.layouts import (
+    MAX_README_BYTES,
+    README,
+    Members,
+    parse_readme,
+    with_readme,
+)
 from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.model.text import shown, time_of_file
 from kdumpd.model.vocabulary import Crash
@@ -158,7 +164,7 @@ def _with_readme(
     directory: Directory, readme: FileStamp, facts: CoreFacts, core: FileStamp | None
 ) -> CoreFacts:
     with directory.open_file(readme) as fd:
-        said = parse_readme(os.pread(fd, LONGEST, 0))
+        said = parse_readme(os.pread(fd, MAX_README_BYTES, 0))
     return with_readme(facts, said, has_core=core is not None)
 
 

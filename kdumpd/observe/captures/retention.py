@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from kdumpd.model.captures.retention import DEBIAN_DIRECTORY, Retention
+from kdumpd.model.captures.retention import KDUMP_TOOLS_DIRECTORY, Retention
 from kdumpd.model.formats.kdump_settings import parse_assignment
 from kdumpd.model.text import parse_span
 from kdumpd.observe.files import Files
@@ -38,7 +38,7 @@ def read_retention(root: Path) -> Retention:
         apport_days=days.get(b"d"),
         apport_file_days=days.get(b"f"),
         most_dumps=parse_number(parse_assignment(debian, b"KDUMP_NUM_DUMPS")) or None,
-        dump_directory=parse_assignment(debian, b"KDUMP_COREDIR") or DEBIAN_DIRECTORY,
+        dump_directory=parse_assignment(debian, b"KDUMP_COREDIR") or KDUMP_TOOLS_DIRECTORY,
         suse_keeps=None if not keeps else max(0, keeps),
         ages=tuple(parse_ages(_read(files, name) for name in files.drop_ins(TMPFILES))),
     )

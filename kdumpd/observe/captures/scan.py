@@ -10,8 +10,8 @@ from pathlib import Path
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.core import FileStamp
 from kdumpd.model.captures.layouts import (
-    BEGINNINGS_AT_THE_TOP,
     PSTORE_ARCHIVE,
+    TOP_DIRECTORY_PREFIXES,
     Members,
     recognise,
     recognise_at_the_top,
@@ -151,7 +151,7 @@ class _Look:
 
     def at_the_top(self, directory: Directory) -> Iterator[Sighting]:
         """Yield the captures in the crash directory and in the directories inside."""
-        listing = directory.listing(self.budget.entries, MOST_ENTRIES, BEGINNINGS_AT_THE_TOP)
+        listing = directory.listing(self.budget.entries, MOST_ENTRIES, TOP_DIRECTORY_PREFIXES)
         self.budget.list_entries(listing.entries)
         members = {one.member: one for one in recognise_at_the_top(listing.names, directory.name)}
         for stamp in self.budget.allowed(

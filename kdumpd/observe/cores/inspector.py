@@ -18,7 +18,7 @@ from typing import IO
 
 from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
 from kdumpd.model.captures.inspection import (
-    LONGEST_ANSWER,
+    MAX_ANSWER_BYTES,
     Inspected,
     InspectionError,
     NotBegunError,
@@ -119,7 +119,7 @@ class _Child:
         assert process.stderr is not None  # noqa: S101
         self.pid = process.pid
         self._process = process
-        self._out = _Pipe(process.stdout, LONGEST_ANSWER)
+        self._out = _Pipe(process.stdout, MAX_ANSWER_BYTES)
         self._err = _Pipe(process.stderr, LONGEST_WORDS)
         self._gone = asyncio.Event()
         self._pidfd = os.pidfd_open(process.pid)
@@ -129,7 +129,7 @@ class _Child:
         """Return what it prints once it has ended well; InspectionError when it does not."""
         await self._out.settled.wait()
         if self._out.overflown:
-            raise InspectionError(f"kdumpd-inspect said more than {LONGEST_ANSWER} bytes")
+            raise InspectionError(f"kdumpd-inspect said more than {MAX_ANSWER_BYTES} bytes")
         await self._gone.wait()
         await self._err.settled.wait()
         self._check_its_end()

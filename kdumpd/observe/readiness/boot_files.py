@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from kdumpd.model.formats.kernel import (
-    HEAD,
+    KERNEL_IMAGE_HEAD_BYTES,
     KernelImage,
     is_ordinary,
     parse_kernel_image,
@@ -36,7 +36,7 @@ def read_kernel_image(files: Files, name: str) -> Fact[BootFile]:
     size = _size(files, name)
     if isinstance(size, Unknown):
         return size
-    head = files.head(name, HEAD)
+    head = files.head(name, KERNEL_IMAGE_HEAD_BYTES)
     image = parse_kernel_image(head) if isinstance(head, bytes) else KernelImage()
     return BootFile(
         path=files.shown(name),

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from kdumpd.model.crashkernel.parse import crashkernel_parameter
 from kdumpd.model.formats.memory import parse_meminfo
-from kdumpd.model.readiness.facts import NEEDS, FadumpFacts, KernelFacts, PolicyFacts
+from kdumpd.model.readiness.facts import SYSCTLS_NEEDED_BY, FadumpFacts, KernelFacts, PolicyFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
@@ -124,7 +124,7 @@ EVENTS = {
 
 def read_policy(files: Files) -> PolicyFacts:
     """Return which events make this kernel panic; nothing is raised for what is wrong."""
-    needs = sorted({name for names in NEEDS.values() for name in names})
+    needs = sorted({name for names in SYSCTLS_NEEDED_BY.values() for name in names})
     return PolicyFacts(
         events=_numbers(files, EVENTS.items()),
         needs=_numbers(files, ((name, KERNEL) for name in needs)),

@@ -10,7 +10,7 @@ import pytest
 from kdumpd.model.boot_history import with_stop
 from kdumpd.model.boots.journal import PastBoot, PastBoots, Shutdown
 from kdumpd.model.boots.record import BootRecord
-from kdumpd.model.captures.capture import NOTHING_KNOWN, Layout, Sighting, capture_id
+from kdumpd.model.captures.capture import UNKNOWN_CRASH, Layout, Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.events import Event, EventKind, new_crashes
@@ -72,7 +72,7 @@ def machine(*boots: PastBoot, state: State | None = None) -> Watched:
 
 
 def dump(
-    at: datetime = DIED, *, facts: CoreFacts = FACTS, name: str = "a", crash: Crash = NOTHING_KNOWN
+    at: datetime = DIED, *, facts: CoreFacts = FACTS, name: str = "a", crash: Crash = UNKNOWN_CRASH
 ) -> Sighting:
     """Return a dump of a crash at this time."""
     facts = replace(facts, crashed_at=at, identity=name.encode())
@@ -80,7 +80,7 @@ def dump(
     return replace(sighting, crash=crash, id=capture_id(name.encode()))
 
 
-def archived(name: str = "17", crash: Crash = NOTHING_KNOWN) -> Sighting:
+def archived(name: str = "17", crash: Crash = UNKNOWN_CRASH) -> Sighting:
     """Return a kernel log that systemd-pstore archived at this boot in this directory."""
     sighting = capture(None, directory=f"/var/crash/{name}".encode())
     return replace(

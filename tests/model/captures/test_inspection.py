@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kdumpd.model.captures.core import CoreFacts, Format, Part
 from kdumpd.model.captures.inspection import (
-    LONGEST_ANSWER,
-    LONGEST_LOG,
+    MAX_ANSWER_BYTES,
+    MAX_LOG_BYTES,
     Inspected,
     InspectionError,
     parse_inspected,
@@ -86,14 +86,14 @@ def test_every_log_comes_through(log: bytes) -> None:
         b"9" * 5000,
         to_answer(INSPECTED)[:-20],
         to_answer(INSPECTED) * 2,
-        to_answer(INSPECTED).ljust(LONGEST_ANSWER + 1),
+        to_answer(INSPECTED).ljust(MAX_ANSWER_BYTES + 1),
         answer(more=1),
         answer(facts=[]),
         answer(facts={}),
         answer(log=1),
         answer(log=["line"]),
         answer(log="\ud800"),
-        answer(log="x" * (LONGEST_LOG + 1)),
+        answer(log="x" * (MAX_LOG_BYTES + 1)),
         answer(log_source="somebody"),
         answer(log_problem=None),
         answer(log_problem="a\nline"),

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from kdumpd.model.captures.capture import Layout
 from kdumpd.model.captures.layouts import (
-    BEGINNINGS_AT_THE_TOP,
+    TOP_DIRECTORY_PREFIXES,
     Members,
     recognise,
     recognise_at_the_top,
@@ -188,7 +188,7 @@ def test_at_the_top() -> None:
         b"dmesg-ramoops-0": Layout.PSTORE,
         b"vmcore": Layout.UBUNTU,
     }
-    assert all(one.member.startswith(BEGINNINGS_AT_THE_TOP) for one in found)
+    assert all(one.member.startswith(TOP_DIRECTORY_PREFIXES) for one in found)
 
 
 @pytest.mark.parametrize("suffix", [b".gz", b".bz2", b".xz", b".lz4"])

@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kdumpd.model.captures.capture import Capture
-from kdumpd.model.captures.listing import KEPT, MOST_GONE, without_forgotten
+from kdumpd.model.captures.listing import GONE_CAPTURE_KEPT, MAX_GONE_CAPTURES, without_forgotten
 from kdumpd.model.vocabulary import CaptureState
 from tests.support.looks import START, as_listed, capture
 
-LATER = START + KEPT
+LATER = START + GONE_CAPTURE_KEPT
 LISTED = as_listed(capture())
 
 
@@ -23,7 +23,7 @@ def known(*captures: Capture) -> dict[str, Capture]:
 
 def test_what_is_there_is_never_forgotten() -> None:
     captures = known(replace(LISTED, acknowledged=True))
-    assert without_forgotten(captures, (), LATER + KEPT) is captures
+    assert without_forgotten(captures, (), LATER + GONE_CAPTURE_KEPT) is captures
 
 
 def test_gone_for_long() -> None:
@@ -45,14 +45,14 @@ def test_a_strangers_and_a_crash_on_purpose_wait_for_nobody() -> None:
 
 def test_too_many_are_forgotten_the_first_gone_first_and_not_before_their_going_is_told() -> None:
     captures = known(
-        *(gone(f"{n:04}", START + timedelta(seconds=n)) for n in range(MOST_GONE)),
+        *(gone(f"{n:04}", START + timedelta(seconds=n)) for n in range(MAX_GONE_CAPTURES)),
         gone("last", START + timedelta(days=1)),
     )
     now = START + timedelta(days=2)
     assert captures.keys() - without_forgotten(captures, (), now).keys() == {"0000"}
-    at_once = known(*(gone(str(n), now) for n in range(MOST_GONE + 5)))
+    at_once = known(*(gone(str(n), now) for n in range(MAX_GONE_CAPTURES + 5)))
     assert without_forgotten(at_once, (), now) is at_once
-    assert len(without_forgotten(at_once, (), now + timedelta(seconds=1))) == MOST_GONE
+    assert len(without_forgotten(at_once, (), now + timedelta(seconds=1))) == MAX_GONE_CAPTURES
 
 
 def test_what_an_older_kdumpd_saw_go_is_gone_since_now() -> None:

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from kdumpd.model.announce import next_look
 from kdumpd.model.captures.capture import Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts, Format
-from kdumpd.model.captures.reading import MOST_ATTEMPTS, PAUSE, Answer, put_down, worth_keeping
+from kdumpd.model.captures.reading import (
+    MAX_READ_ATTEMPTS,
+    RETRY_PAUSE_S,
+    Answer,
+    put_down,
+    worth_keeping,
+)
 from kdumpd.model.events import EventKind
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass
@@ -84,7 +90,7 @@ def test_it_is_not_read_twice_at_a_time(watched: Watched) -> None:
 
 def test_a_core_that_kills_its_reader_is_set_aside(watched: Watched) -> None:
     watched.look(without_log())
-    for attempt in range(1, MOST_ATTEMPTS):
+    for attempt in range(1, MAX_READ_ATTEMPTS):
         watched.look(without_log(), answers=[failed(watched)])
         assert watched.state.readings[job_key(watched)].attempts == attempt + 1
     (event,) = watched.look(without_log(), answers=[failed(watched)])
@@ -97,7 +103,7 @@ def test_a_core_that_kills_its_reader_is_set_aside(watched: Watched) -> None:
 
 def test_a_core_that_kills_kdumpd_is_set_aside(watched: Watched) -> None:
     """Nobody was left to say how the attempt ended."""
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(MAX_READ_ATTEMPTS):
         watched.look(without_log())
         assert watched.state.job is not None
         key = job_key(watched)
@@ -118,7 +124,7 @@ def test_others_go_on_while_one_kills_its_reader(watched: Watched) -> None:
         core=stamp(b"vmcore", inode=8),
     )
     answers: list[Answer] = []
-    for _ in range(2 * MOST_ATTEMPTS):
+    for _ in range(2 * MAX_READ_ATTEMPTS):
         watched.look(killer, other, answers=answers)
         job = watched.state.job
         if job is None:
@@ -180,12 +186,12 @@ def test_an_answer_that_nobody_waits_for(watched: Watched) -> None:
 
 
 def test_what_could_not_be_begun_is_tried_again_later(watched: Watched) -> None:
-    for _ in range(3 * MOST_ATTEMPTS):
-        watched.look(without_log(), after=PAUSE)
+    for _ in range(3 * MAX_READ_ATTEMPTS):
+        watched.look(without_log(), after=RETRY_PAUSE_S)
         late = replace(failed(watched), began=False, problem="'/var/crash' does not answer")
         assert watched.look(without_log(), answers=[late]) == []
         assert watched.state.job is None
-    watched.look(without_log(), after=PAUSE)
+    watched.look(without_log(), after=RETRY_PAUSE_S)
     (event,) = watched.look(without_log(), answers=[good(watched)])
     assert event.facts["class"] == "nmi"
 
@@ -207,7 +213,7 @@ def test_with_another_tool_what_was_read_stays(watched: Watched) -> None:
 
 def test_with_another_tool_what_killed_its_reader_stays_aside(watched: Watched) -> None:
     watched.look(without_log())
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(MAX_READ_ATTEMPTS):
         watched.look(without_log(), answers=[failed(watched)])
     assert worth_keeping(watched.state.readings, "drgn 0.3") == watched.state.readings
 
@@ -246,7 +252,7 @@ def test_a_log_of_an_earlier_crash_is_better_than_none(watched: Watched) -> None
 
 
 def test_a_stop_while_a_core_is_read_does_not_count(watched: Watched) -> None:
-    for _ in range(2 * MOST_ATTEMPTS):
+    for _ in range(2 * MAX_READ_ATTEMPTS):
         watched.look(without_log())
         assert watched.state.job is not None
         stopped = put_down(watched.state.readings)
@@ -296,7 +302,7 @@ def test_wrapped_that_was_cut_off(watched: Watched) -> None:
 
 def test_wrapped_that_kills_its_reader(watched: Watched) -> None:
     watched.look(wrapped())
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(MAX_READ_ATTEMPTS):
         watched.look(wrapped(), answers=[failed(watched)])
     watched.look(wrapped(), after=PATIENCE.settle)
     assert watched.only.state is CaptureState.UNREADABLE
@@ -328,7 +334,7 @@ def test_any_looks_and_answers(looks: list[tuple[list[str], str, float]]) -> Non
             facts = INSIDE if watched.state.job.directory.endswith(b"1") else None
             answers = [good(watched, facts) if outcome == "good" else failed(watched)]
         events = watched.look(*(shown[name] for name in names), after=after, answers=answers)
-        assert all(one.attempts <= MOST_ATTEMPTS for one in watched.state.readings.values())
+        assert all(one.attempts <= MAX_READ_ATTEMPTS for one in watched.state.readings.values())
         assert sum(one.under_way for one in watched.state.readings.values()) <= 1
         told = {event.facts["capture"] for event in events if "capture" in event.facts}
         assert not any(watched.state.captures[id_].log_awaited for id_ in told)

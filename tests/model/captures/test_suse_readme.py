@@ -2,7 +2,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.captures.layouts import LONGEST, Readme, parse_readme, with_readme
+from kdumpd.model.captures.layouts import MAX_README_BYTES, Readme, parse_readme, with_readme
 from tests.support.looks import CUT, FACTS
 from tests.support.machine import PLACEHOLDER, README
 
@@ -54,7 +54,7 @@ def test_a_text_without_a_status() -> None:
 
 @given(text=st.binary(max_size=200) | st.binary().map(lambda tail: b"vmcore status: " + tail))
 def test_any_text(text: bytes) -> None:
-    readme = parse_readme(text + bytes(LONGEST))
+    readme = parse_readme(text + bytes(MAX_README_BYTES))
     assert all(
         value.isascii() and value.isprintable()
         for value in (readme.status, readme.host, readme.kernel_release)

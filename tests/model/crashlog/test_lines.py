@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.crashlog.crash import parse_kernel_log
-from kdumpd.model.crashlog.lines import LONGEST_LOG, MOST_LINES, LogLine, parse_lines
+from kdumpd.model.crashlog.lines import MAX_LOG_BYTES, MAX_LOG_LINES, LogLine, parse_lines
 from tests.model.crashlog.kernel_logs import read_log
 
 
@@ -52,8 +52,8 @@ def test_a_records_second_line() -> None:
 
 
 def test_a_long_log() -> None:
-    text = b"[    1.000000] a\n" * 10 + b"[    2.000000] b\n" * (LONGEST_LOG // 17)
-    assert len(parse_lines(text)) == MOST_LINES - 1  # and the empty one after the last
+    text = b"[    1.000000] a\n" * 10 + b"[    2.000000] b\n" * (MAX_LOG_BYTES // 17)
+    assert len(parse_lines(text)) == MAX_LOG_LINES - 1  # and the empty one after the last
     assert {line.text for line in parse_lines(text)} == {b"b"}
     assert parse_lines(b"x" * 5000)[0].text == b"x" * 1024
 

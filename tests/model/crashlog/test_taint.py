@@ -3,7 +3,7 @@ import string
 
 import pytest
 
-from kdumpd.model.crashlog.lines import WORDS, taint_in_words
+from kdumpd.model.crashlog.lines import TAINT_WORDS, taint_in_words
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,6 @@ def test_taint(letters: str, words: str) -> None:
 
 def test_every_letter_of_the_documentation() -> None:
     """Documentation/admin-guide/tainted-kernels.rst: twenty bits, and G for none of the first."""
-    assert set(WORDS) == set("PFSRMBUDAWCIOELKXTNJ")
-    assert all(f"({letter})" in taint_in_words(letter) for letter in WORDS)
+    assert set(TAINT_WORDS) == set("PFSRMBUDAWCIOELKXTNJ")
+    assert all(f"({letter})" in taint_in_words(letter) for letter in TAINT_WORDS)
     assert all(taint_in_words(letter) for letter in string.ascii_uppercase if letter != "G")

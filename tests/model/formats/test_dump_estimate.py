@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.formats.memory import KERNEL_IMAGE, MemoryUse, memory_use, parse_meminfo, steady
+from kdumpd.model.formats.memory import (
+    KERNEL_IMAGE_BYTES,
+    MemoryUse,
+    memory_use,
+    parse_meminfo,
+    steady,
+)
 from kdumpd.model.text import MIB
 
 # Debian 12 in a virtual machine of 1.5 GiB, of which 384 MiB were reserved.
@@ -30,7 +36,7 @@ Hugetlb:               0 kB
 """
 GIB = 1 << 30
 USE = MemoryUse(total=64 * GIB, free=30 * GIB, cache=20 * GIB, programs=10 * GIB, kernel=2 * GIB)
-KERNEL = 2 * GIB + GIB + KERNEL_IMAGE  # with the map: 64 bytes for each page
+KERNEL = 2 * GIB + GIB + KERNEL_IMAGE_BYTES  # with the map: 64 bytes for each page
 
 
 def test_what_a_real_machine_uses() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from kdumpd.model.readiness.facts import DirectoryFacts, KernelFacts, MachineFacts
 from kdumpd.model.readiness.finding import Severity
-from kdumpd.model.readiness.report import SENTENCES
+from kdumpd.model.readiness.report import READINESS_SENTENCES
 from kdumpd.model.readiness.verdict import find, judge
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
@@ -161,5 +161,5 @@ def test_information_alone_is_ready() -> None:
 
 
 def test_every_readiness_has_its_sentence() -> None:
-    assert set(SENTENCES) == set(Readiness)
-    assert len(set(SENTENCES.values())) == len(Readiness)
+    assert set(READINESS_SENTENCES) == set(Readiness)
+    assert len(set(READINESS_SENTENCES.values())) == len(Readiness)

@@ -13,7 +13,7 @@ from kdumpd.model.readiness.facts import (
     SystemFacts,
 )
 from kdumpd.model.readiness.remedies import (
-    LOADS_OF_ANY,
+    LOAD_COMMANDS_OF_ANY_TOOL,
     to_install,
     to_load,
     to_reserve,
@@ -42,7 +42,7 @@ def machine(
         ("kdump-tools", "kdump-config load"),
         ("kdump-utils", "kdumpctl start"),
         ("kdump", "systemctl restart kdump.service"),
-        (None, LOADS_OF_ANY),
+        (None, LOAD_COMMANDS_OF_ANY_TOOL),
     ],
 )
 def test_loading(tool: str | None, command: str) -> None:

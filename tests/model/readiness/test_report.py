@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from kdumpd.model.readiness.facts import DirectoryFacts, MachineFacts
 from kdumpd.model.readiness.finding import Severity, Unknown, fine, info, unknown
-from kdumpd.model.readiness.remedies import LOADS_OF_ANY
+from kdumpd.model.readiness.remedies import LOAD_COMMANDS_OF_ANY_TOOL
 from kdumpd.model.readiness.report import (
     EXIT_STATUS,
     CrashkernelLine,
@@ -38,7 +38,7 @@ def test_what_stands_in_the_way() -> None:
         "not-ready: The next kernel panic would leave no usable dump.",
         "",
         "  fatal: no crash kernel is loaded, so a panic leaves no dump [crash-kernel-unloaded]",
-        f"  what to do: {LOADS_OF_ANY}",
+        f"  what to do: {LOAD_COMMANDS_OF_ANY_TOOL}",
         "",
         (
             "  warning: the crash directory '/var/crash' does not exist: a dump may not be saved"
