@@ -12,6 +12,8 @@ from bench.scale import Scale
 from bench.started import MILLISECONDS
 from kdumpd.observe.captures.scan import Known, read_crash_directory
 from kdumpd.observe.captures.scan_cache import LONGEST_TICK, Visits
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 
 CRASH = b"/var/crash"
 NOTHING: Known = {}
@@ -68,7 +70,9 @@ class Looker:
 
     def look(self) -> None:
         """Look at it."""
-        seen = read_crash_directory(self._root, CRASH, self._known, lambda _: None, self._visits)
+        seen = read_crash_directory(
+            SharedFiles(Files(self._root)), CRASH, self._known, lambda _: None, self._visits
+        )
         self._known = {sighting.place: sighting for sighting in seen.sightings}
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from kdumpd.model.captures.capture import Sighting
@@ -32,6 +31,7 @@ from kdumpd.observe.readiness.crash_kernel import read_crash_kernel
 from kdumpd.observe.readiness.kernel import read_kernel_facts, read_policy, unread_kernel
 from kdumpd.observe.readiness.next_boot import read_next_boot
 from kdumpd.observe.readiness.reservation import ReservationReader
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.storage import read_storage
 from kdumpd.observe.readiness.system import read_system
 from kdumpd.observe.readiness.units import ServiceManager
@@ -79,7 +79,7 @@ class Question(Generic[T]):
 
     def __init__(
         self,
-        read: Callable[[], T],
+        read: Callable[[SharedFiles], T],
         unread: Unread[T],
         asking: Asking,
         delays: float = PATIENCE,
@@ -88,10 +88,10 @@ class Question(Generic[T]):
         self._unread = unread
         self._thread = PatientThread[T](delays, asking.on_late, asking.start)
 
-    async def ask(self) -> T:
+    async def ask(self, shared: SharedFiles) -> T:
         """Return the facts."""
         try:
-            return await self._thread.run(self._read)
+            return await self._thread.run(lambda: self._read(shared))
         except StuckError as error:
             return self._unread(f"the machine's files do not answer: {error}")
 
@@ -100,42 +100,41 @@ class Conditions:
     """All groups of facts of the machine below one root."""
 
     def __init__(self, files: Files, watcher: Watcher, asking: Asking) -> None:
-        self._watching = Question(lambda: watch_directories(files, watcher), lambda _: None, asking)
-        self._kernel = Question(lambda: read_kernel_facts(files.root), unread_kernel, asking)
+        self._watching = Question(
+            lambda _: watch_directories(files, watcher), lambda _: None, asking
+        )
+        self._kernel = Question(lambda _: read_kernel_facts(files.root), unread_kernel, asking)
+        reservation = ReservationReader(files)
         self._reservation = Question(
-            ReservationReader(files).read, lambda why: ReservationFacts(problem=why), asking
+            lambda _: reservation.read(), lambda why: ReservationFacts(problem=why), asking
         )
         self._crash_kernel = Question(
-            lambda: read_crash_kernel(files), lambda why: CrashKernelFacts(problem=why), asking
+            read_crash_kernel, lambda why: CrashKernelFacts(problem=why), asking
         )
         self._next_boot = Question(
-            lambda: read_next_boot(files), lambda why: NextBootFacts(problem=why), asking
+            lambda _: read_next_boot(files), lambda why: NextBootFacts(problem=why), asking
         )
-        self._storage = Question(
-            lambda: read_storage(files), lambda why: StorageFacts(problem=why), asking
-        )
+        self._storage = Question(read_storage, lambda why: StorageFacts(problem=why), asking)
         self._policy = Question(
-            lambda: read_policy(files), lambda why: PolicyFacts(problem=why), asking
+            lambda _: read_policy(files), lambda why: PolicyFacts(problem=why), asking
         )
-        self._system = Question(
-            lambda: read_system(files), lambda why: SystemFacts(problem=why), asking
-        )
+        self._system = Question(read_system, lambda why: SystemFacts(problem=why), asking)
 
-    async def ask(self) -> MachineFacts:
+    async def ask(self, shared: SharedFiles) -> MachineFacts:
         """Return what is known of the machine now, but for its crash directories and its services.
 
         What does not answer says so.
         """
         async with asyncio.TaskGroup() as group:
             # First: a change during the look brings another one.
-            group.create_task(self._watching.ask())
-            kernel = group.create_task(self._kernel.ask())
-            reservation = group.create_task(self._reservation.ask())
-            crash_kernel = group.create_task(self._crash_kernel.ask())
-            next_boot = group.create_task(self._next_boot.ask())
-            storage = group.create_task(self._storage.ask())
-            policy = group.create_task(self._policy.ask())
-            system = group.create_task(self._system.ask())
+            group.create_task(self._watching.ask(shared))
+            kernel = group.create_task(self._kernel.ask(shared))
+            reservation = group.create_task(self._reservation.ask(shared))
+            crash_kernel = group.create_task(self._crash_kernel.ask(shared))
+            next_boot = group.create_task(self._next_boot.ask(shared))
+            storage = group.create_task(self._storage.ask(shared))
+            policy = group.create_task(self._policy.ask(shared))
+            system = group.create_task(self._system.ask(shared))
         return MachineFacts(
             kernel=kernel.result(),
             directories=(),
@@ -217,23 +216,21 @@ class DirectoryObserver:
 
     def __init__(
         self,
-        root: Path,
         path: bytes,
         watcher: Watcher,
         asking: Asking,
         delays: float = LOOK_PATIENCE,
     ) -> None:
-        self._root = root
         self._path = path
         self._watcher = watcher
         self._visits = Visits(watcher.keep, ForeignDirectories().say)
         self._known: Known = {}
         self._thread = PatientThread[CrashDirectory](delays, asking.on_late, asking.start)
 
-    async def look(self) -> CrashDirectory:
+    async def look(self, shared: SharedFiles) -> CrashDirectory:
         """Return what lies in the directory; one that does not answer says so as its problem."""
         try:
-            directory = await self._thread.run(self._read)
+            directory = await self._thread.run(lambda: self._read(shared))
         except StuckError as error:
             problem = f"'{shown(self._path)}' does not answer: {error}"
             facts = DirectoryFacts(path=self._path, present=True, problem=problem)
@@ -246,9 +243,9 @@ class DirectoryObserver:
         """Whether a look is still under way that nobody waits for."""
         return self._thread.busy
 
-    def _read(self) -> CrashDirectory:
+    def _read(self, shared: SharedFiles) -> CrashDirectory:
         return read_crash_directory(
-            self._root,
+            shared,
             self._path,
             self._known,
             self._watcher.directory,
@@ -286,7 +283,7 @@ class Machine:
         watchers: Watchers,
         services: ServiceManager,
     ) -> None:
-        self._root = files.root
+        self._files = files
         self._watcher = watchers.captures
         self._services = services
         self._problems = plan.problems
@@ -297,8 +294,7 @@ class Machine:
         self._hints = hints
         self._looks = 0
         self._directories = [
-            DirectoryObserver(files.root, path, watchers.captures, asking)
-            for path in plan.directories
+            DirectoryObserver(path, watchers.captures, asking) for path in plan.directories
         ]
 
     def look_again(self) -> int:
@@ -312,9 +308,9 @@ class Machine:
         The rest, what the machine's own jobs remove among it, is as it was when all was asked last.
         """
         self._looks += 1
-        number = self._looks
+        number, shared = self._looks, SharedFiles(self._files)
         directories, rest = await asyncio.gather(
-            self._look_at_directories(), self._ask(everything=everything)
+            self._look_at_directories(shared), self._ask(shared, everything=everything)
         )
         facts, retention = rest
         return Observation(
@@ -326,24 +322,26 @@ class Machine:
             retention=retention,
         )
 
-    async def _look_at_directories(self) -> tuple[CrashDirectory, ...]:
-        directories = await asyncio.gather(*(directory.look() for directory in self._directories))
+    async def _look_at_directories(self, shared: SharedFiles) -> tuple[CrashDirectory, ...]:
+        directories = await asyncio.gather(
+            *(directory.look(shared) for directory in self._directories)
+        )
         if not any(directory.busy for directory in self._directories):
             self._watcher.forget_others()
         return tuple(directories)
 
-    async def _ask(self, *, everything: bool) -> Rest:
+    async def _ask(self, shared: SharedFiles, *, everything: bool) -> Rest:
         if everything or self._rest is None:
             facts, service, retention = await asyncio.gather(
-                self._conditions.ask(), self._services.read(), self._look_at_jobs()
+                self._conditions.ask(shared), self._services.read(), self._look_at_jobs(shared)
             )
             machine = replace(facts, service=service, configuration=self._problems)
             self._rest = machine, retention
         return self._rest
 
-    async def _look_at_jobs(self) -> Retention:
+    async def _look_at_jobs(self, shared: SharedFiles) -> Retention:
         try:
-            return await self._jobs.run(lambda: read_retention(self._root))
+            return await self._jobs.run(lambda: read_retention(shared))
         except StuckError:
             return Retention()
 

@@ -80,6 +80,22 @@ def _settle(future: asyncio.Future[T], results: list[T]) -> None:
         future.set_exception(ThreadError("the work in a thread failed, see the traceback"))
 
 
+class Once(Generic[T]):
+    """What is worked out in the thread that first asks for it; others wait for that."""
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._results: list[T] = []  # none as long as nobody has asked
+
+    def get(self) -> T:
+        """Return what the work returned."""
+        with self._lock:
+            if not self._results:
+                self._results.append(self._work())
+            return self._results[0]
+
+
 class PatientThread(Generic[T]):
     """Runs one piece of work at a time; what ends late is the answer to the next question."""
 

@@ -17,6 +17,7 @@ from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.kernel import CRASH_LOADED
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.system import read_system
 from kdumpd.observe.threads import PatientThread, StuckError, ThreadError
 from kdumpd.trigger.facts import Facts, MemoryFacts, PreflightFacts
@@ -88,7 +89,7 @@ SCRUB = r"scrub\.progress\.\S{1,64}"
 
 def read_machine(files: Files) -> PreflightFacts:
     """Return what the machine's files say; nothing is raised for what is wrong."""
-    system = read_system(files)
+    system = read_system(SharedFiles(files))
     return PreflightFacts(
         container=system.container,
         live=system.live,

@@ -2,11 +2,14 @@
 """What does not answer in time says so, and what it answers late is taken in by a later look."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from kdumpd.observe.captures.scan_cache import Unwatched
+from kdumpd.observe.files import Files
 from kdumpd.observe.machine import Asking, DirectoryObserver, Question
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.support.cores import Crash, flattened
 from tests.support.held import Held
 from tests.support.machine import Machine
@@ -42,14 +45,14 @@ async def test_a_crash_directory(
     machine: Machine, held: Held, late: asyncio.Event, asking: Asking
 ) -> None:
     machine.kdump_tools("202611230113", flattened(Crash()))
-    directory = DirectoryObserver(machine.root, CRASH, Unwatched(), asking, PATIENCE)
+    directory = DirectoryObserver(CRASH, Unwatched(), asking, PATIENCE)
     for _ in range(2):
-        seen = await directory.look()
+        seen = await directory.look(SharedFiles(Files(machine.root)))
         assert (seen.listed, seen.sightings) == (False, ())
         assert seen.facts.problem == "'/var/crash' does not answer: no answer within 0.1 s"
         assert directory.busy
     await let_go(held, late)
-    seen = await directory.look()
+    seen = await directory.look(SharedFiles(Files(machine.root)))
     assert (seen.listed, seen.facts.problem) == (True, "")
     assert len(seen.sightings) == 1
     assert not directory.busy
@@ -57,14 +60,17 @@ async def test_a_crash_directory(
 
 async def test_a_group_of_facts(held: Held, late: asyncio.Event, asking: Asking) -> None:
     asked: list[str] = []
+    shared = SharedFiles(Files(Path("/nowhere")))
 
-    def read() -> str:
+    def read(_: SharedFiles) -> str:
         asked.append("once")
         return "read"
 
     question = Question(read, lambda why: why, asking, PATIENCE)
     for _ in range(2):
-        assert await question.ask() == ("the machine's files do not answer: no answer within 0.1 s")
+        assert await question.ask(shared) == (
+            "the machine's files do not answer: no answer within 0.1 s"
+        )
     await let_go(held, late)
-    assert await question.ask() == "read"
+    assert await question.ask(shared) == "read"
     assert asked == ["once"]

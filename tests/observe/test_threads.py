@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.observe.threads import PatientThread, StuckError, ThreadError
+from kdumpd.observe.threads import Once, PatientThread, StuckError, ThreadError
 
 SHORT, LONG = 0.05, 30.0
 
@@ -155,3 +155,21 @@ def test_stuck_when_the_loop_ends(fifo: Fifo) -> None:
     writing.run_until_complete(fifo.write(b"nobody waits any more"))
     writing.run_until_complete(writing.shutdown_default_executor())
     writing.close()
+
+
+async def test_once_for_all_threads(fifo: Fifo) -> None:
+    once = Once(fifo.read)
+    reading = [asyncio.create_task(asyncio.to_thread(once.get)) for _ in range(5)]
+    async with asyncio.timeout(LONG):
+        await asyncio.to_thread(fifo.read_by_now.wait)
+        await fifo.write(b"one")
+        assert await asyncio.gather(*reading) == [b"one"] * 5
+    assert fifo.readers == 1
+
+
+def test_once_more_where_it_failed(tmp_path: Path) -> None:
+    once = Once((tmp_path / "file").read_bytes)
+    with pytest.raises(FileNotFoundError):
+        once.get()
+    (tmp_path / "file").write_bytes(b"one")
+    assert once.get() == b"one"

@@ -71,6 +71,23 @@ def odd_line(script: bytes) -> bytes | None:
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellSettings:
+    """What a script that assigns variables says, as far as that can be told without a shell."""
+
+    values: Mapping[bytes, bytes | None]  # as of assignments()
+    odd_line: bytes | None  # the first that does more than assign a plain value
+
+    def plain(self, name: bytes) -> bytes:
+        """Return the plain value of a variable, empty where there is none."""
+        return self.values.get(name) or b""
+
+
+def parse_shell_settings(script: bytes) -> ShellSettings:
+    """Return what a script that assigns variables says."""
+    return ShellSettings(values=assignments(script), odd_line=odd_line(script))
+
+
 def _lines(script: bytes) -> Iterator[bytes]:
     for line in script.replace(b"\\\n", b"").split(b"\n"):
         text = line.strip()
@@ -162,7 +179,11 @@ class DumpSettings:
 
 def parse_kdump_tools(script: bytes) -> DumpSettings:
     """Return what /etc/default/kdump-tools says; no targets where only a shell could tell."""
-    values = assignments(script)
+    return kdump_tools_settings(assignments(script))
+
+
+def kdump_tools_settings(values: Mapping[bytes, bytes | None]) -> DumpSettings:
+    """Return what the variables of /etc/default/kdump-tools say."""
     arguments = values.get(b"MAKEDUMP_ARGS") or DEBIAN_MAKEDUMPFILE_ARGUMENTS
     return DumpSettings(
         tool=Tool.KDUMP_TOOLS,

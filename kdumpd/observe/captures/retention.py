@@ -5,15 +5,18 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 from kdumpd.model.captures.retention import KDUMP_TOOLS_DIRECTORY, Retention
-from kdumpd.model.formats.kdump_settings import parse_assignment
+from kdumpd.model.formats.kdump_settings import (
+    ShellSettings,
+    parse_assignment,
+    parse_shell_settings,
+)
 from kdumpd.model.text import parse_span
 from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 
 APPORT_JOB = "etc/cron.daily/apport"
-KDUMP_TOOLS = "etc/default/kdump-tools"
 SUSE = "etc/sysconfig/kdump"
 TMPFILES = ("etc/tmpfiles.d", "run/tmpfiles.d", "usr/lib/tmpfiles.d")  # a file hides its namesakes
 WITH_AGE = b"dDevqQxC"  # types of tmpfiles.d(5) whose age is looked at
@@ -25,20 +28,20 @@ KIND = rb"-type[ \t]+([df])\b"
 DAYS = rb"-mtime[ \t]+\+(\d{1,5})\b"
 
 
-def read_retention(root: Path) -> Retention:
-    """Return what the jobs of the machine below `root` remove; nothing is raised for what is wrong.
+def read_retention(shared: SharedFiles) -> Retention:
+    """Return what the machine's own jobs remove; nothing is raised for what is wrong.
 
     What cannot be read or understood removes nothing, as far as is known.
     """
-    files = Files(root)
+    files, debian = shared.files, shared.kdump_tools
     days = parse_apport_job(_read(files, APPORT_JOB)) if _is_executable(files, APPORT_JOB) else {}
-    debian = _read(files, KDUMP_TOOLS)
+    settings = debian if isinstance(debian, ShellSettings) else parse_shell_settings(b"")
     keeps = parse_number(parse_assignment(_read(files, SUSE), b"KDUMP_KEEP_OLD_DUMPS"))
     return Retention(
         apport_days=days.get(b"d"),
         apport_file_days=days.get(b"f"),
-        most_dumps=parse_number(parse_assignment(debian, b"KDUMP_NUM_DUMPS")) or None,
-        dump_directory=parse_assignment(debian, b"KDUMP_COREDIR") or KDUMP_TOOLS_DIRECTORY,
+        most_dumps=parse_number(settings.plain(b"KDUMP_NUM_DUMPS")) or None,
+        dump_directory=settings.plain(b"KDUMP_COREDIR") or KDUMP_TOOLS_DIRECTORY,
         suse_keeps=None if not keeps else max(0, keeps),
         ages=tuple(parse_ages(_read(files, name) for name in files.drop_ins(TMPFILES))),
     )

@@ -5,7 +5,6 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.core import FileStamp
@@ -29,8 +28,7 @@ from kdumpd.observe.captures.safe_open import (
     read_mounted_names,
 )
 from kdumpd.observe.captures.scan_cache import Visits
-from kdumpd.observe.files import Files
-from kdumpd.observe.readiness.mounts import is_hidden
+from kdumpd.observe.readiness.shared_files import SharedFiles
 
 MOST_ENTRIES = 2_000_000  # looked at for directories among them
 MOST_PLACES = 100_000  # of the machine's owner: the last by name, as most are named by the time
@@ -85,7 +83,7 @@ Known = Mapping[bytes, Sighting]  # by place
 
 
 def read_crash_directory(
-    root: Path,
+    shared: SharedFiles,
     path: bytes,
     known: Known,
     on_directory: OnDirectory,
@@ -105,9 +103,9 @@ def read_crash_directory(
         on_directory(fd)
 
     try:
-        with open_crash_directory(root, path, come_across) as directory:
+        with open_crash_directory(shared.files.root, path, come_across) as directory:
             if directory is None:
-                if is_hidden(Files(root), path):
+                if shared.mounts.is_hidden(path):
                     return CrashDirectory(facts=_hidden(path), listed=False)
                 # What was seen here on another file system is not gone, but not mounted.
                 optional = path.rstrip(b"/") == PSTORE_ARCHIVE

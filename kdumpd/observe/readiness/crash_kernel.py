@@ -6,6 +6,7 @@ from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness import kdump_tools, kdump_utils, suse_kdump
 from kdumpd.observe.readiness.boot_files import first_there
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.units import read_unit_state
 
 RELEASE = "proc/sys/kernel/osrelease"
@@ -22,12 +23,13 @@ PROGRAMS = {
 STEAM_UNITS = ("kdumpst-init.service", "kdump-init.service")
 
 
-def read_crash_kernel(files: Files) -> CrashKernelFacts:
+def read_crash_kernel(shared: SharedFiles) -> CrashKernelFacts:
     """Return what is to be loaded as the crash kernel; nothing is raised for what is wrong."""
+    files = shared.files
     tool, release = read_tool(files), files.text(RELEASE)
     running = release if isinstance(release, str) else ""
     if tool == kdump_tools.NAME:
-        return kdump_tools.read_kdump_tools(files, running)
+        return kdump_tools.read_kdump_tools(shared, running)
     if tool == kdump_utils.NAME:
         return kdump_utils.read_kdump_utils(files, running)
     if tool == suse_kdump.NAME:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kdumpd.model.formats.kdump_settings import assignments, odd_line
+from kdumpd.model.formats.kdump_settings import ShellSettings
 from kdumpd.model.readiness.facts import BootFile, CrashKernelFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import MIB, printable
@@ -22,12 +22,12 @@ from kdumpd.observe.readiness.boot_files import (
     read_kernel_image,
 )
 from kdumpd.observe.readiness.kernel import uses_fadump
+from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS, SharedFiles
 from kdumpd.observe.readiness.units import read_unit_state
 
 NAME, UNIT = "kdump-tools", "kdump-tools.service"
 # kdump-config starts the crash kernel with systemd.unit=kdump-tools-dump.service.
 SAVING_UNIT = "kdump-tools-dump.service"
-CONFIG = "etc/default/kdump-tools"
 DIRECTORY = "var/lib/kdump"
 # Makes the initrd of one release; `kdump-config load` runs it where the initrd is missing.
 HOOK = "etc/kernel/postinst.d/kdump-tools"
@@ -35,12 +35,12 @@ SYSCTLS = "etc/kdump/sysctl.conf"
 MOST_MIB = 1 << 20
 
 
-def read_kdump_tools(files: Files, running: str) -> CrashKernelFacts:
+def read_kdump_tools(shared: SharedFiles, running: str) -> CrashKernelFacts:
     """Return what kdump-config would load for the running release."""
-    script = files.plain(CONFIG)
+    files, settings = shared.files, shared.kdump_tools
     facts = CrashKernelFacts(
         tool=NAME,
-        off=_off(files, script),
+        off=_off(files, settings),
         unit=UNIT,
         unit_state=read_unit_state(files, UNIT),
         saving_unit=SAVING_UNIT,
@@ -48,7 +48,7 @@ def read_kdump_tools(files: Files, running: str) -> CrashKernelFacts:
     )
     if uses_fadump(files) or not running:
         return facts
-    values = assignments(script) if isinstance(script, bytes) else {}
+    values = settings.values if isinstance(settings, ShellSettings) else {}
     kernel, initrd = _kernel_name(files, values, running), _initrd_name(files, values, running)
     image = read_kernel_image(files, kernel) if kernel else None
     release = image.release if isinstance(image, BootFile) and image.release else running
@@ -74,18 +74,18 @@ def makes_initrd(files: Files) -> bool:
     return is_there(files, HOOK)
 
 
-def _off(files: Files, script: Fact[bytes]) -> Fact[str]:
+def _off(files: Files, settings: Fact[ShellSettings]) -> Fact[str]:
     """Return what keeps /etc/init.d/kdump-tools from loading: `[ "$USE_KDUMP" -ne 0 ]`."""
-    if script is None:
-        return f"'{files.shown(CONFIG)}' does not exist"
-    if isinstance(script, Unknown):
-        return script
-    if odd_line(script) is not None:
+    if settings is None:
+        return f"'{files.shown(KDUMP_TOOLS)}' does not exist"
+    if isinstance(settings, Unknown):
+        return settings
+    if settings.odd_line is not None:
         return None  # what it says cannot be told, and is said of the dump's settings
-    use = assignments(script).get(b"USE_KDUMP", b"")
+    use = settings.values.get(b"USE_KDUMP", b"")
     if use is None or (re.fullmatch(rb"-?[0-9]{1,9}", use) and int(use) != 0):
         return ""
-    return f"'{files.shown(CONFIG)}' says USE_KDUMP={printable(use[:20])}"
+    return f"'{files.shown(KDUMP_TOOLS)}' says USE_KDUMP={printable(use[:20])}"
 
 
 def _kernel_name(files: Files, values: Mapping[bytes, bytes | None], running: str) -> str:

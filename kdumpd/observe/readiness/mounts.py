@@ -16,6 +16,7 @@ from kdumpd.model.formats.mounts import (
 )
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
+from kdumpd.observe.threads import Once
 
 # The first process sees the machine's mounts; this one may have its own view of them. One that
 # does not see the first process finds its table where kdumpd.service puts it.
@@ -46,32 +47,49 @@ class MountTable:
     fstab: Fact[tuple[FstabEntry, ...]] = None
 
 
-def read_mount_table(files: Files) -> Fact[MountTable]:
-    """Return the machine's mounts; None below a tree that has no such table."""
-    found: Fact[bytes] = None
-    for name in (*OF_MACHINE, OWN):
-        found = files.plain(name, MOST)
-        if isinstance(found, bytes) and found.strip():
-            break
-    if not isinstance(found, bytes):
-        return found
-    mounts = tuple(parse_mountinfo(found, of_machine=name in OF_MACHINE))
-    if not any(mount.point == b"/" for mount in mounts):
-        return files.unknown(name, "does not name what is mounted on /")
-    fstab = files.plain(FSTAB)
-    entries = tuple(parse_fstab(fstab)) if isinstance(fstab, bytes) else fstab
-    return MountTable(mounts=mounts, fstab=entries)
+class Mounts:
+    """The machine's mounts, and what of them this process sees; each table is read once."""
 
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._of_machine = Once(self._read_of_machine)
+        self._own = Once(self._read_own)
+        self._table = Once(self._read_table)
 
-def is_hidden(files: Files, path: bytes) -> bool:
-    """Return whether this process has something else at a path than the machine has there."""
-    of_machine = (files.plain(name, MOST) for name in OF_MACHINE)
-    machine = next((one for one in of_machine if isinstance(one, bytes) and one.strip()), None)
-    own = files.plain(OWN, MOST)
-    if machine is None or not isinstance(own, bytes):
-        return False
-    there, here = (find_mount(parse_mountinfo(one), path) for one in (machine, own))
-    return there is not None and here is not None and there.device != here.device
+    @property
+    def table(self) -> Fact[MountTable]:
+        """The machine's mounts and fstab; None below a tree that has no such table."""
+        return self._table.get()
+
+    def is_hidden(self, path: bytes) -> bool:
+        """Return whether this process has something else at a path than the machine has there."""
+        of_machine, own = self._of_machine.get(), self._own.get()
+        if of_machine is None or not isinstance(own, tuple):
+            return False
+        there, here = find_mount(of_machine[1], path), find_mount(own, path)
+        return there is not None and here is not None and there.device != here.device
+
+    def _read_table(self) -> Fact[MountTable]:
+        name, mounts = self._of_machine.get() or (OWN, self._own.get())
+        if not isinstance(mounts, tuple):
+            return mounts
+        if not any(mount.point == b"/" for mount in mounts):
+            return self._files.unknown(name, "does not name what is mounted on /")
+        fstab = self._files.plain(FSTAB)
+        entries = tuple(parse_fstab(fstab)) if isinstance(fstab, bytes) else fstab
+        return MountTable(mounts=mounts, fstab=entries)
+
+    def _read_of_machine(self) -> tuple[str, tuple[Mount, ...]] | None:
+        """Return the first table that says anything, and where it stands."""
+        for name in OF_MACHINE:
+            table = self._files.plain(name, MOST)
+            if isinstance(table, bytes) and table.strip():
+                return name, tuple(parse_mountinfo(table, of_machine=True))
+        return None
+
+    def _read_own(self) -> Fact[tuple[Mount, ...]]:
+        table = self._files.plain(OWN, MOST)
+        return tuple(parse_mountinfo(table)) if isinstance(table, bytes) else table
 
 
 def is_mounted_at_boot(files: Files, table: MountTable, mount: Mount) -> Fact[bool]:

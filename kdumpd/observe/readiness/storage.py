@@ -9,10 +9,11 @@ from pathlib import PurePosixPath
 from kdumpd.model.formats.kdump_settings import (
     DumpSettings,
     DumpTarget,
+    ShellSettings,
     TargetKind,
+    kdump_tools_settings,
     odd_line,
     parse_kdump_conf,
-    parse_kdump_tools,
     parse_suse,
 )
 from kdumpd.model.formats.memory import MemoryUse, memory_use, parse_meminfo
@@ -22,13 +23,13 @@ from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable
 from kdumpd.observe.files import NOT_THERE, Files
 from kdumpd.observe.readiness.mounts import (
+    Mounts,
     MountTable,
     find_device,
     find_not_mounted,
-    is_hidden,
     is_mounted_at_boot,
-    read_mount_table,
 )
+from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS, SharedFiles
 
 BLOCKS = "sys/class/block"
 LUKS = ("CRYPT-LUKS", "CRYPT-BITLK", "CRYPT-TCRYPT", "CRYPT-PLAIN")  # dm/uuid by libcryptsetup
@@ -89,8 +90,7 @@ def _unlocked_by_itself(files: Files) -> set[str]:
 
 # kdump-utils has an /etc/sysconfig/kdump as well, which says nothing of where it writes.
 SETTINGS: tuple[tuple[str, Callable[[bytes], DumpSettings], bool], ...] = (
-    ("etc/default/kdump-tools", parse_kdump_tools, True),  # whether a shell reads it
-    ("etc/kdump.conf", parse_kdump_conf, False),
+    ("etc/kdump.conf", parse_kdump_conf, False),  # whether a shell reads it
     ("etc/sysconfig/kdump", parse_suse, True),
 )
 MEMINFO = "proc/meminfo"
@@ -102,19 +102,22 @@ RESERVED = "sys/fs/ext4/{device}/reserved_clusters"
 NOT_ASKED = ("nfs", "cifs", "smb", "ceph", "glusterfs", "fuse", "autofs", "9p", "lustre", "afs")
 
 
-def read_storage(files: Files) -> StorageFacts:
+def read_storage(shared: SharedFiles) -> StorageFacts:
     """Return where a dump would be written; nothing is raised for what is wrong."""
-    settings = _read_settings(files)
+    files = shared.files
+    settings = _read_settings(shared)
     memory = _read_memory(files)
     if not isinstance(settings, DumpSettings):
         return StorageFacts(settings=settings, memory=memory)
-    table = read_mount_table(files)
+    table = shared.mounts.table
     mounted = table if isinstance(table, MountTable) else MountTable()
     paths = [(one, _directory(files, mounted, one)) for one in settings.targets]
     return StorageFacts(
         settings=settings,
         directories=tuple(
-            _read_directory(files, mounted, path) for _, path in paths if path is not None
+            _read_directory(files, shared.mounts, mounted, path)
+            for _, path in paths
+            if path is not None
         ),
         unmounted=tuple(
             one.place
@@ -126,7 +129,14 @@ def read_storage(files: Files) -> StorageFacts:
     )
 
 
-def _read_settings(files: Files) -> Fact[DumpSettings]:
+def _read_settings(shared: SharedFiles) -> Fact[DumpSettings]:
+    files, debian = shared.files, shared.kdump_tools
+    if isinstance(debian, ShellSettings):
+        if debian.odd_line is not None:
+            return _untold(files, KDUMP_TOOLS, debian.odd_line)
+        return kdump_tools_settings(debian.values)
+    if debian is not None:
+        return debian
     for name, parse, is_script in SETTINGS:
         content = files.plain(name)
         if isinstance(content, bytes):
@@ -163,9 +173,9 @@ def _directory(files: Files, table: MountTable, target: DumpTarget) -> bytes | N
     return None if mount is None else clean_path(mount.point + target.below)
 
 
-def _read_directory(files: Files, table: MountTable, path: bytes) -> DumpDirectory:
+def _read_directory(files: Files, mounts: Mounts, table: MountTable, path: bytes) -> DumpDirectory:
     mount = find_mount(table.mounts, path)
-    hidden = is_hidden(files, path)
+    hidden = mounts.is_hidden(path)
     asked = not (hidden or (mount and mount.type.startswith(NOT_ASKED)))
     room = _room(files, path, _reserved(files, mount)) if asked else (None, None)
     return DumpDirectory(

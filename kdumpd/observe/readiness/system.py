@@ -7,7 +7,8 @@ from kdumpd.model.readiness.facts import SystemFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.kernel import uses_fadump
-from kdumpd.observe.readiness.mounts import MountTable, read_mount_table
+from kdumpd.observe.readiness.mounts import Mounts, MountTable
+from kdumpd.observe.readiness.shared_files import SharedFiles
 
 # A file hides its namesakes in the directories behind; all are read in the order of their names.
 DIRECTORIES = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d")
@@ -51,10 +52,11 @@ YES, NO = {"Y", "y", "1"}, {"N", "n", "0"}
 SEV_SNP = "sys/module/kvm_amd/parameters/sev_snp"
 
 
-def read_system(files: Files) -> SystemFacts:
+def read_system(shared: SharedFiles) -> SystemFacts:
     """Return whether kexec is allowed here; nothing is raised for what is wrong."""
+    files = shared.files
     return SystemFacts(
-        container=_container(files),
+        container=_container(files, shared.mounts),
         live=_live(files),
         capturing=files.status("proc/vmcore") is not None,
         xen_dom0=_says(files, "proc/xen/capabilities", {"control_d"}) is True,
@@ -76,11 +78,11 @@ def _disabled_at_boot(files: Files) -> Fact[str]:
     return path if value == "1" else None
 
 
-def _container(files: Files) -> str:
+def _container(files: Files, mounts: Mounts) -> str:
     said = files.text(MANAGER)
     if isinstance(said, str) and said:
         return _named(said)
-    return _of_first_process(files) or _of_kernel(files) or _of_marks(files)
+    return _of_first_process(files) or _of_kernel(files) or _of_marks(files, mounts)
 
 
 def _of_first_process(files: Files) -> str:
@@ -100,16 +102,16 @@ def _of_kernel(files: Files) -> str:
     return "openvz" if guest_of_openvz else ""
 
 
-def _has_its_own_disk(files: Files) -> bool:
+def _has_its_own_disk(mounts: Mounts) -> bool:
     """Return whether / lies on a disk: a container's is a view of its host's files."""
-    table = read_mount_table(files)
-    mounts = table.mounts if isinstance(table, MountTable) else ()
-    return any(one.point == b"/" and one.source.startswith(b"/dev/") for one in mounts)
+    table = mounts.table
+    mounted = table.mounts if isinstance(table, MountTable) else ()
+    return any(one.point == b"/" and one.source.startswith(b"/dev/") for one in mounted)
 
 
-def _of_marks(files: Files) -> str:
+def _of_marks(files: Files, mounts: Mounts) -> str:
     # Disks made from an image keep its mark, and are booted like any other.
-    if files.status(BOOTED_BY_SYSTEMD) is not None or _has_its_own_disk(files):
+    if files.status(BOOTED_BY_SYSTEMD) is not None or _has_its_own_disk(mounts):
         return ""
     return next((kind for mark, kind in MARKS if files.status(mark) is not None), "")
 

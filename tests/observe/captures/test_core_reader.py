@@ -13,6 +13,8 @@ from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.observe.captures.core_reader import CoreReader
 from kdumpd.observe.captures.open_files import CaptureFiles
 from kdumpd.observe.captures.scan import read_crash_directory
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.support.cores import Crash, flattened
 from tests.support.machine import Machine
 
@@ -25,7 +27,9 @@ Inspect = Callable[[int], Awaitable[Inspected]]
 
 def job_for(machine: Machine, key: str = "key") -> Job:
     """Return the job for the only capture, as a look at the crash directory leads to it."""
-    (sighting,) = read_crash_directory(machine.root, CRASH, {}, lambda _: None).sightings
+    (sighting,) = read_crash_directory(
+        SharedFiles(Files(machine.root)), CRASH, {}, lambda _: None
+    ).sightings
     assert sighting.core is not None
     return Job(key=key, directory=sighting.directory, core=sighting.core)
 

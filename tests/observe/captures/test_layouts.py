@@ -16,6 +16,8 @@ from kdumpd.observe.captures import scan
 from kdumpd.observe.captures.apport_report import UNPACKABLE
 from kdumpd.observe.captures.scan import read_crash_directory
 from kdumpd.observe.captures.scan_cache import Visits
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.support.cores import Crash, elf, flattened, kdump, split
 from tests.support.machine import Machine, apport_report
 from tests.support.rights import SOMEBODY, as_root
@@ -31,7 +33,7 @@ def look(
     machine: Machine, path: bytes = CRASH, known: Mapping[bytes, Sighting] = NOTHING
 ) -> tuple[Sighting, ...]:
     """Return what lies in the directory, which has no problem."""
-    directory = read_crash_directory(machine.root, path, known, lambda _: None)
+    directory = read_crash_directory(SharedFiles(Files(machine.root)), path, known, lambda _: None)
     assert directory.facts.problem == ""
     assert directory.listed
     places = [sighting.place for sighting in directory.sightings]
@@ -335,7 +337,7 @@ def test_more_reports_of_strangers_than_are_looked_at(machine: Machine) -> None:
         path = machine.crash / f"linux-image-x-{number:012}.crash"
         path.write_bytes(apport_report(DMESG))
         os.chown(path, SOMEBODY, -1)
-    directory = read_crash_directory(machine.root, CRASH, {}, lambda _: None)
+    directory = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, lambda _: None)
     assert len(directory.sightings) == 1 + scan.MOST_STRANGE
     assert [one.place for one in directory.sightings if one.trusted] == [
         b"/var/crash/linux-image-6.8.0-31-generic-202611230113.crash"
@@ -384,10 +386,12 @@ def test_ramoops(machine: Machine) -> None:
 
 
 def test_an_archive_that_does_not_exist(machine: Machine) -> None:
-    facts = read_crash_directory(machine.root, ARCHIVE, {}, lambda _: None).facts
+    facts = read_crash_directory(
+        SharedFiles(Files(machine.root)), ARCHIVE, {}, lambda _: None
+    ).facts
     assert (facts.present, facts.optional) == (False, True)
     machine.crash.rmdir()
-    facts = read_crash_directory(machine.root, CRASH, {}, lambda _: None).facts
+    facts = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, lambda _: None).facts
     assert (facts.present, facts.optional) == (False, False)
 
 
@@ -439,7 +443,9 @@ def test_what_is_none_of_ours_is_told(machine: Machine) -> None:
         (machine.crash / name).mkdir(parents=True)
     (machine.crash / "notes" / "todo").touch()
     told: list[bytes] = []
-    read_crash_directory(machine.root, CRASH, {}, lambda _: None, Visits(on_foreign=told.append))
+    read_crash_directory(
+        SharedFiles(Files(machine.root)), CRASH, {}, lambda _: None, Visits(on_foreign=told.append)
+    )
     assert sorted(told) == [b"/var/crash/deep/er", b"/var/crash/empty", b"/var/crash/notes"]
 
 

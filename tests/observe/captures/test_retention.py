@@ -16,6 +16,8 @@ from kdumpd.observe.captures.retention import (
     parse_number,
     read_retention,
 )
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.support.machine import Machine
 
 # The lines of apport 2.28's /etc/cron.daily/apport that matter.
@@ -29,8 +31,8 @@ AGES = ((b"/var/lib/systemd/pstore", timedelta(days=14)),)
 
 
 def test_nothing_to_read(machine: Machine) -> None:
-    assert read_retention(machine.root) == Retention()
-    assert read_retention(Path("/nowhere")) == Retention()
+    assert read_retention(SharedFiles(Files(machine.root))) == Retention()
+    assert read_retention(SharedFiles(Files(Path("/nowhere")))) == Retention()
 
 
 def test_everything(machine: Machine) -> None:
@@ -41,7 +43,7 @@ def test_everything(machine: Machine) -> None:
     machine.write(
         "usr/lib/tmpfiles.d/pstore.conf", "d /var/lib/systemd/pstore 0755 root root 14d\n"
     )
-    assert read_retention(machine.root) == Retention(
+    assert read_retention(SharedFiles(Files(machine.root))) == Retention(
         apport_days=7,
         apport_file_days=7,
         most_dumps=5,
@@ -55,7 +57,7 @@ def test_a_job_that_does_not_run(machine: Machine) -> None:
     """run-parts passes over what nobody may execute."""
     machine.write("etc/cron.daily/apport", JOB)
     (machine.root / "etc/cron.daily/apport").chmod(0o644)
-    assert read_retention(machine.root).apport_days is None
+    assert read_retention(SharedFiles(Files(machine.root))).apport_days is None
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_assignment(script: str, number: int | None) -> None:
 )
 def test_what_suse_keeps(machine: Machine, text: str, keeps: int | None) -> None:
     machine.write("etc/sysconfig/kdump", f'KDUMP_KEEP_OLD_DUMPS="{text}"\n')
-    assert read_retention(machine.root).suse_keeps == keeps
+    assert read_retention(SharedFiles(Files(machine.root))).suse_keeps == keeps
 
 
 @pytest.mark.parametrize(
@@ -132,9 +134,9 @@ def test_a_file_hides_its_namesake(machine: Machine) -> None:
     name = "systemd-pstore.conf"
     machine.write(f"usr/lib/tmpfiles.d/{name}", "d /var/lib/systemd/pstore 0755 root root 14d\n")
     machine.write("usr/lib/tmpfiles.d/README", "d /x 0755 root root 14d\n")
-    assert read_retention(machine.root).ages == AGES
+    assert read_retention(SharedFiles(Files(machine.root))).ages == AGES
     machine.write(f"etc/tmpfiles.d/{name}", "")
-    assert read_retention(machine.root).ages == ()
+    assert read_retention(SharedFiles(Files(machine.root))).ages == ()
 
 
 def test_what_is_no_file(machine: Machine) -> None:
@@ -143,7 +145,7 @@ def test_what_is_no_file(machine: Machine) -> None:
     os.mkfifo(machine.root / "etc/sysconfig/kdump")
     machine.write("etc/cron.daily", "no directory")
     machine.write("etc/tmpfiles.d", "no directory")
-    assert read_retention(machine.root) == Retention()
+    assert read_retention(SharedFiles(Files(machine.root))) == Retention()
 
 
 @given(text=st.binary())

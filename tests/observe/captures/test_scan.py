@@ -14,6 +14,8 @@ from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.captures.safe_open import OnDirectory
 from kdumpd.observe.captures.scan import MOST_STRANGE, read_crash_directory
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.support.cores import Crash, elf, flattened, kdump
 from tests.support.machine import Machine
 from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
@@ -36,7 +38,7 @@ def look(
     machine: Machine, known: Mapping[bytes, Sighting] = NOTHING, on_directory: OnDirectory = ignore
 ) -> tuple[Sighting, ...]:
     """Return what lies in the crash directory, which has no problem."""
-    directory = read_crash_directory(machine.root, CRASH, known, on_directory)
+    directory = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, known, on_directory)
     assert directory.facts.present
     assert directory.facts.problem == ""
     assert directory.listed
@@ -63,7 +65,7 @@ def test_empty_directory(machine: Machine) -> None:
 
 def test_missing_directory(machine: Machine) -> None:
     machine.crash.rmdir()
-    directory = read_crash_directory(machine.root, CRASH, {}, ignore)
+    directory = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, ignore)
     assert not directory.facts.present
     assert directory.facts.problem == ""
     assert directory.listed
@@ -72,7 +74,7 @@ def test_missing_directory(machine: Machine) -> None:
 
 
 def test_no_root() -> None:
-    directory = read_crash_directory(Path("/nowhere"), CRASH, {}, ignore)
+    directory = read_crash_directory(SharedFiles(Files(Path("/nowhere"))), CRASH, {}, ignore)
     assert "No such file" in directory.facts.problem
     assert not directory.listed
 
@@ -277,7 +279,7 @@ def test_a_directory_of_any_name(machine: Machine, name: bytes) -> None:
 
 def test_a_root_with_a_trailing_slash(machine: Machine) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
-    directory = read_crash_directory(machine.root, b"/var/crash/", {}, ignore)
+    directory = read_crash_directory(SharedFiles(Files(machine.root)), b"/var/crash/", {}, ignore)
     assert [sighting.directory for sighting in directory.sightings] == [b"/var/crash/202611230113"]
 
 
@@ -487,7 +489,7 @@ def test_no_descriptor_is_left(machine: Machine) -> None:
 def test_a_link_on_the_path(machine: Machine, path: bytes) -> None:
     machine.kdump_tools(STAMP, flattened(Crash()))
     link_elsewhere_directory(machine.root / os.fsdecode(path[1:]))
-    directory = read_crash_directory(machine.root, CRASH, {}, ignore)
+    directory = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, ignore)
     assert "link or no directory" in directory.facts.problem
     assert directory.facts.present
     assert not directory.listed
@@ -503,7 +505,10 @@ SEEN = """
 import sys
 from pathlib import Path
 from kdumpd.observe.captures.scan import read_crash_directory
-directory = read_crash_directory(Path(sys.argv[1]), b"/var/crash", {}, lambda _: None)
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
+files = SharedFiles(Files(Path(sys.argv[1])))
+directory = read_crash_directory(files, b"/var/crash", {}, lambda _: None)
 print(directory.facts.problem)
 print(directory.listed, *sorted(name.decode() for name in directory.unread))
 for sighting in directory.sightings:
@@ -573,7 +578,8 @@ MOUNTED = """
 import os, subprocess
 subprocess.run(["mount", "-t", "tmpfs", "x", sys.argv[1] + "/var/crash/mounted"], check=True)
 told = []
-directory = read_crash_directory(Path(sys.argv[1]), b"/var/crash", {}, lambda fd: told.append(fd))
+files = SharedFiles(Files(Path(sys.argv[1])))
+directory = read_crash_directory(files, b"/var/crash", {}, lambda fd: told.append(fd))
 print(len(told), directory.facts.problem)
 print(directory.listed, *directory.unread)
 """
@@ -596,6 +602,8 @@ NEVER_ANSWERS = """
 import ctypes, os, sys, threading
 from pathlib import Path
 from kdumpd.observe.captures.scan import read_crash_directory
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 
 def mount(path):
     fuse = os.open("/dev/fuse", os.O_RDWR)  # nobody reads it
@@ -604,7 +612,8 @@ def mount(path):
         sys.exit("cannot mount")
 
 def look():
-    directory = read_crash_directory(Path(sys.argv[1]), b"/var/crash", {}, lambda _: None)
+    files = SharedFiles(Files(Path(sys.argv[1])))
+    directory = read_crash_directory(files, b"/var/crash", {}, lambda _: None)
     for sighting in directory.sightings:
         print(sighting.directory.decode(), sighting.state)
     print("looked", flush=True)
@@ -657,7 +666,7 @@ def test_more_directories_of_strangers_than_are_looked_into(machine: Machine) ->
             (machine.crash / name).mkdir()
             os.chown(machine.crash / name, SOMEBODY, SOMEBODY)
     told: list[int] = []
-    directory = read_crash_directory(machine.root, CRASH, {}, told.append)
+    directory = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, told.append)
     assert [sighting.directory for sighting in directory.sightings] == [b"/var/crash/202611230113"]
     assert "too many" in directory.facts.problem
     assert not directory.listed
@@ -796,11 +805,15 @@ def test_a_directory_that_shuts_everybody_out(machine: Machine, shut: str) -> No
     (machine.root / "var").chmod(0o755)
     (machine.root / "var/crash").chmod(0o755)
     core.parent.chmod(0o755)
-    (open_to_all,) = read_crash_directory(machine.root, CRASH, {}, lambda _: None).sightings
+    (open_to_all,) = read_crash_directory(
+        SharedFiles(Files(machine.root)), CRASH, {}, lambda _: None
+    ).sightings
     assert open_to_all.reachable
     (machine.root / shut).chmod(0o700)
     known = {open_to_all.place: open_to_all}
-    (shut_out,) = read_crash_directory(machine.root, CRASH, known, lambda _: None).sightings
+    (shut_out,) = read_crash_directory(
+        SharedFiles(Files(machine.root)), CRASH, known, lambda _: None
+    ).sightings
     assert not shut_out.reachable
     assert not capture_from(shut_out, datetime.now(UTC)).world_readable
     assert capture_from(open_to_all, datetime.now(UTC)).world_readable

@@ -11,6 +11,8 @@ import pytest
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.observe.captures.scan import read_crash_directory
 from kdumpd.observe.captures.scan_cache import LONGEST_TICK, Identity, Visits
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.support.cores import Crash, flattened
 from tests.support.machine import Machine
 
@@ -33,7 +35,9 @@ class Looker:
         """Return what lies there, by place."""
         self._time += later
         self.opened = []
-        directory = read_crash_directory(self._root, CRASH, self.known, self._open, self._visits)
+        directory = read_crash_directory(
+            SharedFiles(Files(self._root)), CRASH, self.known, self._open, self._visits
+        )
         self.known = {sighting.place: sighting for sighting in directory.sightings}
         return self.known
 

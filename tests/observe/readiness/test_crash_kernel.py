@@ -11,6 +11,7 @@ from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.text import MIB
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.crash_kernel import read_crash_kernel
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.observe.readiness.loading import (
     MADE,
     NEXT,
@@ -28,7 +29,7 @@ SYSTEMS: list[Make] = [make_debian, make_fedora, make_suse]
 
 def read(machine: Machine) -> CrashKernelFacts:
     """Return the facts, with paths as below /."""
-    return read_crash_kernel(Files(machine.root))
+    return read_crash_kernel(SharedFiles(Files(machine.root)))
 
 
 def on(machine: Machine, name: str) -> str:

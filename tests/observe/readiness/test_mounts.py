@@ -5,7 +5,8 @@ import pytest
 
 from kdumpd.observe.captures.scan import read_crash_directory
 from kdumpd.observe.files import Files
-from kdumpd.observe.readiness.mounts import OF_MACHINE, MountTable, is_hidden, read_mount_table
+from kdumpd.observe.readiness.mounts import OF_MACHINE, Mounts, MountTable
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.storage import read_storage
 from tests.support.machine import Machine
 
@@ -35,8 +36,10 @@ def test_a_directory_is_hidden_where_the_machine_has_another_file_system(
 ) -> None:
     machine.write(of_machine, DISK + DATA)
     machine.write("proc/self/mountinfo", own)
-    assert is_hidden(Files(machine.root), b"/srv/crash") == hidden
-    directory = read_crash_directory(machine.root, b"/srv/crash", {}, lambda _: None)
+    assert Mounts(Files(machine.root)).is_hidden(b"/srv/crash") == hidden
+    directory = read_crash_directory(
+        SharedFiles(Files(machine.root)), b"/srv/crash", {}, lambda _: None
+    )
     assert (
         ("hidden" in directory.facts.problem) == directory.facts.hidden == directory.facts.present
     )
@@ -46,13 +49,13 @@ def test_a_directory_is_hidden_where_the_machine_has_another_file_system(
 
 def test_nothing_is_hidden_where_the_machine_is_not_known(machine: Machine) -> None:
     machine.write("proc/self/mountinfo", DISK + HIDING)
-    assert not is_hidden(Files(machine.root), b"/srv/crash")
+    assert not Mounts(Files(machine.root)).is_hidden(b"/srv/crash")
 
 
 def test_the_table_of_the_first_process_comes_first(machine: Machine, of_machine: str) -> None:
     machine.write(of_machine, DISK + DATA)
     machine.write("proc/self/mountinfo", DISK + HIDING)
-    table = read_mount_table(Files(machine.root))
+    table = Mounts(Files(machine.root)).table
     assert isinstance(table, MountTable)
     assert [mount.point for mount in table.mounts] == [b"/", b"/srv/crash"]
 
@@ -61,6 +64,6 @@ def test_of_a_hidden_dump_directory_nothing_is_claimed(machine: Machine, of_mach
     machine.write("etc/default/kdump-tools", "KDUMP_COREDIR=/srv/crash\n")
     machine.write(of_machine, DISK + DATA)
     machine.write("proc/self/mountinfo", DISK + HIDING)
-    (directory,) = read_storage(Files(machine.root)).directories
+    (directory,) = read_storage(SharedFiles(Files(machine.root))).directories
     assert directory.present not in {None, True, False}
     assert (directory.free, directory.free_files) == (None, None)

@@ -9,6 +9,7 @@ from kdumpd.model.formats.mounts import Mount
 from kdumpd.model.readiness.facts import DumpDirectory, StorageFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.storage import read_storage
 from tests.observe.cores.garbage import GARBAGE, Garbage, put
 
@@ -33,17 +34,17 @@ def machine(root: Path, **files: bytes) -> Files:
 
 
 def directory_of(files: Files) -> DumpDirectory:
-    (directory,) = read_storage(files).directories
+    (directory,) = read_storage(SharedFiles(files)).directories
     return directory
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
-    assert read_storage(Files(tmp_path)) == StorageFacts()
+    assert read_storage(SharedFiles(Files(tmp_path))) == StorageFacts()
 
 
 def test_a_debian(tmp_path: Path) -> None:
     files = machine(tmp_path, **{DEBIAN: b"USE_KDUMP=1\n"})
-    facts = read_storage(files)
+    facts = read_storage(SharedFiles(files))
     assert facts.mounts == 3
     (directory,) = facts.directories
     assert (directory.path, directory.present) == (b"/var/crash", True)
@@ -70,7 +71,7 @@ def test_what_ext4_keeps_for_itself_is_no_room(tmp_path: Path) -> None:
 
 def test_a_tree_without_mounts(tmp_path: Path) -> None:
     put(tmp_path / DEBIAN, b"USE_KDUMP=1\n")
-    facts = read_storage(Files(tmp_path))
+    facts = read_storage(SharedFiles(Files(tmp_path)))
     assert facts.mounts is None
     (directory,) = facts.directories
     assert directory.mount is None
@@ -87,7 +88,7 @@ def test_a_tree_without_mounts(tmp_path: Path) -> None:
     ],
 )
 def test_whose_settings_count(tmp_path: Path, files: tuple[str, ...], tool: Tool) -> None:
-    settings = read_storage(machine(tmp_path, **dict.fromkeys(files, b""))).settings
+    settings = read_storage(SharedFiles(machine(tmp_path, **dict.fromkeys(files, b"")))).settings
     assert not isinstance(settings, Unknown)
     assert settings is not None
     assert settings.tool is tool
@@ -108,7 +109,7 @@ def test_a_link_stays_below_the_root(tmp_path: Path) -> None:
 
 
 def test_settings_that_are_no_text(tmp_path: Path) -> None:
-    facts = read_storage(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/a\0b\n"}))
+    facts = read_storage(SharedFiles(machine(tmp_path, **{DEBIAN: b"KDUMP_COREDIR=/a\0b\n"})))
     assert facts.settings == Unknown(f"'{tmp_path / DEBIAN}' is no text")
 
 
@@ -129,7 +130,7 @@ def test_an_fstab_that_is_no_text(tmp_path: Path) -> None:
 def test_mounts_without_the_root(tmp_path: Path) -> None:
     """Every process has something mounted on /."""
     files = machine(tmp_path, **{DEBIAN: b"", "proc/1/mountinfo": b"a b c d /srv f\n"})
-    assert isinstance(read_storage(files).mounts, Unknown)
+    assert isinstance(read_storage(SharedFiles(files)).mounts, Unknown)
 
 
 def test_a_server_is_not_asked_for_room(tmp_path: Path) -> None:
@@ -185,7 +186,7 @@ def test_a_device_for_dumps(tmp_path: Path, device: str) -> None:
 
 def test_a_device_that_is_not_mounted(tmp_path: Path) -> None:
     files = machine(tmp_path, **{FEDORA: b"xfs LABEL=dump\n"})
-    facts = read_storage(files)
+    facts = read_storage(SharedFiles(files))
     assert facts.directories == ()
     assert facts.unmounted == (b"LABEL=dump",)
 
@@ -194,7 +195,7 @@ def test_a_device_that_is_not_mounted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_in_the_place_of_settings(tmp_path: Path, name: str, garbage: Garbage) -> None:
     garbage.put(tmp_path / name)
-    facts = read_storage(Files(tmp_path))
+    facts = read_storage(SharedFiles(Files(tmp_path)))
     if isinstance(facts.settings, Unknown):
         assert name in facts.settings.problem
     else:
@@ -206,7 +207,7 @@ def test_garbage(tmp_path: Path, garbage: Garbage) -> None:
     put(tmp_path / DEBIAN, b"USE_KDUMP=1\n")
     for name in ("proc/self/mountinfo", "proc/meminfo", "etc/fstab", "var/crash"):
         garbage.put(tmp_path / name)
-    facts = read_storage(Files(tmp_path))
+    facts = read_storage(SharedFiles(Files(tmp_path)))
     assert isinstance(facts.mounts, Unknown)
     assert isinstance(facts.memory, Unknown)
     assert facts.memory.problem.isprintable()
@@ -216,7 +217,7 @@ def test_garbage(tmp_path: Path, garbage: Garbage) -> None:
 
 def test_this_machine() -> None:
     """Whatever it is, nothing is raised."""
-    facts = read_storage(Files(Path("/")))
+    facts = read_storage(SharedFiles(Files(Path("/"))))
     assert facts.memory is not None
     assert not isinstance(facts.memory, Unknown)
     assert facts.memory.total > 0

@@ -7,6 +7,7 @@ import pytest
 from kdumpd.model.readiness.facts import SystemFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.system import read_system
 from tests.observe.cores.garbage import GARBAGE, Garbage, put
 
@@ -22,7 +23,7 @@ ON, OFF = b"\6\0\0\0\1", b"\6\0\0\0\0"
 def read_files(root: Path, files: dict[str, bytes]) -> SystemFacts:
     for name, content in files.items():
         put(root / name, content)
-    return read_system(Files(root))
+    return read_system(SharedFiles(Files(root)))
 
 
 def test_nothing_to_read(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ NAMES = {
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage(tmp_path: Path, name: str, garbage: Garbage) -> None:
     garbage.put(tmp_path / name)
-    facts = read_system(Files(tmp_path))
+    facts = read_system(SharedFiles(Files(tmp_path)))
     fact = getattr(facts, NAMES[name])
     assert isinstance(fact, Unknown)
     assert name in fact.problem
@@ -189,14 +190,14 @@ def test_garbage(tmp_path: Path, name: str, garbage: Garbage) -> None:
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_says_nothing(tmp_path: Path, name: str, garbage: Garbage) -> None:
     garbage.put(tmp_path / name)
-    facts = read_system(Files(tmp_path))
+    facts = read_system(SharedFiles(Files(tmp_path)))
     assert facts.live == ""
     assert facts.container in {"", "unknown"}
 
 
 def test_this_machine() -> None:
     """Whatever it is, nothing is raised, and nothing that is read is odd."""
-    facts = read_system(Files(Path("/")))
+    facts = read_system(SharedFiles(Files(Path("/"))))
     for field in fields(facts):
         value = getattr(facts, field.name)
         assert not isinstance(value, str) or value.isprintable()
