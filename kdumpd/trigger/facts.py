@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kdumpd.model.readiness.facts import SystemFacts
 from kdumpd.model.readiness.finding import Fact
 
 
@@ -45,9 +46,7 @@ class PreflightFacts:
     """What the machine's own files say; None where the machine does not have such a thing."""
 
     problem: str = ""  # why nothing of it could be read
-    container: str = ""
-    live: str = ""  # the word of the command line by which it is a live system
-    capturing: bool = False  # whether the kernel that runs is the crash kernel
+    system: SystemFacts = field(default_factory=SystemFacts)
     loaded: Fact[bool] = None  # a crash kernel, by kexec
     panic_timeout: Fact[int] = None  # kernel.panic: seconds until a reboot, 0 never
     uptime: Fact[float] = None  # seconds

@@ -5,6 +5,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from kdumpd.model.readiness.finding import Finding, Severity, Unknown, fatal, unknown, warning
+from kdumpd.model.readiness.rules.system import (
+    TO_LEAVE_CRASH_KERNEL,
+    describe_container,
+    describe_crash_kernel,
+    describe_live_system,
+)
 from kdumpd.model.text import human_size
 from kdumpd.trigger.facts import Facts
 
@@ -29,35 +35,20 @@ def kdumpd_absent(facts: Facts) -> Iterator[Finding]:
 
 def container(facts: Facts) -> Iterator[Finding]:
     """Object that this is a container: the kernel is its host's."""
-    if facts.machine.container:
-        yield fatal(
-            "container",
-            f"this is a container ({facts.machine.container}): the kernel that would be crashed is"
-            " its host's",
-            "test on the host",
-        )
+    if message := describe_container(facts.machine.system):
+        yield fatal("container", message, "test on the host")
 
 
 def live_system(facts: Facts) -> Iterator[Finding]:
     """Object that a live system forgets the dump, and all else."""
-    if facts.machine.live:
-        yield fatal(
-            "live-system",
-            f"this is a live system ({facts.machine.live}): it forgets everything when it is"
-            " booted again, also the dump",
-            "install the system, and test then",
-        )
+    if message := describe_live_system(facts.machine.system):
+        yield fatal("live-system", message, "install the system, and test then")
 
 
 def crash_kernel_running(facts: Facts) -> Iterator[Finding]:
     """Object that the kernel that runs is the one that saves a dump."""
-    if facts.machine.capturing:
-        yield fatal(
-            "crash-kernel-running",
-            "the kernel that runs now is the crash kernel, and a dump is to be saved from"
-            " /proc/vmcore",
-            "wait for the dump to be saved, then reboot",
-        )
+    if message := describe_crash_kernel(facts.machine.system):
+        yield fatal("crash-kernel-running", message, TO_LEAVE_CRASH_KERNEL)
 
 
 def unsupported(facts: Facts) -> Iterator[Finding]:

@@ -89,11 +89,8 @@ SCRUB = r"scrub\.progress\.\S{1,64}"
 
 def read_machine(files: Files) -> PreflightFacts:
     """Return what the machine's files say; nothing is raised for what is wrong."""
-    system = read_system(SharedFiles(files))
     return PreflightFacts(
-        container=system.container,
-        live=system.live,
-        capturing=system.capturing,
+        system=read_system(SharedFiles(files)),
         loaded=_loaded(files),
         panic_timeout=files.number(PANIC),
         uptime=_first_number(files, UPTIME),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from kdumpd.model.readiness.facts import SystemFacts
 from kdumpd.trigger.facts import (
     Facts,
     KdumpdFacts,
@@ -40,3 +41,8 @@ def changed(group: str, **values: Any) -> Facts:  # noqa: ANN401  # a row of a t
     """Return the quiet machine with these facts of one group in place of its own."""
     facts: Any = {group: replace(getattr(QUIET, group), **values)}
     return replace(QUIET, **facts)
+
+
+def around(**values: Any) -> Facts:  # noqa: ANN401  # a row of a table
+    """Return the quiet machine where these facts of what surrounds the kernel are others."""
+    return changed("machine", system=SystemFacts(**values))

@@ -51,7 +51,7 @@ def test_a_machine_at_rest(machine: Machine) -> None:
     assert not isinstance(facts.memory, Unknown)
     assert (facts.memory.total, facts.memory.dirty) == (4025236 << 10, 340 << 10)
     assert (facts.locks, facts.arrays, facts.btrfs, facts.pools) == ((), None, (), ())
-    assert (facts.container, facts.live, facts.capturing) == ("", "", False)
+    assert (facts.system.container, facts.system.live, facts.system.capturing) == ("", "", False)
 
 
 def test_a_tree_without_files(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from kdumpd.model.crash_test import OBJECTION_CODES
 from kdumpd.model.readiness.finding import Severity, Unknown
+from kdumpd.model.readiness.verdict import find
 from kdumpd.trigger.facts import (
     Facts,
     Inhibitor,
@@ -19,7 +20,8 @@ from kdumpd.trigger.facts import (
     Told,
 )
 from kdumpd.trigger.objections import RULES, fatal_ones, objections, sentence, standing
-from tests.trigger.facts import AT, QUIET, UID, changed
+from tests.support.machine_facts import HEALTHY
+from tests.trigger.facts import AT, QUIET, UID, around, changed
 
 FATAL, WARNING = Severity.FATAL, Severity.WARNING
 BAD = Unknown("'/proc/x' holds no number but '?'")
@@ -33,9 +35,9 @@ CROWD = tuple(Session(uid=2000 + number, name=f"user{number:02}") for number in 
 # What speaks, how gravely, and words of it; besides the codes of what cannot but speak as well.
 OBJECTIONS: list[tuple[Facts, str, Severity, str, tuple[str, ...]]] = [
     (replace(QUIET, kdumpd=KdumpdFacts(problem="gone")), "kdumpd-absent", FATAL, "gone", ()),
-    (changed("machine", container="lxc"), "container", FATAL, "(lxc)", ()),
-    (changed("machine", live="boot=live"), "live-system", FATAL, "(boot=live)", ()),
-    (changed("machine", capturing=True), "crash-kernel-running", FATAL, "/proc/vmcore", ()),
+    (around(container="lxc"), "container", FATAL, "(lxc)", ()),
+    (around(live="boot=live"), "live-system", FATAL, "(boot=live)", ()),
+    (around(capturing=True), "crash-kernel-running", FATAL, "/proc/vmcore", ()),
     (changed("kdumpd", readiness="unsupported"), "unsupported", FATAL, "cannot capture", ()),
     (UNLOADED, "crash-kernel-unloaded", FATAL, "no crash kernel is loaded", ()),
     (
@@ -261,3 +263,12 @@ def test_a_warning_is_overridden_by_its_code() -> None:
     assert standing(found, {"busy", "just-booted"}) == ()
     assert fatal_ones(found) == ()
     assert sentence(found[:1]).startswith("just-booted (warning): the machine was booted 1 s ago")
+
+
+@pytest.mark.parametrize(
+    "facts", [around(container="lxc"), around(live="boot=live"), around(capturing=True)]
+)
+def test_readiness_says_the_same_of_what_the_machine_is(facts: Facts) -> None:
+    ((code, message),) = ((one.code, one.message) for one in objections(facts))
+    found = find(replace(HEALTHY, system=facts.machine.system))
+    assert (code, message) in {(one.code, one.message) for one in found}

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.readiness.facts import MachineFacts
+from kdumpd.model.readiness.facts import MachineFacts, SystemFacts
 from kdumpd.model.readiness.finding import (
     Finding,
     Severity,
@@ -16,41 +16,56 @@ from kdumpd.model.readiness.finding import (
 )
 
 SIGNED = "load a kernel that your distribution signed: kexec -s -p; see journalctl -b -g kexec"
+TO_LEAVE_CRASH_KERNEL = "wait for the dump to be saved, then reboot"
+
+
+def describe_container(system: SystemFacts) -> str:
+    """Return what it means that this is a container, empty where it is none."""
+    if not system.container:
+        return ""
+    return (
+        f"this is a container ({system.container}): its kernel is the host's, and only the host can"
+        " capture a crash of it"
+    )
+
+
+def describe_crash_kernel(system: SystemFacts) -> str:
+    """Return what it means that the crash kernel runs, empty where another one does."""
+    if not system.capturing:
+        return ""
+    return (
+        "the kernel that runs now is the crash kernel: the machine has crashed, and its memory is"
+        " in /proc/vmcore"
+    )
+
+
+def describe_live_system(system: SystemFacts) -> str:
+    """Return what it means that this is a live system, empty where it is none."""
+    if not system.live:
+        return ""
+    return (
+        f"this is a live system ({system.live}): what is written to its disk, a dump as well, is"
+        " gone after a reboot"
+    )
 
 
 def container(machine: MachineFacts) -> Iterator[Finding]:
     """Report that this is a container: the kernel is its host's."""
-    kind = machine.system.container
-    if kind:
-        yield fatal(
-            "container",
-            f"this is a container ({kind}): its kernel is the host's, and only the host can"
-            " capture a crash of it",
-            "run kdumpd on the host",
-        )
+    if message := describe_container(machine.system):
+        yield fatal("container", message, "run kdumpd on the host")
 
 
 def crash_kernel_running(machine: MachineFacts) -> Iterator[Finding]:
     """Report that the kernel that runs is the one that saves a dump."""
-    if machine.system.capturing:
-        yield info(
-            "crash-kernel-running",
-            "the kernel that runs now is the crash kernel: the machine has crashed, and its"
-            " memory is in /proc/vmcore",
-            "wait for the dump to be saved, then reboot",
-        )
+    if message := describe_crash_kernel(machine.system):
+        yield info("crash-kernel-running", message, TO_LEAVE_CRASH_KERNEL)
 
 
 def live_system(machine: MachineFacts) -> Iterator[Finding]:
     """Report a system that forgets what is written to it, dumps as well."""
-    word = machine.system.live
-    if word:
-        yield warning(
-            "live-system",
-            f"this is a live system ({word}): what is written to its disk, a dump as well, is"
-            " gone after a reboot",
-            "install the system, or send dumps to another machine",
-        )
+    if message := describe_live_system(machine.system):
+        remedy = "install the system, or send dumps to another machine"
+        yield warning("live-system", message, remedy)
 
 
 def kexec_load_disabled(machine: MachineFacts) -> Iterator[Finding]:
