@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the pages say is there, is; code on them is that of the examples."""
+"""What the pages say is there, is; code on them is that of the examples or the daemon."""
 
 import argparse
+import importlib.util
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,6 +31,14 @@ OURS: dict[str, Callable[[], argparse.ArgumentParser]] = {
 # Programs whose --help names their verbs and options.
 HELPFUL = {"systemctl": "systemd", "busctl": "systemd", "journalctl": "systemd"}
 COMMON = {"cat", "chmod", "mkdir", "printf", "rm", "tail", "tee", "grep", "export", "man"}
+# A file of the source tree, where it is not the end of another path, such as /etc/kdumpd/x.
+NAMED = r"(?<![\w/.-])(?:\.\./)*((?:kdumpd|tests|bench)/[\w./*-]+)"
+# A module, named from its wall on.
+NAMED_WITHIN = (
+    r"(?<![\w/.-])((?:model|observe|ledger|expose|inspect|trigger|ctl|notify)/[\w/]+\.py)"
+)
+# Programs of the development environment.
+OF_THE_VENV = ".venv/bin/"
 # Not everywhere: of Debian's packages apt, systemd-sysv, crash and libglib2.0-bin.
 ELSEWHERE = {"apt": {"install", "purge"}, "reboot": set[str](), "crash": set[str]()}
 ELSEWHERE |= {"gdbus": {"monitor"}, "sudo": set()}
@@ -47,9 +57,41 @@ def commands(block: Block) -> Iterator[list[str]]:
         yield shlex.split(inner)
     for line in text.splitlines():
         for part in re.split(r" (?:\||&&|\|\|) ", line):
-            words = shlex.split(re.sub(r" >\S+$", "", part))
+            words = shlex.split(re.sub(r" >\S+$|^(?:[A-Z_]+=\S+ )+", "", part))
             if words:
                 yield words[1:] if words[0] == "sudo" else words
+
+
+def tracked_pages() -> list[Path]:
+    """Return every page of Markdown that is the project's own, wherever it lies."""
+    parts = (PROJECT / name for name in ("bench", "dbus", "docs", "kdumpd", "packaging", "tests"))
+    found = [*PROJECT.glob("*.md"), *(page for part in parts for page in part.rglob("*.md"))]
+    return sorted(found)
+
+
+def named_files(page: Path) -> Iterator[str]:
+    """Yield the files and directories of the source tree that a page names, also as patterns."""
+    for name in re.findall(NAMED, page.read_text()):
+        yield name.rstrip("./").replace("NAME", "*")
+    for name in re.findall(NAMED_WITHIN, page.read_text()):
+        yield f"kdumpd/{name}"
+
+
+@pytest.mark.parametrize("page", tracked_pages(), ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    missing = {name for name in named_files(page) if not list(PROJECT.glob(name))}
+    assert missing == set()
+
+
+def test_names_of_files_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "See `kdumpd/gone.py`, tests/vm/x.sh. [a](../bench/y) kdumpd/NAME; /etc/kdumpd/z"
+        " (model/old.py)"
+    )
+    assert [*named_files(page)] == [
+        *("kdumpd/gone.py", "tests/vm/x.sh", "bench/y", "kdumpd/*", "kdumpd/model/old.py")
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -59,6 +101,33 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         target = page.parent / file if file else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def assert_development_command(name: str, arguments: list[str]) -> None:
+    """Check a command of the development environment: its program, its module, its tests."""
+    assert shutil.which(name, path=str(Path(sys.executable).parent)), name
+    if name == "python":
+        flag, module, *_ = arguments
+        assert flag == "-m"
+        assert importlib.util.find_spec(module), module
+    for word in arguments:
+        if word.startswith("tests/"):
+            assert (PROJECT / word.partition("::")[0]).exists(), word
+
+
+def test_every_development_command_in_the_text_is_there() -> None:
+    text = " ".join((PROJECT / "CONTRIBUTING.md").read_text().split())
+    named = re.findall(rf"`(?:[A-Z_]+=\S+ )*{re.escape(OF_THE_VENV)}([^`]+)`", text)
+    assert named
+    for name, *arguments in map(shlex.split, named):
+        assert_development_command(name, arguments)
+
+
+def test_every_target_of_make_that_is_named_is_there() -> None:
+    known = {*re.findall(r"^([\w-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)}
+    for page in PAGES:
+        named = re.findall(r"`make ([\w-]+)", " ".join(page.read_text().split()))
+        assert {*named} <= known, page.name
 
 
 def test_marks_are_known() -> None:
@@ -73,6 +142,8 @@ async def test_every_command_and_option_is_there(block: Block) -> None:
         elif name == "make":
             targets = re.findall(r"^([\w-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE)
             assert {word for word in arguments if "=" not in word} <= {*targets}
+        elif name.startswith(OF_THE_VENV):
+            assert_development_command(name.removeprefix(OF_THE_VENV), arguments)
         elif name in HELPFUL:
             help_ = (await output(program(name, HELPFUL[name]), "--help", "--no-pager")).decode()
             given = [word.partition("=")[0] for word in arguments if word.startswith("-")]
@@ -87,8 +158,9 @@ async def test_every_command_and_option_is_there(block: Block) -> None:
 
 
 @pytest.mark.parametrize("language", ["python", "c"])
-def test_code_on_the_pages_is_that_of_the_examples(language: str) -> None:
-    sources = [path.read_text() for path in EXAMPLES.iterdir() if path.is_file()]
+def test_code_on_the_pages_is_that_of_a_file(language: str) -> None:
+    files = [*EXAMPLES.iterdir(), PROJECT / "kdumpd/engine.py"]
+    sources = [path.read_text() for path in files if path.is_file()]
     shown = [block for block in all_blocks(language) if "shortened" not in block.marks]
     assert shown
     for block in shown:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
-PAGES = (PROJECT / "README.md", PROJECT / "SECURITY.md", *sorted(DOCS.glob("*.md")))
+PAGES = (
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted(DOCS.glob("*.md")),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
