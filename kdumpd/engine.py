@@ -33,7 +33,7 @@ from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.step import step
 from kdumpd.observe.boots import BootsObserver
-from kdumpd.observe.captures.apport_report import MOST_REPORT, ReportError, parse_report
+from kdumpd.observe.captures.apport_report import MAX_REPORT_BYTES, ReportError, parse_report
 from kdumpd.observe.captures.core_reader import CoreReader, Inspect
 from kdumpd.observe.captures.open_files import CaptureFileError, CaptureFiles, FileGoneError, sealed
 from kdumpd.observe.machine import Machine, clock
@@ -280,7 +280,7 @@ def _is_report(capture: Capture) -> bool:
 
 def _log_in_report(fd: int) -> int:
     try:
-        return sealed(parse_report(os.pread(fd, MOST_REPORT, 0)))
+        return sealed(parse_report(os.pread(fd, MAX_REPORT_BYTES, 0)))
     except (ReportError, OSError) as error:
         raise ActionError(f"apport's report gives no kernel log: {error}.") from error
     finally:

@@ -17,8 +17,8 @@ from typing import Protocol
 from kdumpd.model.captures.core import CoreFacts, Format, joined
 from kdumpd.model.crashlog.scrub import plain_sentence
 from kdumpd.observe.cores import flattened
-from kdumpd.observe.cores.core import HEAD, judge, no_end_record, parse_magic
-from kdumpd.observe.cores.flattened import END, LARGEST_RECORD, RECORD
+from kdumpd.observe.cores.core import MAGIC_BYTES, judge, no_end_record, parse_magic
+from kdumpd.observe.cores.flattened import END_RECORD, MAX_RECORD_BYTES, RECORD_HEADER
 from kdumpd.observe.cores.source import CoreError
 
 PIECE = 1 << 20  # bytes read or unpacked at once
@@ -295,7 +295,7 @@ def unwrap(fd: int, wrapper: str, spool: Spool) -> CoreFacts:
     try:
         with unpacked(fd, wrapper) as pieces:
             stream = Stream(pieces)
-            head = stream.take(HEAD)
+            head = stream.take(MAGIC_BYTES)
             inside = parse_magic(head)
             if not inside.problem:
                 broken = _spool(stream, head, inside.format, spool)
@@ -319,7 +319,7 @@ def reassemble(fd: int, format_: Format, spool: Spool) -> None:
     What is there of one that was cut off must do. CoreError when it cannot be read.
     """
     stream = Stream(read_pieces(fd))
-    _spool(stream, stream.take(HEAD), format_, spool)
+    _spool(stream, stream.take(MAGIC_BYTES), format_, spool)
 
 
 def _spool(stream: Stream, head: bytes, format_: Format, spool: Spool) -> str:
@@ -333,13 +333,13 @@ def _spool(stream: Stream, head: bytes, format_: Format, spool: Spool) -> str:
 
 
 def _spool_records(stream: Stream, spool: Spool) -> str:
-    start = stream.take(flattened.HEADER_SIZE - stream.at)
+    start = stream.take(flattened.HEADER_BYTES - stream.at)
     kind, version = struct.unpack_from(">qq", start.ljust(16, b"\0"))
     if (kind, version) != (flattened.TYPE, flattened.VERSION):
         raise CoreError(f"is flattened in an unknown way (type {kind}, version {version})")
-    while (record := stream.take(RECORD.size)) != END:
-        offset, size = RECORD.unpack(record.ljust(RECORD.size, b"\0"))
-        if offset < 0 or not 0 < size < LARGEST_RECORD:
+    while (record := stream.take(RECORD_HEADER.size)) != END_RECORD:
+        offset, size = RECORD_HEADER.unpack(record.ljust(RECORD_HEADER.size, b"\0"))
+        if offset < 0 or not 0 < size < MAX_RECORD_BYTES:
             return no_end_record(stream.at)
         start_at = stream.at
         for part in stream.parts(size):

@@ -28,21 +28,21 @@ from kdumpd.model.boots.journal import (
     parse_boot,
 )
 from kdumpd.observe.files import Files
-from kdumpd.observe.readiness.boot_messages import DIRECTORIES, read_boot_time
+from kdumpd.observe.readiness.boot_messages import JOURNAL_DIRECTORIES, read_boot_time
 from kdumpd.observe.threads import PatientThread, Start, StuckError, start
 
-MOST_BOOTS = 16
-MOST_STEPS = 64  # from boot to boot, those of containers among them
-MOST_OPENING = 1500  # entries of a boot, from its first on
-MOST_CLOSING = 1000  # entries of a boot, back from its last
+MAX_PAST_BOOTS = 16
+MAX_BOOT_SEARCH_STEPS = 64  # from boot to boot, those of containers among them
+MAX_FIRST_ENTRIES = 1500  # entries of a boot, from its first on
+MAX_LAST_ENTRIES = 1000  # entries of a boot, back from its last
 # sd-messages.h
-JOURNAL_START = "f77379a8490b408bbe5f6940505a777b"
-JOURNAL_STOP = "d93fb3c9c24d451a97cea615ce59c00b"
-SHUTDOWN = "98268866d1d54a499c4e98921d93bc40"
-LOGIND = "systemd-logind.service"
+JOURNAL_START_MESSAGE_ID = "f77379a8490b408bbe5f6940505a777b"
+JOURNAL_STOP_MESSAGE_ID = "d93fb3c9c24d451a97cea615ce59c00b"
+SHUTDOWN_MESSAGE_ID = "98268866d1d54a499c4e98921d93bc40"
+LOGIND_UNIT = "systemd-logind.service"
 JournalFields = Mapping[str, Any]
 # Times as journald has them; python-systemd's own conversion fails on what no calendar has.
-CONVERTERS = {"__REALTIME_TIMESTAMP": int, "__MONOTONIC_TIMESTAMP": lambda value: value[0]}
+JOURNAL_CONVERTERS = {"__REALTIME_TIMESTAMP": int, "__MONOTONIC_TIMESTAMP": lambda value: value[0]}
 
 
 def read_boots(
@@ -58,8 +58,8 @@ def read_boots(
     found = 0
     with _opened(directory) as reader:
         entry = _newest(reader)
-    for _ in range(MOST_STEPS):
-        if not entry or found >= MOST_BOOTS or not go_on():
+    for _ in range(MAX_BOOT_SEARCH_STEPS):
+        if not entry or found >= MAX_PAST_BOOTS or not go_on():
             return
         boot_id = _digits(entry, "_BOOT_ID")
         with _opened(directory) as reader:
@@ -72,7 +72,7 @@ def read_boots(
 
 
 def _opened(directory: Path) -> closing[journal.Reader]:
-    return closing(journal.Reader(path=str(directory), converters=CONVERTERS))
+    return closing(journal.Reader(path=str(directory), converters=JOURNAL_CONVERTERS))
 
 
 def _newest(reader: journal.Reader) -> JournalFields:
@@ -95,17 +95,17 @@ def _before(reader: journal.Reader, boot_id: str) -> JournalFields:
 
 def _read(reader: journal.Reader, boot_id: str) -> BootEntries | None:
     """Return the entries that matter of one boot, None where none is found."""
-    closing_ = tuple(islice(_backward(reader, boot_id), MOST_CLOSING))  # the last one first
+    closing_ = tuple(islice(_backward(reader, boot_id), MAX_LAST_ENTRIES))  # the last one first
     if not closing_:
         return None
-    opening = islice(_forward(reader, boot_id), MOST_OPENING)
+    opening = islice(_forward(reader, boot_id), MAX_FIRST_ENTRIES)
     return BootEntries(
         boot_id=boot_id,
         last=_moment(closing_[0]),
         opening=tuple(_until_late(_of_kernel(opening))),
         closing=tuple(_of_kernel(closing_)),
-        started=_first(closing_, lambda entry: _is_journald(entry, JOURNAL_START)),
-        stopped=_first(closing_, lambda entry: _is_journald(entry, JOURNAL_STOP)),
+        started=_first(closing_, lambda entry: _is_journald(entry, JOURNAL_START_MESSAGE_ID)),
+        stopped=_first(closing_, lambda entry: _is_journald(entry, JOURNAL_STOP_MESSAGE_ID)),
         shutdown=_first(closing_, _is_shutdown),
     )
 
@@ -139,8 +139,10 @@ def _is_journald(entry: JournalFields, message_id: str) -> bool:
 
 
 def _is_shutdown(entry: JournalFields) -> bool:
-    by_logind = entry.get("_UID") == 0 and entry.get("_SYSTEMD_UNIT") == LOGIND
-    return (by_logind or entry.get("_PID") == 1) and _digits(entry, "MESSAGE_ID") == SHUTDOWN
+    by_logind = entry.get("_UID") == 0 and entry.get("_SYSTEMD_UNIT") == LOGIND_UNIT
+    return (by_logind or entry.get("_PID") == 1) and _digits(
+        entry, "MESSAGE_ID"
+    ) == SHUTDOWN_MESSAGE_ID
 
 
 def _of_kernel(entries: Iterable[JournalFields]) -> Iterator[str]:
@@ -171,10 +173,10 @@ def _digits(entry: JournalFields, field: str) -> str:
     return str(getattr(entry.get(field), "hex", ""))
 
 
-PATIENCE = 5.0  # seconds that a look waits for the journal
-LONGEST_READING = 20.0  # seconds, after which what was found must do
-PAUSE = 10.0  # seconds from one reading to the next
-ID = r"[0-9a-f]{32}"
+JOURNAL_TIMEOUT_S = 5.0  # seconds that a look waits for the journal
+MAX_JOURNAL_READING_S = 20.0  # after which what was found must do
+JOURNAL_RETRY_PAUSE_S = 10.0  # seconds from one reading to the next
+BOOT_ID_PATTERN = r"[0-9a-f]{32}"
 
 
 class BootsObserver:
@@ -184,12 +186,12 @@ class BootsObserver:
         self,
         root: Path,
         on_late: Callable[[], object],
-        delays: float = PATIENCE,
-        pause: float = PAUSE,
+        timeout: float = JOURNAL_TIMEOUT_S,
+        pause: float = JOURNAL_RETRY_PAUSE_S,
         start: Start = start,
     ) -> None:
         self._files = Files(root)
-        self._thread = PatientThread[PastBoots](delays, self._late, start)
+        self._thread = PatientThread[PastBoots](timeout, self._late, start)
         self._on_late = on_late
         self._pause = pause
         self._known: PastBoots | None = None
@@ -224,10 +226,10 @@ def read_past_boots(files: Files) -> PastBoots:
     """Return the last boots before the one that runs."""
     running = _file_digits(files, "proc/sys/kernel/random/boot_id")
     machine_id = _file_digits(files, "etc/machine-id")
-    deadline = time.monotonic() + LONGEST_READING
+    deadline = time.monotonic() + MAX_JOURNAL_READING_S
     boots: dict[str, PastBoot] = {}
     problems = []
-    for directory in DIRECTORIES:
+    for directory in JOURNAL_DIRECTORIES:
         path = files.resolve(directory)
         if not path.is_dir():
             continue
@@ -237,7 +239,7 @@ def read_past_boots(files: Files) -> PastBoots:
         except (OSError, ValueError) as error:
             problems.append(f"'{files.shown(directory)}' cannot be read: {error}")
     return PastBoots(
-        boots=tuple(boots.values())[:MOST_BOOTS],
+        boots=tuple(boots.values())[:MAX_PAST_BOOTS],
         began=read_boot_time(files),
         problem="; ".join(problems),
     )
@@ -254,4 +256,4 @@ def _file_digits(files: Files, name: str) -> str:
     """Return an id as 32 hexadecimal digits, empty where the file holds none."""
     text = files.text(name)
     digits = text.replace("-", "") if isinstance(text, str) else ""
-    return digits if re.fullmatch(ID, digits) else ""
+    return digits if re.fullmatch(BOOT_ID_PATTERN, digits) else ""

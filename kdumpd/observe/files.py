@@ -13,14 +13,14 @@ from types import MappingProxyType
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable, shown
 
-LONGEST = 1 << 16  # bytes
-MOST_NAMES = 4096  # in one directory
-MOST_LINKS = 40  # on one way, as the kernel has it (include/linux/namei.h, MAXSYMLINKS)
-NOWHERE = 256 * "-"  # longer than any file's name (include/uapi/linux/limits.h, NAME_MAX)
-MOST_DIGITS, LARGEST = 20, (1 << 64) - 1  # sizes in bytes are 64 bits wide
+MAX_FILE_BYTES = 1 << 16
+MAX_NAMES = 4096  # in one directory
+MAX_SYMLINKS = 40  # on one way, as the kernel has it (include/linux/namei.h, MAXSYMLINKS)
+NO_SUCH_NAME = 256 * "-"  # longer than any file's name (include/uapi/linux/limits.h, NAME_MAX)
+MAX_NUMBER_DIGITS, MAX_NUMBER = 20, (1 << 64) - 1  # sizes in bytes are 64 bits wide
 BUSY_RETRIES = 5  # crash_size takes a lock that a kexec load holds: EBUSY until it is done
-BUSY_PAUSE = 0.1
-NOT_THERE = {errno.ENOENT, errno.ENOTDIR}
+BUSY_PAUSE_S = 0.1
+NOT_THERE_ERRORS = {errno.ENOENT, errno.ENOTDIR}
 NONE_OPENED: Mapping[str, int] = MappingProxyType({})
 
 
@@ -51,14 +51,14 @@ class Files:
         """The directory below which the machine is."""
         return self._root
 
-    def content(self, name: str, most: int = LONGEST) -> Fact[bytes]:
+    def content(self, name: str, most: int = MAX_FILE_BYTES) -> Fact[bytes]:
         """Return what a regular file holds; one that holds more than `most` bytes is Unknown."""
         content = self.head(name, most + 1)
         if isinstance(content, bytes) and len(content) > most:
             return self.unknown(name, f"holds more than {most} bytes")
         return content
 
-    def plain(self, name: str, most: int = LONGEST) -> Fact[bytes]:
+    def plain(self, name: str, most: int = MAX_FILE_BYTES) -> Fact[bytes]:
         """Return what a text file holds; one that is binary, as no text has zeroes, is Unknown."""
         content = self.content(name, most)
         if isinstance(content, bytes) and b"\0" in content:
@@ -75,12 +75,12 @@ class Files:
             return self._failure(name, error)
         return self.unknown(name, "is no regular file") if content is None else content
 
-    def text(self, name: str, most: int = LONGEST) -> Fact[str]:
+    def text(self, name: str, most: int = MAX_FILE_BYTES) -> Fact[str]:
         """Return the content without white space around it, safe to show; never several lines."""
         content = self.content(name, most)
         return printable(content.strip()) if isinstance(content, bytes) else content
 
-    def lines(self, name: str, most: int = LONGEST) -> Fact[tuple[str, ...]]:
+    def lines(self, name: str, most: int = MAX_FILE_BYTES) -> Fact[tuple[str, ...]]:
         """Return the lines of a file, each safe to show."""
         content = self.content(name, most)
         if not isinstance(content, bytes):
@@ -89,15 +89,15 @@ class Files:
 
     def number(self, name: str, base: int = 10) -> Fact[int]:
         """Return the whole number that a file of the kernel holds."""
-        content = self.content(name, LONGEST)
+        content = self.content(name, MAX_FILE_BYTES)
         if not isinstance(content, bytes):
             return content
         digits = content.strip()
         try:
-            value = int(digits.removeprefix(b"-"), base) if _are_digits(digits) else LARGEST + 1
+            value = int(digits.removeprefix(b"-"), base) if _are_digits(digits) else MAX_NUMBER + 1
         except ValueError:
-            value = LARGEST + 1
-        if value > LARGEST:
+            value = MAX_NUMBER + 1
+        if value > MAX_NUMBER:
             return self.unknown(name, f"holds no number but '{printable(digits[:40])}'")
         return -value if digits.startswith(b"-") else value
 
@@ -112,11 +112,11 @@ class Files:
         """Return the names in a directory, in order, as os.fsdecode has them."""
         try:
             with os.scandir(self.resolve(name)) as entries:
-                found = [entry.name for entry in islice(entries, MOST_NAMES + 1)]
+                found = [entry.name for entry in islice(entries, MAX_NAMES + 1)]
         except OSError as error:
             return self._failure(name, error)
-        if len(found) > MOST_NAMES:
-            return self.unknown(name, f"holds more than {MOST_NAMES} names")
+        if len(found) > MAX_NAMES:
+            return self.unknown(name, f"holds more than {MAX_NAMES} names")
         return tuple(sorted(found))
 
     def readable_names(self, name: str) -> tuple[str, ...]:
@@ -163,9 +163,9 @@ class Files:
                 way.append(part)
                 continue
             links += 1
-            if links > MOST_LINKS:
+            if links > MAX_SYMLINKS:
                 # Whoever opened the link itself would be led out of the root by the kernel.
-                return self._root.joinpath(*way, part, NOWHERE)
+                return self._root.joinpath(*way, part, NO_SUCH_NAME)
             if target.startswith("/"):
                 way = []
             ahead += _backwards(target)
@@ -180,7 +180,7 @@ class Files:
         return Unknown(f"'{self.shown(name)}' {problem}")
 
     def _failure(self, name: str, error: OSError) -> Unknown | None:
-        if error.errno in NOT_THERE:
+        if error.errno in NOT_THERE_ERRORS:
             return None
         return self.unknown(name, f"cannot be read: {error.strerror}")
 
@@ -191,7 +191,7 @@ class Files:
             except OSError as error:
                 if error.errno != errno.EBUSY:
                     raise
-            self._pause(BUSY_PAUSE)
+            self._pause(BUSY_PAUSE_S)
         return _read(path, most)
 
 
@@ -240,4 +240,4 @@ def _target(path: str) -> str | None:
 
 def _are_digits(text: bytes) -> bool:
     digits = text.removeprefix(b"-").removeprefix(b"0x")
-    return 0 < len(digits) <= MOST_DIGITS and digits.isalnum()
+    return 0 < len(digits) <= MAX_NUMBER_DIGITS and digits.isalnum()

@@ -37,8 +37,8 @@ from kdumpd.observe.readiness.system import read_system
 from kdumpd.observe.readiness.units import ServiceManager
 from kdumpd.observe.threads import PatientThread, Start, StuckError, Worker
 
-PATIENCE = 5.0  # seconds; a caller waits for these and for captures
-WATCHED = (
+FACTS_TIMEOUT_S = 5.0  # a caller waits for these and for captures
+WATCHED_DIRECTORIES = (
     "boot",
     "boot/grub",
     "boot/grub2",
@@ -54,7 +54,7 @@ Unread = Callable[[str], T]  # returns the facts of what could not be asked, giv
 
 def watch_directories(files: Files, watcher: Watcher) -> None:
     """Watch the directories in which kernels, initrds and their configuration are installed."""
-    for name in WATCHED:
+    for name in WATCHED_DIRECTORIES:
         try:
             fd = os.open(files.resolve(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
@@ -82,11 +82,11 @@ class Question(Generic[T]):
         read: Callable[[SharedFiles], T],
         unread: Unread[T],
         asking: Asking,
-        delays: float = PATIENCE,
+        timeout: float = FACTS_TIMEOUT_S,
     ) -> None:
         self._read = read
         self._unread = unread
-        self._thread = PatientThread[T](delays, asking.on_late, asking.start)
+        self._thread = PatientThread[T](timeout, asking.on_late, asking.start)
 
     async def ask(self, shared: SharedFiles) -> T:
         """Return the facts."""
@@ -174,10 +174,10 @@ class Hints:
         await self._any.wait()
 
 
-RATIO = 2.0  # seconds of rest for each of looking, so that looks get a third of one processor
+REST_RATIO = 2.0  # seconds of rest for each of looking, so that looks get a third of one processor
 # Seconds of rest that may be owed: what comes after quiet, as a dump does, is looked at at once.
-CREDIT = 1.0
-LONGEST = 2.0  # seconds of one pause, also after a look at a directory that hardly answers
+MAX_REST_OWED_S = 1.0
+MAX_PAUSE_S = 2.0  # seconds of one pause, also after a look at a directory that hardly answers
 
 
 class ScanThrottle:
@@ -190,14 +190,14 @@ class ScanThrottle:
     def pause(self, began: float, ended: float) -> float:
         """Return how many seconds to rest after a look that took from `began` to `ended`."""
         rested = max(0.0, began - self._ended)
-        owed = max(0.0, self._owed - rested) + RATIO * (ended - began)
-        self._owed = min(CREDIT + LONGEST, owed)
+        owed = max(0.0, self._owed - rested) + REST_RATIO * (ended - began)
+        self._owed = min(MAX_REST_OWED_S + MAX_PAUSE_S, owed)
         self._ended = ended
-        return max(0.0, self._owed - CREDIT)
+        return max(0.0, self._owed - MAX_REST_OWED_S)
 
 
-LOOK_PATIENCE = 10.0  # seconds for one look at one crash directory
-POLL = 60.0  # seconds; sysfs does not tell when a crash kernel is loaded or unloaded
+LOOK_TIMEOUT_S = 10.0  # seconds for one look at one crash directory
+POLL_INTERVAL_S = 60.0  # sysfs does not tell when a crash kernel is loaded or unloaded
 
 
 def clock() -> float:
@@ -219,13 +219,13 @@ class DirectoryObserver:
         path: bytes,
         watcher: Watcher,
         asking: Asking,
-        delays: float = LOOK_PATIENCE,
+        timeout: float = LOOK_TIMEOUT_S,
     ) -> None:
         self._path = path
         self._watcher = watcher
         self._visits = Visits(watcher.keep, ForeignDirectories().say)
         self._known: Known = {}
-        self._thread = PatientThread[CrashDirectory](delays, asking.on_late, asking.start)
+        self._thread = PatientThread[CrashDirectory](timeout, asking.on_late, asking.start)
 
     async def look(self, shared: SharedFiles) -> CrashDirectory:
         """Return what lies in the directory; one that does not answer says so as its problem."""
@@ -290,7 +290,7 @@ class Machine:
         asking = Asking(start=Worker().start, on_late=self.look_again)
         self._conditions = Conditions(files, watchers.conditions, asking)
         self._rest: Rest | None = None  # as it was when all was asked last
-        self._jobs = PatientThread[Retention](LOOK_PATIENCE, asking.on_late, asking.start)
+        self._jobs = PatientThread[Retention](LOOK_TIMEOUT_S, asking.on_late, asking.start)
         self._hints = hints
         self._looks = 0
         self._directories = [
@@ -358,7 +358,9 @@ class Machine:
             wait = due()
             everything = False
             try:
-                async with asyncio.timeout(POLL if wait is None else min(wait, POLL)):
+                async with asyncio.timeout(
+                    POLL_INTERVAL_S if wait is None else min(wait, POLL_INTERVAL_S)
+                ):
                     await self._hints.wait()
             except TimeoutError:
                 everything = True

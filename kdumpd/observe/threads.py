@@ -128,20 +128,20 @@ class PatientThread(Generic[T]):
 
 # Threads that run Python code at once wake one another up all the time, for the interpreter's lock.
 
-HURRY = 0.5  # seconds after which all that still waits is done at once, each in its own thread
+QUICK_S = 0.5  # seconds after which all that still waits is done at once, each in its own thread
 
 
 class Worker:
     """Does what it is given, in order; what hangs or is slow holds up the rest for a moment."""
 
-    def __init__(self, hurry: float = HURRY) -> None:
+    def __init__(self, hurry: float = QUICK_S) -> None:
         self._hurry = hurry
         self._lock = threading.Lock()
         self._waiting: deque[Piece] = deque()
         self._ended: deque[Piece] = deque()  # what is to be done for each on the loop
         self._working = False
         self._thread = 0  # the number of the thread that takes what waits
-        self._delays: asyncio.TimerHandle | None = None
+        self._divide_timer: asyncio.TimerHandle | None = None
 
     def start(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Return what the work will return; ThreadError if it raises."""
@@ -159,9 +159,9 @@ class Worker:
             self._working = True
             self._thread += 1
         begin(partial(self._take, self._thread, loop))
-        if self._delays is not None:
-            self._delays.cancel()  # of a thread that has ended, and has not been settled yet
-        self._delays = loop.call_later(self._hurry, self._divide, loop)
+        if self._divide_timer is not None:
+            self._divide_timer.cancel()  # of a thread that has ended, and has not been settled yet
+        self._divide_timer = loop.call_later(self._hurry, self._divide, loop)
 
     def _take(self, thread: int, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -186,8 +186,8 @@ class Worker:
     def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._ended:
             self._ended.popleft()()
-        if not self._working and self._delays is not None:
-            self._delays.cancel()
+        if not self._working and self._divide_timer is not None:
+            self._divide_timer.cancel()
         self._go_on(loop)
 
     def _divide(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kdumpd import __version__
 from kdumpd.model.captures.inspection import Inspected, InspectionError
-from kdumpd.observe.cores.flattened import MOST_RECORDS
+from kdumpd.observe.cores.flattened import MAX_RECORDS
 from kdumpd.observe.cores.inspector import Limits, inspect
 from tests.support.cores import BLOCK, Crash, elf, flat, flattened, kdump
 from tests.support.wrappers import WRAPPERS
@@ -92,7 +92,7 @@ async def test_a_bomb_that_begins_like_a_core(tmp_path: Path) -> None:
 
 
 async def test_a_core_that_needs_too_much_memory(tmp_path: Path) -> None:
-    records = flat((at, b"x") for at in range(MOST_RECORDS))
+    records = flat((at, b"x") for at in range(MAX_RECORDS))
     with pytest.raises(InspectionError, match="more memory to be read than is given"):
         await inspected(tmp_path, records, Limits(address_space=16 << 20))
 

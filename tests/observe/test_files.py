@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.readiness.finding import Unknown
-from kdumpd.observe.files import MOST_LINKS, Files
+from kdumpd.observe.files import MAX_SYMLINKS, Files
 
 
 def test_what_somebody_opened_is_read_from_there_again_and_again(tmp_path: Path) -> None:
@@ -72,10 +72,10 @@ def test_no_number_of_links_leads_out_of_the_root(tmp_path: Path) -> None:
     root.mkdir()
     (outside / "directory").mkdir(parents=True)
     (outside / "file").write_text("secret")
-    for number in range(MOST_LINKS + 1):
+    for number in range(MAX_SYMLINKS + 1):
         (root / f"{number}").symlink_to(f"{number - 1}" if number else outside)
     files = Files(root)
-    for name in map(str, range(MOST_LINKS + 1)):
+    for name in map(str, range(MAX_SYMLINKS + 1)):
         assert not isinstance(files.content(f"{name}/file"), bytes)
         assert not isinstance(files.names(name), tuple)
         assert not isinstance(files.status(f"{name}/directory"), os.stat_result)

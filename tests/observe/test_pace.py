@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.observe.machine import CREDIT, LONGEST, RATIO, ScanThrottle
+from kdumpd.observe.machine import MAX_PAUSE_S, MAX_REST_OWED_S, REST_RATIO, ScanThrottle
 
 
 def test_after_quiet_nothing_waits() -> None:
@@ -20,7 +20,7 @@ def test_looks_without_rest_are_kept_apart() -> None:
         pauses.append(pace.pause(now, now + 0.25))
         now += 0.25 + pauses[-1]
     assert pauses[:2] == [0.0, 0.0]
-    assert pauses[-1] == pytest.approx(RATIO * 0.25)
+    assert pauses[-1] == pytest.approx(REST_RATIO * 0.25)
 
 
 def test_rest_pays_what_is_owed() -> None:
@@ -31,8 +31,8 @@ def test_rest_pays_what_is_owed() -> None:
 
 def test_a_directory_that_hardly_answers() -> None:
     pace = ScanThrottle()
-    assert pace.pause(100.0, 110.0) == LONGEST
-    assert pace.pause(112.0, 122.0) == LONGEST
+    assert pace.pause(100.0, 110.0) == MAX_PAUSE_S
+    assert pace.pause(112.0, 122.0) == MAX_PAUSE_S
 
 
 @given(takes=st.lists(st.floats(0.001, 1.0), min_size=1, max_size=50))
@@ -43,4 +43,4 @@ def test_a_share_of_the_time_at_most(takes: list[float]) -> None:
         ended = now + took
         now = ended + pace.pause(now, ended)
     rested = now - 100.0 - sum(takes)
-    assert rested >= RATIO * sum(takes) - CREDIT - 1e-6
+    assert rested >= REST_RATIO * sum(takes) - MAX_REST_OWED_S - 1e-6

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.boots.journal import PastBoot, PastBoots, Shutdown
-from kdumpd.observe.boots import MOST_BOOTS, BootsObserver, read_past_boots
+from kdumpd.observe.boots import MAX_PAST_BOOTS, BootsObserver, read_past_boots
 from kdumpd.observe.files import Files
 from tests.support.held import Held
 from tests.support.journal_file import (
@@ -176,7 +176,7 @@ def test_no_more_than_a_few_boots(machine: Machine) -> None:
     boots = [Boot(f"{number:032x}", NOON + 100 * number, opening()) for number in range(1, 30)]
     journal(machine, *boots, running(NOON + 9000))
     found = read(machine).boots
-    assert len(found) == MOST_BOOTS
+    assert len(found) == MAX_PAST_BOOTS
     assert found[0].id == uuid(f"{29:032x}")
 
 
@@ -226,7 +226,7 @@ def test_a_journal_with_bytes_flipped(machine: Machine) -> None:
     whole = path.read_bytes()
     for at in range(200, min(len(whole), 40_000), 997):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
-        assert len(read(machine).boots) <= MOST_BOOTS
+        assert len(read(machine).boots) <= MAX_PAST_BOOTS
 
 
 def test_a_journal_that_is_no_directory(machine: Machine) -> None:
@@ -259,7 +259,7 @@ async def test_an_answer_that_comes_late_is_that_of_the_next_question(
 ) -> None:
     journal(machine, ending(*orderly(60)), running())
     held = Held()
-    observer = BootsObserver(machine.root, late.set, delays=0.1, start=held.start)
+    observer = BootsObserver(machine.root, late.set, timeout=0.1, start=held.start)
     none = await observer.ask(again=False)
     assert none.boots == ()
     assert none.problem == "the journal does not answer: no answer within 0.1 s"

@@ -14,7 +14,7 @@ from kdumpd.inspect.unpack import opened_spool, unwrap
 from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.captures.inspection import Inspected
 from kdumpd.observe.cores.core import read_core
-from kdumpd.observe.cores.inspector import PROGRAM, inspect
+from kdumpd.observe.cores.inspector import INSPECT_COMMAND, inspect
 from tests.support.process import program
 from tests.vm.corpus import Corpus
 
@@ -29,11 +29,11 @@ WRAPPED = [
     *(("elf", wrapper) for wrapper in ("gzip", "lz4", "zstd")),
 ]
 # Without what is installed beside the standard library.
-WITHOUT_DRGN = (PROGRAM[0], "-S", *PROGRAM[1:])
+WITHOUT_DRGN = (INSPECT_COMMAND[0], "-S", *INSPECT_COMMAND[1:])
 wrappers = pytest.mark.parametrize("wrapper", WRAPPERS)
 
 
-async def inspected(path: Path, command: Sequence[str] = PROGRAM) -> Inspected:
+async def inspected(path: Path, command: Sequence[str] = INSPECT_COMMAND) -> Inspected:
     fd = os.open(path, os.O_RDONLY)
     try:
         return await inspect(fd, program=command)

@@ -10,14 +10,14 @@ import re
 import zlib
 from collections.abc import Iterator
 
-KIND = rb"(?m)^ProblemType:[ \t]*KernelCrash[ \t]*$"
-REPORT_HEAD = 4096  # bytes; the kind is the first thing that apport writes
-MOST_REPORT = 1 << 23  # bytes of a report that are read; a log of 256 KiB makes 50 KiB
-LOG = b"VmCoreDmesg"
-MOST_LOG = 1 << 24  # bytes of a log, unpacked
-UNPACKED_AT_ONCE = 1 << 20  # bytes
-UNPACKABLE = "holds a kernel log that is broken, cut off or too long"
-GZIP = 16 + zlib.MAX_WBITS
+KERNEL_CRASH_LINE = rb"(?m)^ProblemType:[ \t]*KernelCrash[ \t]*$"
+REPORT_HEAD_BYTES = 4096  # the kind is the first thing that apport writes
+MAX_REPORT_BYTES = 1 << 23  # bytes of a report that are read; a log of 256 KiB makes 50 KiB
+LOG_KEY = b"VmCoreDmesg"
+MAX_LOG_BYTES = 1 << 24  # bytes of a log, unpacked
+MAX_UNPACKED_AT_ONCE_BYTES = 1 << 20
+LOG_UNREADABLE = "holds a kernel log that is broken, cut off or too long"
+GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
 
 class ReportError(ValueError):
@@ -26,15 +26,15 @@ class ReportError(ValueError):
 
 def is_kernel_crash(head: bytes) -> bool:
     """Return whether a report that begins so is of a crash of the kernel, and not of an oops."""
-    return re.search(KIND, head) is not None
+    return re.search(KERNEL_CRASH_LINE, head) is not None
 
 
 def parse_report(report: bytes) -> bytes:
     """Return the kernel log in the report; ReportError when it holds none that is whole."""
     values = dict(_values(report))
-    if LOG not in values:
+    if LOG_KEY not in values:
         raise ReportError("holds no kernel log")
-    first, *more = values[LOG]
+    first, *more = values[LOG_KEY]
     return _unpacked(more) if first == b"base64" else b"\n".join(filter(None, (first, *more)))
 
 
@@ -54,17 +54,17 @@ def _values(report: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
 
 
 def _unpacked(blocks: list[bytes]) -> bytes:
-    """Return what the blocks hold; the end of more than MOST_LOG is left out."""
-    stream = zlib.decompressobj(GZIP)
+    """Return what the blocks hold; the end of more than MAX_LOG_BYTES is left out."""
+    stream = zlib.decompressobj(GZIP_WINDOW_BITS)
     log = bytearray()
     try:
         for block in blocks:
             packed = binascii.a2b_base64(block)
-            while packed and len(log) < MOST_LOG:
-                log += stream.decompress(packed, UNPACKED_AT_ONCE)
+            while packed and len(log) < MAX_LOG_BYTES:
+                log += stream.decompress(packed, MAX_UNPACKED_AT_ONCE_BYTES)
                 packed = stream.unconsumed_tail
     except (binascii.Error, zlib.error) as error:
-        raise ReportError(UNPACKABLE) from error
+        raise ReportError(LOG_UNREADABLE) from error
     if not stream.eof:
-        raise ReportError(UNPACKABLE)
+        raise ReportError(LOG_UNREADABLE)
     return bytes(log)

@@ -19,8 +19,8 @@ from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.model.text import shown, time_of_file
 from kdumpd.model.vocabulary import Crash
 from kdumpd.observe.captures.apport_report import (
-    MOST_REPORT,
-    REPORT_HEAD,
+    MAX_REPORT_BYTES,
+    REPORT_HEAD_BYTES,
     ReportError,
     is_kernel_crash,
     parse_report,
@@ -28,9 +28,10 @@ from kdumpd.observe.captures.apport_report import (
 from kdumpd.observe.captures.safe_open import Directory, untrusted_reason
 from kdumpd.observe.cores.core import read_core
 
-LOG_END = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
-STRANGE = b"not trusted\0"
-LONGEST_LOG = 1 << 20  # bytes of a kernel log, from its end, in which the crash is looked for
+LOG_ID_BYTES = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
+UNTRUSTED_ID_PREFIX = b"not trusted\0"
+# bytes of a kernel log, from its end, in which the crash is looked for
+MAX_LOG_TAIL_BYTES = 1 << 20
 
 
 class NoCaptureError(Exception):
@@ -78,13 +79,13 @@ def _read_anew(directory: Directory, members: Members, files: tuple[FileStamp, .
             log = _read_log(directory, members.layout, dmesg)
         except ReportError as error:
             facts = replace(facts, problem=str(error))
-    log_end = log[-LOG_END:]
+    log_end = log[-LOG_ID_BYTES:]
     # What says nothing of itself is what lies there; and strangers' is never one of the owner's.
     place = place_of(directory.path, members.member)
     crash = parse_kernel_log(log) if log else None
     if members.layout is Layout.PSTORE and _is_a_note(directory, crash):
         raise NoCaptureError(directory.path)
-    identity = facts.identity or log_end or (STRANGE + place if problem else place)
+    identity = facts.identity or log_end or (UNTRUSTED_ID_PREFIX + place if problem else place)
     return Sighting(
         directory=directory.path,
         layout=members.layout,
@@ -177,7 +178,7 @@ def _read_log(directory: Directory, layout: Layout, dmesg: FileStamp | None) -> 
         return b""
     with directory.open_file(dmesg) as fd:
         if layout is not Layout.APPORT:
-            return os.pread(fd, LONGEST_LOG, max(0, dmesg.size - LONGEST_LOG))
-        if not is_kernel_crash(os.pread(fd, REPORT_HEAD, 0)):
+            return os.pread(fd, MAX_LOG_TAIL_BYTES, max(0, dmesg.size - MAX_LOG_TAIL_BYTES))
+        if not is_kernel_crash(os.pread(fd, REPORT_HEAD_BYTES, 0)):
             raise NoCaptureError(dmesg.name)
-        return parse_report(os.pread(fd, MOST_REPORT, 0))[-LONGEST_LOG:]
+        return parse_report(os.pread(fd, MAX_REPORT_BYTES, 0))[-MAX_LOG_TAIL_BYTES:]

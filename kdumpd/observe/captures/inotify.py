@@ -20,13 +20,13 @@ from kdumpd.observe.captures.scan_cache import Identity
 log = logging.getLogger(__name__)
 
 # pyinotify takes 8 µs for each event, and a full queue has 16,384: a flood is not looked at.
-MOST_BYTES = 1 << 14
-MOST_WATCHES = (
+MAX_WAITING_EVENTS_BYTES = 1 << 14
+MAX_WATCHES = (
     4096  # of fs.inotify.max_user_watches, 8192 or more; the poll sees the others' changes
 )
 
 # DELETE_SELF comes only when the last descriptor is closed; IGNORED follows it, and an unmount.
-MASK = (
+WATCHED_EVENTS = (
     pyinotify.IN_CREATE
     | pyinotify.IN_CLOSE_WRITE
     | pyinotify.IN_MOVED_FROM
@@ -60,11 +60,11 @@ class Watch:
         status = os.fstat(fd)
         identity = status.st_dev, status.st_ino
         self._seen.add(identity)
-        full = len(self._watched) >= MOST_WATCHES
+        full = len(self._watched) >= MAX_WATCHES
         if identity in self._watched or full or not self._open:
             return
         try:
-            added = self._manager.add_watch(f"/proc/self/fd/{fd}", MASK, quiet=False)
+            added = self._manager.add_watch(f"/proc/self/fd/{fd}", WATCHED_EVENTS, quiet=False)
         except pyinotify.WatchManagerError as error:
             if not self._exhausted:
                 log.warning("no more watches, changes are seen by looking each minute: %s", error)
@@ -79,7 +79,7 @@ class Watch:
         Where no more can be watched, there is no reason to open it.
         """
         self._seen.add(identity)
-        full = len(self._watched) >= MOST_WATCHES or self._exhausted
+        full = len(self._watched) >= MAX_WATCHES or self._exhausted
         return identity in self._watched or full
 
     def forget_others(self) -> None:
@@ -152,7 +152,7 @@ class _Events(pyinotify.Notifier):  # type: ignore[misc]  # pyinotify has no typ
         """Read what has come; return False where some of it is lost."""
         waiting = array.array("i", [0])
         fcntl.ioctl(self._fd, termios.FIONREAD, waiting)
-        if waiting[0] > MOST_BYTES:
+        if waiting[0] > MAX_WAITING_EVENTS_BYTES:
             os.read(self._fd, waiting[0])
             return False
         try:

@@ -26,8 +26,8 @@ from kdumpd.observe.captures.safe_open import (
 )
 from kdumpd.observe.threads import start
 
-PATIENCE = 10.0  # seconds; a disk that sleeps needs about five
-MOST_STUCK = 16  # threads that a crash directory which does not answer may hold
+OPEN_TIMEOUT_S = 10.0  # a disk that sleeps needs about five
+MAX_STUCK_OPENINGS = 16  # threads that a crash directory which does not answer may hold
 
 
 class CaptureFileError(Exception):
@@ -41,20 +41,20 @@ class FileGoneError(CaptureFileError):
 class Openings:
     """Opens files in threads: a file system that hangs stalls nobody else."""
 
-    def __init__(self, delays: float) -> None:
-        self._delays = delays
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
         self._under_way: Counter[bytes] = Counter()  # by place
 
     async def run(self, place: bytes, open_: Callable[[], int]) -> int:
-        """Return the descriptor that is opened below a place; EvidenceError when none comes."""
-        if self._under_way[place] >= MOST_STUCK:
+        """Return the descriptor that is opened below a place; CaptureFileError when none comes."""
+        if self._under_way[place] >= MAX_STUCK_OPENINGS:
             raise CaptureFileError(f"'{shown(place)}' does not answer. Try again later.")
         opening = start(lambda: _opened_or_error(open_))
         self._under_way[place] += 1
         opening.add_done_callback(lambda _: self._under_way.subtract([place]))
         in_time = False
         try:
-            done, _ = await asyncio.wait([opening], timeout=self._delays)
+            done, _ = await asyncio.wait([opening], timeout=self._timeout)
             in_time = bool(done)
         finally:
             if not in_time:
@@ -72,7 +72,7 @@ class CaptureFiles:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._openings = Openings(PATIENCE)
+        self._openings = Openings(OPEN_TIMEOUT_S)
 
     async def open_core(self, directory: bytes, capture: Capture) -> int:
         """Return a read-only descriptor of the core, which the caller closes."""
@@ -96,8 +96,8 @@ class CaptureFiles:
 def open_evidence(root: Path, directory: bytes, path: bytes) -> int:
     """Return a read-only descriptor of a capture's file that lies inside the crash directory.
 
-    EvidenceError when it is not trusted, is no regular file with one name, or cannot be opened;
-    NoEvidenceError when it does not exist.
+    CaptureFileError when it is not trusted, is no regular file with one name, or cannot be opened;
+    FileGoneError when it does not exist.
     """
     names = path.removeprefix(directory.rstrip(b"/") + b"/").split(b"/")
     if not {b"", b".", b".."}.isdisjoint(names):
@@ -165,7 +165,7 @@ def _unwatched(_: int) -> None:
     """Watch nothing."""
 
 
-SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+MEMFD_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
 
 def sealed(content: bytes) -> int:
@@ -178,7 +178,7 @@ def sealed(content: bytes) -> int:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(fd, rest) :]
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, MEMFD_SEALS)
         return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(fd)

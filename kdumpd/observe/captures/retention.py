@@ -17,15 +17,16 @@ from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.shared_files import SharedFiles
 
 APPORT_JOB = "etc/cron.daily/apport"
-SUSE = "etc/sysconfig/kdump"
-TMPFILES = ("etc/tmpfiles.d", "run/tmpfiles.d", "usr/lib/tmpfiles.d")  # a file hides its namesakes
-WITH_AGE = b"dDevqQxC"  # types of tmpfiles.d(5) whose age is looked at
-PATH, AGE = 1, 5  # the fields' places in a line
-MOST_BYTES = 1 << 16
-LONGEST_AGE = timedelta(days=36_500)
-FIND = rb"[ \t]*find[ \t]+/var/crash\b"
-KIND = rb"-type[ \t]+([df])\b"
-DAYS = rb"-mtime[ \t]+\+(\d{1,5})\b"
+SUSE_CONFIG = "etc/sysconfig/kdump"
+# a file hides its namesakes
+TMPFILES_DIRECTORIES = ("etc/tmpfiles.d", "run/tmpfiles.d", "usr/lib/tmpfiles.d")
+TMPFILES_TYPES_WITH_AGE = b"dDevqQxC"  # types of tmpfiles.d(5) whose age is looked at
+TMPFILES_PATH_FIELD, TMPFILES_AGE_FIELD = 1, 5  # the fields' places in a line
+MAX_CONFIG_BYTES = 1 << 16
+MAX_AGE = timedelta(days=36_500)
+FIND_LINE = rb"[ \t]*find[ \t]+/var/crash\b"
+FIND_TYPE_PATTERN = rb"-type[ \t]+([df])\b"
+FIND_DAYS_PATTERN = rb"-mtime[ \t]+\+(\d{1,5})\b"
 
 
 def read_retention(shared: SharedFiles) -> Retention:
@@ -36,14 +37,14 @@ def read_retention(shared: SharedFiles) -> Retention:
     files, debian = shared.files, shared.kdump_tools
     days = parse_apport_job(_read(files, APPORT_JOB)) if _is_executable(files, APPORT_JOB) else {}
     settings = debian if isinstance(debian, ShellSettings) else parse_shell_settings(b"")
-    keeps = parse_number(parse_assignment(_read(files, SUSE), b"KDUMP_KEEP_OLD_DUMPS"))
+    keeps = parse_number(parse_assignment(_read(files, SUSE_CONFIG), b"KDUMP_KEEP_OLD_DUMPS"))
     return Retention(
         apport_days=days.get(b"d"),
         apport_file_days=days.get(b"f"),
         most_dumps=parse_number(settings.plain(b"KDUMP_NUM_DUMPS")) or None,
         dump_directory=settings.plain(b"KDUMP_COREDIR") or KDUMP_TOOLS_DIRECTORY,
         suse_keeps=None if not keeps else max(0, keeps),
-        ages=tuple(parse_ages(_read(files, name) for name in files.drop_ins(TMPFILES))),
+        ages=tuple(parse_ages(_read(files, name) for name in files.drop_ins(TMPFILES_DIRECTORIES))),
     )
 
 
@@ -51,8 +52,8 @@ def parse_apport_job(script: bytes) -> dict[bytes, int]:
     """Return how many days apport's daily job keeps files (f) and directories (d) in /var/crash."""
     found = {}
     for line in script.split(b"\n"):
-        kind = re.search(KIND, line) if re.match(FIND, line) else None
-        days = re.compile(DAYS).search(line, kind.end()) if kind else None
+        kind = re.search(FIND_TYPE_PATTERN, line) if re.match(FIND_LINE, line) else None
+        days = re.compile(FIND_DAYS_PATTERN).search(line, kind.end()) if kind else None
         if kind and days:
             found[kind[1]] = int(days[1])
     return found
@@ -68,9 +69,12 @@ def parse_ages(files: Iterable[bytes]) -> Iterator[tuple[bytes, timedelta]]:
     for text in files:
         for line in text.split(b"\n"):
             fields = line.split()
-            if len(fields) <= AGE or fields[0][:1] not in WITH_AGE:
+            if len(fields) <= TMPFILES_AGE_FIELD or fields[0][:1] not in TMPFILES_TYPES_WITH_AGE:
                 continue
-            path, span = fields[PATH].rstrip(b"/"), parse_age(fields[AGE])
+            path, span = (
+                fields[TMPFILES_PATH_FIELD].rstrip(b"/"),
+                parse_age(fields[TMPFILES_AGE_FIELD]),
+            )
             if span is not None and path.startswith(b"/") and not re.search(rb"[*?\[%]", path):
                 yield path, span
 
@@ -79,7 +83,7 @@ def parse_age(text: bytes) -> timedelta | None:
     """Return the time span of an age field such as 14d or 1d12h, None where it is none."""
     text = text.rpartition(b":")[2].removeprefix(b"~")
     span = parse_span(text.decode("utf-8", "replace"))
-    return span if span is not None and timedelta() < span < LONGEST_AGE else None
+    return span if span is not None and timedelta() < span < MAX_AGE else None
 
 
 def _is_executable(files: Files, name: str) -> bool:
@@ -89,5 +93,5 @@ def _is_executable(files: Files, name: str) -> bool:
 
 def _read(files: Files, name: str) -> bytes:
     """Return the beginning of a regular file, nothing where there is none."""
-    content = files.head(name, MOST_BYTES)
+    content = files.head(name, MAX_CONFIG_BYTES)
     return content if isinstance(content, bytes) else b""

@@ -19,10 +19,10 @@ from kdumpd.model.formats.mounts import parse_mount_points
 from kdumpd.model.text import shown
 
 # O_NONBLOCK: a FIFO or a file under a write lease would hold a plain open (tried: 45 s).
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+OPEN_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+OPEN_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
-MOST_NAMES = 1_000  # a capture has fewer than ten files
+MAX_NAMES_IN_DIRECTORY = 1_000  # a capture has fewer than ten files
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,15 @@ class Directory:
         """When something was last added to it or removed, in nanoseconds since 1970."""
         return os.fstat(self.fd).st_mtime_ns
 
-    def names(self, most: int = MOST_NAMES) -> list[bytes]:
+    def names(self, most: int = MAX_NAMES_IN_DIRECTORY) -> list[bytes]:
         """Return the names in the directory, sorted, of so many entries at most."""
         return self.listing(most).names
 
     def listing(
-        self, most: int, most_names: int = MOST_NAMES, beginnings: tuple[bytes, ...] = (b"",)
+        self,
+        most: int,
+        most_names: int = MAX_NAMES_IN_DIRECTORY,
+        beginnings: tuple[bytes, ...] = (b"",),
     ) -> Listing:
         """Return what lies in the directory, of so many entries at most.
 
@@ -121,7 +124,7 @@ class Directory:
     def open_directory(self, name: bytes) -> Iterator["Directory"]:
         """Open the directory of this name inside; VanishedError when it is none any more."""
         try:
-            fd = _open(name, DIRECTORY, self.fd, self.path_of(name))
+            fd = _open(name, OPEN_DIRECTORY_FLAGS, self.fd, self.path_of(name))
         except LinkError as error:
             raise VanishedError(str(error)) from error
         try:
@@ -140,7 +143,7 @@ class Directory:
     def open_file(self, expected: FileStamp) -> Iterator[int]:
         """Open the regular file that the stamp describes; DirectoryError when it has changed."""
         path = self.path_of(expected.name)
-        fd = _open(expected.name, FILE, self.fd, path)
+        fd = _open(expected.name, OPEN_FILE_FLAGS, self.fd, path)
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode) or status.st_ino != expected.inode:
@@ -208,7 +211,7 @@ def _open_below(fd: int, name: bytes, path: bytes, on_directory: OnDirectory) ->
         if watched:
             on_directory(fd)
         try:
-            return _open(name, DIRECTORY, fd, path)
+            return _open(name, OPEN_DIRECTORY_FLAGS, fd, path)
         except VanishedError:
             continue
     return None

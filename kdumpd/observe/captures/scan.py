@@ -30,9 +30,10 @@ from kdumpd.observe.captures.safe_open import (
 from kdumpd.observe.captures.scan_cache import Visits
 from kdumpd.observe.readiness.shared_files import SharedFiles
 
-MOST_ENTRIES = 2_000_000  # looked at for directories among them
-MOST_PLACES = 100_000  # of the machine's owner: the last by name, as most are named by the time
-MOST_STRANGE = 1_000  # of others
+MAX_ENTRIES = 2_000_000  # looked at for directories among them
+# of the machine's owner: the last by name, as most are named by the time
+MAX_CAPTURE_DIRECTORIES = 100_000
+MAX_UNTRUSTED_DIRECTORIES = 1_000  # of others
 
 
 class Budget:
@@ -40,8 +41,8 @@ class Budget:
 
     def __init__(self) -> None:
         self.all_seen = True  # whether nothing had to be left out
-        self.entries = MOST_ENTRIES
-        self._left = {True: MOST_PLACES, False: MOST_STRANGE}
+        self.entries = MAX_ENTRIES
+        self._left = {True: MAX_CAPTURE_DIRECTORIES, False: MAX_UNTRUSTED_DIRECTORIES}
 
     def list_entries(self, number: int) -> None:
         """Take note of so many entries that were looked at."""
@@ -76,8 +77,8 @@ class Budget:
         return taken
 
 
-ANOTHER = "is another file system, which is not looked into"
-DEEPEST = 2  # levels of directories below a crash directory that are looked into
+OTHER_FILE_SYSTEM = "is another file system, which is not looked into"
+MAX_DIRECTORY_DEPTH = 2  # levels of directories below a crash directory that are looked into
 
 Known = Mapping[bytes, Sighting]  # by place
 
@@ -149,7 +150,7 @@ class _Look:
 
     def at_the_top(self, directory: Directory) -> Iterator[Sighting]:
         """Yield the captures in the crash directory and in the directories inside."""
-        listing = directory.listing(self.budget.entries, MOST_ENTRIES, TOP_DIRECTORY_PREFIXES)
+        listing = directory.listing(self.budget.entries, MAX_ENTRIES, TOP_DIRECTORY_PREFIXES)
         self.budget.list_entries(listing.entries)
         members = {one.member: one for one in recognise_at_the_top(listing.names, directory.name)}
         for stamp in self.budget.allowed(
@@ -193,7 +194,9 @@ class _Look:
         for name in names:
             if name in mounted:
                 path = directory.path_of(name)
-                self.problems[path] = f"'{shown(path)}' {ANOTHER}: name it in CrashDirectories="
+                self.problems[path] = (
+                    f"'{shown(path)}' {OTHER_FILE_SYSTEM}: name it in CrashDirectories="
+                )
             else:
                 inside.append(name)
         return inside
@@ -209,7 +212,7 @@ class _Look:
         # A file's name on a directory makes no directory of captures of it.
         files = {name for one in members for name in one.names}
         below = [name for name in listing.directories if name not in files]
-        if below and depth < DEEPEST:
+        if below and depth < MAX_DIRECTORY_DEPTH:
             yield from self._below(directory, below, depth=depth + 1)
             return
         if not members:
@@ -235,7 +238,7 @@ class _Look:
 
 def _refuse(directory: Directory, mounted: Iterable[bytes]) -> None:
     for name in mounted:
-        raise DirectoryError(f"'{shown(directory.path_of(name))}' {ANOTHER}")
+        raise DirectoryError(f"'{shown(directory.path_of(name))}' {OTHER_FILE_SYSTEM}")
 
 
 def _described(error: Exception, path: bytes) -> str:
@@ -246,7 +249,7 @@ def _described(error: Exception, path: bytes) -> str:
 
 log = logging.getLogger(__name__)
 
-MOST_SAID = 10_000
+MAX_LOGGED_DIRECTORIES = 10_000
 
 
 class ForeignDirectories:
@@ -257,7 +260,7 @@ class ForeignDirectories:
 
     def say(self, path: bytes) -> None:
         """Tell of a directory that holds no capture of any known layout."""
-        if path in self._said or len(self._said) >= MOST_SAID:
+        if path in self._said or len(self._said) >= MAX_LOGGED_DIRECTORIES:
             return
         self._said.add(path)
         log.debug("'%s' holds no capture of a known layout", shown(path))

@@ -43,7 +43,7 @@ class Unwatched:
 
 # A change in the tick of the clock in which a directory was listed leaves its times as they are.
 # The coarsest, of FAT, is two seconds long; on a server's file system it is the server's clock.
-LONGEST_TICK = 2.0
+MAX_CLOCK_TICK_S = 2.0
 
 Keep = Callable[[Identity], bool]  # whether a directory need not be opened to be watched on
 OnForeign = Callable[[bytes], None]  # told the path of each directory that holds nothing of ours
@@ -130,7 +130,7 @@ class Visits:
             entries=entries,
             sightings=tuple(found),
             since=since,
-            settled=self._began - since >= LONGEST_TICK,
+            settled=self._began - since >= MAX_CLOCK_TICK_S,
             files=tuple(
                 (stamp.name + b"/" + file.name, file) for one in found for file in one.files
             ),

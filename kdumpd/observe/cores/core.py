@@ -23,16 +23,16 @@ from kdumpd.observe.cores.kdump_compressed import (
 )
 from kdumpd.observe.cores.source import CoreError, FileSource, Source
 
-HEAD = 16
-UNSET_HOST = b"(none)"  # the kernel's own, until somebody calls sethostname(2)
+MAGIC_BYTES = 16
+UNSET_HOST_NAME = b"(none)"  # the kernel's own, until somebody calls sethostname(2)
 OUT_OF_SPACE = "is marked incomplete by its writer, as after running out of space"
 
-MAGICS = {
+FORMAT_OF_MAGIC = {
     flattened.MAGIC: Format.FLATTENED,
     kdump_compressed.MAGIC: Format.KDUMP_COMPRESSED,
     elf.MAGIC: Format.ELF,
 }
-WRAPPERS = {
+COMPRESSION_OF_MAGIC = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
     b"\xfd7zXZ\0": "xz",
@@ -45,7 +45,7 @@ def read_core(fd: int) -> CoreFacts:
     """Return what bounded reads of the open core prove, and in `problem` what is wrong."""
     source, facts = FileSource(fd), CoreFacts()
     try:
-        facts = parse_magic(source.read(0, min(HEAD, source.size)))
+        facts = parse_magic(source.read(0, min(MAGIC_BYTES, source.size)))
         if facts.problem:
             return facts
         inside, ended = read_inside(source, facts.format)
@@ -70,11 +70,11 @@ def read_vmcoreinfo(source: Source) -> bytes:
 
 
 def parse_magic(head: bytes) -> CoreFacts:
-    """Return the format or the wrapper that the first HEAD bytes name; else a problem."""
-    for magic, format_ in MAGICS.items():
+    """Return the format or the wrapper that the first MAGIC_BYTES name; else a problem."""
+    for magic, format_ in FORMAT_OF_MAGIC.items():
         if head.startswith(magic):
             return CoreFacts(format=format_)
-    for magic, name in WRAPPERS.items():
+    for magic, name in COMPRESSION_OF_MAGIC.items():
         if head.startswith(magic):
             problem = f"is compressed by {name} and not read through yet"
             return CoreFacts(wrapper=name, wrapped=True, problem=problem)
@@ -129,7 +129,7 @@ def _kdump_readings(source: Source, facts: CoreFacts) -> Iterator[CoreFacts]:
     facts = replace(
         facts,
         compression=header.compression,
-        host="" if header.host == UNSET_HOST else printable(header.host),
+        host="" if header.host == UNSET_HOST_NAME else printable(header.host),
         kernel_release=printable(header.release),
         architecture=printable(header.machine),
     )

@@ -13,13 +13,13 @@ PT_LOAD, PT_NOTE = 1, 4
 PN_XNUM = 0xFFFF
 DUMP_ELF_INCOMPLETE = 0x1  # makedumpfile 1.7.2 elf_info.h: e_flags of a dump that ran out of space
 
-WIDE_SEGMENT = 56  # bytes of an Elf64_Phdr
-MOST_SEGMENTS = 1 << 16
-MOST_NOTES = 1 << 22  # bytes in all; the registers of a CPU take about 400
-NAME = b"VMCOREINFO\0"
-LONGEST_VMCOREINFO = 1 << 16  # the kernel's own is one page (include/linux/vmcore_info.h)
+ELF64_PHDR_BYTES = 56  # bytes of an Elf64_Phdr
+MAX_SEGMENTS = 1 << 16
+MAX_NOTES_BYTES = 1 << 22  # bytes in all; the registers of a CPU take about 400
+VMCOREINFO_NAME = b"VMCOREINFO\0"
+MAX_VMCOREINFO_BYTES = 1 << 16  # the kernel's own is one page (include/linux/vmcore_info.h)
 
-MACHINES = {
+ARCHITECTURE_OF_EM = {
     3: "i686",
     8: "mips",
     20: "ppc",
@@ -82,10 +82,10 @@ def read_elf_header(source: Source) -> ElfHeader:
         raise CoreError(f"is an ELF file but no core (e_type {kind})")
     if count == PN_XNUM:
         count = _extended_count(source, order, sections, wide=wide)
-    if count > MOST_SEGMENTS:
+    if count > MAX_SEGMENTS:
         raise CoreError(f"claims {count} program headers")
     segment = struct.Struct(order + ("IIQQQQQQ" if wide else "IIIIIIII"))
-    name = MACHINES.get(machine, f"elf-{machine}")
+    name = ARCHITECTURE_OF_EM.get(machine, f"elf-{machine}")
     return ElfHeader(
         order=order,
         architecture=LITTLE_ENDIAN_NAMES.get(name, name) if order == "<" else name,
@@ -97,7 +97,7 @@ def read_elf_header(source: Source) -> ElfHeader:
 
 def read_elf_vmcoreinfo(source: Source, header: ElfHeader) -> bytes:
     """Return the VMCOREINFO note, empty when the core has none."""
-    left = MOST_NOTES
+    left = MAX_NOTES_BYTES
     for segment in header.segments:
         if segment.type == PT_NOTE and segment.size <= left:
             left -= segment.size
@@ -106,7 +106,7 @@ def read_elf_vmcoreinfo(source: Source, header: ElfHeader) -> bytes:
                 return note
     if header.written:
         return b""
-    return _read_note(source, header.headers_end, MOST_NOTES, header.order)
+    return _read_note(source, header.headers_end, MAX_NOTES_BYTES, header.order)
 
 
 def _read_note(source: Source, at: int, most: int, order: str) -> bytes:
@@ -116,8 +116,11 @@ def _read_note(source: Source, at: int, most: int, order: str) -> bytes:
     while at + form.size <= end:
         name_size, size, _ = form.unpack(source.read(at, form.size))
         start = at + form.size + _padded(name_size)
-        if name_size == len(NAME) and source.read(at + form.size, name_size) == NAME:
-            return source.read(start, size) if size <= LONGEST_VMCOREINFO else b""
+        if (
+            name_size == len(VMCOREINFO_NAME)
+            and source.read(at + form.size, name_size) == VMCOREINFO_NAME
+        ):
+            return source.read(start, size) if size <= MAX_VMCOREINFO_BYTES else b""
         if name_size == 0:
             return b""
         at = start + _padded(size)
@@ -133,7 +136,7 @@ def _segments(
     for index in range(count):
         fields = form.unpack_from(content, index * entry_size)
         offset, size = (
-            (fields[2], fields[5]) if form.size == WIDE_SEGMENT else (fields[1], fields[4])
+            (fields[2], fields[5]) if form.size == ELF64_PHDR_BYTES else (fields[1], fields[4])
         )
         yield Segment(type=fields[0], offset=offset, size=size)
 

@@ -18,17 +18,18 @@ from kdumpd.observe.cores.kdump_compressed import KdumpHeader, read_kdump_header
 from kdumpd.observe.cores.source import CoreError, Source
 
 MAGIC = b"makedumpfile\0\0\0\0"
-HEADER_SIZE = 4096
+HEADER_BYTES = 4096
 TYPE, VERSION = 1, 1
-RECORD = struct.Struct(">qq")
-END = b"\xff" * RECORD.size
+RECORD_HEADER = struct.Struct(">qq")
+END_RECORD = b"\xff" * RECORD_HEADER.size
 
 KEPT_RECORDS = 64  # from the front: header, sub-header and VMCOREINFO are among the first three
-MOST_RECORDS = 1 << 16  # walked at first: about 2 GiB of what makedumpfile 1.7.2 writes
-TAIL = 1 << 18  # bytes read from the end of a longer file: four records of that size, usually more
-LARGEST_RECORD = 1 << 26  # bytes
-# A plausible record header: an offset below 2^56, and a size above zero and below LARGEST_RECORD.
-PLAUSIBLE = rb"(?=\0[\s\S]{7}\0{4}(?!\0{4})[\0-\x03][\s\S]{3})"
+MAX_RECORDS = 1 << 16  # walked at first: about 2 GiB of what makedumpfile 1.7.2 writes
+# bytes read from the end of a longer file: four records of that size, usually more
+TAIL_BYTES = 1 << 18
+MAX_RECORD_BYTES = 1 << 26
+# A plausible record header: an offset below 2^56, and a size above zero and below MAX_RECORD_BYTES.
+RECORD_HEADER_PATTERN = rb"(?=\0[\s\S]{7}\0{4}(?!\0{4})[\0-\x03][\s\S]{3})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,16 @@ def read_flattened(source: Source) -> tuple[FlattenedSource, bool]:
     if (kind, version) != (TYPE, VERSION):
         raise CoreError(f"is flattened in an unknown way (type {kind}, version {version})")
     walk = _records(source)
-    records = list(islice(walk, MOST_RECORDS))
+    records = list(islice(walk, MAX_RECORDS))
     inside = FlattenedSource(source, records[:KEPT_RECORDS], whole=False)
-    if len(records) == MOST_RECORDS and inside.is_kdump:
+    if len(records) == MAX_RECORDS and inside.is_kdump:
         return inside, _fits_its_end(source, records, walk, read_kdump_header(inside))
     last = deque(walk, maxlen=KEPT_RECORDS) or deque(records[KEPT_RECORDS:], KEPT_RECORDS)
     inside = FlattenedSource(source, [*records[:KEPT_RECORDS], *last], whole=True)
-    at = (last or records)[-1].end if records else HEADER_SIZE
-    return inside, at == source.size - RECORD.size and source.read(at, RECORD.size) == END
+    at = (last or records)[-1].end if records else HEADER_BYTES
+    return inside, at == source.size - RECORD_HEADER.size and source.read(
+        at, RECORD_HEADER.size
+    ) == END_RECORD
 
 
 def find_pages(records: list[FlattenedRecord], descriptors_at: int) -> int | None:
@@ -116,11 +119,13 @@ def parse_tail(tail: bytes, pages_at: int) -> bool:
 
     Bytes in a page may look like records and an end; they cannot know where the pages begin.
     """
-    if not tail.endswith(END):
+    if not tail.endswith(END_RECORD):
         return False
-    for match in re.finditer(PLAUSIBLE, tail):
-        offset, size = RECORD.unpack_from(tail, match.start())
-        leads_to_the_end = match.start() + RECORD.size + size == len(tail) - RECORD.size
+    for match in re.finditer(RECORD_HEADER_PATTERN, tail):
+        offset, size = RECORD_HEADER.unpack_from(tail, match.start())
+        leads_to_the_end = (
+            match.start() + RECORD_HEADER.size + size == len(tail) - RECORD_HEADER.size
+        )
         if leads_to_the_end and offset + size == pages_at:
             return True
     return False
@@ -135,19 +140,19 @@ def _fits_its_end(
     # The bitmaps of 4 TiB alone are 65,536 records of 4 KiB: the pages can begin behind them.
     pages_at = find_pages(records, header.descriptors_at)
     while pages_at is None:
-        more = list(islice(walk, MOST_RECORDS))
+        more = list(islice(walk, MAX_RECORDS))
         if not more:
             return False
         pages_at = find_pages(more, header.descriptors_at)
-    return parse_tail(source.read(source.size - TAIL, TAIL), pages_at)
+    return parse_tail(source.read(source.size - TAIL_BYTES, TAIL_BYTES), pages_at)
 
 
 def _records(source: Source) -> Iterator[FlattenedRecord]:
-    at = HEADER_SIZE
-    while at + RECORD.size <= source.size:
-        offset, size = RECORD.unpack(source.read(at, RECORD.size))
-        record = FlattenedRecord(at + RECORD.size, offset, size)
-        if offset < 0 or not 0 < size < LARGEST_RECORD or record.end > source.size:
+    at = HEADER_BYTES
+    while at + RECORD_HEADER.size <= source.size:
+        offset, size = RECORD_HEADER.unpack(source.read(at, RECORD_HEADER.size))
+        record = FlattenedRecord(at + RECORD_HEADER.size, offset, size)
+        if offset < 0 or not 0 < size < MAX_RECORD_BYTES or record.end > source.size:
             return
         yield record
         at = record.end

@@ -26,11 +26,12 @@ from kdumpd.model.captures.inspection import (
 )
 from kdumpd.model.crashlog.scrub import plain_sentence
 
-PIECE = 1 << 16  # bytes read at once
-LONGEST_WORDS = 4096  # bytes of stderr; what comes behind them is read and forgotten
-SLOWEST = 5_000_000  # bytes a second
-DYING = 5.0  # seconds that a killed child is waited for; only a dead disk or server holds it longer
-PROGRAM = isolated("kdumpd.inspect.main")
+READ_BYTES = 1 << 16  # bytes read at once
+MAX_STDERR_BYTES = 4096  # bytes of stderr; what comes behind them is read and forgotten
+MIN_BYTES_A_SECOND = 5_000_000  # bytes a second
+# seconds that a killed child is waited for; only a dead disk or server holds it longer
+KILL_TIMEOUT_S = 5.0
+INSPECT_COMMAND = isolated("kdumpd.inspect.main")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +50,12 @@ class Limits:
 
 def limits_for(size: int) -> Limits:
     """Return what the reading of a file of so many bytes may take: bzip2 unpacks 5 MB a second."""
-    seconds = max(Limits().cpu_seconds, size // SLOWEST)
+    seconds = max(Limits().cpu_seconds, size // MIN_BYTES_A_SECOND)
     return Limits(seconds=1.5 * seconds, cpu_seconds=seconds)
 
 
 async def inspect(
-    fd: int, limits: Limits | None = None, program: Sequence[str] = PROGRAM
+    fd: int, limits: Limits | None = None, program: Sequence[str] = INSPECT_COMMAND
 ) -> Inspected:
     """Return what a child says of the open core; InspectionError when it says nothing usable.
 
@@ -99,7 +100,7 @@ class _Pipe:
 
     def _read(self) -> None:
         try:
-            data = os.read(self._file.fileno(), PIECE)
+            data = os.read(self._file.fileno(), READ_BYTES)
         except BlockingIOError:
             return
         if not data:
@@ -120,7 +121,7 @@ class _Child:
         self.pid = process.pid
         self._process = process
         self._out = _Pipe(process.stdout, MAX_ANSWER_BYTES)
-        self._err = _Pipe(process.stderr, LONGEST_WORDS)
+        self._err = _Pipe(process.stderr, MAX_STDERR_BYTES)
         self._gone = asyncio.Event()
         self._pidfd = os.pidfd_open(process.pid)
         asyncio.get_running_loop().add_reader(self._pidfd, self._gone.set)
@@ -142,7 +143,7 @@ class _Child:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         try:
-            await asyncio.wait_for(self._gone.wait(), DYING)
+            await asyncio.wait_for(self._gone.wait(), KILL_TIMEOUT_S)
         except TimeoutError:
             return False
         finally:
@@ -193,16 +194,16 @@ def _start(fd: int, command: Sequence[str]) -> _Child:
     )
 
 
-PROGRAMS = ("lz4", "makedumpfile", "zstd")
+READER_PROGRAMS = ("lz4", "makedumpfile", "zstd")
 # Where a project is installed, a directory of such a name tells its version (packaging.python.org:
 # Recording installed projects); an egg's may end with that of a Python. importlib.metadata reads
 # them too, but brings the standard library's mail and zip: 1.2 MiB that the daemon then keeps.
-DRGN = r"drgn-([^-]+)(-.+)?\.(dist|egg)-info"
+DRGN_METADATA_PATTERN = r"drgn-([^-]+)(-.+)?\.(dist|egg)-info"
 
 
 def read_toolbox() -> str:
     """Return the names of the tools that are installed, with what tells one drgn from another."""
-    found = [name for name in PROGRAMS if shutil.which(name, path=CHILD_ENVIRONMENT["PATH"])]
+    found = [name for name in READER_PROGRAMS if shutil.which(name, path=CHILD_ENVIRONMENT["PATH"])]
     version = read_drgn_version(sys.path)
     return ", ".join([*found, f"drgn {version}"] if version else found)
 
@@ -212,6 +213,6 @@ def read_drgn_version(directories: Iterable[str]) -> str:
     for directory in directories:
         with suppress(OSError):  # what is no directory, or is none any more
             for path in sorted(Path(directory).iterdir()):
-                if match := re.fullmatch(DRGN, path.name):
+                if match := re.fullmatch(DRGN_METADATA_PATTERN, path.name):
                     return match[1]
     return ""

@@ -10,34 +10,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kdumpd.model.captures.core import Part
-from kdumpd.observe.cores.elf import LONGEST_VMCOREINFO
+from kdumpd.observe.cores.elf import MAX_VMCOREINFO_BYTES
 from kdumpd.observe.cores.source import CoreError, Source
 
 MAGIC = b"KDUMP   "
-INCOMPLETE = 0x8  # DUMP_DH_COMPRESSED_INCOMPLETE, set when space ran out
-FIRST_WITH_VMCOREINFO = 3  # header_version
+DUMP_DH_COMPRESSED_INCOMPLETE = 0x8  # DUMP_DH_COMPRESSED_INCOMPLETE, set when space ran out
+FIRST_VERSION_WITH_VMCOREINFO = 3  # header_version
 VMCOREINFO_AT = 32  # offset_vmcoreinfo and size_vmcoreinfo in a 64-bit sub-header
 DUMP_LEVEL_AT = {True: 8, False: 4}  # behind an unsigned long of a 64-bit or of a 32-bit machine
-MOST_DUMP_LEVEL = 31
-FIRST_WITH_SPLIT = 2
+MAX_DUMP_LEVEL = 31
+FIRST_VERSION_WITH_SPLIT = 2
 SPLIT_AT = 12  # split, start_pfn and end_pfn in a 64-bit sub-header
-FIRST_WITH_WIDE_FRAMES = 6
+FIRST_VERSION_WITH_64_BIT_FRAMES = 6
 FRAMES_AT = 96  # max_mapnr_64 in a 64-bit sub-header
-COMPRESSIONS = {0x1: "zlib", 0x2: "lzo", 0x4: "snappy", 0x20: "zstd"}
+COMPRESSION_OF_FLAG = {0x1: "zlib", 0x2: "lzo", 0x4: "snappy", 0x20: "zstd"}
 
-UTSNAME = 12  # where struct new_utsname begins: six fields of 65 bytes
-UTSNAME_FIELD = 65
-HOST, RELEASE, MACHINE = 1, 2, 4
+UTSNAME_AT = 12  # where struct new_utsname begins: six fields of 65 bytes
+UTSNAME_FIELD_BYTES = 65
+NODENAME_FIELD, RELEASE_FIELD, MACHINE_FIELD = 1, 2, 4
 # Where status lies: after utsname and a timeval, aligned to 8 bytes (64-bit writers) or to 4.
 STATUS_AT = {True: 424, False: 412}
-HEADER_SIZE = 464
+HEADER_BYTES = 464
 BLOCK_SIZES = {1 << power for power in range(9, 19)}
 
-DESCRIPTOR_SIZE = 24
+DESCRIPTOR_BYTES = 24
 DESCRIPTORS_A_READ = 1 << 15
-BITMAP_A_READ = 1 << 20  # bytes
-MOST_BITMAP = 1 << 30  # bytes; 16 TiB of RAM in 4 KiB pages have two bitmaps of 512 MiB
-MOST_DESCRIPTORS = 1 << 23  # looked at for the last page that is not the shared zero page
+BITMAP_BYTES_A_READ = 1 << 20  # bytes
+MAX_BITMAP_BYTES = 1 << 30  # 16 TiB of RAM in 4 KiB pages have two bitmaps of 512 MiB
+MAX_DESCRIPTORS_READ = 1 << 23  # looked at for the last page that is not the shared zero page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +59,12 @@ class KdumpHeader:
     @property
     def incomplete(self) -> bool:
         """Whether the writer itself said that it ran out of space."""
-        return bool(self.status & INCOMPLETE)
+        return bool(self.status & DUMP_DH_COMPRESSED_INCOMPLETE)
 
     @property
     def compression(self) -> str:
         """The name of the pages' compression, empty for none."""
-        return next((name for flag, name in COMPRESSIONS.items() if self.status & flag), "")
+        return next((name for flag, name in COMPRESSION_OF_FLAG.items() if self.status & flag), "")
 
     @property
     def bitmaps_at(self) -> int:
@@ -84,7 +84,7 @@ class KdumpHeader:
 
 def read_kdump_header(source: Source) -> KdumpHeader:
     """Return the header; CoreError when no byte order and word size make sense of it."""
-    start = source.read(0, HEADER_SIZE)
+    start = source.read(0, HEADER_BYTES)
     if not start.startswith(MAGIC):
         raise CoreError("has no kdump-compressed header")
     for wide in (True, False):
@@ -97,11 +97,11 @@ def read_kdump_header(source: Source) -> KdumpHeader:
 
 def read_kdump_vmcoreinfo(source: Source, header: KdumpHeader) -> bytes:
     """Return VMCOREINFO, empty when the core has none or a 32-bit machine wrote it."""
-    if header.version < FIRST_WITH_VMCOREINFO or not header.wide:
+    if header.version < FIRST_VERSION_WITH_VMCOREINFO or not header.wide:
         return b""
     place = source.read(header.block_size + VMCOREINFO_AT, 16)
     offset, size = struct.unpack(header.order + "QQ", place)
-    if size > LONGEST_VMCOREINFO:
+    if size > MAX_VMCOREINFO_BYTES:
         raise CoreError(f"claims a VMCOREINFO of {size} bytes")
     return source.read(offset, size)
 
@@ -110,12 +110,12 @@ def read_dump_level(source: Source, header: KdumpHeader) -> int | None:
     """Return makedumpfile's -d, a sum of the kinds of pages left out; None where it is not said."""
     place = source.read(header.block_size + DUMP_LEVEL_AT[header.wide], 4)
     (level,) = struct.unpack(header.order + "i", place)
-    return level if 0 <= level <= MOST_DUMP_LEVEL else None
+    return level if 0 <= level <= MAX_DUMP_LEVEL else None
 
 
 def read_part(source: Source, header: KdumpHeader) -> Part | None:
     """Return which part of a split core this is (makedumpfile --split), None for a whole one."""
-    if header.version < FIRST_WITH_SPLIT or not header.wide:
+    if header.version < FIRST_VERSION_WITH_SPLIT or not header.wide:
         return None
     split, start, end = struct.unpack(
         header.order + "iQQ", source.read(header.block_size + SPLIT_AT, 20)
@@ -123,7 +123,7 @@ def read_part(source: Source, header: KdumpHeader) -> Part | None:
     if not split:
         return None
     frames = header.frames
-    if header.version >= FIRST_WITH_WIDE_FRAMES:
+    if header.version >= FIRST_VERSION_WITH_64_BIT_FRAMES:
         place = source.read(header.block_size + FRAMES_AT, 8)
         (frames,) = struct.unpack(header.order + "Q", place)
     if not start <= end <= frames <= header.bitmap_size * 8:
@@ -143,7 +143,7 @@ def read_missing_pages(source: Source, header: KdumpHeader, part: Part | None = 
     pages = own = _count_pages(source, header, 0, header.bitmap_size * 8)
     if part is not None:
         own = _count_pages(source, header, part.start, part.end)
-    pages_at = header.descriptors_at + pages * DESCRIPTOR_SIZE
+    pages_at = header.descriptors_at + pages * DESCRIPTOR_BYTES
     if pages == 0:
         return "names no pages"
     if own and pages_at > source.size:
@@ -165,16 +165,16 @@ def _header(start: bytes, order: str, *, wide: bool) -> KdumpHeader:
         order + "5I", start, STATUS_AT[wide]
     )
     utsname = [
-        start[UTSNAME + field * UTSNAME_FIELD :][:UTSNAME_FIELD].partition(b"\0")[0]
+        start[UTSNAME_AT + field * UTSNAME_FIELD_BYTES :][:UTSNAME_FIELD_BYTES].partition(b"\0")[0]
         for field in range(6)
     ]
     return KdumpHeader(
         order=order,
         wide=wide,
         version=version,
-        host=utsname[HOST],
-        release=utsname[RELEASE],
-        machine=utsname[MACHINE],
+        host=utsname[NODENAME_FIELD],
+        release=utsname[RELEASE_FIELD],
+        machine=utsname[MACHINE_FIELD],
         status=status,
         block_size=block_size,
         sub_header_blocks=sub_blocks,
@@ -185,12 +185,12 @@ def _header(start: bytes, order: str, *, wide: bool) -> KdumpHeader:
 
 def _count_pages(source: Source, header: KdumpHeader, start: int, end: int) -> int:
     """Return how many of these page frames the second bitmap names."""
-    if header.bitmap_size > MOST_BITMAP:
+    if header.bitmap_size > MAX_BITMAP_BYTES:
         raise CoreError(f"claims a bitmap of {header.bitmap_size} bytes")
     bitmap_at = header.bitmaps_at + header.bitmap_size
     pages = 0
-    for first in range(start - start % 8, end, BITMAP_A_READ * 8):
-        count = min(BITMAP_A_READ * 8, end - first)
+    for first in range(start - start % 8, end, BITMAP_BYTES_A_READ * 8):
+        count = min(BITMAP_BYTES_A_READ * 8, end - first)
         bits = source.read(bitmap_at + first // 8, (count + 7) // 8)
         named = int.from_bytes(bits, "little") & ((1 << count) - 1)
         pages += (named >> max(0, start - first)).bit_count()
@@ -200,10 +200,10 @@ def _count_pages(source: Source, header: KdumpHeader, start: int, end: int) -> i
 def _from_the_last(
     source: Source, header: KdumpHeader, pages: int
 ) -> Iterator[list[tuple[int, int, int, int]]]:
-    first = max(0, pages - MOST_DESCRIPTORS)
+    first = max(0, pages - MAX_DESCRIPTORS_READ)
     for end in range(pages, first, -DESCRIPTORS_A_READ):
         start = max(first, end - DESCRIPTORS_A_READ)
         content = source.read(
-            header.descriptors_at + start * DESCRIPTOR_SIZE, (end - start) * DESCRIPTOR_SIZE
+            header.descriptors_at + start * DESCRIPTOR_BYTES, (end - start) * DESCRIPTOR_BYTES
         )
         yield list(struct.iter_unpack(header.order + "QIIQ", content))

@@ -84,9 +84,9 @@ def _release(files: Files, name: str) -> str:
     return release_in(printable(os.fsencode(files.resolve(name).name)))
 
 
-MODULES = ("usr/lib/modules", "lib/modules")
-UNIFIED = ("boot/efi/EFI/Linux", "efi/EFI/Linux", "boot/EFI/Linux")
-IMAGES = ("vmlinuz", "vmlinux", "Image", "image", "kernel")
+MODULE_DIRECTORIES = ("usr/lib/modules", "lib/modules")
+UNIFIED_KERNEL_DIRECTORIES = ("boot/efi/EFI/Linux", "efi/EFI/Linux", "boot/EFI/Linux")
+KERNEL_IMAGE_NAMES = ("vmlinuz", "vmlinux", "Image", "image", "kernel")
 
 
 def newest_release(files: Files) -> str:
@@ -105,18 +105,26 @@ def is_installed(files: Files, release: str) -> bool | None:
         return None
     if first_there(files, _image_names(files, release)):
         return True
-    if any(release in name for directory in UNIFIED for name in files.readable_names(directory)):
+    if any(
+        release in name
+        for directory in UNIFIED_KERNEL_DIRECTORIES
+        for name in files.readable_names(directory)
+    ):
         return True
     if newest_release(files):
         return False
-    modules = {name for directory in MODULES for name in files.readable_names(directory)}
+    modules = {name for directory in MODULE_DIRECTORIES for name in files.readable_names(directory)}
     others = any(one[:1].isdigit() for one in modules)
     return False if others and release not in modules else None
 
 
 def _image_names(files: Files, release: str) -> Iterator[str]:
-    yield from (f"boot/{image}-{release}" for image in IMAGES)
-    yield from (f"{directory}/{release}/{image}" for directory in MODULES for image in IMAGES[:3])
+    yield from (f"boot/{image}-{release}" for image in KERNEL_IMAGE_NAMES)
+    yield from (
+        f"{directory}/{release}/{image}"
+        for directory in MODULE_DIRECTORIES
+        for image in KERNEL_IMAGE_NAMES[:3]
+    )
     machine = files.text("etc/machine-id")
     if isinstance(machine, str) and machine:
         for directory in ("boot", "boot/efi", "efi"):

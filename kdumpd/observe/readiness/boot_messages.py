@@ -17,14 +17,15 @@ from kdumpd.model.readiness.facts import BootLog, LogSource
 from kdumpd.model.text import EPOCH
 from kdumpd.observe.files import Files
 
-MOST_RECORDS = 20000  # CONFIG_LOG_BUF_SHIFT is 18 or so: a few thousand records
-LONGEST_RECORD = 8192  # include/linux/printk.h, PRINTK_MESSAGE_MAX is 2048
-MOST_BYTES = 1 << 22  # of a file that stands for the device
-DEVICE = os.makedev(1, 11)  # Documentation/admin-guide/devices.txt
+MAX_KMSG_RECORDS = 20000  # CONFIG_LOG_BUF_SHIFT is 18 or so: a few thousand records
+MAX_KMSG_RECORD_BYTES = 8192  # include/linux/printk.h, PRINTK_MESSAGE_MAX is 2048
+MAX_KMSG_BYTES = 1 << 22  # of a file that stands for the device
+KMSG_DEVICE = os.makedev(1, 11)  # Documentation/admin-guide/devices.txt
 # Documentation/ABI/testing/dev-kmsg: priority and facility, number, time, flags; more may follow.
-RECORD = rb"([0-9]{1,4}),[0-9]{1,20},[0-9]{1,20},[^;\n]{0,200};([^\n]*)"
-ESCAPE = rb"\\x([0-9a-f]{2})"
-FACILITIES = 8  # a step of them in the first number; 0 is the kernel's, which no program can write
+KMSG_RECORD_PATTERN = rb"([0-9]{1,4}),[0-9]{1,20},[0-9]{1,20},[^;\n]{0,200};([^\n]*)"
+KMSG_ESCAPE_PATTERN = rb"\\x([0-9a-f]{2})"
+# a step of them in the first number; 0 is the kernel's, which no program can write
+FIRST_USER_PRIORITY = 8
 
 
 def read_kmsg(path: Path) -> Iterator[str]:
@@ -35,10 +36,10 @@ def read_kmsg(path: Path) -> Iterator[str]:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         status = os.fstat(fd)
-        if stat.S_ISCHR(status.st_mode) and status.st_rdev == DEVICE:
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == KMSG_DEVICE:
             records = _records(fd)
         elif stat.S_ISREG(status.st_mode):
-            records = iter(os.read(fd, MOST_BYTES).splitlines())
+            records = iter(os.read(fd, MAX_KMSG_BYTES).splitlines())
         else:
             records = iter(())
         for record in records:
@@ -50,17 +51,17 @@ def read_kmsg(path: Path) -> Iterator[str]:
 
 def parse_record(record: bytes) -> str | None:
     """Return the message of a record, None where it is none or not the kernel's own."""
-    match = re.match(RECORD, record)
-    if match is None or int(match[1]) >= FACILITIES:
+    match = re.match(KMSG_RECORD_PATTERN, record)
+    if match is None or int(match[1]) >= FIRST_USER_PRIORITY:
         return None
-    text = re.sub(ESCAPE, lambda escape: bytes.fromhex(escape[1].decode()), match[2])
+    text = re.sub(KMSG_ESCAPE_PATTERN, lambda escape: bytes.fromhex(escape[1].decode()), match[2])
     return text.decode("utf-8", "backslashreplace")
 
 
 def _records(fd: int) -> Iterator[bytes]:
-    for _ in range(MOST_RECORDS):
+    for _ in range(MAX_KMSG_RECORDS):
         try:
-            record = os.read(fd, LONGEST_RECORD)
+            record = os.read(fd, MAX_KMSG_RECORD_BYTES)
         except OSError as error:
             if error.errno == errno.EPIPE:  # overwritten; the next one comes next
                 continue
@@ -72,8 +73,8 @@ def _records(fd: int) -> Iterator[bytes]:
         yield record
 
 
-DIRECTORIES = ("var/log/journal", "run/log/journal")
-MOST_ENTRIES = 3000  # what is of interest stands among the first few hundred of a boot
+JOURNAL_DIRECTORIES = ("var/log/journal", "run/log/journal")
+MAX_JOURNAL_ENTRIES = 3000  # what is of interest stands among the first few hundred of a boot
 
 
 def read_journal(directory: Path, boot_id: str) -> Iterator[str]:
@@ -86,7 +87,7 @@ def read_journal(directory: Path, boot_id: str) -> Iterator[str]:
         # journald sets both fields itself: no program can write them (systemd.journal-fields(7)).
         reader.add_match(_TRANSPORT="kernel", _BOOT_ID=boot_id)
         reader.seek_head()
-        for _ in range(MOST_ENTRIES):
+        for _ in range(MAX_JOURNAL_ENTRIES):
             entry = reader.get_next()
             if not entry:
                 return
@@ -96,14 +97,14 @@ def read_journal(directory: Path, boot_id: str) -> Iterator[str]:
 
 
 KMSG, DMESG = "dev/kmsg", "var/log/dmesg"
-LARGEST_DMESG = 1 << 22  # bytes
-LARGEST_STAT = 1 << 22  # bytes; a line for each processor, and one for the interrupts
-BEGAN = rb"(?m)^btime ([0-9]{1,12})$"
-BOOT_ID = r"[0-9a-f]{32}"
+MAX_DMESG_BYTES = 1 << 22
+MAX_PROC_STAT_BYTES = 1 << 22  # a line for each processor, and one for the interrupts
+BTIME_LINE = rb"(?m)^btime ([0-9]{1,12})$"
+BOOT_ID_PATTERN = r"[0-9a-f]{32}"
 # mm/mm_init.c, mem_init_print_info(): all that is reserved is reserved by then.
-MEMORY_IS_UP = r"Memory: [0-9]{1,20}K/[0-9]{1,20}K available"
+MEMORY_AVAILABLE_LINE = r"Memory: [0-9]{1,20}K/[0-9]{1,20}K available"
 # As dmesg writes it, or journalctl -k -o short-monotonic, which adds the host and "kernel:".
-STAMPED = rb"\[ {0,8}[0-9]{1,12}\.[0-9]{1,9}\] (?:[^ ]{1,255} kernel: )?(.*)"
+TIMESTAMPED_LINE = rb"\[ {0,8}[0-9]{1,12}\.[0-9]{1,9}\] (?:[^ ]{1,255} kernel: )?(.*)"
 
 
 def read_boot_log(files: Files) -> BootLog | None:
@@ -127,16 +128,16 @@ def read_boot_log(files: Files) -> BootLog | None:
 def _early(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         yield line
-        if re.match(MEMORY_IS_UP, line):
+        if re.match(MEMORY_AVAILABLE_LINE, line):
             return
 
 
 def _of_journal(files: Files) -> Iterator[str]:
     text = files.text("proc/sys/kernel/random/boot_id")
     boot_id = text.replace("-", "") if isinstance(text, str) else ""
-    if not re.fullmatch(BOOT_ID, boot_id):
+    if not re.fullmatch(BOOT_ID_PATTERN, boot_id):
         return
-    for directory in DIRECTORIES:
+    for directory in JOURNAL_DIRECTORIES:
         path = files.resolve(directory)
         if not path.is_dir():
             continue
@@ -159,12 +160,14 @@ def _of_dmesg(files: Files) -> Iterator[str]:
     It was written since this boot began (btime of /proc/stat), and it names this kernel's release
     and, byte by byte, this boot's command line.
     """
-    content = files.content(DMESG, LARGEST_DMESG)
+    content = files.content(DMESG, MAX_DMESG_BYTES)
     status = files.status(DMESG)
     began = read_boot_time(files)
     if not isinstance(content, bytes) or not isinstance(status, os.stat_result) or began is None:
         return
-    lines = [match[1] for line in content.splitlines() if (match := re.match(STAMPED, line))]
+    lines = [
+        match[1] for line in content.splitlines() if (match := re.match(TIMESTAMPED_LINE, line))
+    ]
     release = files.content("proc/sys/kernel/osrelease")
     cmdline = files.content("proc/cmdline")
     if not isinstance(release, bytes) or not isinstance(cmdline, bytes):
@@ -177,8 +180,8 @@ def _of_dmesg(files: Files) -> Iterator[str]:
 
 def read_boot_time(files: Files) -> datetime | None:
     """Return when the boot that runs began (proc_stat(5), btime), None where it is not told."""
-    content = files.content("proc/stat", LARGEST_STAT)
-    match = re.search(BEGAN, content) if isinstance(content, bytes) else None
+    content = files.content("proc/stat", MAX_PROC_STAT_BYTES)
+    match = re.search(BTIME_LINE, content) if isinstance(content, bytes) else None
     try:
         return EPOCH + timedelta(seconds=int(match[1])) if match else None
     except OverflowError:

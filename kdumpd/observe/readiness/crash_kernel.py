@@ -9,14 +9,14 @@ from kdumpd.observe.readiness.boot_files import first_there
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.units import read_unit_state
 
-RELEASE = "proc/sys/kernel/osrelease"
+OSRELEASE = "proc/sys/kernel/osrelease"
 # The programs that load, and the tools that they belong to.
-PROGRAMS = {
-    "usr/sbin/kdump-config": kdump_tools.NAME,
-    "usr/bin/kdumpctl": kdump_utils.NAME,
-    "usr/sbin/kdumpctl": kdump_utils.NAME,
-    "usr/lib/kdump/load.sh": suse_kdump.NAME,
-    "lib/kdump/load.sh": suse_kdump.NAME,
+TOOL_OF_PROGRAM = {
+    "usr/sbin/kdump-config": kdump_tools.TOOL_NAME,
+    "usr/bin/kdumpctl": kdump_utils.TOOL_NAME,
+    "usr/sbin/kdumpctl": kdump_utils.TOOL_NAME,
+    "usr/lib/kdump/load.sh": suse_kdump.TOOL_NAME,
+    "lib/kdump/load.sh": suse_kdump.TOOL_NAME,
     "usr/lib/kdumpst/kdumpst-load.sh": "kdumpst",
     "usr/lib/kdump/kdump-load.sh": "kdumpst",
 }
@@ -26,13 +26,13 @@ STEAM_UNITS = ("kdumpst-init.service", "kdump-init.service")
 def read_crash_kernel(shared: SharedFiles) -> CrashKernelFacts:
     """Return what is to be loaded as the crash kernel; nothing is raised for what is wrong."""
     files = shared.files
-    tool, release = read_tool(files), files.text(RELEASE)
+    tool, release = read_tool(files), files.text(OSRELEASE)
     running = release if isinstance(release, str) else ""
-    if tool == kdump_tools.NAME:
+    if tool == kdump_tools.TOOL_NAME:
         return kdump_tools.read_kdump_tools(shared, running)
-    if tool == kdump_utils.NAME:
+    if tool == kdump_utils.TOOL_NAME:
         return kdump_utils.read_kdump_utils(files, running)
-    if tool == suse_kdump.NAME:
+    if tool == suse_kdump.TOOL_NAME:
         return suse_kdump.read_suse_kdump(files, running)
     there = STEAM_UNITS if isinstance(tool, str) and tool else ()
     units = ((unit, read_unit_state(files, unit)) for unit in there)
@@ -42,10 +42,10 @@ def read_crash_kernel(shared: SharedFiles) -> CrashKernelFacts:
 
 def read_tool(files: Files) -> Fact[str]:
     """Return the name of the tool that loads the crash kernel; None where no programs are."""
-    program = first_there(files, PROGRAMS)
+    program = first_there(files, TOOL_OF_PROGRAM)
     if program:
-        return PROGRAMS[program]
-    for name in PROGRAMS:
+        return TOOL_OF_PROGRAM[program]
+    for name in TOOL_OF_PROGRAM:
         if (status := files.status(name)) is not None:
             return status if isinstance(status, Unknown) else files.unknown(name, "is no file")
     return None if files.status("usr") is None else ""

@@ -25,26 +25,26 @@ from kdumpd.observe.readiness.kernel import uses_fadump
 from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS, SharedFiles
 from kdumpd.observe.readiness.units import read_unit_state
 
-NAME, UNIT = "kdump-tools", "kdump-tools.service"
+TOOL_NAME, KDUMP_TOOLS_UNIT = "kdump-tools", "kdump-tools.service"
 # kdump-config starts the crash kernel with systemd.unit=kdump-tools-dump.service.
-SAVING_UNIT = "kdump-tools-dump.service"
-DIRECTORY = "var/lib/kdump"
+KDUMP_TOOLS_DUMP_UNIT = "kdump-tools-dump.service"
+KDUMP_TOOLS_DIRECTORY = "var/lib/kdump"
 # Makes the initrd of one release; `kdump-config load` runs it where the initrd is missing.
-HOOK = "etc/kernel/postinst.d/kdump-tools"
-SYSCTLS = "etc/kdump/sysctl.conf"
-MOST_MIB = 1 << 20
+INITRD_HOOK = "etc/kernel/postinst.d/kdump-tools"
+CRASH_KERNEL_SYSCTLS = "etc/kdump/sysctl.conf"
+MAX_SIZE_MIB = 1 << 20
 
 
 def read_kdump_tools(shared: SharedFiles, running: str) -> CrashKernelFacts:
     """Return what kdump-config would load for the running release."""
     files, settings = shared.files, shared.kdump_tools
     facts = CrashKernelFacts(
-        tool=NAME,
+        tool=TOOL_NAME,
         off=_off(files, settings),
-        unit=UNIT,
-        unit_state=read_unit_state(files, UNIT),
-        saving_unit=SAVING_UNIT,
-        saving_unit_state=read_unit_state(files, SAVING_UNIT),
+        unit=KDUMP_TOOLS_UNIT,
+        unit_state=read_unit_state(files, KDUMP_TOOLS_UNIT),
+        saving_unit=KDUMP_TOOLS_DUMP_UNIT,
+        saving_unit_state=read_unit_state(files, KDUMP_TOOLS_DUMP_UNIT),
     )
     if uses_fadump(files) or not running:
         return facts
@@ -59,19 +59,20 @@ def read_kdump_tools(shared: SharedFiles, running: str) -> CrashKernelFacts:
         cmdline=printable(values.get(b"KDUMP_CMDLINE") or b""),
         changed=_changed(files, kernel, initrd, release) if kernel and initrd else None,
         # One of the administrator's own is not made.
-        makes_initrd=makes_initrd(files) and initrd.lstrip("/").startswith(f"{DIRECTORY}/"),
-        reload=f"/{HOOK} {release} && kdump-config reload",
+        makes_initrd=makes_initrd(files)
+        and initrd.lstrip("/").startswith(f"{KDUMP_TOOLS_DIRECTORY}/"),
+        reload=f"/{INITRD_HOOK} {release} && kdump-config reload",
     )
 
 
 def has_initrd(files: Files, release: str) -> bool:
     """Return whether a release has its capture initrd."""
-    return is_there(files, f"{DIRECTORY}/initrd.img-{release}")
+    return is_there(files, f"{KDUMP_TOOLS_DIRECTORY}/initrd.img-{release}")
 
 
 def makes_initrd(files: Files) -> bool:
     """Return whether a missing initrd is made at boot."""
-    return is_there(files, HOOK)
+    return is_there(files, INITRD_HOOK)
 
 
 def _off(files: Files, settings: Fact[ShellSettings]) -> Fact[str]:
@@ -89,12 +90,12 @@ def _off(files: Files, settings: Fact[ShellSettings]) -> Fact[str]:
 
 
 def _kernel_name(files: Files, values: Mapping[bytes, bytes | None], running: str) -> str:
-    # kdump-config lets its links in DIRECTORY lead to the running release before it loads.
+    # kdump-config lets its links in /var/lib/kdump lead to the running release before it loads.
     own = (f"boot/vmlinuz-{running}", f"boot/vmlinux-{running}")
     name = _path(values.get(b"KDUMP_KERNEL", b""))
     if name is None:
         return ""
-    if name and not name.startswith(f"/{DIRECTORY}/"):
+    if name and not name.startswith(f"/{KDUMP_TOOLS_DIRECTORY}/"):
         return name
     return first_there(files, (*filter(None, [name]), *own)) or own[0]
 
@@ -104,9 +105,9 @@ def _initrd_name(files: Files, values: Mapping[bytes, bytes | None], running: st
     name = _path(values.get(b"KDUMP_INITRD", b""))
     if kernel == "":
         return first_there(files, (f"boot/initrd.img-{running}",))
-    if not name or not name.startswith(f"/{DIRECTORY}/"):
+    if not name or not name.startswith(f"/{KDUMP_TOOLS_DIRECTORY}/"):
         return name or ""
-    own = f"{DIRECTORY}/initrd.img-{running}"
+    own = f"{KDUMP_TOOLS_DIRECTORY}/initrd.img-{running}"
     return first_there(files, (name, own)) or own
 
 
@@ -117,17 +118,20 @@ def _path(value: bytes | None) -> str | None:
 
 def _unpacked(files: Files, release: str) -> int | None:
     """Return the bytes of the unpacked initrd, as the hook of 1.10 and later noted in MiB."""
-    size = files.number(f"{DIRECTORY}/size_initrd.img-{release}")
-    return size * MIB if isinstance(size, int) and 0 < size < MOST_MIB else None
+    size = files.number(f"{KDUMP_TOOLS_DIRECTORY}/size_initrd.img-{release}")
+    return size * MIB if isinstance(size, int) and 0 < size < MAX_SIZE_MIB else None
 
 
 def _changed(files: Files, kernel: str, initrd: str, release: str) -> Fact[tuple[str, ...]]:
     """Return what was changed since: the kernel, and what kdump-config itself compares."""
     changed = changed_since(files, initrd, (kernel,))
-    now, then = files.content(SYSCTLS), files.content(f"{DIRECTORY}/latest_sysctls-{release}")
+    now, then = (
+        files.content(CRASH_KERNEL_SYSCTLS),
+        files.content(f"{KDUMP_TOOLS_DIRECTORY}/latest_sysctls-{release}"),
+    )
     for fact in (now, then):
         if isinstance(fact, Unknown):
             return fact
     told = isinstance(now, bytes) and isinstance(then, bytes) and now != then
-    sysctls = (files.shown(SYSCTLS),) if told else ()
+    sysctls = (files.shown(CRASH_KERNEL_SYSCTLS),) if told else ()
     return None if changed is None else (*changed, *sysctls)

@@ -19,29 +19,29 @@ from kdumpd.observe.readiness.boot_files import (
 from kdumpd.observe.readiness.kernel import uses_fadump
 from kdumpd.observe.readiness.units import read_unit_state
 
-NAME, UNIT = "kdump-utils", "kdump.service"
-CONFIG, SETTINGS = "etc/kdump.conf", "etc/sysconfig/kdump"
-DIRECTORY = "var/lib/kdump"
+TOOL_NAME, KDUMP_UTILS_UNIT = "kdump-utils", "kdump.service"
+KDUMP_CONF, KDUMP_SYSCONFIG = "etc/kdump.conf", "etc/sysconfig/kdump"
+KDUMP_UTILS_DIRECTORY = "var/lib/kdump"
 BOOT_DIRECTORIES = ("boot", "boot/efi", "efi", "")
 # Files that are copied into the initrd, by the options that name them.
-COPIED = ("kdump_pre", "kdump_post", "extra_bins")
-MOST_COPIED = 64
-RELOAD = "kdumpctl rebuild && kdumpctl restart"
+COPIED_FILE_OPTIONS = ("kdump_pre", "kdump_post", "extra_bins")
+MAX_COPIED_FILES = 64
+RELOAD_COMMAND = "kdumpctl rebuild && kdumpctl restart"
 
 
 def read_kdump_utils(files: Files, running: str) -> CrashKernelFacts:
     """Return what kdumpctl would load for the running release."""
-    config = files.plain(CONFIG)
+    config = files.plain(KDUMP_CONF)
     options = _options(config) if isinstance(config, bytes) else {}
-    script = files.plain(SETTINGS)
+    script = files.plain(KDUMP_SYSCONFIG)
     settings = assignments(script) if isinstance(script, bytes) else {}
     off: Fact[str] = ""
     if not isinstance(config, bytes):
-        off = config or f"'{files.shown(CONFIG)}' does not exist"
-    state = read_unit_state(files, UNIT)
+        off = config or f"'{files.shown(KDUMP_CONF)}' does not exist"
+    state = read_unit_state(files, KDUMP_UTILS_UNIT)
     release = _release(files, settings, running)
     if uses_fadump(files) or not release:
-        return CrashKernelFacts(tool=NAME, off=off, unit=UNIT, unit_state=state)
+        return CrashKernelFacts(tool=TOOL_NAME, off=off, unit=KDUMP_UTILS_UNIT, unit_state=state)
     kernel = _kernel_name(files, settings, release)
     initrd = _initrd_name(files, kernel, release) if kernel else ""
     made_of = () if options.get("force_no_rebuild") == "1" else _made_of(kernel, options)
@@ -49,15 +49,15 @@ def read_kdump_utils(files: Files, running: str) -> CrashKernelFacts:
     # With dracut's squash the initrd stays packed; `kdumpctl estimate` counts it once.
     memory = size.st_size if isinstance(size, os.stat_result) else None
     return CrashKernelFacts(
-        tool=NAME,
+        tool=TOOL_NAME,
         off=off,
-        unit=UNIT,
+        unit=KDUMP_UTILS_UNIT,
         unit_state=state,
         kernel=read_kernel_image(files, kernel) if kernel else None,
         initrd=read_initrd(files, initrd, memory) if initrd else None,
         changed=changed_since(files, initrd, made_of) if initrd else None,
         makes_initrd=options.get("force_no_rebuild") != "1",
-        reload=RELOAD,
+        reload=RELOAD_COMMAND,
     )
 
 
@@ -113,7 +113,7 @@ def _initrd_name(files: Files, kernel: str, release: str) -> str:
     names = (
         f"{directory}/initramfs-{release}kdump.img",
         f"{directory}/initrdkdump",
-        f"{DIRECTORY}/initramfs-{release}kdump.img",
+        f"{KDUMP_UTILS_DIRECTORY}/initramfs-{release}kdump.img",
     )
     return first_there(files, names) or names[0]
 
@@ -124,5 +124,5 @@ def _made_of(kernel: str, options: Mapping[str, str]) -> tuple[str, ...]:
     Without the program that writes the dump: its updates leave the old one in the initrd, which
     works as before.
     """
-    copied = [name for key in COPIED for name in options.get(key, "").split()]
-    return (CONFIG, "etc/fstab", kernel, *copied[:MOST_COPIED])
+    copied = [name for key in COPIED_FILE_OPTIONS for name in options.get(key, "").split()]
+    return (KDUMP_CONF, "etc/fstab", kernel, *copied[:MAX_COPIED_FILES])

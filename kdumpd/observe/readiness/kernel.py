@@ -20,12 +20,12 @@ CRASH_LOADED = ("sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded"
 CRASH_SIZE = ("sys/kernel/kexec/crash_size", "sys/kernel/kexec_crash_size")
 CMDLINE = "proc/cmdline"
 BOOT_ID = "proc/sys/kernel/random/boot_id"
-RELEASE = "proc/sys/kernel/osrelease"
-HOST = "proc/sys/kernel/hostname"
-IS_BOOT_ID = rb"[0-9a-f-]{36}\n?"  # a UUID (drivers/char/random.c)
-IS_RELEASE = rb"[0-9][!-~]{0,63}\n?"  # __NEW_UTS_LEN (include/uapi/linux/utsname.h)
+OSRELEASE = "proc/sys/kernel/osrelease"
+HOSTNAME = "proc/sys/kernel/hostname"
+BOOT_ID_PATTERN = rb"[0-9a-f-]{36}\n?"  # a UUID (drivers/char/random.c)
+RELEASE_PATTERN = rb"[0-9][!-~]{0,63}\n?"  # __NEW_UTS_LEN (include/uapi/linux/utsname.h)
 # Whatever the boot loader said; the kernel adds the end of the line (fs/proc/cmdline.c).
-IS_CMDLINE = rb"[^\0-\x08\x0e-\x1f\x7f]+"
+CMDLINE_PATTERN = rb"[^\0-\x08\x0e-\x1f\x7f]+"
 T = TypeVar("T")
 
 
@@ -39,16 +39,16 @@ class KernelReader:
 
     def read(self) -> KernelFacts:
         """Return what the kernel says about its crash kernel; what it does not say is None."""
-        if not any(os.path.lexists(self._root / name) for name in (CMDLINE, BOOT_ID, RELEASE)):
+        if not any(os.path.lexists(self._root / name) for name in (CMDLINE, BOOT_ID, OSRELEASE)):
             return absent_kernel(self._root)
         crash_loaded = self._number(CRASH_LOADED)
         reserved = self._number(CRASH_SIZE)
         supported = crash_loaded is not None or reserved is not None or bool(self._problems)
         return KernelFacts(
-            boot_id=self._line(BOOT_ID, IS_BOOT_ID, "boot id").decode("ascii"),
-            release=self._line(RELEASE, IS_RELEASE, "kernel release").decode("ascii"),
+            boot_id=self._line(BOOT_ID, BOOT_ID_PATTERN, "boot id").decode("ascii"),
+            release=self._line(OSRELEASE, RELEASE_PATTERN, "kernel release").decode("ascii"),
             supported=supported,
-            crashkernel=crashkernel_parameter(self._line(CMDLINE, IS_CMDLINE, "command line")),
+            crashkernel=crashkernel_parameter(self._line(CMDLINE, CMDLINE_PATTERN, "command line")),
             crash_loaded=None if crash_loaded is None else crash_loaded == 1,
             reserved=reserved,
             host=self._host(),
@@ -61,7 +61,7 @@ class KernelReader:
         return self._understood(next((fact for fact in found if fact is not None), None))
 
     def _host(self) -> str:
-        name = self._files.text(HOST)
+        name = self._files.text(HOSTNAME)
         return name if isinstance(name, str) else ""
 
     def _line(self, name: str, form: bytes, what: str) -> bytes:
@@ -105,19 +105,19 @@ def unread_kernel(problem: str) -> KernelFacts:
     )
 
 
-KERNEL = "proc/sys/kernel"
-EVENTS = {
-    "panic_on_oops": KERNEL,
-    "oops_limit": KERNEL,
-    "panic_on_warn": KERNEL,
-    "warn_limit": KERNEL,
-    "unknown_nmi_panic": KERNEL,
-    "panic_on_unrecovered_nmi": KERNEL,
-    "panic_on_io_nmi": KERNEL,
-    "hardlockup_panic": KERNEL,
-    "softlockup_panic": KERNEL,
-    "hung_task_panic": KERNEL,
-    "panic_on_rcu_stall": KERNEL,
+KERNEL_SYSCTLS = "proc/sys/kernel"
+PANIC_SYSCTLS = {
+    "panic_on_oops": KERNEL_SYSCTLS,
+    "oops_limit": KERNEL_SYSCTLS,
+    "panic_on_warn": KERNEL_SYSCTLS,
+    "warn_limit": KERNEL_SYSCTLS,
+    "unknown_nmi_panic": KERNEL_SYSCTLS,
+    "panic_on_unrecovered_nmi": KERNEL_SYSCTLS,
+    "panic_on_io_nmi": KERNEL_SYSCTLS,
+    "hardlockup_panic": KERNEL_SYSCTLS,
+    "softlockup_panic": KERNEL_SYSCTLS,
+    "hung_task_panic": KERNEL_SYSCTLS,
+    "panic_on_rcu_stall": KERNEL_SYSCTLS,
     "panic_on_oom": "proc/sys/vm",
 }
 
@@ -126,10 +126,10 @@ def read_policy(files: Files) -> PolicyFacts:
     """Return which events make this kernel panic; nothing is raised for what is wrong."""
     needs = sorted({name for names in SYSCTLS_NEEDED_BY.values() for name in names})
     return PolicyFacts(
-        events=_numbers(files, EVENTS.items()),
-        needs=_numbers(files, ((name, KERNEL) for name in needs)),
-        sysrq=files.number(f"{KERNEL}/sysrq"),
-        timeout=files.number(f"{KERNEL}/panic"),
+        events=_numbers(files, PANIC_SYSCTLS.items()),
+        needs=_numbers(files, ((name, KERNEL_SYSCTLS) for name in needs)),
+        sysrq=files.number(f"{KERNEL_SYSCTLS}/sysrq"),
+        timeout=files.number(f"{KERNEL_SYSCTLS}/panic"),
     )
 
 
@@ -139,15 +139,15 @@ def _numbers(files: Files, names: Iterable[tuple[str, str]]) -> Mapping[str, Fac
 
 
 # The old ones are deprecated (Documentation/arch/powerpc/firmware-assisted-dump.rst).
-ENABLED = ("sys/kernel/fadump/enabled", "sys/kernel/fadump_enabled")
-REGISTERED = ("sys/kernel/fadump/registered", "sys/kernel/fadump_registered")
-RESERVED = ("sys/kernel/fadump/mem_reserved",)
+FADUMP_ENABLED = ("sys/kernel/fadump/enabled", "sys/kernel/fadump_enabled")
+FADUMP_REGISTERED = ("sys/kernel/fadump/registered", "sys/kernel/fadump_registered")
+FADUMP_RESERVED = ("sys/kernel/fadump/mem_reserved",)
 
 
 def read_fadump(files: Files) -> Fact[FadumpFacts]:
     """Return what the kernel says of fadump; None where it has none, as on any other machine."""
     enabled, registered, reserved = (
-        _first(files, names) for names in (ENABLED, REGISTERED, RESERVED)
+        _first(files, names) for names in (FADUMP_ENABLED, FADUMP_REGISTERED, FADUMP_RESERVED)
     )
     for number in (enabled, registered, reserved):
         if isinstance(number, Unknown):
@@ -163,7 +163,7 @@ def read_fadump(files: Files) -> Fact[FadumpFacts]:
 
 def uses_fadump(files: Files) -> bool:
     """Return whether firmware keeps the memory: no crash kernel is loaded by kexec then."""
-    return any(files.number(name) == 1 for name in ENABLED)
+    return any(files.number(name) == 1 for name in FADUMP_ENABLED)
 
 
 def _first(files: Files, names: tuple[str, ...]) -> Fact[int]:
@@ -171,8 +171,8 @@ def _first(files: Files, names: tuple[str, ...]) -> Fact[int]:
     return next((number for number in found if number is not None), None)
 
 
-BLOCKS = "sys/devices/system/memory"
-BLOCK = r"memory[0-9]{1,10}"
+MEMORY_BLOCKS = "sys/devices/system/memory"
+MEMORY_BLOCK_PATTERN = r"memory[0-9]{1,10}"
 
 
 def read_blocks(files: Files) -> int | None:
@@ -180,12 +180,12 @@ def read_blocks(files: Files) -> int | None:
 
     block_size_bytes is hexadecimal, without 0x (Documentation/ABI/testing/sysfs-devices-memory).
     """
-    size = files.number(f"{BLOCKS}/block_size_bytes", 16)
-    names = files.names(BLOCKS)
+    size = files.number(f"{MEMORY_BLOCKS}/block_size_bytes", 16)
+    names = files.names(MEMORY_BLOCKS)
     if not isinstance(size, int) or not isinstance(names, tuple):
         return None
-    blocks = [name for name in names if re.fullmatch(BLOCK, name)]
-    online = sum(files.number(f"{BLOCKS}/{name}/online") == 1 for name in blocks)
+    blocks = [name for name in names if re.fullmatch(MEMORY_BLOCK_PATTERN, name)]
+    online = sum(files.number(f"{MEMORY_BLOCKS}/{name}/online") == 1 for name in blocks)
     return online * size if size > 0 and online else None
 
 

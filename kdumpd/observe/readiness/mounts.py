@@ -20,11 +20,11 @@ from kdumpd.observe.threads import Once
 
 # The first process sees the machine's mounts; this one may have its own view of them. One that
 # does not see the first process finds its table where kdumpd.service puts it.
-OF_MACHINE = ("run/kdumpd.machine/mountinfo", "proc/1/mountinfo")
-OWN = "proc/self/mountinfo"
-MOST = 1 << 20  # bytes; a machine that runs containers has thousands of mounts
+MACHINE_MOUNTINFO = ("run/kdumpd.machine/mountinfo", "proc/1/mountinfo")
+OWN_MOUNTINFO = "proc/self/mountinfo"
+MAX_MOUNTINFO_BYTES = 1 << 20  # a machine that runs containers has thousands of mounts
 FSTAB = "etc/fstab"
-UNIT_DIRECTORIES = (
+MOUNT_UNIT_DIRECTORIES = (
     "etc/systemd/system",
     "run/systemd/system",
     "run/systemd/generator",
@@ -34,9 +34,14 @@ UNIT_DIRECTORIES = (
     "usr/lib/systemd/system",
     "lib/systemd/system",
 )
-BY = {b"UUID": "uuid", b"LABEL": "label", b"PARTUUID": "partuuid", b"PARTLABEL": "partlabel"}
+DISK_DIRECTORY_OF_TAG = {
+    b"UUID": "uuid",
+    b"LABEL": "label",
+    b"PARTUUID": "partuuid",
+    b"PARTLABEL": "partlabel",
+}
 # Datasets are mounted by their own properties (zfs-mount.service).
-MOUNTED_BY_ITSELF = {"zfs"}
+FILE_SYSTEMS_NOT_IN_FSTAB = {"zfs"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,7 @@ class Mounts:
         return there is not None and here is not None and there.device != here.device
 
     def _read_table(self) -> Fact[MountTable]:
-        name, mounts = self._of_machine.get() or (OWN, self._own.get())
+        name, mounts = self._of_machine.get() or (OWN_MOUNTINFO, self._own.get())
         if not isinstance(mounts, tuple):
             return mounts
         if not any(mount.point == b"/" for mount in mounts):
@@ -81,14 +86,14 @@ class Mounts:
 
     def _read_of_machine(self) -> tuple[str, tuple[Mount, ...]] | None:
         """Return the first table that says anything, and where it stands."""
-        for name in OF_MACHINE:
-            table = self._files.plain(name, MOST)
+        for name in MACHINE_MOUNTINFO:
+            table = self._files.plain(name, MAX_MOUNTINFO_BYTES)
             if isinstance(table, bytes) and table.strip():
                 return name, tuple(parse_mountinfo(table, of_machine=True))
         return None
 
     def _read_own(self) -> Fact[tuple[Mount, ...]]:
-        table = self._files.plain(OWN, MOST)
+        table = self._files.plain(OWN_MOUNTINFO, MAX_MOUNTINFO_BYTES)
         return tuple(parse_mountinfo(table)) if isinstance(table, bytes) else table
 
 
@@ -96,14 +101,16 @@ def is_mounted_at_boot(files: Files, table: MountTable, mount: Mount) -> Fact[bo
     """Return whether the next boot mounts it as well, None where that cannot be told."""
     if mount.point == b"/":
         return True
-    if table.fstab is None or mount.type in MOUNTED_BY_ITSELF:
+    if table.fstab is None or mount.type in FILE_SYSTEMS_NOT_IN_FSTAB:
         return None
     if isinstance(table.fstab, Unknown):
         return table.fstab
     if any(entry.at_boot for entry in table.fstab if entry.point == mount.point):
         return True
     unit = mount_unit(mount.point)
-    return any(files.status(f"{directory}/{unit}") is not None for directory in UNIT_DIRECTORIES)
+    return any(
+        files.status(f"{directory}/{unit}") is not None for directory in MOUNT_UNIT_DIRECTORIES
+    )
 
 
 def find_device(files: Files, table: MountTable, device: bytes) -> Mount | None:
@@ -128,8 +135,8 @@ def find_not_mounted(table: MountTable, path: bytes) -> FstabEntry | None:
 
 def _resolved(files: Files, device: bytes) -> bytes:
     tag, equals, value = device.partition(b"=")
-    if equals and tag in BY:
-        device = f"/dev/disk/by-{BY[tag]}/".encode() + value
+    if equals and tag in DISK_DIRECTORY_OF_TAG:
+        device = f"/dev/disk/by-{DISK_DIRECTORY_OF_TAG[tag]}/".encode() + value
     if not device.startswith(b"/dev/"):
         return device
     return clean_path(os.fsencode(files.resolve(os.fsdecode(device))))

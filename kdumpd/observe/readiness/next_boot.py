@@ -24,25 +24,25 @@ from kdumpd.model.formats.boot_loader import (
 from kdumpd.model.formats.kdump_settings import assignments
 from kdumpd.model.readiness.facts import NextBootFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.observe.files import LONGEST, Files
+from kdumpd.observe.files import MAX_FILE_BYTES, Files
 from kdumpd.observe.readiness import kdump_tools, kdump_utils
 from kdumpd.observe.readiness.boot_files import is_installed, newest_release
-from kdumpd.observe.readiness.crash_kernel import RELEASE, read_tool
+from kdumpd.observe.readiness.crash_kernel import OSRELEASE, read_tool
 
 # GRUB tells the kernel where it found it (grub-core/loader/i386/linux.c); zipl says BOOT_IMAGE=0.
-BY_GRUB = rb"(?:^|[ ])BOOT_IMAGE=[/(]"
+BOOT_IMAGE_OF_GRUB_PATTERN = rb"(?:^|[ ])BOOT_IMAGE=[/(]"
 POWERNV = b"ibm,powernv"  # petitboot reads grub.cfg, and tells the kernel nothing
 GRUB_DIRECTORIES = ("boot/grub", "boot/grub2")
 EFI_DIRECTORY = "boot/efi/EFI"
-ENTRIES = "loader/entries"
-ESPS = ("efi", "boot/efi", "boot")
-ZIPL = "etc/zipl.conf"
+LOADER_ENTRIES = "loader/entries"
+ESP_DIRECTORIES = ("efi", "boot/efi", "boot")
+ZIPL_CONF = "etc/zipl.conf"
 # Variables of the Boot Loader Interface, after four bytes of attributes (systemd-boot(7)).
-VARIABLES = "sys/firmware/efi/efivars"
-VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
-ATTRIBUTES = 4
-MOST_BYTES = 1 << 20  # of grub.cfg, which has some KiB for each kernel
-MOST_ENTRIES = 256
+EFI_VARIABLES = "sys/firmware/efi/efivars"
+SYSTEMD_EFI_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+EFI_ATTRIBUTE_BYTES = 4
+MAX_GRUB_CONFIG_BYTES = 1 << 20  # of grub.cfg, which has some KiB for each kernel
+MAX_LOADER_ENTRIES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class NextEntry:
 
 def read_next_entry(files: Files, cmdline: bytes) -> NextEntry | None:
     """Return what starts next; None where it is not known which boot loader there is."""
-    if re.search(BY_GRUB, cmdline) or _is_powernv(files):
+    if re.search(BOOT_IMAGE_OF_GRUB_PATTERN, cmdline) or _is_powernv(files):
         return _read_grub(files)
     if _variable(files, "LoaderInfo").startswith("systemd-boot"):
         return _read_systemd_boot(files)
-    if files.status(ZIPL) is not None:
+    if files.status(ZIPL_CONF) is not None:
         return _read_zipl(files)
     return None
 
@@ -81,7 +81,7 @@ def _read_grub(files: Files) -> NextEntry | None:
     if directory is None:
         return None
     config = f"{directory}/grub.cfg"
-    text = _text(files, config, MOST_BYTES)
+    text = _text(files, config, MAX_GRUB_CONFIG_BYTES)
     if not isinstance(text, str):
         return NextEntry(files.shown(config), text)
     if not is_grub_script(text):
@@ -99,7 +99,7 @@ def _read_grub(files: Files) -> NextEntry | None:
 def _read_entries_of_grub(
     files: Files, menu: GrubMenu, environment: Mapping[str, str]
 ) -> NextEntry:
-    directory = f"boot/{ENTRIES}"
+    directory = f"boot/{LOADER_ENTRIES}"
     variables = {**menu.settings, **environment}
     entries = in_boot_order(_entries(files, directory, variables))
     entry = entry_by_name(entries, chosen_name(menu, environment))
@@ -107,10 +107,10 @@ def _read_entries_of_grub(
 
 
 def _read_systemd_boot(files: Files) -> NextEntry | None:
-    esp = next((one for one in ESPS if files.status(f"{one}/loader") is not None), None)
+    esp = next((one for one in ESP_DIRECTORIES if files.status(f"{one}/loader") is not None), None)
     if esp is None:
         return None
-    directories = dict.fromkeys((f"{esp}/{ENTRIES}", f"boot/{ENTRIES}"))
+    directories = dict.fromkeys((f"{esp}/{LOADER_ENTRIES}", f"boot/{LOADER_ENTRIES}"))
     entries = [entry for directory in directories for entry in _entries(files, directory, {})]
     pattern = (
         _variable(files, "LoaderEntryOneShot")
@@ -126,13 +126,13 @@ def _read_systemd_boot(files: Files) -> NextEntry | None:
 
 
 def _read_zipl(files: Files) -> NextEntry:
-    text = _text(files, ZIPL)
+    text = _text(files, ZIPL_CONF)
     if isinstance(text, Unknown):
-        return NextEntry(files.shown(ZIPL), text)
+        return NextEntry(files.shown(ZIPL_CONF), text)
     entry = parse_zipl(text or "")
     if entry is not None:
-        return NextEntry(files.shown(ZIPL), entry)
-    directory = f"boot/{ENTRIES}"
+        return NextEntry(files.shown(ZIPL_CONF), entry)
+    directory = f"boot/{LOADER_ENTRIES}"
     return NextEntry(files.shown(directory), _agreed(in_boot_order(_entries(files, directory, {}))))
 
 
@@ -144,7 +144,7 @@ def _agreed(entries: list[BootEntry]) -> BootEntry | None:
 
 def _entries(files: Files, directory: str, variables: Mapping[str, str]) -> Iterator[BootEntry]:
     names = [name for name in files.readable_names(directory) if name.endswith(".conf")]
-    for name in names[:MOST_ENTRIES]:
+    for name in names[:MAX_LOADER_ENTRIES]:
         text = _text(files, f"{directory}/{name}")
         if isinstance(text, str):
             yield parse_boot_entry(name.removesuffix(".conf"), text, variables)
@@ -161,25 +161,25 @@ def _default_of(text: Fact[str]) -> str:
 
 
 def _variable(files: Files, name: str) -> str:
-    content = files.content(f"{VARIABLES}/{name}-{VENDOR}")
-    value = content[ATTRIBUTES:] if isinstance(content, bytes) else b""
+    content = files.content(f"{EFI_VARIABLES}/{name}-{SYSTEMD_EFI_VENDOR}")
+    value = content[EFI_ATTRIBUTE_BYTES:] if isinstance(content, bytes) else b""
     return value.decode("utf-16-le", "replace").rstrip("\0")
 
 
-def _text(files: Files, name: str, most: int = LONGEST) -> Fact[str]:
+def _text(files: Files, name: str, most: int = MAX_FILE_BYTES) -> Fact[str]:
     content = files.plain(name, most)
     return os.fsdecode(content) if isinstance(content, bytes) else content
 
 
 CMDLINE = "proc/cmdline"
-TEMPLATE, MORE = "etc/default/grub", "etc/default/grub.d"
+GRUB_DEFAULTS, GRUB_DEFAULTS_DIRECTORY = "etc/default/grub", "etc/default/grub.d"
 # What grub-mkconfig puts on the command line of an ordinary entry (/etc/grub.d/10_linux).
-PARTS = (b"GRUB_CMDLINE_LINUX", b"GRUB_CMDLINE_LINUX_DEFAULT")
+GRUB_CMDLINE_VARIABLES = (b"GRUB_CMDLINE_LINUX", b"GRUB_CMDLINE_LINUX_DEFAULT")
 
 
 def read_next_boot(files: Files) -> NextBootFacts:
     """Return what the next boot would be; nothing is raised for what is wrong."""
-    cmdline, running = files.content(CMDLINE), files.text(RELEASE)
+    cmdline, running = files.content(CMDLINE), files.text(OSRELEASE)
     following = read_next_entry(files, cmdline) if isinstance(cmdline, bytes) else None
     release = _release(files, following)
     tool = read_tool(files)
@@ -187,11 +187,11 @@ def read_next_boot(files: Files) -> NextBootFacts:
     return NextBootFacts(
         source=following.source if following else "",
         crashkernel=_crashkernel(following),
-        template=files.shown(TEMPLATE),
+        template=files.shown(GRUB_DEFAULTS),
         wanted=read_template(files) if written else None,
         release=release,
         initrd=_has_initrd(files, tool, release),
-        makes_initrd=tool == kdump_utils.NAME or kdump_tools.makes_initrd(files),
+        makes_initrd=tool == kdump_utils.TOOL_NAME or kdump_tools.makes_initrd(files),
         running_installed=is_installed(files, running) if isinstance(running, str) else None,
     )
 
@@ -201,14 +201,14 @@ def read_template(files: Files) -> Fact[str]:
 
     /etc/default/grub, and after it the files of a directory, which Debian added.
     """
-    more = [name for name in files.readable_names(MORE) if name.endswith(".cfg")]
+    more = [name for name in files.readable_names(GRUB_DEFAULTS_DIRECTORY) if name.endswith(".cfg")]
     values: dict[bytes, bytes | None] = {}
-    for name in (TEMPLATE, *(f"{MORE}/{one}" for one in more)):
+    for name in (GRUB_DEFAULTS, *(f"{GRUB_DEFAULTS_DIRECTORY}/{one}" for one in more)):
         script = files.plain(name)
         if not isinstance(script, bytes):
             return script
         values = assignments(script, values)
-    parts = [values.get(part, b"") for part in PARTS]
+    parts = [values.get(part, b"") for part in GRUB_CMDLINE_VARIABLES]
     said = [part for part in parts if part is not None]
     return crashkernel_parameter(b" ".join(said)) if len(said) == len(parts) else None
 
@@ -229,6 +229,6 @@ def _release(files: Files, following: NextEntry | None) -> str:
 def _has_initrd(files: Files, tool: Fact[str], release: str) -> Fact[bool]:
     if not release:
         return None
-    if tool == kdump_tools.NAME:
+    if tool == kdump_tools.TOOL_NAME:
         return kdump_tools.has_initrd(files, release)
-    return kdump_utils.has_initrd(files, release) if tool == kdump_utils.NAME else None
+    return kdump_utils.has_initrd(files, release) if tool == kdump_utils.TOOL_NAME else None

@@ -13,22 +13,22 @@ from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.boot_messages import read_boot_log
 from kdumpd.observe.readiness.kernel import (
     CRASH_SIZE,
-    ENABLED,
+    FADUMP_ENABLED,
     read_blocks,
     read_fadump,
     read_memory_total,
 )
 
 IOMEM = "proc/iomem"
-LARGEST_IOMEM = 1 << 22  # bytes; a line for each resource
+MAX_IOMEM_BYTES = 1 << 22  # a line for each resource
 CMA_RANGES = "sys/kernel/kexec/crash_cma_ranges"
 CMDLINE = "proc/cmdline"
 ARCHITECTURE = "proc/sys/kernel/arch"  # from Linux 6.1 on; before that, only uname() tells
-OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
-RELEASE = "proc/sys/kernel/osrelease"
+OS_RELEASE_FILES = ("etc/os-release", "usr/lib/os-release")
+OSRELEASE = "proc/sys/kernel/osrelease"
 # Fedora and RHEL end their releases with the machine, such as 5.14.0-427.13.1.el9_4.s390x.
-MACHINES = {"x86_64", "aarch64", "ppc64le", "s390x"}
-MACHINE = r"[a-z0-9_]{1,20}"
+RELEASE_MACHINES = {"x86_64", "aarch64", "ppc64le", "s390x"}
+ARCHITECTURE_PATTERN = r"[a-z0-9_]{1,20}"
 T = TypeVar("T")
 
 
@@ -62,13 +62,13 @@ class ReservationReader:
             ram=self._ram(iomem.system_ram, log),
             regions=iomem.crash,
             cma=None if cma is None else sum(region.size for region in cma),
-            fadump=self._understood(ENABLED[0], read_fadump(self._files)),
+            fadump=self._understood(FADUMP_ENABLED[0], read_fadump(self._files)),
             log=log,
             unreadable=tuple(self._problems),
         )
 
     def _iomem(self) -> Fact[Iomem]:
-        content = self._files.content(IOMEM, LARGEST_IOMEM)
+        content = self._files.content(IOMEM, MAX_IOMEM_BYTES)
         if not isinstance(content, bytes):
             return content
         return parse_iomem(content) or self._files.unknown(IOMEM, "is no memory map")
@@ -103,16 +103,16 @@ class ReservationReader:
 
     def _architecture(self) -> str:
         told = self._files.text(ARCHITECTURE)
-        if isinstance(told, str) and not re.fullmatch(MACHINE, told):
+        if isinstance(told, str) and not re.fullmatch(ARCHITECTURE_PATTERN, told):
             told = self._files.unknown(ARCHITECTURE, "names no architecture")
         if understood := self._understood(ARCHITECTURE, told):
             return understood
-        release = self._files.text(RELEASE)
+        release = self._files.text(OSRELEASE)
         ending = release.rpartition(".")[2] if isinstance(release, str) else ""
-        return ending if ending in MACHINES else os.uname().machine
+        return ending if ending in RELEASE_MACHINES else os.uname().machine
 
     def _distribution(self) -> Distribution:
-        for name in OS_RELEASE:
+        for name in OS_RELEASE_FILES:
             content = self._files.content(name)
             if isinstance(content, bytes):
                 return parse_os_release(content)

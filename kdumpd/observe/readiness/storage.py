@@ -21,7 +21,7 @@ from kdumpd.model.formats.mounts import Mount, clean_path, find_mount
 from kdumpd.model.readiness.facts import DumpDirectory, StorageFacts, Unlocking
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable
-from kdumpd.observe.files import NOT_THERE, Files
+from kdumpd.observe.files import NOT_THERE_ERRORS, Files
 from kdumpd.observe.readiness.mounts import (
     Mounts,
     MountTable,
@@ -31,16 +31,17 @@ from kdumpd.observe.readiness.mounts import (
 )
 from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS, SharedFiles
 
-BLOCKS = "sys/class/block"
-LUKS = ("CRYPT-LUKS", "CRYPT-BITLK", "CRYPT-TCRYPT", "CRYPT-PLAIN")  # dm/uuid by libcryptsetup
-MOST_DEVICES = 64  # below one file system: logical volumes, RAID and its disks
+BLOCK_DEVICES = "sys/class/block"
+# dm/uuid by libcryptsetup
+ENCRYPTED_UUID_PREFIXES = ("CRYPT-LUKS", "CRYPT-BITLK", "CRYPT-TCRYPT", "CRYPT-PLAIN")
+MAX_DEVICES = 64  # below one file system: logical volumes, RAID and its disks
 CRYPTTAB = "etc/crypttab"
-ASKS = {"", "none", "-"}
+KEYS_THAT_ASK = {"", "none", "-"}
 # Options of crypttab(5) of systemd and of Debian that unlock without anybody typing.
-BY_ITSELF = ("tpm2-device=", "tpm2", "keyscript=")
+UNLOCKING_OPTIONS = ("tpm2-device=", "tpm2", "keyscript=")
 # Keys that the running kernel hands to the crash kernel (admin-guide/kdump/kdump.rst).
 HANDED_KEYS = "sys/kernel/config/crash_dm_crypt_keys"
-NO_KEYS = {"count", "restore", "reuse"}
+NOT_KEY_NAMES = {"count", "restore", "reuse"}
 
 
 def read_unlocking(files: Files, source: bytes) -> Unlocking:
@@ -49,7 +50,7 @@ def read_unlocking(files: Files, source: bytes) -> Unlocking:
     encrypted = [name for name in names if name]
     if not encrypted:
         return Unlocking.NEEDLESS
-    if set(files.readable_names(HANDED_KEYS)) - NO_KEYS:
+    if set(files.readable_names(HANDED_KEYS)) - NOT_KEY_NAMES:
         return Unlocking.HANDED_KEY
     keyed = _unlocked_by_itself(files)
     return Unlocking.OWN_KEY if keyed.issuperset(encrypted) else Unlocking.PASSPHRASE
@@ -59,21 +60,21 @@ def _below(files: Files, source: bytes) -> list[str]:
     """Return the names of the device and of all that it is made of."""
     found: list[str] = []
     ahead = [files.resolve(os.fsdecode(source)).name] if source.startswith(b"/dev/") else []
-    while ahead and len(found) < MOST_DEVICES:
+    while ahead and len(found) < MAX_DEVICES:
         device = ahead.pop()
         if device in found or "/" in device:
             continue
         found.append(device)
-        ahead += files.readable_names(f"{BLOCKS}/{device}/slaves")
+        ahead += files.readable_names(f"{BLOCK_DEVICES}/{device}/slaves")
     return found
 
 
 def _dm_name(files: Files, device: str) -> str:
     """Return the name of an encrypted device, empty for any other."""
-    uuid = files.text(f"{BLOCKS}/{device}/dm/uuid")
-    if not isinstance(uuid, str) or not uuid.startswith(LUKS):
+    uuid = files.text(f"{BLOCK_DEVICES}/{device}/dm/uuid")
+    if not isinstance(uuid, str) or not uuid.startswith(ENCRYPTED_UUID_PREFIXES):
         return ""
-    name = files.text(f"{BLOCKS}/{device}/dm/name")
+    name = files.text(f"{BLOCK_DEVICES}/{device}/dm/name")
     return name if isinstance(name, str) and name else device
 
 
@@ -83,23 +84,34 @@ def _unlocked_by_itself(files: Files) -> set[str]:
     for line in lines if isinstance(lines, tuple) else ():
         fields = [*line.split(), "", "", "", ""]
         name, key, options = fields[0], fields[2], fields[3].split(",")
-        if key not in ASKS or any(one.startswith(BY_ITSELF) for one in options):
+        if key not in KEYS_THAT_ASK or any(one.startswith(UNLOCKING_OPTIONS) for one in options):
             found.add(name)
     return found
 
 
 # kdump-utils has an /etc/sysconfig/kdump as well, which says nothing of where it writes.
-SETTINGS: tuple[tuple[str, Callable[[bytes], DumpSettings], bool], ...] = (
+TOOL_CONFIGS: tuple[tuple[str, Callable[[bytes], DumpSettings], bool], ...] = (
     ("etc/kdump.conf", parse_kdump_conf, False),  # whether a shell reads it
     ("etc/sysconfig/kdump", parse_suse, True),
 )
 MEMINFO = "proc/meminfo"
-SHOWN = 60  # characters of a line that is not understood
+MAX_NAME_BYTES = 60  # characters of a line that is not understood
 # ext4 keeps clusters that not even root gets, each a block but with bigalloc: the lesser of 2 % and
 # 4096. f_bfree counts them (admin-guide/ext4.rst; ext4_has_free_clusters, fs/ext4/balloc.c).
-RESERVED = "sys/fs/ext4/{device}/reserved_clusters"
+EXT4_RESERVED_CLUSTERS = "sys/fs/ext4/{device}/reserved_clusters"
 # Asking these how much room they have may take for ever, or mount something.
-NOT_ASKED = ("nfs", "cifs", "smb", "ceph", "glusterfs", "fuse", "autofs", "9p", "lustre", "afs")
+FILE_SYSTEMS_NOT_ASKED = (
+    "nfs",
+    "cifs",
+    "smb",
+    "ceph",
+    "glusterfs",
+    "fuse",
+    "autofs",
+    "9p",
+    "lustre",
+    "afs",
+)
 
 
 def read_storage(shared: SharedFiles) -> StorageFacts:
@@ -137,7 +149,7 @@ def _read_settings(shared: SharedFiles) -> Fact[DumpSettings]:
         return kdump_tools_settings(debian.values)
     if debian is not None:
         return debian
-    for name, parse, is_script in SETTINGS:
+    for name, parse, is_script in TOOL_CONFIGS:
         content = files.plain(name)
         if isinstance(content, bytes):
             odd = odd_line(content) if is_script else None
@@ -149,7 +161,7 @@ def _read_settings(shared: SharedFiles) -> Fact[DumpSettings]:
 
 def _untold(files: Files, name: str, line: bytes) -> Unknown:
     # Only what is set: the value may be a password, and everybody is told.
-    shown = printable(line.partition(b"=")[0][:SHOWN])
+    shown = printable(line.partition(b"=")[0][:MAX_NAME_BYTES])
     return files.unknown(
         name,
         f"holds more than plain settings, such as '{shown}=…': only a shell could tell what they"
@@ -176,7 +188,7 @@ def _directory(files: Files, table: MountTable, target: DumpTarget) -> bytes | N
 def _read_directory(files: Files, mounts: Mounts, table: MountTable, path: bytes) -> DumpDirectory:
     mount = find_mount(table.mounts, path)
     hidden = mounts.is_hidden(path)
-    asked = not (hidden or (mount and mount.type.startswith(NOT_ASKED)))
+    asked = not (hidden or (mount and mount.type.startswith(FILE_SYSTEMS_NOT_ASKED)))
     room = _room(files, path, _reserved(files, mount)) if asked else (None, None)
     return DumpDirectory(
         path=path,
@@ -206,7 +218,7 @@ def _reserved(files: Files, mount: Mount | None) -> int:
     if mount is None or not mount.source.startswith(b"/dev/"):
         return 0
     device = files.resolve(os.fsdecode(mount.source)).name
-    clusters = files.number(RESERVED.format(device=device))
+    clusters = files.number(EXT4_RESERVED_CLUSTERS.format(device=device))
     return max(0, clusters) if isinstance(clusters, int) else 0
 
 
@@ -216,7 +228,7 @@ def _room(files: Files, path: bytes, reserved: int) -> tuple[Fact[int], Fact[int
         try:
             status = os.statvfs(files.resolve(directory))
         except OSError as error:
-            if error.errno in NOT_THERE:
+            if error.errno in NOT_THERE_ERRORS:
                 continue
             problem = files.unknown(
                 directory, f"does not say how much room it has: {error.strerror}"

@@ -16,48 +16,50 @@ from kdumpd.observe.readiness.boot_files import (
 from kdumpd.observe.readiness.kernel import uses_fadump
 from kdumpd.observe.readiness.units import read_unit_state
 
-NAME, UNIT = "kdump", "kdump.service"
-CONFIG = "etc/sysconfig/kdump"
-KERNEL, INITRD = "var/lib/kdump/kernel", "var/lib/kdump/initrd"
-IMAGES = ("vmlinuz", "image", "Image", "vmlinux")  # as mkdumprd looks for them
+TOOL_NAME, SUSE_KDUMP_UNIT = "kdump", "kdump.service"
+SUSE_KDUMP_CONFIG = "etc/sysconfig/kdump"
+CRASH_KERNEL_IMAGE, CAPTURE_INITRD = "var/lib/kdump/kernel", "var/lib/kdump/initrd"
+KERNEL_IMAGE_NAMES = ("vmlinuz", "image", "Image", "vmlinux")  # as mkdumprd looks for them
 # What mkdumprd compares only matters where the dump goes over the network.
-NETWORK = ("etc/hosts", "etc/nsswitch.conf")
-RELOAD = "mkdumprd -f && systemctl restart kdump.service"
+NETWORK_CONFIGS = ("etc/hosts", "etc/nsswitch.conf")
+RELOAD_COMMAND = "mkdumprd -f && systemctl restart kdump.service"
 
 
 def read_suse_kdump(files: Files, running: str) -> CrashKernelFacts:
     """Return what load.sh would load."""
-    state = read_unit_state(files, UNIT)
+    state = read_unit_state(files, SUSE_KDUMP_UNIT)
     if uses_fadump(files) or not running:
-        return CrashKernelFacts(tool=NAME, off="", unit=UNIT, unit_state=state)
+        return CrashKernelFacts(tool=TOOL_NAME, off="", unit=SUSE_KDUMP_UNIT, unit_state=state)
     kernel, initrd = _names(files, running)
     return CrashKernelFacts(
-        tool=NAME,
+        tool=TOOL_NAME,
         off="",
-        unit=UNIT,
+        unit=SUSE_KDUMP_UNIT,
         unit_state=state,
         kernel=read_kernel_image(files, kernel),
         initrd=read_initrd(files, initrd),
         changed=changed_since(files, initrd, (kernel, *_made_of(files))),
         makes_initrd=True,
-        reload=RELOAD,
+        reload=RELOAD_COMMAND,
     )
 
 
 def _names(files: Files, running: str) -> tuple[str, str]:
     """Return where kernel and initrd are; before kdump 2.0 they were in /boot, by release."""
     old = f"boot/initrd-{running}-kdump"
-    if is_there(files, old) and not is_there(files, INITRD):
-        images = [f"boot/{image}-{running}" for image in IMAGES]
+    if is_there(files, old) and not is_there(files, CAPTURE_INITRD):
+        images = [f"boot/{image}-{running}" for image in KERNEL_IMAGE_NAMES]
         return first_there(files, images) or images[0], old
     # mkdumprd makes the link anew, to the kernel that /boot's own link leads to.
-    return first_there(files, (KERNEL, *(f"boot/{image}" for image in IMAGES))) or KERNEL, INITRD
+    return first_there(
+        files, (CRASH_KERNEL_IMAGE, *(f"boot/{image}" for image in KERNEL_IMAGE_NAMES))
+    ) or CRASH_KERNEL_IMAGE, CAPTURE_INITRD
 
 
 def _made_of(files: Files) -> Iterator[str]:
-    yield CONFIG
-    script = files.plain(CONFIG)
+    yield SUSE_KDUMP_CONFIG
+    script = files.plain(SUSE_KDUMP_CONFIG)
     values = assignments(script) if isinstance(script, bytes) else {}
     target = values.get(b"KDUMP_SAVEDIR") or b""
     if target and not target.startswith((b"/", b"file:")):
-        yield from NETWORK
+        yield from NETWORK_CONFIGS

@@ -11,14 +11,14 @@ from kdumpd.observe.readiness.mounts import Mounts, MountTable
 from kdumpd.observe.readiness.shared_files import SharedFiles
 
 # A file hides its namesakes in the directories behind; all are read in the order of their names.
-DIRECTORIES = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d")
-MAIN = "etc/sysctl.conf"  # read last, by sysctl(8) and by Debian's link 99-sysctl.conf
+SYSCTL_DIRECTORIES = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d")
+SYSCTL_CONF = "etc/sysctl.conf"  # read last, by sysctl(8) and by Debian's link 99-sysctl.conf
 
 
 def read_sysctl_at_boot(files: Files, name: str) -> Fact[tuple[str, str]]:
     """Return the value that a boot sets, and the file that says so; None where none does."""
     found: Fact[tuple[str, str]] = None
-    for path in [*files.drop_ins(DIRECTORIES), MAIN]:
+    for path in [*files.drop_ins(SYSCTL_DIRECTORIES), SYSCTL_CONF]:
         lines = files.lines(path)
         if isinstance(lines, Unknown):
             return lines
@@ -29,26 +29,27 @@ def read_sysctl_at_boot(files: Files, name: str) -> Fact[tuple[str, str]]:
     return found
 
 
-MANAGER = "run/systemd/container"  # what the service manager found it runs in
-ENVIRONMENT = "proc/1/environ"
+CONTAINER_NAME = "run/systemd/container"  # what the service manager found it runs in
+INIT_ENVIRONMENT = "proc/1/environ"
 BOOTED_BY_SYSTEMD = "run/systemd/system"  # sd_booted(3)
-MARKS = (("run/.containerenv", "podman"), (".dockerenv", "docker"))
-GVISOR = b"Sun Jan 10 15:06:54 PST 2016"  # the date of every kernel that gVisor claims to be
-WSL = b"microsoft"  # 4.4.0-19041-Microsoft, 5.15.153.1-microsoft-standard-WSL2
-KIND = r"[A-Za-z0-9_.-]{1,40}"
+CONTAINER_MARKS = (("run/.containerenv", "podman"), (".dockerenv", "docker"))
+# the date of every kernel that gVisor claims to be
+GVISOR_VERSION = b"Sun Jan 10 15:06:54 PST 2016"
+WSL_RELEASE_WORD = b"microsoft"  # 4.4.0-19041-Microsoft, 5.15.153.1-microsoft-standard-WSL2
+CONTAINER_KIND_PATTERN = r"[A-Za-z0-9_.-]{1,40}"
 # live-boot(7), casper(7), dracut.cmdline(7), overlayroot, and Arch's and openSUSE's images.
-LIVE = (
+LIVE_SYSTEM_PATTERN = (
     r"boot=(?:live|casper)|rd\.live\.image|root=live:\S{1,200}|toram"
     r"|overlayroot=tmpfs\S{0,100}|archisobasedir=\S{1,100}|kiwi_hybrid=1"
 )
-PERSISTENT = {"persistence", "persistent", "rd.live.overlay"}
+PERSISTENCE_OPTIONS = {"persistence", "persistent", "rd.live.overlay"}
 LOCKDOWN = "sys/kernel/security/lockdown"
-CHOSEN = r"\[([a-z]{1,20})\]"
+LOCKDOWN_MODE_PATTERN = r"\[([a-z]{1,20})\]"
 EFI_VARIABLES = "sys/firmware/efi/efivars"
-EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
-EFI_BYTES = 5  # four of attributes, and one that is 0 or 1
-NOTIFIERS = "sys/module/kernel/parameters/crash_kexec_post_notifiers"
-YES, NO = {"Y", "y", "1"}, {"N", "n", "0"}
+EFI_GLOBAL_VENDOR = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+EFI_FLAG_BYTES = 5  # four of attributes, and one that is 0 or 1
+CRASH_KEXEC_POST_NOTIFIERS = "sys/module/kernel/parameters/crash_kexec_post_notifiers"
+PARAMETER_ON, PARAMETER_OFF = {"Y", "y", "1"}, {"N", "n", "0"}
 SEV_SNP = "sys/module/kvm_amd/parameters/sev_snp"
 
 
@@ -79,14 +80,14 @@ def _disabled_at_boot(files: Files) -> Fact[str]:
 
 
 def _container(files: Files, mounts: Mounts) -> str:
-    said = files.text(MANAGER)
+    said = files.text(CONTAINER_NAME)
     if isinstance(said, str) and said:
         return _named(said)
     return _of_first_process(files) or _of_kernel(files) or _of_marks(files, mounts)
 
 
 def _of_first_process(files: Files) -> str:
-    for variable in _bytes(files, ENVIRONMENT).split(b"\0"):
+    for variable in _bytes(files, INIT_ENVIRONMENT).split(b"\0"):
         name, _, value = variable.partition(b"=")
         if name == b"container" and value:
             return _named(value.decode("ascii", "replace"))
@@ -94,9 +95,9 @@ def _of_first_process(files: Files) -> str:
 
 
 def _of_kernel(files: Files) -> str:
-    if WSL in _bytes(files, "proc/sys/kernel/osrelease").lower():
+    if WSL_RELEASE_WORD in _bytes(files, "proc/sys/kernel/osrelease").lower():
         return "wsl"
-    if GVISOR in _bytes(files, "proc/version"):
+    if GVISOR_VERSION in _bytes(files, "proc/version"):
         return "gvisor"
     guest_of_openvz = files.status("proc/vz") is not None and files.status("proc/bc") is None
     return "openvz" if guest_of_openvz else ""
@@ -113,25 +114,28 @@ def _of_marks(files: Files, mounts: Mounts) -> str:
     # Disks made from an image keep its mark, and are booted like any other.
     if files.status(BOOTED_BY_SYSTEMD) is not None or _has_its_own_disk(mounts):
         return ""
-    return next((kind for mark, kind in MARKS if files.status(mark) is not None), "")
+    return next((kind for mark, kind in CONTAINER_MARKS if files.status(mark) is not None), "")
 
 
 def _named(kind: str) -> str:
-    return kind if re.fullmatch(KIND, kind) else "unknown"
+    return kind if re.fullmatch(CONTAINER_KIND_PATTERN, kind) else "unknown"
 
 
 def _live(files: Files) -> str:
     words = _bytes(files, "proc/cmdline").decode("ascii", "backslashreplace").split()
-    if any(word.partition("=")[0] in PERSISTENT for word in words):
+    if any(word.partition("=")[0] in PERSISTENCE_OPTIONS for word in words):
         return ""
-    return next((word for word in words if re.fullmatch(LIVE, word) and word.isprintable()), "")
+    return next(
+        (word for word in words if re.fullmatch(LIVE_SYSTEM_PATTERN, word) and word.isprintable()),
+        "",
+    )
 
 
 def _lockdown(files: Files) -> Fact[str]:
     said = files.text(LOCKDOWN)
     if not isinstance(said, str):
         return said
-    chosen = re.search(CHOSEN, said)
+    chosen = re.search(LOCKDOWN_MODE_PATTERN, said)
     return chosen[1] if chosen else files.unknown(LOCKDOWN, "names no mode")
 
 
@@ -141,11 +145,11 @@ def _secure_boot(files: Files) -> Fact[bool]:
 
 
 def _efi(files: Files, variable: str) -> Fact[bool]:
-    name = f"{EFI_VARIABLES}/{variable}-{EFI_GLOBAL}"
+    name = f"{EFI_VARIABLES}/{variable}-{EFI_GLOBAL_VENDOR}"
     content = files.content(name)
     if not isinstance(content, bytes):
         return content
-    if len(content) != EFI_BYTES or content[-1] > 1:
+    if len(content) != EFI_FLAG_BYTES or content[-1] > 1:
         return files.unknown(name, "is no variable of one byte that is 0 or 1")
     return content[-1] == 1
 
@@ -156,12 +160,12 @@ def _is_set(files: Files, name: str) -> Fact[bool]:
 
 
 def _notifiers(files: Files) -> Fact[bool]:
-    said = files.text(NOTIFIERS)
+    said = files.text(CRASH_KEXEC_POST_NOTIFIERS)
     if not isinstance(said, str):
         return said
-    if said in YES | NO:
-        return said in YES
-    return files.unknown(NOTIFIERS, "says neither Y nor N")
+    if said in PARAMETER_ON | PARAMETER_OFF:
+        return said in PARAMETER_ON
+    return files.unknown(CRASH_KEXEC_POST_NOTIFIERS, "says neither Y nor N")
 
 
 def _notifiers_wanted(files: Files) -> str:
@@ -170,7 +174,7 @@ def _notifiers_wanted(files: Files) -> str:
         return "Hyper-V, which is told of the panic first"
     if uses_fadump(files):
         return "fadump, which is started that way"
-    if _says(files, SEV_SNP, YES):
+    if _says(files, SEV_SNP, PARAMETER_ON):
         return "SEV-SNP, whose memory is opened first"
     return ""
 

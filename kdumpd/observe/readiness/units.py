@@ -14,20 +14,20 @@ from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable
 from kdumpd.observe.files import Files
 
-SYSTEMD = "org.freedesktop.systemd1"
-PROPERTIES = "org.freedesktop.DBus.Properties"
-MANAGER = Target(SYSTEMD, "/org/freedesktop/systemd1", f"{SYSTEMD}.Manager")
+SYSTEMD_NAME = "org.freedesktop.systemd1"
+PROPERTIES_INTERFACE = "org.freedesktop.DBus.Properties"
+SYSTEMD_MANAGER = Target(SYSTEMD_NAME, "/org/freedesktop/systemd1", f"{SYSTEMD_NAME}.Manager")
 # Debian and Ubuntu; Fedora, RHEL and SUSE; SUSE once more; SteamOS.
-UNITS = (
+CAPTURE_TOOL_UNITS = (
     "kdump-tools.service",
     "kdump.service",
     "kdump-early.service",
     "kdumpst-init.service",
 )
-PATIENCE = 5.0  # seconds, for all that is asked
-BRISK = CallOptions(seconds=PATIENCE)
-STOPPING_PATIENCE = 2.0  # seconds; a machine that stops waits for this daemon
-STARTING = {"initializing", "starting"}
+SYSTEMD_TIMEOUT_S = 5.0  # for all that is asked
+SYSTEMD_CALL_OPTIONS = CallOptions(seconds=SYSTEMD_TIMEOUT_S)
+UNSUBSCRIBE_TIMEOUT_S = 2.0  # a machine that stops waits for this daemon
+STARTING_SYSTEM_STATES = {"initializing", "starting"}
 MANAGER_SIGNALS = ("StartupFinished", "UnitFilesChanged")
 
 
@@ -62,18 +62,20 @@ class Units:
     async def follow(self, hint: Callable[[], object]) -> None:
         """Call `hint` whenever a unit or the boot comes further; without systemd never."""
         try:
-            await self._connection.call(MANAGER, "Subscribe", call_options=BRISK)
+            await self._connection.call(
+                SYSTEMD_MANAGER, "Subscribe", call_options=SYSTEMD_CALL_OPTIONS
+            )
         except (BusError, CallError):
             return
         for member in MANAGER_SIGNALS:
-            await self._connection.follow(MANAGER, member, hint)
-        for name in UNITS:
+            await self._connection.follow(SYSTEMD_MANAGER, member, hint)
+        for name in CAPTURE_TOOL_UNITS:
             await self._connection.follow(_unit(name), "PropertiesChanged", hint)
 
     async def read(self) -> ServiceFacts:
         """Return what systemd says now; nothing is known where it does not answer."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SYSTEMD_TIMEOUT_S):
                 return await self._facts()
         except (BusError, CallError, TimeoutError):
             return ServiceFacts()
@@ -81,23 +83,23 @@ class Units:
     async def is_stopping(self) -> bool:
         """Return whether systemd shuts the machine down; False where it does not answer in time."""
         try:
-            async with asyncio.timeout(STOPPING_PATIENCE):
+            async with asyncio.timeout(UNSUBSCRIBE_TIMEOUT_S):
                 return await self._system_state() == "stopping"
         except (BusError, CallError, TimeoutError):
             return False
 
     async def _facts(self) -> ServiceFacts:
-        starting = await self._system_state() in STARTING
-        for name in UNITS:
+        starting = await self._system_state() in STARTING_SYSTEM_STATES
+        for name in CAPTURE_TOOL_UNITS:
             facts = await self._unit_facts(name, starting=starting)
             if facts.load_state != "not-found":
                 return facts
         return ServiceFacts(starting=starting)
 
     async def _system_state(self) -> str:
-        target = Target(SYSTEMD, MANAGER.path, PROPERTIES)
-        words = [MANAGER.interface, "SystemState"]
-        (state,) = await self._connection.call(target, "Get", "ss", words, BRISK)
+        target = Target(SYSTEMD_NAME, SYSTEMD_MANAGER.path, PROPERTIES_INTERFACE)
+        words = [SYSTEMD_MANAGER.interface, "SystemState"]
+        (state,) = await self._connection.call(target, "Get", "ss", words, SYSTEMD_CALL_OPTIONS)
         return str(state)
 
     async def _unit_facts(self, name: str, *, starting: bool) -> ServiceFacts:
@@ -115,8 +117,10 @@ class Units:
         )
 
     async def _all(self, name: str, interface: str) -> Mapping[str, Any]:
-        words = [f"{SYSTEMD}.{interface}"]
-        (properties,) = await self._connection.call(_unit(name), "GetAll", "s", words, BRISK)
+        words = [f"{SYSTEMD_NAME}.{interface}"]
+        (properties,) = await self._connection.call(
+            _unit(name), "GetAll", "s", words, SYSTEMD_CALL_OPTIONS
+        )
         return dict(properties)
 
 
@@ -129,7 +133,7 @@ def unit_path(name: str) -> str:
 
 
 def _unit(name: str) -> Target:
-    return Target(SYSTEMD, unit_path(name), PROPERTIES)
+    return Target(SYSTEMD_NAME, unit_path(name), PROPERTIES_INTERFACE)
 
 
 def _word(properties: Mapping[str, Any], name: str) -> Fact[str]:
@@ -138,32 +142,36 @@ def _word(properties: Mapping[str, Any], name: str) -> Fact[str]:
 
 
 # The unit load path of systemd.unit(5), with /lib for where it is a directory of its own.
-OURS = "etc/systemd/system"
-DIRECTORIES = (
-    OURS,
+ADMINISTRATOR_UNIT_DIRECTORY = "etc/systemd/system"
+UNIT_DIRECTORIES = (
+    ADMINISTRATOR_UNIT_DIRECTORY,
     "run/systemd/system",
     "usr/local/lib/systemd/system",
     "usr/lib/systemd/system",
     "lib/systemd/system",
 )
-PULLING = (".wants", ".requires")
-NOWHERE = "/dev/null"
+DEPENDENCY_SUFFIXES = (".wants", ".requires")
+DEV_NULL = "/dev/null"
 
 
 def read_unit_state(files: Files, unit: str) -> Fact[str]:
     """Return whether a unit is "enabled", "disabled" or "masked"; None where there is none."""
-    if not any(_exists(files, f"{directory}/{unit}") for directory in DIRECTORIES):
+    if not any(_exists(files, f"{directory}/{unit}") for directory in UNIT_DIRECTORIES):
         return None
     if _is_masked(files, unit):
         return "masked"
-    for directory in DIRECTORIES:
+    for directory in UNIT_DIRECTORIES:
         names = files.names(directory)
         if isinstance(names, Unknown):
             return names
         for name in names or ():
-            if name.endswith(PULLING) and _exists(files, f"{directory}/{name}/{unit}"):
+            if name.endswith(DEPENDENCY_SUFFIXES) and _exists(files, f"{directory}/{name}/{unit}"):
                 return "enabled"
-    return "disabled" if isinstance(files.status(OURS), os.stat_result) else None
+    return (
+        "disabled"
+        if isinstance(files.status(ADMINISTRATOR_UNIT_DIRECTORY), os.stat_result)
+        else None
+    )
 
 
 def _is_masked(files: Files, unit: str) -> bool:
@@ -171,9 +179,11 @@ def _is_masked(files: Files, unit: str) -> bool:
 
     systemd.unit(5): such a unit is masked.
     """
-    name = next(one for directory in DIRECTORIES if _exists(files, one := f"{directory}/{unit}"))
+    name = next(
+        one for directory in UNIT_DIRECTORIES if _exists(files, one := f"{directory}/{unit}")
+    )
     target = files.link(name)
-    if isinstance(target, str) and target.endswith(NOWHERE):  # also ../../../dev/null
+    if isinstance(target, str) and target.endswith(DEV_NULL):  # also ../../../dev/null
         return True
     status = files.status(name)
     return isinstance(status, os.stat_result) and _is_empty(status)

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from kdumpd.observe.captures.scan import MOST_SAID, ForeignDirectories
+from kdumpd.observe.captures.scan import MAX_LOGGED_DIRECTORIES, ForeignDirectories
 
 
 def test_each_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -21,6 +21,6 @@ def test_each_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_so_many_are_said(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     foreign = ForeignDirectories()
-    for number in range(MOST_SAID + 5):
+    for number in range(MAX_LOGGED_DIRECTORIES + 5):
         foreign.say(b"/var/crash/%d" % number)
-    assert len(caplog.records) == MOST_SAID
+    assert len(caplog.records) == MAX_LOGGED_DIRECTORIES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.observe.captures.inotify import MOST_WATCHES, Watch
+from kdumpd.observe.captures.inotify import MAX_WATCHES, Watch
 from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.support.process import output
 
@@ -322,12 +322,12 @@ async def test_more_watches_than_there_are_digits(watched: Watched) -> None:
 async def test_too_many_directories(watched: Watched) -> None:
     """A stranger can make as many as he likes; what we take of the system is bounded."""
     with opened(watched.path / "inside") as parent:
-        for number in range(MOST_WATCHES + 10):
+        for number in range(MAX_WATCHES + 10):
             os.mkdir(f"{number}", dir_fd=parent)
             fd = os.open(f"{number}", os.O_RDONLY, dir_fd=parent)
             watched.watch.directory(fd)
             os.close(fd)
-    assert watches() == MOST_WATCHES
+    assert watches() == MAX_WATCHES
     assert watched.watch.keep((0, 0)), "to open it would be of no use"
 
 

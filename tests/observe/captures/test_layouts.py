@@ -13,7 +13,7 @@ from kdumpd.model.captures.core import Format
 from kdumpd.model.captures.settling import without_copies
 from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.captures import scan
-from kdumpd.observe.captures.apport_report import UNPACKABLE
+from kdumpd.observe.captures.apport_report import LOG_UNREADABLE
 from kdumpd.observe.captures.scan import read_crash_directory
 from kdumpd.observe.captures.scan_cache import Visits
 from kdumpd.observe.files import Files
@@ -299,7 +299,7 @@ def test_a_report_that_is_cut_off(machine: Machine) -> None:
     report.write_bytes(report.read_bytes()[:-20])
     sighting = only(machine)
     assert sighting.state is CaptureState.DMESG_ONLY
-    assert sighting.facts.problem == UNPACKABLE
+    assert sighting.facts.problem == LOG_UNREADABLE
 
 
 def make_fifo(path: Path) -> None:
@@ -333,12 +333,12 @@ def test_a_report_that_is_not_trusted(machine: Machine, strange: str) -> None:
 def test_more_reports_of_strangers_than_are_looked_at(machine: Machine) -> None:
     machine.crash.chmod(0o3777)
     machine.apport(STAMP, DMESG)
-    for number in range(scan.MOST_STRANGE + 10):
+    for number in range(scan.MAX_UNTRUSTED_DIRECTORIES + 10):
         path = machine.crash / f"linux-image-x-{number:012}.crash"
         path.write_bytes(apport_report(DMESG))
         os.chown(path, SOMEBODY, -1)
     directory = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, lambda _: None)
-    assert len(directory.sightings) == 1 + scan.MOST_STRANGE
+    assert len(directory.sightings) == 1 + scan.MAX_UNTRUSTED_DIRECTORIES
     assert [one.place for one in directory.sightings if one.trusted] == [
         b"/var/crash/linux-image-6.8.0-31-generic-202611230113.crash"
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.observe.captures.open_files import (
-    MOST_STUCK,
+    MAX_STUCK_OPENINGS,
     CaptureFileError,
     CaptureFiles,
     FileGoneError,
@@ -179,11 +179,11 @@ def opened(file: Path) -> int:
 
 async def test_directory_that_does_not_answer_stalls_no_other(core: Path) -> None:
     hanging, openings = Hanging(core), Openings(0.05)
-    for _ in range(MOST_STUCK + 3):
+    for _ in range(MAX_STUCK_OPENINGS + 3):
         with pytest.raises(CaptureFileError, match="'/slow' does not answer"):
             await openings.run(b"/slow", hanging.open)
     reading = [one for one in threading.enumerate() if one.name == "kdumpd-reader"]
-    assert len(reading) == MOST_STUCK
+    assert len(reading) == MAX_STUCK_OPENINGS
     os.close(await Openings(30).run(b"/other", lambda: os.open(core, os.O_RDONLY)))
     await hanging.let_go()
     assert opened(core) == 0

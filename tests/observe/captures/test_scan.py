@@ -13,7 +13,7 @@ from kdumpd.model.captures.capture import Layout, Sighting, capture_from
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.captures.safe_open import OnDirectory
-from kdumpd.observe.captures.scan import MOST_STRANGE, read_crash_directory
+from kdumpd.observe.captures.scan import MAX_UNTRUSTED_DIRECTORIES, read_crash_directory
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.support.cores import Crash, elf, flattened, kdump
@@ -661,7 +661,7 @@ async def test_a_mount_that_never_answers(machine: Machine, name: str) -> None:
 def test_more_directories_of_strangers_than_are_looked_into(machine: Machine) -> None:
     """They crowd out none of our own, whatever their names, and that is said."""
     machine.kdump_tools(STAMP, flattened(Crash()))
-    for number in range(MOST_STRANGE + 10):
+    for number in range(MAX_UNTRUSTED_DIRECTORIES + 10):
         for name in (f"0{number}", f"z{number}"):
             (machine.crash / name).mkdir()
             os.chown(machine.crash / name, SOMEBODY, SOMEBODY)
@@ -670,7 +670,7 @@ def test_more_directories_of_strangers_than_are_looked_into(machine: Machine) ->
     assert [sighting.directory for sighting in directory.sightings] == [b"/var/crash/202611230113"]
     assert "too many" in directory.facts.problem
     assert not directory.listed
-    assert len(told) == 1 + 1 + MOST_STRANGE
+    assert len(told) == 1 + 1 + MAX_UNTRUSTED_DIRECTORIES
 
 
 # What is known already

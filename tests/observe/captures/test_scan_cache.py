@@ -10,7 +10,7 @@ import pytest
 
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.observe.captures.scan import read_crash_directory
-from kdumpd.observe.captures.scan_cache import LONGEST_TICK, Identity, Visits
+from kdumpd.observe.captures.scan_cache import MAX_CLOCK_TICK_S, Identity, Visits
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.support.cores import Crash, flattened
@@ -31,7 +31,7 @@ class Looker:
         self._time = 0.0
         self._visits = Visits(self._keep, clock=lambda: self._time)
 
-    def look(self, later: float = LONGEST_TICK) -> dict[bytes, Sighting]:
+    def look(self, later: float = MAX_CLOCK_TICK_S) -> dict[bytes, Sighting]:
         """Return what lies there, by place."""
         self._time += later
         self.opened = []
@@ -78,7 +78,7 @@ def test_what_is_unchanged_is_not_opened(looker: Looker) -> None:
 def test_what_was_listed_in_the_tick_of_its_change_is_opened(machine: Machine) -> None:
     looker = Looker(machine.root)
     for _ in range(4):
-        looker.look(later=LONGEST_TICK / 8)
+        looker.look(later=MAX_CLOCK_TICK_S / 8)
         assert len(looker.opened) == 4
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.observe.cores.core import read_core
-from kdumpd.observe.cores.flattened import MOST_RECORDS
+from kdumpd.observe.cores.flattened import MAX_RECORDS
 from tests.support.cores import (
     BLOCK,
     END,
@@ -259,10 +259,10 @@ def test_a_tail_of_tiny_records() -> None:
 @pytest.mark.parametrize("name", ["flattened-raw", "flattened-elf"])
 def test_a_flattened_core_of_very_many_records(name: str) -> None:
     """Of 16 bytes each, where makedumpfile writes 64 KiB: more than are looked at one by one."""
-    crash = Crash(pages=(page(0),) * (MOST_RECORDS // 256 + 1))
+    crash = Crash(pages=(page(0),) * (MAX_RECORDS // 256 + 1))
     records = elf_records(crash) if name in OF_ELF else kdump_records(crash, compressed=False)
     short = [piece for one in records for piece in pieces(*one)]
-    assert len(short) > MOST_RECORDS
+    assert len(short) > MAX_RECORDS
     core = flat(short)
     facts = facts_of(core)
     assert facts.complete
@@ -275,9 +275,7 @@ def test_a_flattened_core_of_very_many_bitmaps() -> None:
     """Of 4 TiB of memory: the pages begin behind all that is walked at first."""
     crash = Crash()
     header, notes, sub_header, bitmap, *others = kdump_records(crash)
-    core = flat(
-        [header, notes, sub_header, *[(bitmap[0], b"\xff")] * MOST_RECORDS, bitmap, *others]
-    )
+    core = flat([header, notes, sub_header, *[(bitmap[0], b"\xff")] * MAX_RECORDS, bitmap, *others])
     assert facts_of(core).complete
     for cut in (1, 16, 33):
         assert not facts_of(core[:-cut]).complete

@@ -8,7 +8,7 @@ import pytest
 
 from kdumpd.model.captures.core import Part
 from kdumpd.observe.cores.kdump_compressed import (
-    COMPRESSIONS,
+    COMPRESSION_OF_FLAG,
     read_kdump_header,
     read_kdump_vmcoreinfo,
     read_missing_pages,
@@ -54,7 +54,7 @@ def test_header(order: str, *, wide: bool) -> None:
         assert read_kdump_vmcoreinfo(source, header) == (crash.vmcoreinfo if wide else b"")
 
 
-@pytest.mark.parametrize(("flag", "name"), COMPRESSIONS.items())
+@pytest.mark.parametrize(("flag", "name"), COMPRESSION_OF_FLAG.items())
 def test_compression(flag: int, name: str) -> None:
     with source_of(kdump(Crash(), compressed=False, status=flag)) as source:
         assert read_kdump_header(source).compression == name

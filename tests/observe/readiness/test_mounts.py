@@ -5,7 +5,7 @@ import pytest
 
 from kdumpd.observe.captures.scan import read_crash_directory
 from kdumpd.observe.files import Files
-from kdumpd.observe.readiness.mounts import OF_MACHINE, Mounts, MountTable
+from kdumpd.observe.readiness.mounts import MACHINE_MOUNTINFO, Mounts, MountTable
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.storage import read_storage
 from tests.support.machine import Machine
@@ -16,7 +16,7 @@ HIDING = "31 25 0:45 / /srv ro - tmpfs tmpfs ro\n"
 BOUND = "32 31 8:17 / /srv/crash ro - ext4 /dev/sdb1 rw\n"
 
 
-@pytest.fixture(params=OF_MACHINE)
+@pytest.fixture(params=MACHINE_MOUNTINFO)
 def of_machine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -6,7 +6,7 @@ import pytest
 from kdumpd.model.readiness.facts import PolicyFacts
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.files import Files
-from kdumpd.observe.readiness.kernel import EVENTS, read_policy
+from kdumpd.observe.readiness.kernel import PANIC_SYSCTLS, read_policy
 from tests.observe.cores.garbage import GARBAGE, Garbage, put
 
 # As Debian 12 has them with kdump-tools.
@@ -41,10 +41,10 @@ def test_a_debian(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("name", EVENTS)
+@pytest.mark.parametrize("name", PANIC_SYSCTLS)
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage(tmp_path: Path, name: str, garbage: Garbage) -> None:
-    garbage.put(tmp_path / EVENTS[name] / name)
+    garbage.put(tmp_path / PANIC_SYSCTLS[name] / name)
     (fact,) = read_policy(Files(tmp_path)).triggers.values()
     assert isinstance(fact, Unknown)
     assert f"{name}' " in fact.problem

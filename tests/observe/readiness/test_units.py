@@ -12,12 +12,18 @@ import pytest
 from kdumpd.dbus.connection import Connection, connect, variant
 from kdumpd.dbus.messages import Call, CallError, Reply, Signal
 from kdumpd.model.readiness.facts import ServiceFacts
-from kdumpd.observe.readiness.units import MANAGER, PROPERTIES, SYSTEMD, Units, unit_path
+from kdumpd.observe.readiness.units import (
+    PROPERTIES_INTERFACE,
+    SYSTEMD_MANAGER,
+    SYSTEMD_NAME,
+    Units,
+    unit_path,
+)
 from tests.support.message_bus import Broker, Bus, private_bus
 
 pytestmark = pytest.mark.bus
 
-UNIT, SERVICE = f"{SYSTEMD}.Unit", f"{SYSTEMD}.Service"
+UNIT, SERVICE = f"{SYSTEMD_NAME}.Unit", f"{SYSTEMD_NAME}.Service"
 KDUMP_TOOLS = "kdump-tools.service"
 LONG = 20.0
 
@@ -43,10 +49,10 @@ class Systemd:
 
     async def answer(self, call: Call) -> Reply:
         """Answer a call; only the methods that kdumpd uses are known."""
-        if call.interface == MANAGER.interface and call.member == "Subscribe":
+        if call.interface == SYSTEMD_MANAGER.interface and call.member == "Subscribe":
             self.subscribed = True
             return Reply()
-        if call.interface != PROPERTIES:
+        if call.interface != PROPERTIES_INTERFACE:
             raise CallError("org.freedesktop.DBus.Error.UnknownMethod", call.member)
         if call.member == "Get":
             return Reply("v", (variant("s", self.state),))
@@ -87,7 +93,7 @@ async def systemd(bus: Bus) -> AsyncIterator[Systemd]:
         connection = await stack.enter_async_context(connect(bus.address))
         systemd = Systemd(connection)
         connection.serve(systemd.answer)
-        await connection.own(SYSTEMD)
+        await connection.own(SYSTEMD_NAME)
         yield systemd
 
 
@@ -125,10 +131,10 @@ async def test_no_systemd(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("path", "interface", "member"),
     [
-        (unit_path(KDUMP_TOOLS), PROPERTIES, "PropertiesChanged"),
-        (unit_path("kdump.service"), PROPERTIES, "PropertiesChanged"),
-        (MANAGER.path, MANAGER.interface, "StartupFinished"),
-        (MANAGER.path, MANAGER.interface, "UnitFilesChanged"),
+        (unit_path(KDUMP_TOOLS), PROPERTIES_INTERFACE, "PropertiesChanged"),
+        (unit_path("kdump.service"), PROPERTIES_INTERFACE, "PropertiesChanged"),
+        (SYSTEMD_MANAGER.path, SYSTEMD_MANAGER.interface, "StartupFinished"),
+        (SYSTEMD_MANAGER.path, SYSTEMD_MANAGER.interface, "UnitFilesChanged"),
     ],
 )
 async def test_a_change_is_a_hint(
@@ -151,8 +157,8 @@ async def test_other_units_are_no_hint(systemd: Systemd, connection: Connection)
         kdump.set()
 
     await Units(connection).follow(hint)
-    await systemd.tell(unit_path("cron.service"), PROPERTIES, "PropertiesChanged")
-    await systemd.tell(unit_path(KDUMP_TOOLS), PROPERTIES, "PropertiesChanged")
+    await systemd.tell(unit_path("cron.service"), PROPERTIES_INTERFACE, "PropertiesChanged")
+    await systemd.tell(unit_path(KDUMP_TOOLS), PROPERTIES_INTERFACE, "PropertiesChanged")
     async with asyncio.timeout(LONG):
         await kdump.wait()
     assert hints == [1]
