@@ -62,7 +62,7 @@ from kdumpd.model.readiness.facts import (
     MachineFacts,
     NextBootFacts,
 )
-from kdumpd.model.readiness.rules.panic_policy import keyboard_deeds
+from kdumpd.model.readiness.rules.panic_policy import keyboard_functions
 from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.text import printable
 from kdumpd.observe.readiness.boot_messages import parse_record
@@ -232,7 +232,7 @@ def read_os_release(content: bytes) -> None:
 
 def read_sysrq(value: bytes) -> None:
     number = int.from_bytes(value[:9], "big", signed=True)
-    _is_shown(*keyboard_deeds(number))
+    _is_shown(*keyboard_functions(number))
     judge(replace(HEALTHY, policy=replace(HEALTHY.policy, sysrq=number, timeout=number)))
 
 

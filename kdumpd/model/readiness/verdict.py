@@ -24,7 +24,12 @@ from kdumpd.model.readiness.rules import (
 from kdumpd.model.vocabulary import Readiness
 
 # What a container has of its own; its kernel, its /boot and its boot loader are nobody's.
-OF_A_CONTAINER = {"configuration", "container", "crash-directory-unreadable", "facts-unreadable"}
+CODES_OF_A_CONTAINER = {
+    "configuration",
+    "container",
+    "crash-directory-unreadable",
+    "facts-unreadable",
+}
 
 Rule = Callable[[JudgedMachine], Iterable[Finding]]
 
@@ -108,7 +113,7 @@ def check(machine: JudgedMachine, rules: Collection[Rule] = RULES) -> tuple[Find
     """
     findings = (finding for rule in rules for finding in rule(machine))
     inside = bool(machine.system.container)
-    return tuple(one for one in findings if not inside or one.code in OF_A_CONTAINER)
+    return tuple(one for one in findings if not inside or one.code in CODES_OF_A_CONTAINER)
 
 
 def find(machine: MachineFacts, rules: Collection[Rule] = RULES) -> tuple[Finding, ...]:

@@ -22,7 +22,7 @@ from kdumpd.observe.readiness.boot_files import (
     read_kernel_image,
 )
 from kdumpd.observe.readiness.kernel import uses_fadump
-from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS, SharedFiles
+from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS_CONFIG, SharedFiles
 from kdumpd.observe.readiness.units import read_unit_state
 
 TOOL_NAME, KDUMP_TOOLS_UNIT = "kdump-tools", "kdump-tools.service"
@@ -78,7 +78,7 @@ def makes_initrd(files: Files) -> bool:
 def _off(files: Files, settings: Fact[ShellSettings]) -> Fact[str]:
     """Return what keeps /etc/init.d/kdump-tools from loading: `[ "$USE_KDUMP" -ne 0 ]`."""
     if settings is None:
-        return f"'{files.shown(KDUMP_TOOLS)}' does not exist"
+        return f"'{files.shown(KDUMP_TOOLS_CONFIG)}' does not exist"
     if isinstance(settings, Unknown):
         return settings
     if settings.odd_line is not None:
@@ -86,7 +86,7 @@ def _off(files: Files, settings: Fact[ShellSettings]) -> Fact[str]:
     use = settings.values.get(b"USE_KDUMP", b"")
     if use is None or (re.fullmatch(rb"-?[0-9]{1,9}", use) and int(use) != 0):
         return ""
-    return f"'{files.shown(KDUMP_TOOLS)}' says USE_KDUMP={printable(use[:20])}"
+    return f"'{files.shown(KDUMP_TOOLS_CONFIG)}' says USE_KDUMP={printable(use[:20])}"
 
 
 def _kernel_name(files: Files, values: Mapping[bytes, bytes | None], running: str) -> str:

@@ -7,7 +7,7 @@ from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.mounts import Mounts
 from kdumpd.observe.threads import Once
 
-KDUMP_TOOLS = "etc/default/kdump-tools"
+KDUMP_TOOLS_CONFIG = "etc/default/kdump-tools"
 
 
 class SharedFiles:
@@ -30,5 +30,5 @@ class SharedFiles:
         return self._kdump_tools.get()
 
     def _read_kdump_tools(self) -> Fact[ShellSettings]:
-        script = self.files.plain(KDUMP_TOOLS)
+        script = self.files.plain(KDUMP_TOOLS_CONFIG)
         return parse_shell_settings(script) if isinstance(script, bytes) else script

@@ -29,7 +29,7 @@ from kdumpd.observe.readiness.mounts import (
     find_not_mounted,
     is_mounted_at_boot,
 )
-from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS, SharedFiles
+from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS_CONFIG, SharedFiles
 
 BLOCK_DEVICES = "sys/class/block"
 # dm/uuid by libcryptsetup
@@ -145,7 +145,7 @@ def _read_settings(shared: SharedFiles) -> Fact[DumpSettings]:
     files, debian = shared.files, shared.kdump_tools
     if isinstance(debian, ShellSettings):
         if debian.odd_line is not None:
-            return _untold(files, KDUMP_TOOLS, debian.odd_line)
+            return _untold(files, KDUMP_TOOLS_CONFIG, debian.odd_line)
         return kdump_tools_settings(debian.values)
     if debian is not None:
         return debian

@@ -7,7 +7,7 @@ from kdumpd.observe.captures.retention import read_retention
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.kdump_tools import read_kdump_tools
 from kdumpd.observe.readiness.mounts import MountTable
-from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS, SharedFiles
+from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS_CONFIG, SharedFiles
 from kdumpd.observe.readiness.storage import read_storage
 from tests.support.machine import Machine
 
@@ -28,10 +28,10 @@ def points(shared: SharedFiles) -> list[bytes]:
 
 
 def test_settings_are_read_once_a_look(machine: Machine) -> None:
-    machine.write(KDUMP_TOOLS, "USE_KDUMP=0\nKDUMP_COREDIR=/srv/old\n")
+    machine.write(KDUMP_TOOLS_CONFIG, "USE_KDUMP=0\nKDUMP_COREDIR=/srv/old\n")
     now = SharedFiles(Files(machine.root))
     assert places(now) == [b"/srv/old"]
-    machine.write(KDUMP_TOOLS, "USE_KDUMP=1\nKDUMP_COREDIR=/srv/new\nKDUMP_NUM_DUMPS=3\n")
+    machine.write(KDUMP_TOOLS_CONFIG, "USE_KDUMP=1\nKDUMP_COREDIR=/srv/new\nKDUMP_NUM_DUMPS=3\n")
     assert read_retention(now).dump_directory == b"/srv/old"
     assert read_retention(now).most_dumps is None
     assert read_kdump_tools(now, "").off
@@ -45,10 +45,10 @@ def test_settings_are_read_once_a_look(machine: Machine) -> None:
 def test_settings_that_cannot_be_read(machine: Machine) -> None:
     shared = SharedFiles(Files(machine.root))
     assert shared.kdump_tools is None
-    machine.write(KDUMP_TOOLS, "USE_KDUMP=1\n")
+    machine.write(KDUMP_TOOLS_CONFIG, "USE_KDUMP=1\n")
     assert shared.kdump_tools is None
     assert isinstance(SharedFiles(Files(machine.root)).kdump_tools, ShellSettings)
-    machine.write(KDUMP_TOOLS, "USE_KDUMP=1\0\n")
+    machine.write(KDUMP_TOOLS_CONFIG, "USE_KDUMP=1\0\n")
     assert isinstance(SharedFiles(Files(machine.root)).kdump_tools, Unknown)
 
 

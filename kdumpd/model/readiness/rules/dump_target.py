@@ -19,17 +19,18 @@ from kdumpd.model.readiness.finding import (
 )
 from kdumpd.model.text import human_size, shown
 
-IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
-RAM_DISKS = (b"/dev/zram", b"/dev/ram")
-NEVER_WRITTEN = {"squashfs", "iso9660", "erofs", "cramfs"}
+MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs", "devtmpfs"}
+RAM_DISK_PREFIXES = (b"/dev/zram", b"/dev/ram")
+READ_ONLY_FILE_SYSTEMS = {"squashfs", "iso9660", "erofs", "cramfs"}
 # What systemd counts as network file systems (fstype_is_network in mountpoint-util.c).
-NETWORK = {
+NETWORK_FILE_SYSTEMS = {
     *("afs", "ceph", "cifs", "smb3", "smbfs", "sshfs", "ncpfs", "ncp", "nfs", "nfs4", "gfs"),
     *("gfs2", "glusterfs", "pvfs2", "ocfs2", "lustre", "davfs"),
 }
-DEEPEST = 1  # directories between a crash directory and the directories of its captures
+# directories between a crash directory and the directories of its captures
+MAX_DIRECTORY_DEPTH = 1
 UNMOUNTABLE = "dump-directory-unmountable"
-SETTINGS = {
+DUMP_DIRECTORY_SETTINGS = {
     Tool.KDUMP_TOOLS: "/etc/default/kdump-tools (KDUMP_COREDIR=)",
     Tool.KDUMP_UTILS: "/etc/kdump.conf (path)",
     Tool.SUSE: "/etc/sysconfig/kdump (KDUMP_SAVEDIR=)",
@@ -66,7 +67,7 @@ def dump_directory_read_only(machine: MachineFacts) -> Iterator[Finding]:
         if mount is None or not mount.read_only:
             continue
         message = f"the dump directory '{name}' is mounted read-only, so a dump may not be saved"
-        if mount.type in NEVER_WRITTEN:
+        if mount.type in READ_ONLY_FILE_SYSTEMS:
             yield fatal(
                 "dump-directory-read-only",
                 f"the dump directory '{name}' is on a file system of type {mount.type}, which"
@@ -160,7 +161,7 @@ def dump_directory_unwatched(machine: MachineFacts) -> Iterator[Finding]:
 def _mount_trouble(machine: MachineFacts, directory: DumpDirectory, mount: Mount) -> Finding | None:
     where = f"the dump directory '{shown(directory.path)}' is on a file system of type {mount.type}"
     remedy = f"name a directory on a disk in {_settings_file(machine)}"
-    if mount.type in IN_MEMORY or mount.source.startswith(RAM_DISKS):
+    if mount.type in MEMORY_FILE_SYSTEMS or mount.source.startswith(RAM_DISK_PREFIXES):
         again = fatal if directory.mounted_at_boot is True else warning
         message = f"{where}, in memory: the reboot empties it"
         return again(UNMOUNTABLE, message, remedy)
@@ -173,7 +174,7 @@ def _mount_trouble(machine: MachineFacts, directory: DumpDirectory, mount: Mount
 
 def _left_out(directory: DumpDirectory, mount: Mount, where: str) -> Finding | None:
     """Return what a boot does not mount: Debian's crash kernel boots as far as sysinit.target."""
-    if mount.type.removeprefix("fuse.") in NETWORK:
+    if mount.type.removeprefix("fuse.") in NETWORK_FILE_SYSTEMS:
         return warning(
             UNMOUNTABLE,
             f"{where}, which the crash kernel does not wait for",
@@ -194,7 +195,7 @@ def _left_out(directory: DumpDirectory, mount: Mount, where: str) -> Finding | N
 
 def _is_seen(path: bytes, watched: bytes) -> bool:
     below = path.removeprefix(watched.rstrip(b"/")).strip(b"/")
-    return is_inside(path, watched) and below.count(b"/") < DEEPEST
+    return is_inside(path, watched) and below.count(b"/") < MAX_DIRECTORY_DEPTH
 
 
 def _tool(machine: MachineFacts) -> Tool | None:
@@ -204,10 +205,10 @@ def _tool(machine: MachineFacts) -> Tool | None:
 
 def _settings_file(machine: MachineFacts) -> str:
     tool = _tool(machine)
-    return SETTINGS[tool] if tool else "the capture tool's settings"
+    return DUMP_DIRECTORY_SETTINGS[tool] if tool else "the capture tool's settings"
 
 
-CLEAR = "remove old dumps, or name a directory on a larger disk"
+MAKE_ROOM = "remove old dumps, or name a directory on a larger disk"
 
 
 def dump_settings_unreadable(machine: MachineFacts) -> Iterator[Finding]:
@@ -304,13 +305,13 @@ def _room(
     least = memory.least(settings.level) if memory else 1
     if room < least:
         full = f"the disk of the dump directory '{name}' is full, so no dump can be saved"
-        yield fatal(code, full, CLEAR)
+        yield fatal(code, full, MAKE_ROOM)
     elif steady(room) < steady(need):
         yield warning(
             code,
             f"a dump may need {human_size(steady(need))}, and the disk of the dump directory"
             f" '{name}' has {human_size(steady(room))} for it: the dump may be cut off",
-            CLEAR,
+            MAKE_ROOM,
         )
     elif memory:
         yield fine(
@@ -318,9 +319,8 @@ def _room(
         )
 
 
-MADE = ": the capture tool makes it when it saves a dump"
-FAILS = ": a dump may not be saved"
-NOBODY = ", and no capture tool would make it"
+TOOL_MAKES_IT = ": the capture tool makes it when it saves a dump"
+DUMP_MAY_FAIL = ": a dump may not be saved"
 
 
 def crash_directory_missing(machine: MachineFacts) -> Iterator[Finding]:
@@ -334,7 +334,7 @@ def crash_directory_missing(machine: MachineFacts) -> Iterator[Finding]:
             yield report(
                 "crash-directory-missing",
                 f"the crash directory '{name}' does not exist"
-                + (MADE if made else FAILS if report is warning else NOBODY),
+                + (TOOL_MAKES_IT if made else DUMP_MAY_FAIL),
                 f"mkdir -m 0700 '{name}', or mount what belongs there",
             )
 

@@ -17,9 +17,9 @@ from kdumpd.model.readiness.remedies import (
 from kdumpd.model.readiness.reservation import JudgedMachine
 from kdumpd.model.text import MIB, human_size
 
-SMALLEST = 1 << 16  # bytes: no kernel and no initrd with a shell is smaller
-STEP = 64 * MIB  # sizes of crashkernel= are told in multiples of it
-IMAGE, INITRD = "the crash kernel's image", "the capture initrd"
+MIN_IMAGE_BYTES = 1 << 16  # no kernel and no initrd with a shell is smaller
+RESERVATION_STEP_BYTES = 64 * MIB  # sizes of crashkernel= are told in multiples of it
+CRASH_KERNEL_IMAGE, CAPTURE_INITRD = "the crash kernel's image", "the capture initrd"
 
 
 def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
@@ -76,7 +76,7 @@ def crash_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
         )
         yield warning(
             code,
-            f"{_gone(IMAGE, image)}: {follows}",
+            f"{_gone(CRASH_KERNEL_IMAGE, image)}: {follows}",
             "reinstall that kernel's package, or name another in the capture tool's settings",
         )
 
@@ -92,13 +92,13 @@ def capture_initrd_missing(machine: MachineFacts) -> Iterator[Finding]:
     elif initrd is not None and initrd.size is None and facts.makes_initrd:
         yield info(
             code,
-            f"{_gone(INITRD, initrd)}: {facts.tool} makes it at the next load",
+            f"{_gone(CAPTURE_INITRD, initrd)}: {facts.tool} makes it at the next load",
             facts.reload,
         )
     elif initrd is not None:
         yield warning(
             code,
-            f"{_gone(INITRD, initrd)}: a crash kernel without it finds no disk to write to",
+            f"{_gone(CAPTURE_INITRD, initrd)}: a crash kernel without it finds no disk to write to",
             facts.reload,
         )
 
@@ -187,7 +187,12 @@ def reservation_below_estimate(machine: JudgedMachine) -> Iterator[Finding]:
             code,
             f"only {human_size(reserved)} is reserved, and the crash kernel and its initrd take"
             f" about {human_size(estimate)}: loading may fail, or memory run out",
-            to_reserve(machine, short_size(max(usual, -(-estimate // STEP) * STEP))),
+            to_reserve(
+                machine,
+                short_size(
+                    max(usual, -(-estimate // RESERVATION_STEP_BYTES) * RESERVATION_STEP_BYTES)
+                ),
+            ),
         )
 
 
@@ -198,7 +203,7 @@ def _was_removed(machine: MachineFacts, image: BootFile) -> bool:
 
 
 def _is_whole(file: BootFile) -> bool:
-    return file.size is not None and file.size >= SMALLEST
+    return file.size is not None and file.size >= MIN_IMAGE_BYTES
 
 
 def _gone(what: str, file: BootFile) -> str:
@@ -209,9 +214,16 @@ def _gone(what: str, file: BootFile) -> str:
     return f"{what}, '{file.path}', {problem}"
 
 
-NEVER = {"masked", "masked-runtime"}
-BY_HAND = {"disabled"}
-AT_BOOT = {"enabled", "enabled-runtime", "generated", "static", "indirect", "alias"}
+MASKED_UNIT_STATES = {"masked", "masked-runtime"}
+DISABLED_UNIT_STATES = {"disabled"}
+STARTED_AT_BOOT_UNIT_STATES = {
+    "enabled",
+    "enabled-runtime",
+    "generated",
+    "static",
+    "indirect",
+    "alias",
+}
 
 
 def service_disabled(machine: MachineFacts) -> Iterator[Finding]:
@@ -222,19 +234,19 @@ def service_disabled(machine: MachineFacts) -> Iterator[Finding]:
     state = asked if isinstance(asked, str) and asked else machine.crash_kernel.unit_state
     if isinstance(state, Unknown):
         yield unknown(code, state)
-    elif state in NEVER:
+    elif state in MASKED_UNIT_STATES:
         yield warning(
             code,
             f"the next boot loads no crash kernel: {unit} is masked",
             f"systemctl unmask {unit} && systemctl enable {unit}",
         )
-    elif state in BY_HAND:
+    elif state in DISABLED_UNIT_STATES:
         yield warning(
             code,
             f"the next boot loads no crash kernel: {unit} is disabled",
             f"systemctl enable {unit}",
         )
-    elif state in AT_BOOT:
+    elif state in STARTED_AT_BOOT_UNIT_STATES:
         yield fine(code, f"{unit} starts at boot")
 
 
@@ -243,7 +255,7 @@ def saving_service_masked(machine: MachineFacts) -> Iterator[Finding]:
     code, facts = "saving-service-masked", machine.crash_kernel
     if isinstance(facts.saving_unit_state, Unknown):
         yield unknown(code, facts.saving_unit_state)
-    elif facts.saving_unit_state in NEVER:
+    elif facts.saving_unit_state in MASKED_UNIT_STATES:
         yield fatal(
             code,
             f"{facts.saving_unit}, which saves the dump after a panic, is masked, so none is saved",

@@ -9,12 +9,12 @@ from kdumpd.model.readiness.finding import Finding, Severity, Unknown, fine, inf
 # The value binds the keyboard and serial consoles only: whoever may write to /proc/sysrq-trigger,
 # root by default, may do all of it whatever the value says.
 
-EVERYTHING = 1
-CRASH = 0x8  # of the letter c as well (drivers/tty/sysrq.c, sysrq_crash_op)
-DEEDS = {
+SYSRQ_ALL = 1
+SYSRQ_DUMP = 0x8  # of the letter c as well (drivers/tty/sysrq.c, sysrq_crash_op)
+SYSRQ_FUNCTIONS = {
     0x2: "log level",
     0x4: "keyboard",
-    CRASH: "debugging",
+    SYSRQ_DUMP: "debugging",
     0x10: "sync",
     0x20: "remount read-only",
     0x40: "ending programs",
@@ -23,22 +23,22 @@ DEEDS = {
 }
 
 
-def keyboard_deeds(value: int) -> tuple[str, ...]:
+def keyboard_functions(value: int) -> tuple[str, ...]:
     """Return in a word each what the keyboard may do, in the order of the bits."""
-    if value == EVERYTHING:
-        return tuple(DEEDS.values())
-    return tuple(words for bit, words in DEEDS.items() if value & bit)
+    if value == SYSRQ_ALL:
+        return tuple(SYSRQ_FUNCTIONS.values())
+    return tuple(words for bit, words in SYSRQ_FUNCTIONS.items() if value & bit)
 
 
 def keyboard_may_crash(value: int) -> bool:
     """Return whether the keys Alt, SysRq and c crash the machine."""
-    return value == EVERYTHING or bool(value & CRASH)
+    return value == SYSRQ_ALL or bool(value & SYSRQ_DUMP)
 
 
-OOPS = "panic_on_oops"
+PANIC_ON_OOPS = "panic_on_oops"
 # By the sysctls of Documentation/admin-guide/sysctl/kernel.rst and vm.rst.
-EVENTS = {
-    OOPS: "an oops",
+PANIC_EVENTS = {
+    PANIC_ON_OOPS: "an oops",
     "oops_limit": "too many oopses",
     "panic_on_warn": "kernel warnings",
     "warn_limit": "too many kernel warnings",
@@ -52,14 +52,14 @@ EVENTS = {
     "panic_on_oom": "running out of memory",
 }
 # Told as one where all that the kernel has of them do the same.
-GROUPS = {
+SYSCTL_GROUPS = {
     "lockups": ("hardlockup_panic", "softlockup_panic", "panic_on_rcu_stall"),
     "NMIs": ("unknown_nmi_panic", "panic_on_unrecovered_nmi", "panic_on_io_nmi"),
 }
 # Each says no more than the other: not that one is enough, nor that many are not.
-LIMITS = {"oops_limit": OOPS, "warn_limit": "panic_on_warn"}
+SYSCTL_OF_LIMIT = {"oops_limit": PANIC_ON_OOPS, "warn_limit": "panic_on_warn"}
 # They set kernel.panic_on_oops=1 when they load (kdump-config 1.8.1; load.sh of SUSE's kdump).
-SETTING_IT = {"kdump-tools", "kdump"}
+TOOLS_SETTING_PANIC_ON_OOPS = {"kdump-tools", "kdump"}
 
 
 def panic_on_oops_off(machine: MachineFacts) -> Iterator[Finding]:
@@ -67,9 +67,9 @@ def panic_on_oops_off(machine: MachineFacts) -> Iterator[Finding]:
 
     Where the tool that is to load would set it, it is not worth a word that it did not.
     """
-    if machine.armed is False and machine.crash_kernel.tool in SETTING_IT:
+    if machine.armed is False and machine.crash_kernel.tool in TOOLS_SETTING_PANIC_ON_OOPS:
         return
-    if machine.policy.triggers.get(OOPS) is False:
+    if machine.policy.triggers.get(PANIC_ON_OOPS) is False:
         yield info(
             "panic-on-oops-off",
             "after an oops, a crash inside the kernel, the machine runs on and leaves no dump"
@@ -87,8 +87,8 @@ def panic_policy(machine: MachineFacts) -> Iterator[Finding]:
             yield unknown(code, fact)
     known = {name for name, panics in triggers.items() if isinstance(panics, bool)}
     on = {name for name in known if triggers[name] is True}
-    does = _listed({name for name in on if LIMITS.get(name) not in on}, known, "and")
-    spared = _listed({name for name in known - on if name not in LIMITS}, known, "or")
+    does = _listed({name for name in on if SYSCTL_OF_LIMIT.get(name) not in on}, known, "and")
+    spared = _listed({name for name in known - on if name not in SYSCTL_OF_LIMIT}, known, "or")
     if does:
         yield fine(code, f"the kernel panics on {does}" + (f"; not on {spared}" if spared else ""))
     elif spared:
@@ -118,22 +118,22 @@ def sysrq(machine: MachineFacts) -> Iterator[Finding]:
         yield fine(
             code,
             f"the SysRq keys may {'' if keyboard_may_crash(value) else 'not '}crash the machine"
-            f" (kernel.sysrq={value}: {_deeds(value)}); root always may: /proc/sysrq-trigger",
+            f" (kernel.sysrq={value}: {_functions(value)}); root always may: /proc/sysrq-trigger",
         )
 
 
-def _deeds(value: int) -> str:
-    if value == EVERYTHING:
+def _functions(value: int) -> str:
+    if value == SYSRQ_ALL:
         return "everything"
-    return ", ".join(keyboard_deeds(value)) or "nothing"
+    return ", ".join(keyboard_functions(value)) or "nothing"
 
 
 def _listed(names: Collection[str], known: Collection[str], last: str) -> str:
     """Return the events in words, whole groups as one, with `last` before the last."""
     words: list[str] = []
-    for name in (name for name in EVENTS if name in names):
-        word = EVENTS[name]
-        for group, members in GROUPS.items():
+    for name in (name for name in PANIC_EVENTS if name in names):
+        word = PANIC_EVENTS[name]
+        for group, members in SYSCTL_GROUPS.items():
             if name in members and {one for one in members if one in known} <= set(names):
                 word = group
         words.append(word)

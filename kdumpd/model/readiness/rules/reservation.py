@@ -19,14 +19,14 @@ from kdumpd.model.readiness.reservation import JudgedMachine, Reservation, cmdli
 from kdumpd.model.text import MIB, human_size, shown
 from kdumpd.model.vocabulary import Mechanism
 
-LOOK = "see what the kernel said at boot: journalctl -k -g crashkernel"
+READ_BOOT_LOG = "see what the kernel said at boot: journalctl -k -g crashkernel"
 # The least low area that does: swiotlb takes 64 MiB by default, and x86 leaves 8 MiB beside it
 # (arch/x86/include/asm/crash_reserve.h, crash_low_size_default).
-LOW_NEEDED = 72 * MIB
+MIN_LOW_BYTES = 72 * MIB
 # Elsewhere no area is kept low; beside x86, some machines have no memory below 4 GiB at all.
-LOW_MATTERS = {"x86_64": warning, "aarch64": info, "riscv64": info, "loongarch64": info}
+LOW_AREA_REPORTS = {"x86_64": warning, "aarch64": info, "riscv64": info, "loongarch64": info}
 MAIN_AREAS = {AreaKind.MAIN, AreaKind.HIGH}
-CLEARLY = 2  # below this part of what the most modest take, it is too small
+CLEARLY_TOO_SMALL_RATIO = 2  # below this part of what the most modest take, it is too small
 
 
 def reservation_unreadable(machine: MachineFacts) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def reservation_missing(machine: JudgedMachine) -> Iterator[Finding]:
     way = _way(machine, found)
     unexplained = machine.kernel.crashkernel and not reasons
     message = "; ".join((request, *reasons, *_before(machine)))
-    yield fatal(code, message, LOOK if unexplained else way)
+    yield fatal(code, message, READ_BOOT_LOG if unexplained else way)
 
 
 def reservation_short(machine: JudgedMachine) -> Iterator[Finding]:
@@ -67,7 +67,9 @@ def reservation_short(machine: JudgedMachine) -> Iterator[Finding]:
             f" {as_written(machine.kernel.crashkernel)} is reserved, so the crash kernel may run"
             " out of memory"
         )
-        yield warning(code, "; ".join((message, *_complaints(machine, changed=True))), LOOK)
+        yield warning(
+            code, "; ".join((message, *_complaints(machine, changed=True))), READ_BOOT_LOG
+        )
 
 
 def reservation_cut(machine: JudgedMachine) -> Iterator[Finding]:
@@ -88,11 +90,11 @@ def reservation_low(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that a reservation above 4 GiB has too little below, which many devices need."""
     code = "reservation-low"
     found = machine.memory
-    report = LOW_MATTERS.get(machine.reservation.architecture)
+    report = LOW_AREA_REPORTS.get(machine.reservation.architecture)
     if not report or not found.areas or not found.areas.main.is_high:
         return
     low = found.areas.low.size if found.areas.low else 0
-    if low >= LOW_NEEDED:
+    if low >= MIN_LOW_BYTES:
         yield fine(
             code, f"{human_size(low)} of the reservation is below 4 GiB, for devices that need that"
         )
@@ -103,7 +105,7 @@ def reservation_low(machine: JudgedMachine) -> Iterator[Finding]:
         f"the memory reserved for the crash kernel is above 4 GiB, with {has}: a disk or network"
         " card that cannot reach it may not work, and no dump be written",
         f"set crashkernel={short_size(found.areas.main.size)},high"
-        f" crashkernel={LOW_NEEDED // MIB}M,low on the kernel's command line in the boot loader,"
+        f" crashkernel={MIN_LOW_BYTES // MIB}M,low on the kernel's command line in the boot loader,"
         " and reboot",
     )
 
@@ -147,7 +149,7 @@ def reservation_small(machine: JudgedMachine) -> Iterator[Finding]:
             f" {found.ram.words}",
         )
         return
-    report = warning if size * CLEARLY < found.least else info
+    report = warning if size * CLEARLY_TOO_SMALL_RATIO < found.least else info
     yield report(
         code,
         f"only {human_size(size)} is reserved, and {human_size(found.suggested)} is usual for"

@@ -15,7 +15,9 @@ from kdumpd.model.readiness.finding import (
     warning,
 )
 
-SIGNED = "load a kernel that your distribution signed: kexec -s -p; see journalctl -b -g kexec"
+LOAD_A_SIGNED_KERNEL = (
+    "load a kernel that your distribution signed: kexec -s -p; see journalctl -b -g kexec"
+)
 TO_LEAVE_CRASH_KERNEL = "wait for the dump to be saved, then reboot"
 
 
@@ -125,7 +127,11 @@ def kernel_lockdown(machine: MachineFacts) -> Iterator[Finding]:
         if machine.armed:
             yield fine(code, f"{locked}, and accepted the crash kernel")
         else:
-            yield info(code, f"{locked}: it accepts only a crash kernel that is signed", SIGNED)
+            yield info(
+                code,
+                f"{locked}: it accepts only a crash kernel that is signed",
+                LOAD_A_SIGNED_KERNEL,
+            )
 
 
 def post_notifiers(machine: MachineFacts) -> Iterator[Finding]:

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 import pytest
 
-from kdumpd.model.readiness.rules.panic_policy import DEEDS, keyboard_deeds, keyboard_may_crash
+from kdumpd.model.readiness.rules.panic_policy import (
+    SYSRQ_FUNCTIONS,
+    keyboard_functions,
+    keyboard_may_crash,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +16,6 @@ def test_may_the_keyboard_crash_the_machine(value: int, *, may: bool) -> None:
 
 
 def test_what_the_keyboard_may_do() -> None:
-    assert keyboard_deeds(0) == ()
-    assert keyboard_deeds(1) == keyboard_deeds(0x1FE) == tuple(DEEDS.values())
-    assert keyboard_deeds(128 | 16) == ("sync", "reboot")
+    assert keyboard_functions(0) == ()
+    assert keyboard_functions(1) == keyboard_functions(0x1FE) == tuple(SYSRQ_FUNCTIONS.values())
+    assert keyboard_functions(128 | 16) == ("sync", "reboot")
