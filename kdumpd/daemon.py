@@ -26,7 +26,7 @@ from kdumpd.arguments import (
 from kdumpd.config import Configuration, Settings, read_configuration
 from kdumpd.dbus.connection import Connection, connect
 from kdumpd.dbus.introspection import InterfaceError, read_interfaces
-from kdumpd.dbus.messages import BusError, bus_address
+from kdumpd.dbus.messages import KDUMPD_BUS_NAME, BusError, bus_address
 from kdumpd.engine import CallerActions, Engine, EngineParts, Sink
 from kdumpd.expose.dbus_service import DbusService
 from kdumpd.expose.journal import Journal, JournalOutbox
@@ -141,7 +141,6 @@ def _descriptor(text: str) -> int:
 
 log = logging.getLogger("kdumpd")
 
-BUS_NAME = "org.kdumpd1"
 LEDGER = "ledger.sqlite"
 ELSEWHERE = (
     "The service may write to /run/kdumpd. Another directory must exist and belong to the user"
@@ -174,7 +173,7 @@ async def serve_once(
     loop, settings = asyncio.get_running_loop(), configuration.settings
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(connect(bus_address(options.bus, os.environ)))
-        await connection.own(BUS_NAME)
+        await connection.own(KDUMPD_BUS_NAME)
         word = motd_path(os.environ)  # in the runtime directory, which is in memory
         spare = word.parent if word else None
         ledger = await stack.enter_async_context(opened_ledger(options.state_dir / LEDGER, spare))

@@ -11,7 +11,19 @@ from typing import Any, Protocol
 
 from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
 from kdumpd.dbus.connection import USUAL, Connection
-from kdumpd.dbus.messages import CallError, CallOptions, Target
+from kdumpd.dbus.messages import (
+    CAPTURE_INTERFACE,
+    CAPTURES_PATH,
+    CRASH_TEST_INTERFACE,
+    KDUMPD_BUS_NAME,
+    KDUMPD_PATH,
+    MANAGER_INTERFACE,
+    OBJECT_MANAGER_INTERFACE,
+    PROPERTIES_INTERFACE,
+    CallError,
+    CallOptions,
+    Target,
+)
 from kdumpd.json_output import properties_of
 from kdumpd.model.readiness.report import EXIT_STATUS
 from kdumpd.model.vocabulary import CaptureState
@@ -94,11 +106,6 @@ def age(capture: Properties) -> tuple[bool, int, str]:
     return capture["Trusted"], capture["CrashedAt"] or capture["FoundAt"], capture["Id"]
 
 
-NAME = "org.kdumpd1"
-PATH = "/org/kdumpd1"
-MANAGER = "org.kdumpd1.Manager"
-CRASH_TEST = "org.kdumpd1.CrashTest"
-CAPTURE = "org.kdumpd1.Capture"
 ABSENT = "kdumpd does not run"
 # Longer than the daemon takes to ask polkit and open a file, with and without a person's password.
 ASKING = CallOptions(seconds=180.0, interactive=True)
@@ -115,21 +122,25 @@ class Daemon:
 
     async def manager(self) -> Properties:
         """Return the properties of org.kdumpd1.Manager."""
-        return await self._properties(MANAGER)
+        return await self._properties(MANAGER_INTERFACE)
 
     async def crash_test(self) -> Properties:
         """Return the properties of org.kdumpd1.CrashTest."""
-        return await self._properties(CRASH_TEST)
+        return await self._properties(CRASH_TEST_INTERFACE)
 
     async def revalidate(self) -> None:
         """Have readiness judged now."""
-        await self._ask(Target(NAME, PATH, MANAGER), "Revalidate")
+        await self._ask(Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE), "Revalidate")
 
     async def captures(self) -> list[Properties]:
         """Return the properties of every capture, the newest crash last, strangers' files first."""
-        target = Target(NAME, PATH, "org.freedesktop.DBus.ObjectManager")
+        target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, OBJECT_MANAGER_INTERFACE)
         (objects,) = await self._ask(target, "GetManagedObjects", call_options=LISTING)
-        found = [interfaces[CAPTURE] for interfaces in objects.values() if CAPTURE in interfaces]
+        found = [
+            interfaces[CAPTURE_INTERFACE]
+            for interfaces in objects.values()
+            if CAPTURE_INTERFACE in interfaces
+        ]
         return sorted(found, key=age)
 
     async def open_dmesg(self, id_: str, *, interactive: bool) -> int:
@@ -146,10 +157,14 @@ class Daemon:
 
     async def acknowledge_all(self, *, interactive: bool) -> None:
         """Acknowledge all captures."""
-        await self._order(Target(NAME, PATH, MANAGER), "AcknowledgeAll", interactive=interactive)
+        await self._order(
+            Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE),
+            "AcknowledgeAll",
+            interactive=interactive,
+        )
 
     async def _properties(self, interface: str) -> Properties:
-        target = Target(NAME, PATH, "org.freedesktop.DBus.Properties")
+        target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, PROPERTIES_INTERFACE)
         (properties,) = await self._ask(target, "GetAll", "s", interface)
         return dict(properties)
 
@@ -169,7 +184,7 @@ class Daemon:
 
 
 def _capture(id_: str) -> Target:
-    return Target(NAME, f"{PATH}/capture/{id_}", CAPTURE)
+    return Target(KDUMPD_BUS_NAME, f"{CAPTURES_PATH}/{id_}", CAPTURE_INTERFACE)
 
 
 class Answers(Protocol):

@@ -9,15 +9,19 @@ from typing import Any
 
 from kdumpd.ctl.client import absence
 from kdumpd.dbus.connection import Connection
-from kdumpd.dbus.messages import CallOptions, Target
+from kdumpd.dbus.messages import (
+    PROPERTIES_INTERFACE,
+    TRIGGER_BUS_NAME,
+    TRIGGER_INTERFACE,
+    TRIGGER_PATH,
+    CallOptions,
+    Target,
+)
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.text import time_from_microseconds
 
-NAME = "org.kdumpd1.Trigger"
-PATH = "/org/kdumpd1/trigger"
-PROPERTIES = "org.freedesktop.DBus.Properties"
 ABSENT = "kdumpd-trigger is not installed, or cannot be started,"
-TRIGGER = Target(NAME, PATH, NAME)
+TRIGGER = Target(TRIGGER_BUS_NAME, TRIGGER_PATH, TRIGGER_INTERFACE)
 
 # Three minutes for a password, one for the longest countdown, the rest for a sync to slow disks.
 CRASHING_SECONDS = 600.0
@@ -97,8 +101,10 @@ class Trigger:
 
     async def progress(self) -> Progress:
         """Return how far it is."""
-        target = Target(NAME, PATH, PROPERTIES)
-        (properties,) = await self._ask(target, "GetAll", "s", NAME, call_options=BRISK)
+        target = Target(TRIGGER_BUS_NAME, TRIGGER_PATH, PROPERTIES_INTERFACE)
+        (properties,) = await self._ask(
+            target, "GetAll", "s", TRIGGER_INTERFACE, call_options=BRISK
+        )
         return Progress(
             state=properties["State"], deadline=time_from_microseconds(properties["Deadline"])
         )
@@ -106,7 +112,9 @@ class Trigger:
     async def follow(self, hint: Callable[[], object]) -> None:
         """Call `hint` whenever the progress may be another."""
         await self._connection.follow(TRIGGER, "Countdown", hint)
-        await self._connection.follow(Target(NAME, PATH, PROPERTIES), "PropertiesChanged", hint)
+        await self._connection.follow(
+            Target(TRIGGER_BUS_NAME, TRIGGER_PATH, PROPERTIES_INTERFACE), "PropertiesChanged", hint
+        )
 
     async def _ask(
         self,

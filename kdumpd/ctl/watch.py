@@ -10,19 +10,34 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kdumpd.ctl import trigger
-from kdumpd.ctl.client import CAPTURE, MANAGER, NAME, PATH, AbsentError, Daemon, Properties
+from kdumpd.ctl.client import AbsentError, Daemon, Properties
 from kdumpd.ctl.describe import headline, joined, local_time
 from kdumpd.ctl.terminal import Stop, print_lines, stopping, tell
-from kdumpd.ctl.trigger import NAME as TRIGGER
 from kdumpd.dbus.connection import BUS, Connection, connect
-from kdumpd.dbus.messages import BusError, CallError, Interest, Signal, Target, bus_address
+from kdumpd.dbus.messages import (
+    CAPTURE_INTERFACE,
+    CAPTURES_PATH,
+    KDUMPD_BUS_NAME,
+    KDUMPD_PATH,
+    MANAGER_INTERFACE,
+    OBJECT_MANAGER_INTERFACE,
+    PROPERTIES_INTERFACE,
+    TRIGGER_BUS_NAME,
+    TRIGGER_INTERFACE,
+    BusError,
+    CallError,
+    Interest,
+    Signal,
+    Target,
+    bus_address,
+)
 from kdumpd.json_output import plain_record, to_json
 from kdumpd.model.text import microseconds
 
 ADDED, REMOVED, CHANGED = "capture-added", "capture-removed", "capture-changed"
 MANAGED, READINESS = "manager-changed", "readiness-changed"
 CRASH, COUNTDOWN = "crash-reported", "countdown"
-CAPTURES = f"{PATH}/capture/"
+CAPTURES_PREFIX = f"{CAPTURES_PATH}/"
 # The properties of the manager whose change is worth a line of its own, and the words for it.
 TOLD_OF_MANAGER = ("Summary", "CrashKernelLoaded", "Settling", "Unacknowledged", "PreviousBoot")
 
@@ -50,11 +65,11 @@ class WatchEvent:
 def happenings(signal: Signal) -> Iterator[WatchEvent]:
     """Yield what a signal of the daemon or the trigger tells; nothing of what is of no interest."""
     match signal.member, signal.signature, signal.body:
-        case "InterfacesAdded", "oa{sa{sv}}", (path, interfaces) if CAPTURE in interfaces:
-            capture = interfaces[CAPTURE]
+        case "InterfacesAdded", "oa{sa{sv}}", (path, interfaces) if CAPTURE_INTERFACE in interfaces:
+            capture = interfaces[CAPTURE_INTERFACE]
             text = f"Captured: {headline(capture)} ({_id(path)})"
             yield WatchEvent(event=ADDED, text=text, capture=_id(path), properties=capture)
-        case "InterfacesRemoved", "oas", (path, interfaces) if CAPTURE in interfaces:
+        case "InterfacesRemoved", "oas", (path, interfaces) if CAPTURE_INTERFACE in interfaces:
             text = f"Capture {_id(path)} is not listed any more"
             yield WatchEvent(event=REMOVED, text=text, capture=_id(path))
         case "PropertiesChanged", "sa{sv}as", (interface, changed, _) if changed:
@@ -65,7 +80,7 @@ def happenings(signal: Signal) -> Iterator[WatchEvent]:
         case "CrashReported", "oss", (path, class_, reason):
             text = f"Crash: {joined(class_, reason)}"
             yield WatchEvent(event=CRASH, text=text, capture=_id(path))
-        case "Countdown", "tu", (deadline, uid) if signal.interface == TRIGGER:
+        case "Countdown", "tu", (deadline, uid) if signal.interface == TRIGGER_INTERFACE:
             text = f"This machine is crashed as a test at {local_time(deadline)}, for uid {uid}"
             yield WatchEvent(event=COUNTDOWN, text=text)
         case _:
@@ -73,11 +88,11 @@ def happenings(signal: Signal) -> Iterator[WatchEvent]:
 
 
 def _changes(path: str, interface: str, changed: Properties) -> Iterator[WatchEvent]:
-    if interface == CAPTURE:
+    if interface == CAPTURE_INTERFACE:
         what = ", ".join(_words(name, value) for name, value in changed.items())
         text = f"Capture {_id(path)}: {what}"
         yield WatchEvent(event=CHANGED, text=text, capture=_id(path), properties=changed)
-    elif interface == MANAGER:
+    elif interface == MANAGER_INTERFACE:
         told = [_told(name, changed[name]) for name in TOLD_OF_MANAGER if name in changed]
         if told:
             yield WatchEvent(event=MANAGED, text="; ".join(told), properties=changed)
@@ -114,21 +129,29 @@ def _is_word(value: object) -> bool:
 
 
 def _id(path: str) -> str:
-    return path.removeprefix(CAPTURES) if path.startswith(CAPTURES) else ""
+    return path.removeprefix(CAPTURES_PREFIX) if path.startswith(CAPTURES_PREFIX) else ""
 
 
 RETRY_SECONDS = 2.0  # until a lost bus is tried again
 MOST_WAITING = 50_000  # signals, of a daemon that begins with many captures
-OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
-PROPERTIES = "org.freedesktop.DBus.Properties"
 OWNER = "NameOwnerChanged"
 INTERESTS = (
-    Interest(Target(NAME, PATH, OBJECT_MANAGER), ("InterfacesAdded", "InterfacesRemoved")),
-    Interest(Target(NAME, PATH, PROPERTIES), ("PropertiesChanged",), below=True),
-    Interest(Target(NAME, PATH, MANAGER), ("ReadinessChanged", "CrashReported")),
+    Interest(
+        Target(KDUMPD_BUS_NAME, KDUMPD_PATH, OBJECT_MANAGER_INTERFACE),
+        ("InterfacesAdded", "InterfacesRemoved"),
+    ),
+    Interest(
+        Target(KDUMPD_BUS_NAME, KDUMPD_PATH, PROPERTIES_INTERFACE),
+        ("PropertiesChanged",),
+        below=True,
+    ),
+    Interest(
+        Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE),
+        ("ReadinessChanged", "CrashReported"),
+    ),
     Interest(trigger.TRIGGER, ("Countdown",)),
-    Interest(BUS, (OWNER,), about=NAME),
-    Interest(BUS, (OWNER,), about=trigger.NAME),
+    Interest(BUS, (OWNER,), about=KDUMPD_BUS_NAME),
+    Interest(BUS, (OWNER,), about=TRIGGER_BUS_NAME),
 )
 ABSENT = "kdumpd does not run; waiting for it. To start it: systemctl start kdumpd"
 GONE = "kdumpd is gone; waiting for its return."
@@ -180,7 +203,7 @@ class _Teller:
     async def run(self) -> None:
         """Tell, until BusError."""
         signals = await self._connection.listen_to(INTERESTS, MOST_WAITING)
-        for name in (NAME, trigger.NAME):
+        for name in (KDUMPD_BUS_NAME, TRIGGER_BUS_NAME):
             self._owners[name] = await self._connection.owner(name)
         await self._greet()
         loss = asyncio.create_task(self._connection.lost())
@@ -212,9 +235,9 @@ class _Teller:
         if signal.sender == BUS.name and signal.member == OWNER:
             name, _, owner = signal.body
             self._owners[name] = owner
-            if name == NAME and owner:
+            if name == KDUMPD_BUS_NAME and owner:
                 await self._greet()
-            elif name == NAME:
+            elif name == KDUMPD_BUS_NAME:
                 tell(GONE)
             return
         if signal.sender not in self._owners.values():

@@ -20,6 +20,9 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
 
 from kdumpd.dbus.messages import (
+    FAILED_ERROR,
+    KDUMPD_BUS_NAME,
+    UNKNOWN_OBJECT_ERROR,
     Body,
     BusError,
     Call,
@@ -44,8 +47,6 @@ MOST_SIGNALS = 256  # that nobody has taken out of a queue yet
 DO_NOT_QUEUE = 4  # flag and answers of RequestName (D-Bus specification)
 PRIMARY_OWNER, ALREADY_OWNER = 1, 4
 
-UNKNOWN_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
-FAILED = "org.kdumpd1.Error.Failed"
 
 BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
 USUAL = CallOptions()
@@ -297,7 +298,7 @@ class Connection:
         except Exception:  # the edge: a mistake of ours must answer its caller and stop nobody else
             log.exception("%s.%s failed", message.interface, message.member)
             sentence = "kdumpd made a mistake; its log says which"
-            await self._reply(message, Message.new_error(message, FAILED, sentence))
+            await self._reply(message, Message.new_error(message, FAILED_ERROR, sentence))
 
     async def _reply(self, message: Message, answer: Message) -> None:
         if MessageFlag.NO_REPLY_EXPECTED in message.flags:
@@ -393,7 +394,7 @@ def _miscounts() -> bool:
     message = Message(
         message_type=MessageType.SIGNAL,
         path="/",
-        interface="org.kdumpd1",
+        interface=KDUMPD_BUS_NAME,
         member="Probe",
         signature="s",
         body=[text],
@@ -420,7 +421,7 @@ def _in_ascii(value: Any) -> Any:  # noqa: ANN401  # any D-Bus value
 
 
 async def _nothing(_: Call) -> Reply:
-    raise CallError(UNKNOWN_OBJECT, "nothing is served here")
+    raise CallError(UNKNOWN_OBJECT_ERROR, "nothing is served here")
 
 
 def _call(message: Message) -> Call:

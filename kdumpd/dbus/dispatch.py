@@ -5,18 +5,21 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from kdumpd.dbus.connection import variant
-from kdumpd.dbus.introspection import (
-    INTROSPECTABLE,
-    PEER,
-    PROPERTIES,
-    Interface,
-    InterfaceError,
-    node,
-    standard_interfaces,
+from kdumpd.dbus.introspection import Interface, InterfaceError, node, standard_interfaces
+from kdumpd.dbus.messages import (
+    INTROSPECTABLE_INTERFACE,
+    INVALID_ARGS_ERROR,
+    PEER_INTERFACE,
+    PROPERTIES_INTERFACE,
+    PROPERTY_READ_ONLY_ERROR,
+    UNKNOWN_INTERFACE_ERROR,
+    UNKNOWN_METHOD_ERROR,
+    UNKNOWN_PROPERTY_ERROR,
+    Call,
+    CallError,
+    Reply,
+    Signal,
 )
-from kdumpd.dbus.messages import Call, CallError, Reply, Signal
-
-ERROR = "org.freedesktop.DBus.Error."
 
 Properties = dict[str, Any]
 Method = Callable[[Call], Awaitable[Reply]]
@@ -45,11 +48,11 @@ class Dispatcher:
         self._interfaces = {**interfaces, **standard_interfaces()}
         self._objects = objects
         self._methods: Methods = {
-            (PROPERTIES, "Get"): self._get,
-            (PROPERTIES, "GetAll"): self._get_all,
-            (PROPERTIES, "Set"): self._set,
-            (INTROSPECTABLE, "Introspect"): self._introspect,
-            (PEER, "Ping"): self._ping,
+            (PROPERTIES_INTERFACE, "Get"): self._get,
+            (PROPERTIES_INTERFACE, "GetAll"): self._get_all,
+            (PROPERTIES_INTERFACE, "Set"): self._set,
+            (INTROSPECTABLE_INTERFACE, "Introspect"): self._introspect,
+            (PEER_INTERFACE, "Ping"): self._ping,
             **methods,
         }
 
@@ -58,11 +61,11 @@ class Dispatcher:
         interface = self._interface_of(call)
         method = self._methods.get((interface.name, call.member))
         if method is None:
-            raise CallError(ERROR + "UnknownMethod", f"no method {call.member} in {interface.name}")
+            raise CallError(UNKNOWN_METHOD_ERROR, f"no method {call.member} in {interface.name}")
         takes = interface.methods[call.member]
         if call.signature != takes:
             raise CallError(
-                ERROR + "InvalidArgs",
+                INVALID_ARGS_ERROR,
                 f"{call.member} takes ({takes}), and was given ({call.signature})",
             )
         return await method(call)
@@ -88,7 +91,9 @@ class Dispatcher:
             if announced[name].emits == "true" and before[name] != value
         }
         if changed:
-            yield self.signal(path, PROPERTIES, "PropertiesChanged", interface, changed, [])
+            yield self.signal(
+                path, PROPERTIES_INTERFACE, "PropertiesChanged", interface, changed, []
+            )
 
     def typed(self, interface: str, properties: Properties) -> Properties:
         """Return the properties with their declared types."""
@@ -101,7 +106,7 @@ class Dispatcher:
         interface, name = call.body
         properties = self._properties(call.path, interface)
         if name not in properties:
-            raise CallError(ERROR + "UnknownProperty", f"no property {name} in {interface}")
+            raise CallError(UNKNOWN_PROPERTY_ERROR, f"no property {name} in {interface}")
         return Reply("v", (properties[name],))
 
     async def _get_all(self, call: Call) -> Reply:
@@ -110,8 +115,8 @@ class Dispatcher:
     async def _set(self, call: Call) -> Reply:
         interface, name, _ = call.body
         if name not in self._properties(call.path, interface):
-            raise CallError(ERROR + "UnknownProperty", f"no property {name} in {interface}")
-        raise CallError(ERROR + "PropertyReadOnly", f"{interface}.{name} cannot be set")
+            raise CallError(UNKNOWN_PROPERTY_ERROR, f"no property {name} in {interface}")
+        raise CallError(PROPERTY_READ_ONLY_ERROR, f"{interface}.{name} cannot be set")
 
     async def _introspect(self, call: Call) -> Reply:
         interfaces = [self._interfaces[name] for name in self._objects.interfaces_at(call.path)]
@@ -125,17 +130,17 @@ class Dispatcher:
         if call.interface in present:
             return self._interfaces[call.interface]
         if call.interface:
-            raise CallError(ERROR + "UnknownInterface", f"no interface {call.interface} here")
+            raise CallError(UNKNOWN_INTERFACE_ERROR, f"no interface {call.interface} here")
         for name in present:
             if call.member in self._interfaces[name].methods:
                 return self._interfaces[name]
-        raise CallError(ERROR + "UnknownMethod", f"no method {call.member} here")
+        raise CallError(UNKNOWN_METHOD_ERROR, f"no method {call.member} here")
 
     def _properties(self, path: str, interface: str) -> Properties:
         """Return an interface's properties as variants; of no interface, those of all."""
         present = self._objects.interfaces_at(path)
         if interface and interface not in present:
-            raise CallError(ERROR + "UnknownInterface", f"no interface {interface} here")
+            raise CallError(UNKNOWN_INTERFACE_ERROR, f"no interface {interface} here")
         wanted = [interface] if interface else present
         return {
             name: value

@@ -95,11 +95,6 @@ def _name(element: ET.Element) -> str:
     return name
 
 
-INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
-OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
-PEER = "org.freedesktop.DBus.Peer"
-PROPERTIES = "org.freedesktop.DBus.Properties"
-
 DOCTYPE = (
     '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
     ' "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">\n'

@@ -5,6 +5,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# Who is who on the bus: dbus/org.kdumpd1.xml and dbus/org.kdumpd1.Trigger.xml.
+KDUMPD_BUS_NAME = "org.kdumpd1"
+KDUMPD_PATH = "/org/kdumpd1"
+CAPTURES_PATH = "/org/kdumpd1/capture"
+MANAGER_INTERFACE = "org.kdumpd1.Manager"
+CAPTURE_INTERFACE = "org.kdumpd1.Capture"
+CRASH_TEST_INTERFACE = "org.kdumpd1.CrashTest"
+TRIGGER_BUS_NAME = TRIGGER_INTERFACE = "org.kdumpd1.Trigger"
+TRIGGER_PATH = "/org/kdumpd1/trigger"
+NOTIFY_BUS_NAME = "org.kdumpd1.Notify"
+
+# What every object has (D-Bus specification, "Standard Interfaces").
+INTROSPECTABLE_INTERFACE = "org.freedesktop.DBus.Introspectable"
+OBJECT_MANAGER_INTERFACE = "org.freedesktop.DBus.ObjectManager"
+PEER_INTERFACE = "org.freedesktop.DBus.Peer"
+PROPERTIES_INTERFACE = "org.freedesktop.DBus.Properties"
+
+BAD_TOKEN_ERROR = "org.kdumpd1.Error.BadToken"  # noqa: S105  # no secret, the name of an error
+BUSY_ERROR = "org.kdumpd1.Error.Busy"
+DISABLED_ERROR = "org.kdumpd1.Error.Disabled"
+FAILED_ERROR = "org.kdumpd1.Error.Failed"
+NOT_AUTHORIZED_ERROR = "org.kdumpd1.Error.NotAuthorized"
+NOT_FOUND_ERROR = "org.kdumpd1.Error.NotFound"
+NOT_READY_ERROR = "org.kdumpd1.Error.NotReady"
+OBJECTIONS_ERROR = "org.kdumpd1.Error.Objections"
+INVALID_ARGS_ERROR = "org.freedesktop.DBus.Error.InvalidArgs"
+PROPERTY_READ_ONLY_ERROR = "org.freedesktop.DBus.Error.PropertyReadOnly"
+UNKNOWN_INTERFACE_ERROR = "org.freedesktop.DBus.Error.UnknownInterface"
+UNKNOWN_METHOD_ERROR = "org.freedesktop.DBus.Error.UnknownMethod"
+UNKNOWN_OBJECT_ERROR = "org.freedesktop.DBus.Error.UnknownObject"
+UNKNOWN_PROPERTY_ERROR = "org.freedesktop.DBus.Error.UnknownProperty"
+
 Body = list[Any]
 
 

@@ -14,9 +14,15 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from kdumpd.dbus.connection import BUS, Connection, variant
-from kdumpd.dbus.messages import BusError, Call, CallError, CallOptions, Target
-
-BUSY = "org.kdumpd1.Error.Busy"
+from kdumpd.dbus.messages import (
+    BUSY_ERROR,
+    NOT_AUTHORIZED_ERROR,
+    BusError,
+    Call,
+    CallError,
+    CallOptions,
+    Target,
+)
 
 
 class ConcurrencyLimit:
@@ -30,7 +36,7 @@ class ConcurrencyLimit:
     def turn(self, who: str | int, most: int) -> Iterator[None]:
         """Be one of at most so many of the asker; CallError where there are as many already."""
         if self._under_way[who] >= most:
-            raise CallError(BUSY, self._refusal)
+            raise CallError(BUSY_ERROR, self._refusal)
         self._under_way[who] += 1
         try:
             yield
@@ -49,7 +55,6 @@ MEANING = {
 }
 WITHOUT_POLKIT = {READ, MANAGE}  # what root may where there is no polkit
 
-NOT_AUTHORIZED = "org.kdumpd1.Error.NotAuthorized"
 
 POLKIT = Target(
     "org.freedesktop.PolicyKit1",
@@ -111,7 +116,9 @@ class Authority:
         except (BusError, CallError):
             owner, uid = "", None
         if owner != call.sender or uid not in _uids(user):
-            raise CallError(NOT_AUTHORIZED, f"{call.member} is for the owner of {name} alone.")
+            raise CallError(
+                NOT_AUTHORIZED_ERROR, f"{call.member} is for the owner of {name} alone."
+            )
 
     async def _uid(self, sender: str, action: str) -> int:
         try:
@@ -183,4 +190,4 @@ def _reason_without_polkit(error: CallError, action: str, uid: int) -> str:
 
 
 def _denied(action: str, reason: str) -> CallError:
-    return CallError(NOT_AUTHORIZED, f"You may not {MEANING[action]}: {reason}.")
+    return CallError(NOT_AUTHORIZED_ERROR, f"You may not {MEANING[action]}: {reason}.")

@@ -9,18 +9,27 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol, TypeVar
 
 from kdumpd.dbus.dispatch import Methods
-from kdumpd.dbus.messages import Call, CallError, Reply
-from kdumpd.dbus.polkit import BUSY, MANAGE, READ, Authority
-from kdumpd.expose.dbus_properties import CAPTURE, CAPTURES_PATH, CRASH_TEST, MANAGER
+from kdumpd.dbus.messages import (
+    BUSY_ERROR,
+    CAPTURE_INTERFACE,
+    CAPTURES_PATH,
+    CRASH_TEST_INTERFACE,
+    FAILED_ERROR,
+    MANAGER_INTERFACE,
+    NOT_FOUND_ERROR,
+    NOT_READY_ERROR,
+    TRIGGER_BUS_NAME,
+    Call,
+    CallError,
+    Reply,
+)
+from kdumpd.dbus.polkit import MANAGE, READ, Authority
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import unacknowledged
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import CaptureState
 
-FAILED = "org.kdumpd1.Error.Failed"
-NOT_FOUND = "org.kdumpd1.Error.NotFound"
-NOT_READY = "org.kdumpd1.Error.NotReady"
-TRIGGER_NAME, TRIGGER_USER = "org.kdumpd1.Trigger", "kdumpd-trigger"
+TRIGGER_USER = "kdumpd-trigger"
 
 T = TypeVar("T")
 Objections = Sequence[Sequence[str]]  # code, severity, sentence, remedy
@@ -72,11 +81,11 @@ class GuardedMethods:
     def table(self) -> Methods:
         """Return the methods by interface and name."""
         return {
-            (MANAGER, "AcknowledgeAll"): self._acknowledge_all,
-            (CRASH_TEST, "Record"): self._record,
-            (CAPTURE, "Acknowledge"): self._acknowledge,
-            (CAPTURE, "OpenCore"): self._open_core,
-            (CAPTURE, "OpenDmesg"): self._open_dmesg,
+            (MANAGER_INTERFACE, "AcknowledgeAll"): self._acknowledge_all,
+            (CRASH_TEST_INTERFACE, "Record"): self._record,
+            (CAPTURE_INTERFACE, "Acknowledge"): self._acknowledge,
+            (CAPTURE_INTERFACE, "OpenCore"): self._open_core,
+            (CAPTURE_INTERFACE, "OpenDmesg"): self._open_dmesg,
         }
 
     async def _acknowledge_all(self, call: Call) -> Reply:
@@ -93,7 +102,7 @@ class GuardedMethods:
         return Reply()
 
     async def _record(self, call: Call) -> Reply:
-        await self._authority.demand_owner(call, TRIGGER_NAME, TRIGGER_USER)
+        await self._authority.demand_owner(call, TRIGGER_BUS_NAME, TRIGGER_USER)
         await _done(self._actions.record_test(*call.body))
         return Reply()
 
@@ -113,26 +122,28 @@ class GuardedMethods:
     def _known(self, call: Call) -> Capture:
         capture = self._state().captures.get(call.path.removeprefix(CAPTURES_PATH + "/"))
         if capture is None:
-            raise CallError(NOT_FOUND, "There is no such capture any more.")
+            raise CallError(NOT_FOUND_ERROR, "There is no such capture any more.")
         return capture
 
 
 def check_readable(capture: Capture) -> None:
     """Raise CallError, which says why, for a capture of which nothing is handed out."""
     if capture.state is CaptureState.GONE:
-        raise CallError(NOT_FOUND, f"The files of capture {capture.id} are gone.")
+        raise CallError(NOT_FOUND_ERROR, f"The files of capture {capture.id} are gone.")
     if not capture.trusted:
-        raise CallError(FAILED, f"Capture {capture.id} is not to be trusted: {capture.problem}.")
+        raise CallError(
+            FAILED_ERROR, f"Capture {capture.id} is not to be trusted: {capture.problem}."
+        )
 
 
 async def _done(action: Awaitable[T]) -> T:
     try:
         return await action
     except MissingError as error:
-        raise CallError(NOT_FOUND, str(error)) from error
+        raise CallError(NOT_FOUND_ERROR, str(error)) from error
     except UnreadyError as error:
-        raise CallError(NOT_READY, str(error)) from error
+        raise CallError(NOT_READY_ERROR, str(error)) from error
     except BusyError as error:
-        raise CallError(BUSY, str(error)) from error
+        raise CallError(BUSY_ERROR, str(error)) from error
     except ActionError as error:
-        raise CallError(FAILED, str(error)) from error
+        raise CallError(FAILED_ERROR, str(error)) from error

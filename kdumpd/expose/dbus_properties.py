@@ -7,6 +7,7 @@ from typing import Any
 
 from kdumpd import __version__
 from kdumpd.dbus.dispatch import Properties
+from kdumpd.dbus.messages import CAPTURES_PATH
 from kdumpd.model.boots.record import uncaptured
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.crash_test import CrashTest, staleness
@@ -18,11 +19,6 @@ from kdumpd.model.state import State
 from kdumpd.model.text import EPOCH, microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashTestVerdict
 
-MANAGER = "org.kdumpd1.Manager"
-CAPTURE = "org.kdumpd1.Capture"
-CRASH_TEST = "org.kdumpd1.CrashTest"
-MANAGER_PATH = "/org/kdumpd1"
-CAPTURES_PATH = "/org/kdumpd1/capture"
 MOST_OBJECTS = 10_000  # of about 1 KiB, 3 KiB with the longest names
 
 

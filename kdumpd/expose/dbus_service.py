@@ -4,20 +4,31 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 
-from kdumpd.dbus.connection import UNKNOWN_OBJECT, Connection
+from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.dispatch import Dispatcher, Properties, check_served
-from kdumpd.dbus.introspection import INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES, Interface
-from kdumpd.dbus.messages import Call, CallError, Reply, Signal
-from kdumpd.dbus.polkit import BUSY, Authority
+from kdumpd.dbus.introspection import Interface
+from kdumpd.dbus.messages import (
+    BUSY_ERROR,
+    CAPTURE_INTERFACE,
+    CAPTURES_PATH,
+    CRASH_TEST_INTERFACE,
+    INTROSPECTABLE_INTERFACE,
+    KDUMPD_PATH,
+    MANAGER_INTERFACE,
+    OBJECT_MANAGER_INTERFACE,
+    PEER_INTERFACE,
+    PROPERTIES_INTERFACE,
+    UNKNOWN_OBJECT_ERROR,
+    Call,
+    CallError,
+    Reply,
+    Signal,
+)
+from kdumpd.dbus.polkit import Authority
 from kdumpd.expose.dbus_methods import Actions, GuardedMethods
 from kdumpd.expose.dbus_properties import (
-    CAPTURE,
     CAPTURE_PROPERTIES,
-    CAPTURES_PATH,
-    CRASH_TEST,
     CRASH_TEST_PROPERTIES,
-    MANAGER,
-    MANAGER_PATH,
     MANAGER_PROPERTIES,
     capture_path,
     capture_properties,
@@ -32,9 +43,16 @@ from kdumpd.model.state import State
 LOOK_SECONDS = 20.0  # a caller waits no longer for a look
 
 PARENTS = {"/": ("org",), "/org": ("kdumpd1",)}
-ON_PARENT = (INTROSPECTABLE, PEER)
-ON_MANAGER = (MANAGER, CRASH_TEST, OBJECT_MANAGER, PROPERTIES, INTROSPECTABLE, PEER)
-ON_CAPTURE = (CAPTURE, PROPERTIES, INTROSPECTABLE, PEER)
+ON_PARENT = (INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
+ON_MANAGER = (
+    MANAGER_INTERFACE,
+    CRASH_TEST_INTERFACE,
+    OBJECT_MANAGER_INTERFACE,
+    PROPERTIES_INTERFACE,
+    INTROSPECTABLE_INTERFACE,
+    PEER_INTERFACE,
+)
+ON_CAPTURE = (CAPTURE_INTERFACE, PROPERTIES_INTERFACE, INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
 
 
 class DbusService:
@@ -58,19 +76,19 @@ class DbusService:
         guarded = GuardedMethods(Authority(connection), actions, lambda: self._state)
         methods = {
             **guarded.table(),
-            (MANAGER, "Rescan"): self._look_now,
-            (MANAGER, "Revalidate"): self._look_now,
+            (MANAGER_INTERFACE, "Rescan"): self._look_now,
+            (MANAGER_INTERFACE, "Revalidate"): self._look_now,
         }
         check_served(
             interfaces,
             frozenset(methods),
             {
-                MANAGER: MANAGER_PROPERTIES,
-                CRASH_TEST: CRASH_TEST_PROPERTIES,
-                CAPTURE: CAPTURE_PROPERTIES,
+                MANAGER_INTERFACE: MANAGER_PROPERTIES,
+                CRASH_TEST_INTERFACE: CRASH_TEST_PROPERTIES,
+                CAPTURE_INTERFACE: CAPTURE_PROPERTIES,
             },
         )
-        managed = {(OBJECT_MANAGER, "GetManagedObjects"): self._get_managed_objects}
+        managed = {(OBJECT_MANAGER_INTERFACE, "GetManagedObjects"): self._get_managed_objects}
         self._dispatcher = Dispatcher(interfaces, self, {**methods, **managed})
 
     async def answer(self, call: Call) -> Reply:
@@ -92,7 +110,7 @@ class DbusService:
 
     def interfaces_at(self, path: str) -> tuple[str, ...]:
         """Return the names of the interfaces that the object there has."""
-        if path == MANAGER_PATH:
+        if path == KDUMPD_PATH:
             return ON_MANAGER
         if path in PARENTS or path == CAPTURES_PATH:
             return ON_PARENT
@@ -101,19 +119,19 @@ class DbusService:
 
     def children(self, path: str) -> tuple[str, ...]:
         """Return the names of the objects below."""
-        if path == MANAGER_PATH:
-            return (CAPTURES_PATH.removeprefix(MANAGER_PATH + "/"),)
+        if path == KDUMPD_PATH:
+            return (CAPTURES_PATH.removeprefix(KDUMPD_PATH + "/"),)
         if path == CAPTURES_PATH:
             return tuple(self._captures)
         return PARENTS.get(path, ())
 
     def properties(self, path: str, interface: str) -> Properties:
         """Return the plain values of an interface's properties."""
-        if interface == MANAGER:
+        if interface == MANAGER_INTERFACE:
             return manager_properties(self._state)
-        if interface == CRASH_TEST:
+        if interface == CRASH_TEST_INTERFACE:
             return crash_test_properties(self._state)
-        if interface == CAPTURE:
+        if interface == CAPTURE_INTERFACE:
             return capture_properties(self._capture(path))
         return {}
 
@@ -125,8 +143,8 @@ class DbusService:
             return
         for id_ in before.keys() - after.keys():
             yield signal(
-                MANAGER_PATH,
-                OBJECT_MANAGER,
+                KDUMPD_PATH,
+                OBJECT_MANAGER_INTERFACE,
                 "InterfacesRemoved",
                 capture_path(id_),
                 list(ON_CAPTURE),
@@ -135,8 +153,8 @@ class DbusService:
             known = before.get(id_)
             if known is None:
                 yield signal(
-                    MANAGER_PATH,
-                    OBJECT_MANAGER,
+                    KDUMPD_PATH,
+                    OBJECT_MANAGER_INTERFACE,
                     "InterfacesAdded",
                     capture_path(id_),
                     self._capture_interfaces(capture),
@@ -144,28 +162,31 @@ class DbusService:
             elif known is not capture:
                 yield from self._dispatcher.changes(
                     capture_path(id_),
-                    CAPTURE,
+                    CAPTURE_INTERFACE,
                     capture_properties(known),
                     capture_properties(capture),
                 )
 
     def _manager_changes(self, before: State, after: State) -> Iterator[Signal]:
         yield from self._dispatcher.changes(
-            MANAGER_PATH, MANAGER, manager_properties(before), manager_properties(after)
+            KDUMPD_PATH, MANAGER_INTERFACE, manager_properties(before), manager_properties(after)
         )
         yield from self._dispatcher.changes(
-            MANAGER_PATH, CRASH_TEST, crash_test_properties(before), crash_test_properties(after)
+            KDUMPD_PATH,
+            CRASH_TEST_INTERFACE,
+            crash_test_properties(before),
+            crash_test_properties(after),
         )
         for report in new_crashes(before, after):
             path = capture_path(report.capture) if report.capture else "/"
             yield self._dispatcher.signal(
-                MANAGER_PATH, MANAGER, "CrashReported", path, report.class_, report.reason
+                KDUMPD_PATH, MANAGER_INTERFACE, "CrashReported", path, report.class_, report.reason
             )
         old, new = before.told, after.told
         same_boot = before.validated_boot == after.validated_boot
         if same_boot and old is not None and new is not None and old is not new:
             yield self._dispatcher.signal(
-                MANAGER_PATH, MANAGER, "ReadinessChanged", str(old), str(new)
+                KDUMPD_PATH, MANAGER_INTERFACE, "ReadinessChanged", str(old), str(new)
             )
 
     async def _look_now(self, _: Call) -> Reply:
@@ -174,7 +195,7 @@ class DbusService:
                 await self._actions.look()
         except TimeoutError as error:
             raise CallError(
-                BUSY, "the crash directories do not answer yet; ask again later"
+                BUSY_ERROR, "the crash directories do not answer yet; ask again later"
             ) from error
         return Reply()
 
@@ -189,10 +210,12 @@ class DbusService:
     def _capture(self, path: str) -> Capture:
         capture = self._captures.get(path.removeprefix(CAPTURES_PATH + "/"))
         if capture is None or path != capture_path(capture.id):
-            raise CallError(UNKNOWN_OBJECT, f"no object {path}")
+            raise CallError(UNKNOWN_OBJECT_ERROR, f"no object {path}")
         return capture
 
     def _capture_interfaces(self, capture: Capture) -> dict[str, Properties]:
-        standard: dict[str, Properties] = {name: {} for name in ON_CAPTURE if name != CAPTURE}
-        typed = self._dispatcher.typed(CAPTURE, capture_properties(capture))
-        return {CAPTURE: typed, **standard}
+        standard: dict[str, Properties] = {
+            name: {} for name in ON_CAPTURE if name != CAPTURE_INTERFACE
+        }
+        typed = self._dispatcher.typed(CAPTURE_INTERFACE, capture_properties(capture))
+        return {CAPTURE_INTERFACE: typed, **standard}

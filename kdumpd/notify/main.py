@@ -15,7 +15,7 @@ from typing import NoReturn
 from kdumpd import __version__
 from kdumpd.arguments import Parser
 from kdumpd.dbus.connection import Connection, connect
-from kdumpd.dbus.messages import BusError, TakenError, bus_address
+from kdumpd.dbus.messages import NOTIFY_BUS_NAME, BusError, TakenError, bus_address
 from kdumpd.notify.desktop import desktop_on
 from kdumpd.notify.notifier import Backoff, GivenUpError, Notifier, NotifyDelays
 from kdumpd.notify.seen import SeenStore, state_file
@@ -24,7 +24,6 @@ from kdumpd.notify.terminal import TerminalWindow
 log = logging.getLogger(__name__)
 
 # Two on one session bus, started by the desktop and by the service manager, would tell twice.
-NAME = "org.kdumpd1.Notify"
 EPILOG = """\
 exit status: 0 when there is nothing more to do: the session ends, another kdumpd-notify runs in it,
 or a bus, kdumpd or a notification server is missing for too long. 64 for a wrong command line."""
@@ -83,7 +82,7 @@ async def notify(
         while True:
             try:
                 async with connect(addresses[1]) as session:
-                    await session.own(NAME)
+                    await session.own(NOTIFY_BUS_NAME)
                     delays.relieve()
                     desktop = await desktop_on(session)
                     notifier = Notifier(desktop, memory, terminal, pace, _uptime)

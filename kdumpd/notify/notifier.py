@@ -8,9 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from kdumpd.ctl.client import MANAGER, NAME, PATH, AbsentError, Daemon, Properties
+from kdumpd.ctl.client import AbsentError, Daemon, Properties
 from kdumpd.dbus.connection import BUS, Connection, connect
-from kdumpd.dbus.messages import BusError, CallError, Target
+from kdumpd.dbus.messages import (
+    KDUMPD_BUS_NAME,
+    KDUMPD_PATH,
+    MANAGER_INTERFACE,
+    OBJECT_MANAGER_INTERFACE,
+    PROPERTIES_INTERFACE,
+    BusError,
+    CallError,
+    Target,
+)
 from kdumpd.notify.desktop import Desktop, DesktopError
 from kdumpd.notify.notices import (
     ALL,
@@ -60,9 +69,9 @@ class Backoff:
 log = logging.getLogger(__name__)
 
 HINTS = (
-    (Target(NAME, PATH, "org.freedesktop.DBus.ObjectManager"), "InterfacesAdded"),
-    (Target(NAME, PATH, MANAGER), "CrashReported"),
-    (Target(NAME, PATH, "org.freedesktop.DBus.Properties"), "PropertiesChanged"),
+    (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, OBJECT_MANAGER_INTERFACE), "InterfacesAdded"),
+    (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE), "CrashReported"),
+    (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, PROPERTIES_INTERFACE), "PropertiesChanged"),
 )
 NOT_RUNNING = "kdumpd does not run"
 
@@ -123,8 +132,12 @@ class Notifier:
         daemon = self._daemon = Daemon(connection)
         for source, member in HINTS:
             await connection.follow(source, member, self._wake.set)
-        await connection.follow(Target(NAME, PATH, MANAGER), "ReadinessChanged", self._take_fall)
-        await connection.follow(BUS, "NameOwnerChanged", self._wake.set, NAME)
+        await connection.follow(
+            Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE),
+            "ReadinessChanged",
+            self._take_fall,
+        )
+        await connection.follow(BUS, "NameOwnerChanged", self._wake.set, KDUMPD_BUS_NAME)
         loss = asyncio.create_task(connection.lost())
         loss.add_done_callback(lambda _: self._wake.set())
         try:

@@ -7,14 +7,23 @@ from datetime import datetime
 from typing import Any
 
 from kdumpd.dbus.connection import Connection
-from kdumpd.dbus.introspection import OBJECT_MANAGER, PROPERTIES
-from kdumpd.dbus.messages import BusError, CallError, CallOptions, Target
-from kdumpd.expose.dbus_properties import CAPTURE, CRASH_TEST, MANAGER, MANAGER_PATH
+from kdumpd.dbus.messages import (
+    CAPTURE_INTERFACE,
+    CRASH_TEST_INTERFACE,
+    KDUMPD_BUS_NAME,
+    KDUMPD_PATH,
+    MANAGER_INTERFACE,
+    OBJECT_MANAGER_INTERFACE,
+    PROPERTIES_INTERFACE,
+    BusError,
+    CallError,
+    CallOptions,
+    Target,
+)
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.text import shown, time_if_any
 from kdumpd.trigger.facts import KdumpdFacts, Told
 
-NAME = "org.kdumpd1"
 ASKING_SECONDS = 8.0  # for all that is asked at once
 BRISK = CallOptions(seconds=ASKING_SECONDS)
 LOOKING = CallOptions(seconds=5.0)  # a look at a machine whose disks answer takes less than one
@@ -29,16 +38,16 @@ class Kdumpd:
 
     async def look(self) -> None:
         """Have readiness judged now; BusError or CallError where that is not done in time."""
-        target = Target(NAME, MANAGER_PATH, MANAGER)
+        target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE)
         await self._connection.call(target, "Revalidate", call_options=LOOKING)
 
     async def read(self) -> KdumpdFacts:
         """Return what it says; where it says nothing, why."""
         try:
             async with asyncio.timeout(ASKING_SECONDS):
-                manager = await self._all(MANAGER)
-                test = await self._all(CRASH_TEST)
-                objects = await self._ask(OBJECT_MANAGER, "GetManagedObjects", "")
+                manager = await self._all(MANAGER_INTERFACE)
+                test = await self._all(CRASH_TEST_INTERFACE)
+                objects = await self._ask(OBJECT_MANAGER_INTERFACE, "GetManagedObjects", "")
         except TimeoutError:
             return KdumpdFacts(problem=f"no answer within {ASKING_SECONDS:g} s")
         except (BusError, CallError) as error:
@@ -48,14 +57,14 @@ class Kdumpd:
     async def record(self, id_: str, uid: int, overridden: Sequence[Finding]) -> None:
         """Have the test recorded; BusError or CallError where it is not on disk in time."""
         rows = [[one.code, str(one.severity), one.message, one.remedy] for one in overridden]
-        target = Target(NAME, MANAGER_PATH, CRASH_TEST)
+        target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, CRASH_TEST_INTERFACE)
         await self._connection.call(target, "Record", "sua(ssss)", [id_, uid, rows], RECORDING)
 
     async def _all(self, interface: str) -> Any:  # noqa: ANN401  # whatever another program sends
-        return await self._ask(PROPERTIES, "GetAll", "s", interface)
+        return await self._ask(PROPERTIES_INTERFACE, "GetAll", "s", interface)
 
     async def _ask(self, interface: str, member: str, signature: str, *body: str) -> Any:  # noqa: ANN401  # as above
-        target = Target(NAME, MANAGER_PATH, interface)
+        target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, interface)
         answer = await self._connection.call(target, member, signature, list(body), BRISK)
         return answer[0] if answer else None
 
@@ -97,7 +106,7 @@ def _crashes(objects: object, uncaptured: object) -> tuple[datetime, ...] | None
     """
     if not isinstance(objects, dict):
         return None
-    captures = [_table(_table(one).get(CAPTURE)) for one in objects.values()]
+    captures = [_table(_table(one).get(CAPTURE_INTERFACE)) for one in objects.values()]
     times = [
         _time(capture.get("CrashedAt"))
         for capture in captures

@@ -9,8 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from kdumpd.dbus.connection import Connection
-from kdumpd.dbus.introspection import PROPERTIES
-from kdumpd.dbus.messages import Body, BusError, CallError, CallOptions, Target
+from kdumpd.dbus.messages import (
+    PROPERTIES_INTERFACE,
+    Body,
+    BusError,
+    CallError,
+    CallOptions,
+    Target,
+)
 from kdumpd.dbus.polkit import ABSENT
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.text import printable, shown
@@ -54,7 +60,7 @@ class Logind:
         return tuple(people)
 
     async def _class(self, path: str) -> str:
-        target = Target(NAME, path, PROPERTIES)
+        target = Target(NAME, path, PROPERTIES_INTERFACE)
         try:
             (class_,) = await self._connection.call(target, "Get", "ss", [SESSION, "Class"], BRISK)
         except CallError:

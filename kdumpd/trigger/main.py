@@ -18,7 +18,7 @@ from kdumpd.arguments import EXIT_FAILURE, Parser, add_bus_option, add_machine_o
 from kdumpd.config import Settings, read_configuration
 from kdumpd.dbus.connection import Connection, connect
 from kdumpd.dbus.introspection import TRIGGER, InterfaceError, read_interfaces
-from kdumpd.dbus.messages import BusError, CallError, bus_address
+from kdumpd.dbus.messages import TRIGGER_BUS_NAME, BusError, CallError, bus_address
 from kdumpd.dbus.polkit import POLKIT_SECONDS, Authority
 from kdumpd.expose.journal import Journal
 from kdumpd.expose.systemd import SdNotify
@@ -74,7 +74,6 @@ def _name(uid: int) -> str:
 
 log = logging.getLogger("kdumpd-trigger")
 
-BUS_NAME = "org.kdumpd1.Trigger"
 SETTLING_SECONDS = 5.0  # for the answers to what still came
 
 
@@ -125,7 +124,7 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
             connection, read_interfaces(TRIGGER), parts_of(options, connection, sysrq, limits)
         )
         connection.serve(service.answer)
-        await connection.own(BUS_NAME)
+        await connection.own(TRIGGER_BUS_NAME)
         manager.tell("READY=1")
         log.info("READY: kdumpd-trigger%s", ", for a rehearsal" if sysrq.rehearses else "")
         try:
@@ -137,7 +136,7 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
             service.end(str(ends.exceptions[0]))
             manager.tell("STOPPING=1")
             with suppress(BusError, CallError):
-                await connection.disown(BUS_NAME)
+                await connection.disown(TRIGGER_BUS_NAME)
             await connection.settle(SETTLING_SECONDS)
 
 

@@ -15,20 +15,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NoReturn, Protocol
 
-from kdumpd.dbus.messages import BusError, CallError
+from kdumpd.dbus.messages import DISABLED_ERROR, FAILED_ERROR, OBJECTIONS_ERROR, BusError, CallError
 from kdumpd.model.crash_test import Intent
 from kdumpd.model.events import Event, announcement_event, cancellation_event
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.observe.threads import start
 from kdumpd.trigger.objections import fatal_ones, objections, sentence
 from kdumpd.trigger.preflight import Preflight
-
-BAD_TOKEN = "org.kdumpd1.Error.BadToken"  # noqa: S105  # no secret, the name of an error
-DISABLED = "org.kdumpd1.Error.Disabled"
-FAILED = "org.kdumpd1.Error.Failed"
-INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
-OBJECTIONS = "org.kdumpd1.Error.Objections"
-
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +132,7 @@ class CrashTestRun:
         codes = tuple(one.code for one in overridden)
         self._intent = replace(self._intent, overridden=codes)
         if self._stopped.done():
-            raise CallError(FAILED, f"The test was cancelled: {self._stopped.result()}.")
+            raise CallError(FAILED_ERROR, f"The test was cancelled: {self._stopped.result()}.")
         steps = asyncio.create_task(self._steps(overridden))
         watch = asyncio.create_task(self._watch())
         ends: list[asyncio.Future[Any]] = [steps, watch, self._stopped]
@@ -158,9 +151,11 @@ class CrashTestRun:
     def _outcome(self, steps: asyncio.Task[NoReturn]) -> BaseException:
         """Return why the kernel was not crashed, once all is over."""
         if self._stopped.done() and not self._pressed:
-            return CallError(FAILED, f"The test was cancelled: {self._stopped.result()}.")
+            return CallError(FAILED_ERROR, f"The test was cancelled: {self._stopped.result()}.")
         error = None if steps.cancelled() else steps.exception()
-        return error or CallError(FAILED, "The test was cancelled: kdumpd-trigger lost the bus.")
+        return error or CallError(
+            FAILED_ERROR, "The test was cancelled: kdumpd-trigger lost the bus."
+        )
 
     async def _steps(self, overridden: Sequence[Finding]) -> NoReturn:
         await self._count_down()
@@ -173,7 +168,7 @@ class CrashTestRun:
         await asyncio.sleep(self._dependencies.delays.journal)
         await self._sync()
         if not await self._dependencies.peers.is_there(self.request.sender):
-            raise CallError(FAILED, "Whoever asked for the test has left the bus.")
+            raise CallError(FAILED_ERROR, "Whoever asked for the test has left the bus.")
         self._press()
         await self._survive()
 
@@ -189,17 +184,17 @@ class CrashTestRun:
     async def _check_again(self) -> None:
         """Go on only if the test is still allowed, and nothing fatal has come up."""
         if not await self._dependencies.allowed():
-            raise CallError(DISABLED, "The configuration does not allow the test any more.")
+            raise CallError(DISABLED_ERROR, "The configuration does not allow the test any more.")
         found = fatal_ones(objections(await self._dependencies.preflight.look(self.request.uid)))
         if found:
-            raise CallError(OBJECTIONS, f"At the last moment: {sentence(found)}.")
+            raise CallError(OBJECTIONS_ERROR, f"At the last moment: {sentence(found)}.")
 
     async def _record(self, overridden: Sequence[Finding]) -> None:
         try:
             await self._dependencies.recorder.record(self.request.id, self.request.uid, overridden)
         except (BusError, CallError) as error:
             reason = str(error).rstrip(".")
-            raise CallError(FAILED, f"kdumpd has not recorded the test: {reason}.") from error
+            raise CallError(FAILED_ERROR, f"kdumpd has not recorded the test: {reason}.") from error
 
     async def _sync(self) -> None:
         delays = self._dependencies.delays.sync
@@ -210,20 +205,23 @@ class CrashTestRun:
     def _press(self) -> None:
         # Without an await since the last look at it: whoever was told that it is stopped is right.
         if self._stopped.done():
-            raise CallError(FAILED, "The test was cancelled.")
+            raise CallError(FAILED_ERROR, "The test was cancelled.")
         self._pressed = True
         try:
             self._dependencies.key.press()
         except OSError as error:
             sentence_ = f"The kernel refuses to be crashed: {error.strerror}."
-            raise CallError(FAILED, sentence_) from error
+            raise CallError(FAILED_ERROR, sentence_) from error
 
     async def _survive(self) -> NoReturn:
         if self._intent.rehearsal:
-            raise CallError(FAILED, "This was a rehearsal: the kernel was asked for its help only.")
+            raise CallError(
+                FAILED_ERROR, "This was a rehearsal: the kernel was asked for its help only."
+            )
         await asyncio.sleep(self._dependencies.delays.crash)
         raise CallError(
-            FAILED, "The kernel was told to crash, and did not. See what it says: journalctl -k."
+            FAILED_ERROR,
+            "The kernel was told to crash, and did not. See what it says: journalctl -k.",
         )
 
     async def _watch(self) -> None:

@@ -8,34 +8,38 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from kdumpd.config import Settings
-from kdumpd.dbus.connection import UNKNOWN_OBJECT, Connection
+from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.dispatch import Dispatcher, Properties, check_served
-from kdumpd.dbus.introspection import INTROSPECTABLE, PEER, PROPERTIES, Interface
-from kdumpd.dbus.messages import Call, CallError, Reply
-from kdumpd.dbus.polkit import BUSY, CRASH, Authority, ConcurrencyLimit
+from kdumpd.dbus.introspection import Interface
+from kdumpd.dbus.messages import (
+    BAD_TOKEN_ERROR,
+    BUSY_ERROR,
+    DISABLED_ERROR,
+    FAILED_ERROR,
+    INTROSPECTABLE_INTERFACE,
+    INVALID_ARGS_ERROR,
+    OBJECTIONS_ERROR,
+    PEER_INTERFACE,
+    PROPERTIES_INTERFACE,
+    TRIGGER_INTERFACE,
+    TRIGGER_PATH,
+    UNKNOWN_OBJECT_ERROR,
+    Call,
+    CallError,
+    Reply,
+)
+from kdumpd.dbus.polkit import CRASH, Authority, ConcurrencyLimit
 from kdumpd.model.crash_test import unheard_of
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.text import microseconds
 from kdumpd.trigger.journal import TriggerJournal
 from kdumpd.trigger.objections import objections, sentence, standing
-from kdumpd.trigger.run import (
-    BAD_TOKEN,
-    DISABLED,
-    FAILED,
-    INVALID_ARGS,
-    OBJECTIONS,
-    CrashTestRun,
-    Request,
-    RunDependencies,
-    Stage,
-)
+from kdumpd.trigger.run import CrashTestRun, Request, RunDependencies, Stage
 from kdumpd.trigger.tokens import LIFETIME, ROOT, Admission, Peers, Token, TokenError
 
-TRIGGER = "org.kdumpd1.Trigger"
-PATH = "/org/kdumpd1/trigger"
 PARENTS = {"/": ("org",), "/org": ("kdumpd1",), "/org/kdumpd1": ("trigger",)}
-ON_PARENT = (INTROSPECTABLE, PEER)
-ON_TRIGGER = (TRIGGER, PROPERTIES, INTROSPECTABLE, PEER)
+ON_PARENT = (INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
+ON_TRIGGER = (TRIGGER_INTERFACE, PROPERTIES_INTERFACE, INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
 STATES = {Stage.COUNTING_DOWN: "counting-down", Stage.CRASHING: "crashing"}
 
 TENDING_SECONDS = 1.0
@@ -72,11 +76,11 @@ class TriggerService:
         self._calls = 0
         self._last_call = asyncio.get_running_loop().time()
         methods = {
-            (TRIGGER, "Prepare"): self._prepare,
-            (TRIGGER, "Trigger"): self._trigger,
-            (TRIGGER, "Cancel"): self._cancel,
+            (TRIGGER_INTERFACE, "Prepare"): self._prepare,
+            (TRIGGER_INTERFACE, "Trigger"): self._trigger,
+            (TRIGGER_INTERFACE, "Cancel"): self._cancel,
         }
-        check_served(interfaces, frozenset(methods), {TRIGGER: NOTHING})
+        check_served(interfaces, frozenset(methods), {TRIGGER_INTERFACE: NOTHING})
         self._dispatcher = Dispatcher(interfaces, self, methods)
         self._shown = NOTHING
 
@@ -106,11 +110,11 @@ class TriggerService:
 
     def interfaces_at(self, path: str) -> tuple[str, ...]:
         """Return the names of the interfaces that the object there has."""
-        if path == PATH:
+        if path == TRIGGER_PATH:
             return ON_TRIGGER
         if path in PARENTS:
             return ON_PARENT
-        raise CallError(UNKNOWN_OBJECT, f"no object {path}")
+        raise CallError(UNKNOWN_OBJECT_ERROR, f"no object {path}")
 
     def children(self, path: str) -> tuple[str, ...]:
         """Return the names of the objects below."""
@@ -118,7 +122,7 @@ class TriggerService:
 
     def properties(self, path: str, interface: str) -> Properties:
         """Return the plain values of an interface's properties."""
-        return self._properties() if (path, interface) == (PATH, TRIGGER) else {}
+        return self._properties() if (path, interface) == (TRIGGER_PATH, TRIGGER_INTERFACE) else {}
 
     async def _prepare(self, call: Call) -> Reply:
         uid = await self._parts.peers.uid(call.sender)
@@ -135,7 +139,7 @@ class TriggerService:
     async def _trigger(self, call: Call) -> Reply:
         text, codes = call.body
         if problem := unheard_of(codes):
-            raise CallError(INVALID_ARGS, problem)
+            raise CallError(INVALID_ARGS_ERROR, problem)
         overridden, settings = frozenset(codes), self._settings  # as they are now
         token = await self._admit(call.sender, text)
         try:
@@ -144,9 +148,9 @@ class TriggerService:
             await self._parts.authority.demand(call, CRASH)
             self._check_open()
             if not self._parts.admission.admits(token):
-                raise CallError(FAILED, "The test was cancelled.")
+                raise CallError(FAILED_ERROR, "The test was cancelled.")
             if self._test_run is not None:
-                raise CallError(BUSY, "Another test is under way. Only one can be at a time.")
+                raise CallError(BUSY_ERROR, "Another test is under way. Only one can be at a time.")
             request = Request(
                 id=secrets.token_hex(16),
                 sender=call.sender,
@@ -173,7 +177,9 @@ class TriggerService:
         if uid not in {test_run.request.uid, ROOT}:
             await self._parts.authority.demand(call, CRASH)
         if self._test_run is not test_run or not test_run.stop(f"by the user with uid {uid}"):
-            raise CallError(FAILED, "It is too late: the test is over, or the kernel is crashing.")
+            raise CallError(
+                FAILED_ERROR, "It is too late: the test is over, or the kernel is crashing."
+            )
         return Reply()
 
     async def _call_off(self, call: Call, uid: int) -> Reply:
@@ -182,7 +188,9 @@ class TriggerService:
         await admission.drop()
         prepared = admission.uids()
         if not prepared:
-            raise CallError(FAILED, "No test is prepared or counted down that could be cancelled.")
+            raise CallError(
+                FAILED_ERROR, "No test is prepared or counted down that could be cancelled."
+            )
         admission.call_off({uid}, why)
         if uid != ROOT and prepared - {uid}:
             await self._parts.authority.demand(call, CRASH)
@@ -198,7 +206,7 @@ class TriggerService:
             return self._parts.admission.admit(sender, text)
         except TokenError as error:
             self._parts.trigger_journal.refuse_anybody(uid, str(error).rstrip("."))
-            raise CallError(BAD_TOKEN, str(error)) from error
+            raise CallError(BAD_TOKEN_ERROR, str(error)) from error
         except CallError as error:
             self._parts.trigger_journal.refuse_anybody(uid, str(error).rstrip("."))
             raise
@@ -210,20 +218,20 @@ class TriggerService:
         if left:
             told = sentence(left)
             self._parts.trigger_journal.refuse(request.uid, told, tuple(one.code for one in left))
-            raise CallError(OBJECTIONS, f"This speaks against a crash now: {told}.")
+            raise CallError(OBJECTIONS_ERROR, f"This speaks against a crash now: {told}.")
         return [one for one in found if one.code in request.overridden]
 
     def _check_enabled(self) -> None:
         if not self._settings.crash_test:
             raise CallError(
-                DISABLED,
+                DISABLED_ERROR,
                 "No crash test is allowed on this machine. To allow it, write Enabled=yes below"
                 " [CrashTest] in /etc/kdumpd/kdumpd.conf.",
             )
 
     def _check_open(self) -> None:
         if self._ending:
-            raise CallError(BUSY, f"No test can begin now: {self._ending}. Try again.")
+            raise CallError(BUSY_ERROR, f"No test can begin now: {self._ending}. Try again.")
 
     def _is_idle(self, seconds: float) -> bool:
         if self._calls or self._test_run is not None or self._parts.admission.uids():
@@ -244,8 +252,12 @@ class TriggerService:
         before, self._shown = self._shown, self._properties()
         test_run = self._test_run
         begins = self._shown["Deadline"] and not before["Deadline"]
-        for signal in self._dispatcher.changes(PATH, TRIGGER, before, self._shown):
+        for signal in self._dispatcher.changes(
+            TRIGGER_PATH, TRIGGER_INTERFACE, before, self._shown
+        ):
             await self._connection.emit(signal)
         if begins and test_run is not None:
             body = microseconds(test_run.deadline), test_run.request.uid
-            await self._connection.emit(self._dispatcher.signal(PATH, TRIGGER, "Countdown", *body))
+            await self._connection.emit(
+                self._dispatcher.signal(TRIGGER_PATH, TRIGGER_INTERFACE, "Countdown", *body)
+            )

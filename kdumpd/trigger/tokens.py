@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from kdumpd.dbus.connection import BUS, Connection
-from kdumpd.dbus.messages import BusError, CallError, CallOptions
-from kdumpd.dbus.polkit import BUSY, NOT_AUTHORIZED
+from kdumpd.dbus.messages import BUSY_ERROR, NOT_AUTHORIZED_ERROR, BusError, CallError, CallOptions
 
 LIFETIME = 120.0  # seconds
 MOST_OF_USER = 4
@@ -137,7 +136,7 @@ class Peers:
             (uid,) = await self._connection.call(BUS, "GetConnectionUnixUser", "s", [name], BRISK)
         except (BusError, CallError) as error:
             sentence = "The bus does not say who you are: you may have left it."
-            raise CallError(NOT_AUTHORIZED, sentence) from error
+            raise CallError(NOT_AUTHORIZED_ERROR, sentence) from error
         return int(uid)
 
     async def is_there(self, name: str) -> bool:
@@ -166,7 +165,7 @@ class Admission:
         try:
             return self._tokens.issue(sender, uid)
         except CrowdedError as error:
-            raise CallError(BUSY, str(error)) from error
+            raise CallError(BUSY_ERROR, str(error)) from error
 
     def admit(self, sender: str, text: str) -> Token:
         """Return the sender's token, spent now; TokenError if it is not his. To be released."""

@@ -3,7 +3,7 @@ import pytest
 
 from kdumpd.dbus.dispatch import check_served
 from kdumpd.dbus.introspection import InterfaceError, parse_interfaces, read_interfaces
-from kdumpd.expose.dbus_properties import CAPTURE, MANAGER
+from kdumpd.dbus.messages import CAPTURE_INTERFACE, MANAGER_INTERFACE
 
 DOCUMENT = """<node><interface name="org.example.One">
 <!-- kept -->
@@ -44,9 +44,9 @@ def test_member_without_handler_and_handler_without_member_are_refused() -> None
     properties = {name: interface.properties for name, interface in interfaces.items()}
     check_served(interfaces, methods, properties)
     with pytest.raises(InterfaceError, match="Rescan"):
-        check_served(interfaces, methods - {(MANAGER, "Rescan")}, properties)
+        check_served(interfaces, methods - {(MANAGER_INTERFACE, "Rescan")}, properties)
     with pytest.raises(InterfaceError, match="Explode"):
-        check_served(interfaces, methods | {(CAPTURE, "Explode")}, properties)
+        check_served(interfaces, methods | {(CAPTURE_INTERFACE, "Explode")}, properties)
     other = parse_interfaces(DOCUMENT.format(access="read", annotation=EMITS.format("true")))
     with pytest.raises(InterfaceError, match="State"):
         check_served({**interfaces, **other}, methods | {("org.example.One", "Do")}, properties)

@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from kdumpd.dbus.connection import Connection
-from kdumpd.dbus.messages import BusError, CallError, CallOptions, Target
+from kdumpd.dbus.messages import PROPERTIES_INTERFACE, BusError, CallError, CallOptions, Target
 from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable
 from kdumpd.observe.files import Files
 
 SYSTEMD_NAME = "org.freedesktop.systemd1"
-PROPERTIES_INTERFACE = "org.freedesktop.DBus.Properties"
 SYSTEMD_MANAGER = Target(SYSTEMD_NAME, "/org/freedesktop/systemd1", f"{SYSTEMD_NAME}.Manager")
 # Debian and Ubuntu; Fedora, RHEL and SUSE; SUSE once more; SteamOS.
 CAPTURE_TOOL_UNITS = (

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from kdumpd.dbus.connection import Connection, connect, variant
-from kdumpd.dbus.messages import Call, CallError, Reply, Signal
+from kdumpd.dbus.messages import PROPERTIES_INTERFACE, Call, CallError, Reply, Signal
 from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.observe.readiness.units import (
-    PROPERTIES_INTERFACE,
     SYSTEMD_MANAGER,
     SYSTEMD_NAME,
     Units,
