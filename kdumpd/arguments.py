@@ -9,7 +9,7 @@ from typing import NoReturn
 
 EXIT_FAILURE = 1
 EXIT_USAGE, EXIT_IO, EXIT_CONFIG = 64, 74, 78  # sysexits.h
-JSON = ("pretty", "short", "off")
+JSON_MODES = ("pretty", "short", "off")
 # A home that is said is not asked for: of /etc/passwd, and thus of whatever serves names here.
 CHILD_ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -18,7 +18,7 @@ CHILD_ENVIRONMENT = {
 }
 # An installation in a directory that Python does not know by itself is named last, so that it hides
 # nothing.
-MAIN = """\
+ISOLATED_MAIN = """\
 import sys
 sys.path.append(sys.argv.pop(1))
 from {} import main
@@ -40,7 +40,7 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json",
         nargs="?",
-        choices=JSON,
+        choices=JSON_MODES,
         const="pretty",
         default="off",
         metavar="MODE",
@@ -81,7 +81,7 @@ def isolated(module: str) -> tuple[str, ...]:
     It is isolated from the working directory, the user's directory and every PYTHON… variable.
     """
     directory = Path(__file__).parents[1]
-    return sys.executable, "-I", "-B", "-c", MAIN.format(module), str(directory)
+    return sys.executable, "-I", "-B", "-c", ISOLATED_MAIN.format(module), str(directory)
 
 
 def discard_stdout() -> None:

@@ -16,20 +16,20 @@ from kdumpd.model.captures.layouts import PSTORE_ARCHIVE
 from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.text import parse_span
 
-DIRECTORIES = (
+CONFIGURATION_DIRECTORIES = (
     "etc/kdumpd",
     "run/kdumpd",
     "usr/lib/kdumpd",
 )  # a file in one hides its namesake in the next
-MAIN = "kdumpd.conf"
-LARGEST = 1 << 20  # characters
-DROP_INS = "kdumpd.conf.d"
+MAIN_FILE_NAME = "kdumpd.conf"
+MAX_FILE_CHARACTERS = 1 << 20
+DROP_IN_DIRECTORY_NAME = "kdumpd.conf.d"
 BOOLEANS = {  # systemd.syntax(7)
     **dict.fromkeys(("1", "yes", "true", "on"), True),
     **dict.fromkeys(("0", "no", "false", "off"), False),
 }
-LONGEST_SETTLE = 600.0
-SHORTEST_COUNTDOWN, LONGEST_COUNTDOWN = 3.0, 60.0
+MAX_SETTLE_S = 600.0
+MIN_COUNTDOWN_S, MAX_COUNTDOWN_S = 3.0, 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ def _with_doubt(settings: Settings, line: Assignment | ConfigError) -> Settings:
 
     Whoever mistyped Enabled= may have meant to forbid what a file before had allowed.
     """
-    if isinstance(line, Assignment) and (line.section, line.key) == ENABLED:
+    if isinstance(line, Assignment) and (line.section, line.key) == CRASH_TEST_ENABLED:
         return replace(settings, crash_test=False)
     return settings
 
@@ -154,10 +154,10 @@ def _settle_seconds(settings: Settings, value: str) -> Settings:
     seconds = _seconds(value)
     if not seconds:
         raise ConfigError(f"SettleSec={value}: no time span such as 30, 30s or 2min")
-    if seconds > LONGEST_SETTLE:
+    if seconds > MAX_SETTLE_S:
         raise ConfigError(
             f"SettleSec={value}: an incomplete capture would be told of too late; at most"
-            f" {LONGEST_SETTLE:g} s"
+            f" {MAX_SETTLE_S:g} s"
         )
     return replace(settings, settle_seconds=seconds)
 
@@ -173,10 +173,10 @@ def _countdown_seconds(settings: Settings, value: str) -> Settings:
     seconds = _seconds(value)
     if seconds is None:
         raise ConfigError(f"CountdownSec={value}: no time span such as 10, 10s or 1min")
-    if not SHORTEST_COUNTDOWN <= seconds <= LONGEST_COUNTDOWN:
+    if not MIN_COUNTDOWN_S <= seconds <= MAX_COUNTDOWN_S:
         raise ConfigError(
-            f"CountdownSec={value}: a countdown takes from {SHORTEST_COUNTDOWN:g} s,"
-            f" in which a person can stop it, to {LONGEST_COUNTDOWN:g} s"
+            f"CountdownSec={value}: a countdown takes from {MIN_COUNTDOWN_S:g} s,"
+            f" in which a person can stop it, to {MAX_COUNTDOWN_S:g} s"
         )
     return replace(settings, countdown_seconds=seconds)
 
@@ -198,12 +198,12 @@ def _metrics_file(settings: Settings, value: str) -> Settings:
     return replace(settings, metrics_file=path)
 
 
-ENABLED = ("CrashTest", "Enabled")
+CRASH_TEST_ENABLED = ("CrashTest", "Enabled")
 # A section is named as the D-Bus interface that shows what it sets, if there is one.
 SETTERS: Mapping[tuple[str, str], Callable[[Settings, str], Settings]] = {
     ("Manager", "CrashDirectories"): _crash_directories,
     ("Manager", "SettleSec"): _settle_seconds,
-    ENABLED: _crash_test,
+    CRASH_TEST_ENABLED: _crash_test,
     ("CrashTest", "CountdownSec"): _countdown_seconds,
     ("Metrics", "TextFile"): _metrics_file,
 }
@@ -222,12 +222,14 @@ def _checked(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
 
 def _files(root: Path) -> Iterable[Path]:
     directories = [
-        root / directory for directory in DIRECTORIES if _is_owners(root / directory, root)
+        root / directory
+        for directory in CONFIGURATION_DIRECTORIES
+        if _is_owners(root / directory, root)
     ]
-    main = [path for directory in directories if (path := directory / MAIN).is_file()]
+    main = [path for directory in directories if (path := directory / MAIN_FILE_NAME).is_file()]
     drop_ins: dict[str, Path] = {}
     for directory in directories:
-        for path in sorted((directory / DROP_INS).glob("*.conf")):
+        for path in sorted((directory / DROP_IN_DIRECTORY_NAME).glob("*.conf")):
             drop_ins.setdefault(path.name, path)
     return [*main[:1], *(path for _, path in sorted(drop_ins.items()))]
 
@@ -252,4 +254,4 @@ def _read(path: Path) -> str:
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode) or stat.S_ISFIFO(mode):
             raise IsADirectoryError(errno.EISDIR, "is no file")
-        return file.read(LARGEST) if stat.S_ISREG(mode) else ""
+        return file.read(MAX_FILE_CHARACTERS) if stat.S_ISREG(mode) else ""

@@ -48,7 +48,7 @@ from kdumpd.observe.readiness.reservation import IOMEM
 from kdumpd.observe.readiness.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.threads import PatientThread
 
-ENDING = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Signals:
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take the signals from now on, for as long as the loop lasts."""
-        for number in ENDING:
+        for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self.stop.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload.set)
 
@@ -86,7 +86,7 @@ def keep_to_oneself() -> None:
     ctypes.CDLL(None).prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 
 
-STATE_DIR = Path("/var/lib/kdumpd")
+STATE_DIRECTORY = Path("/var/lib/kdumpd")
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -105,8 +105,8 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--state-dir",
         metavar="DIR",
         type=Path,
-        default=STATE_DIR,
-        help=f"keep the ledger here (default: {STATE_DIR})",
+        default=STATE_DIRECTORY,
+        help=f"keep the ledger here (default: {STATE_DIRECTORY})",
     )
     parser.add_argument(
         "--iomem",
@@ -141,13 +141,13 @@ def _descriptor(text: str) -> int:
 
 log = logging.getLogger("kdumpd")
 
-LEDGER = "ledger.sqlite"
-ELSEWHERE = (
+LEDGER_FILE_NAME = "ledger.sqlite"
+METRICS_FILE_REMEDY = (
     "The service may write to /run/kdumpd. Another directory must exist and belong to the user"
     " kdumpd. To allow it, type: systemctl edit kdumpd, add the lines [Service] and"
     " BindPaths={directory}, and then type: systemctl restart kdumpd"
 )
-WRITE_PATIENCE = 10.0  # seconds for a file that others read
+WRITE_TIMEOUT_S = 10.0  # for a file that others read
 
 
 class StopError(Exception):
@@ -176,7 +176,9 @@ async def serve_once(
         await connection.own(KDUMPD_BUS_NAME)
         word = motd_path(os.environ)  # in the runtime directory, which is in memory
         spare = word.parent if word else None
-        ledger = await stack.enter_async_context(opened_ledger(options.state_dir / LEDGER, spare))
+        ledger = await stack.enter_async_context(
+            opened_ledger(options.state_dir / LEDGER_FILE_NAME, spare)
+        )
         hints = Hints()
         captures, conditions = Watch(hints.directories), Watch(hints.everything)
         for watch in (captures, conditions):
@@ -252,7 +254,9 @@ def notices(
     if settings.metrics_file is not None and ours:
         directory = settings.metrics_file.parent
         found.append(
-            Metrics(text_file(settings.metrics_file, ELSEWHERE.format(directory=directory)))
+            Metrics(
+                text_file(settings.metrics_file, METRICS_FILE_REMEDY.format(directory=directory))
+            )
         )
     if (path := motd_path(environment)) is not None:
         found.append(Motd(text_file(path)))
@@ -261,7 +265,7 @@ def notices(
 
 def text_file(path: Path, remedy: str = "") -> TextFile:
     """Return a file that is written in a thread of its own; one that hangs stalls nobody."""
-    return TextFile(path, PatientThread[Outcome](WRITE_PATIENCE, lambda: None), remedy)
+    return TextFile(path, PatientThread[Outcome](WRITE_TIMEOUT_S, lambda: None), remedy)
 
 
 async def service_manager(root: Path, connection: Connection, hints: Hints) -> ServiceManager:

@@ -41,7 +41,7 @@ from kdumpd.observe.readiness.units import ServiceManager
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 5.0  # while the ledger cannot be written
+LEDGER_RETRY_S = 5.0  # while the ledger cannot be written
 
 
 class Sink(Protocol):
@@ -68,7 +68,7 @@ class EngineParts:
 class Engine:
     """Takes every observation through the step, the ledger and the sinks, one at a time."""
 
-    def __init__(self, parts: EngineParts, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, parts: EngineParts, retry_seconds: float = LEDGER_RETRY_S) -> None:
         self._parts = parts
         self._retry_seconds = retry_seconds
         self._state = self._recorded = State()
@@ -195,7 +195,7 @@ class Engine:
         return due
 
 
-READING_SECONDS = 24.0  # a caller waits for 25 (libdbus, sd-bus)
+DMESG_TIMEOUT_S = 24.0  # a caller waits for 25 (libdbus, sd-bus)
 
 
 class CallerActions:
@@ -247,7 +247,7 @@ class CallerActions:
 
     async def _log_of_the_core(self, id_: str) -> int:
         try:
-            async with asyncio.timeout(READING_SECONDS), self._inspecting:
+            async with asyncio.timeout(DMESG_TIMEOUT_S), self._inspecting:
                 inspected = await self._read(id_)
         except TimeoutError as error:
             raise BusyError("The kernel log takes long to be read. Try again later.") from error

@@ -14,13 +14,13 @@ from kdumpd.model.readiness.report import Check, CrashkernelLine, Report
 from kdumpd.model.text import human_size
 
 # The members of what D-Bus has as structures.
-MEMBERS = {
+ROW_MEMBERS = {
     "Findings": ("code", "severity", "message", "remedy"),
     "Checks": ("code", "outcome", "message", "remedy"),
     "CrashkernelReading": ("text", "applies"),
 }
-PATHS = {"Directory", "CoreFile", "DmesgFile"}  # byte strings
-READINESS = (
+PATH_PROPERTIES = {"Directory", "CoreFile", "DmesgFile"}  # byte strings
+READINESS_PROPERTIES = (
     "Readiness",
     "Summary",
     "Checks",
@@ -56,7 +56,7 @@ def properties_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def readiness_record(properties: Mapping[str, Any]) -> dict[str, object]:
     """Return what the properties of the manager say of readiness."""
-    return plain_record({name: properties[name] for name in READINESS})
+    return plain_record({name: properties[name] for name in READINESS_PROPERTIES})
 
 
 def readiness_report(properties: Mapping[str, Any]) -> Report:
@@ -88,16 +88,16 @@ def camel_case(name: str) -> str:
 
 
 def _restored(name: str, value: Any) -> Any:  # noqa: ANN401  # any D-Bus value
-    if name in MEMBERS:
-        return [tuple(one[member] for member in MEMBERS[name]) for one in value]
-    if name in PATHS:
+    if name in ROW_MEMBERS:
+        return [tuple(one[member] for member in ROW_MEMBERS[name]) for one in value]
+    if name in PATH_PROPERTIES:
         return value.encode("utf-8", "surrogateescape")
     return value
 
 
 def _named(name: str, value: Any) -> object:  # noqa: ANN401  # any D-Bus value
-    if name in MEMBERS:
-        return [dict(zip(MEMBERS[name], one, strict=True)) for one in value]
+    if name in ROW_MEMBERS:
+        return [dict(zip(ROW_MEMBERS[name], one, strict=True)) for one in value]
     return _plain(value)
 
 

@@ -21,7 +21,7 @@ from kdumpd.observe.readiness.units import NoServiceManager
 log = logging.getLogger(__name__)
 
 # Who looks once waits for nothing: what does not prove complete now is shown as it is now.
-NO_PATIENCE = Delays(settle=0.0)
+NO_SETTLING = Delays(settle=0.0)
 
 
 def check(files: Files, configuration: Configuration, form: str) -> int:
@@ -42,7 +42,7 @@ def list_captures(files: Files, configuration: Configuration, form: str) -> int:
     what can only be known in that way is missing, which the log then says.
     """
     seen = asyncio.run(observe_once(files, configuration))
-    state, _ = step(State(), seen, NO_PATIENCE)
+    state, _ = step(State(), seen, NO_SETTLING)
     if state.settling:
         log.warning(
             "Captures that are not shown, as only the daemon unpacks them: %d", len(state.settling)

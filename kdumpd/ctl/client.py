@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
-from kdumpd.dbus.connection import USUAL, Connection
+from kdumpd.dbus.connection import DEFAULT_CALL_OPTIONS, Connection
 from kdumpd.dbus.messages import (
     CAPTURE_INTERFACE,
     CAPTURES_PATH,
@@ -28,7 +28,7 @@ from kdumpd.json_output import properties_of
 from kdumpd.model.readiness.report import EXIT_STATUS
 from kdumpd.model.vocabulary import CaptureState
 
-NO_OWNER = {
+NOT_RUNNING_ERRORS = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
     # Where systemd starts what has a name (sd-bus, bus-common-errors.h): disabled, unreadable,
@@ -38,7 +38,7 @@ NO_OWNER = {
     "org.freedesktop.systemd1.UnitMasked",
     "org.freedesktop.DBus.Error.TimedOut",
 }
-FAILED_START = "org.freedesktop.DBus.Error.Spawn."  # what a bus without systemd says
+SPAWN_ERROR_PREFIX = "org.freedesktop.DBus.Error.Spawn."  # what a bus without systemd says
 
 
 class AbsentError(Exception):
@@ -51,7 +51,7 @@ def absence(words: str) -> Iterator[None]:
     try:
         yield
     except CallError as error:
-        if error.name in NO_OWNER or error.name.startswith(FAILED_START):
+        if error.name in NOT_RUNNING_ERRORS or error.name.startswith(SPAWN_ERROR_PREFIX):
             raise AbsentError(words) from error
         raise
 
@@ -106,12 +106,12 @@ def age(capture: Properties) -> tuple[bool, int, str]:
     return capture["Trusted"], capture["CrashedAt"] or capture["FoundAt"], capture["Id"]
 
 
-ABSENT = "kdumpd does not run"
+KDUMPD_ABSENT = "kdumpd does not run"
 # Longer than the daemon takes to ask polkit and open a file, with and without a person's password.
-ASKING = CallOptions(seconds=180.0, interactive=True)
+PASSWORD_CALL = CallOptions(seconds=180.0, interactive=True)
 # On a busy machine 10,000 captures take long to be put into one message, and to be read out of it.
-LISTING = CallOptions(seconds=120.0)
-UNASKED = CallOptions(seconds=60.0)
+LIST_CALL = CallOptions(seconds=120.0)
+PLAIN_CALL = CallOptions(seconds=60.0)
 
 
 class Daemon:
@@ -135,7 +135,7 @@ class Daemon:
     async def captures(self) -> list[Properties]:
         """Return the properties of every capture, the newest crash last, strangers' files first."""
         target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, OBJECT_MANAGER_INTERFACE)
-        (objects,) = await self._ask(target, "GetManagedObjects", call_options=LISTING)
+        (objects,) = await self._ask(target, "GetManagedObjects", call_options=LIST_CALL)
         found = [
             interfaces[CAPTURE_INTERFACE]
             for interfaces in objects.values()
@@ -145,8 +145,8 @@ class Daemon:
 
     async def open_dmesg(self, id_: str, *, interactive: bool) -> int:
         """Return a descriptor of the capture's kernel log, which the caller closes."""
-        call_options = ASKING if interactive else UNASKED
-        with absence(ABSENT):
+        call_options = PASSWORD_CALL if interactive else PLAIN_CALL
+        with absence(KDUMPD_ABSENT):
             return await self._connection.call_for_descriptor(
                 _capture(id_), "OpenDmesg", call_options
             )
@@ -169,7 +169,7 @@ class Daemon:
         return dict(properties)
 
     async def _order(self, target: Target, member: str, *, interactive: bool) -> None:
-        await self._ask(target, member, call_options=ASKING if interactive else UNASKED)
+        await self._ask(target, member, call_options=PASSWORD_CALL if interactive else PLAIN_CALL)
 
     async def _ask(
         self,
@@ -177,9 +177,9 @@ class Daemon:
         member: str,
         signature: str = "",
         *body: object,
-        call_options: CallOptions = USUAL,
+        call_options: CallOptions = DEFAULT_CALL_OPTIONS,
     ) -> list[Any]:
-        with absence(ABSENT):
+        with absence(KDUMPD_ABSENT):
             return await self._connection.call(target, member, signature, list(body), call_options)
 
 
@@ -200,9 +200,9 @@ class Answers(Protocol):
         """Return the properties of every capture, the newest crash last, strangers' files first."""
 
 
-SECONDS = 60.0  # more than a look takes where a crash directory does not answer
-NOTHING_FOUND = 1
-PROGRAM = isolated("kdumpd.daemon")
+LOOK_TIMEOUT_S = 60.0  # more than a look takes where a crash directory does not answer
+EXIT_NO_CAPTURES = 1
+KDUMPD_COMMAND = isolated("kdumpd.daemon")
 
 
 class LookError(Exception):
@@ -227,23 +227,25 @@ class Look:
 
         That one is gone, was acknowledged, or was found before, nobody knows.
         """
-        records = await self._ask("--list", 0, NOTHING_FOUND)
+        records = await self._ask("--list", 0, EXIT_NO_CAPTURES)
         return sorted((properties_of(record) for record in records), key=age)
 
     async def _ask(self, question: str, *answered: int) -> Any:  # noqa: ANN401  # any JSON
         """Return the answer; LookError where there is none in time. No process is left."""
         child = await asyncio.create_subprocess_exec(
-            *PROGRAM,
+            *KDUMPD_COMMAND,
             *(question, "--json=short", "--root", str(self._root)),
             stdin=DEVNULL,
             stdout=PIPE,
             env=CHILD_ENVIRONMENT,
         )
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
                 out, _ = await child.communicate()
         except TimeoutError as error:
-            raise LookError(f"kdumpd {question} had no answer after {SECONDS:g} s") from error
+            raise LookError(
+                f"kdumpd {question} had no answer after {LOOK_TIMEOUT_S:g} s"
+            ) from error
         finally:
             if child.returncode is None:
                 child.kill()

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 from kdumpd.arguments import EXIT_FAILURE
 from kdumpd.ctl.terminal import (
-    STDERR,
-    STDIN,
+    STDERR_FD,
+    STDIN_FD,
     StatusLine,
     Stop,
     StopError,
@@ -35,8 +35,8 @@ from kdumpd.model.text import microseconds
 
 SECOND = timedelta(seconds=1)
 # The service is still to be stopped while it has the disks written before the crash.
-UNDER_WAY = {TriggerState.COUNTING_DOWN, TriggerState.CRASHING}
-CRASHING = "Crashing it now."
+STATES_UNDER_WAY = {TriggerState.COUNTING_DOWN, TriggerState.CRASHING}
+CRASHING_LINE = "Crashing it now."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ async def crash(trigger: Trigger, order: Order, stop: Stop) -> str:
     """
     news = asyncio.Event()
     await trigger.follow(news.set)
-    call = trigger.crash(order.token, order.overridden, interactive=os.isatty(STDIN))
+    call = trigger.crash(order.token, order.overridden, interactive=os.isatty(STDIN_FD))
     tasks = [asyncio.create_task(call), asyncio.create_task(_show(trigger, order.host, news, stop))]
     waiting: list[asyncio.Future[Any]] = [*tasks, stop.asked]
     try:
@@ -86,7 +86,7 @@ async def _call_off(trigger: Trigger) -> str:
 async def _show(trigger: Trigger, host: str, news: asyncio.Event, stop: Stop) -> NoReturn:
     """Show each countdown that there is, for ever."""
     while True:
-        if (await _progress(trigger, news)).state in UNDER_WAY:
+        if (await _progress(trigger, news)).state in STATES_UNDER_WAY:
             await _count_down(trigger, host, news, stop)
         else:
             await news.wait()
@@ -94,16 +94,16 @@ async def _show(trigger: Trigger, host: str, news: asyncio.Event, stop: Stop) ->
 
 async def _count_down(trigger: Trigger, host: str, news: asyncio.Event, stop: Stop) -> None:
     """Show the seconds that are left, and let any key stop it, for as long as it is under way."""
-    keys = has_keys(STDIN)
+    keys = has_keys(STDIN_FD)
     how = "any key cancels" if keys else "Ctrl-C cancels"
-    with StatusLine() as line, first_key(STDIN, stop.ask) if keys else nullcontext():
-        while (progress := await _progress(trigger, news)).state in UNDER_WAY:
+    with StatusLine() as line, first_key(STDIN_FD, stop.ask) if keys else nullcontext():
+        while (progress := await _progress(trigger, news)).state in STATES_UNDER_WAY:
             left = 0.0
             if progress.state == TriggerState.COUNTING_DOWN:
                 left = max((progress.deadline - datetime.now(UTC)) / SECOND, 0.0)
                 line.show(f"The kernel of {host} crashes in {math.ceil(left)} s; {how}.")
             else:
-                line.end(CRASHING)
+                line.end(CRASHING_LINE)
             with suppress(TimeoutError):
                 async with asyncio.timeout(math.modf(left)[0] or 1.0):
                     await news.wait()
@@ -119,8 +119,8 @@ This crashes the kernel of {host}, the machine that you are on. All programs end
 work that is not saved is lost. The crash kernel then saves a dump and starts the machine again,
 which takes some minutes; should that fail, somebody must reset it."""
 PROMPT = "Type the name of this machine to crash it; anything else is a no: "
-AFTERWARDS = "When it is back, this says whether a dump was saved: kdumpdctl status"
-UNCRASHED = "Nothing was crashed."
+AFTERWARDS_HINT = "When it is back, this says whether a dump was saved: kdumpdctl status"
+NOTHING_CRASHED = "Nothing was crashed."
 
 
 class RefusedError(Exception):
@@ -136,7 +136,7 @@ async def crash_test(trigger: Trigger, options: argparse.Namespace) -> int:
             return dry_run(await trigger.prepare(), options)
         tell(await _attempt(trigger, options))
     except RefusedError as refusal:
-        tell(f"{UNCRASHED} {refusal}")
+        tell(f"{NOTHING_CRASHED} {refusal}")
     except StopError as stopped:
         if stopped.by_a_person:
             tell(str(stopped))
@@ -147,7 +147,7 @@ async def crash_test(trigger: Trigger, options: argparse.Namespace) -> int:
 
 async def cancel(trigger: Trigger) -> int:
     """Stop the test that is prepared or counted down, whoever asked for it, and return 0."""
-    await trigger.cancel(interactive=os.isatty(STDIN))
+    await trigger.cancel(interactive=os.isatty(STDIN_FD))
     tell("The test is cancelled: the kernel is not crashed.")
     return 0
 
@@ -203,7 +203,7 @@ async def _attempt(trigger: Trigger, options: argparse.Namespace) -> str:
     with stopping() as stop:
         if options.yes is None:
             await _ask(preparation, host, missing, stop)
-        tell(AFTERWARDS)
+        tell(AFTERWARDS_HINT)
         overridden = [*options.override, *(objection.code for objection in missing)]
         order = Order(host=host, token=preparation.token, overridden=overridden)
         return await crash(trigger, order, stop)
@@ -213,19 +213,19 @@ async def _ask(
     preparation: Preparation, host: str, missing: Sequence[Objection], stop: Stop
 ) -> None:
     """Return if a person types the machine's name; RefusedError for anything else."""
-    if not (os.isatty(STDIN) and os.isatty(STDERR)):
+    if not (os.isatty(STDIN_FD) and os.isatty(STDERR_FD)):
         words = f"--yes={shlex.quote(host)} {_overrides(missing)}".rstrip()
         raise RefusedError(f"Nobody can be asked without a terminal. To crash {host}, add: {words}")
     tell(WARNING.format(host=host))
     if missing:
         tell("With the name you also say yes to what speaks against it.")
-    forget_typed(STDIN)
+    forget_typed(STDIN_FD)
     tell(PROMPT, end="")
     seconds = (preparation.expires - datetime.now(UTC)).total_seconds()
     line = await _answer(seconds, stop)
     if not (line and line.endswith(b"\n")):
         tell("")
-    stop.check(f"Cancelled. {UNCRASHED}")
+    stop.check(f"Cancelled. {NOTHING_CRASHED}")
     if line is None:
         raise RefusedError("There was no answer in time.")
     if os.fsdecode(line).strip() != host:
@@ -234,7 +234,7 @@ async def _ask(
 
 async def _answer(seconds: float, stop: Stop) -> bytes | None:
     """Return the line that is typed in so many seconds, if one is."""
-    typed = asyncio.create_task(typed_line(STDIN))
+    typed = asyncio.create_task(typed_line(STDIN_FD))
     waiting: list[asyncio.Future[Any]] = [typed, stop.asked]
     try:
         await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -123,19 +123,19 @@ def _saved(capture: Properties) -> str:
             return f"What was saved cannot be read: {place}"
 
 
-UNITS = (
+DURATION_UNITS = (
     ("week", timedelta(weeks=1)),
     ("day", timedelta(days=1)),
     ("hour", timedelta(hours=1)),
     ("minute", timedelta(minutes=1)),
 )
 # Objections of kdumpd-trigger that are fatal, by the findings that are their cause.
-OBSTACLES = {
+OBSTACLE_SENTENCES = {
     "container": "the kernel is that of the container's host",
     "crash-kernel-running": "the crash kernel runs, and has a dump to save",
     "live-system": "a live system forgets the dump at the reboot",
 }
-FEWEST = 2  # of a unit, or it would be too rough
+MIN_UNITS = 2  # of a unit, or it would be too rough
 
 
 def crash_test_line(manager: Properties, test: Properties, now: datetime) -> str:
@@ -159,8 +159,8 @@ def ago(at: datetime, now: datetime) -> str:
     passed = now - at
     if passed < timedelta():
         return "in the future, by this machine's clock,"
-    for name, unit in UNITS:
-        if passed >= FEWEST * unit:
+    for name, unit in DURATION_UNITS:
+        if passed >= MIN_UNITS * unit:
             return f"{passed // unit} {name}s ago"
     seconds = passed // timedelta(seconds=1)
     return f"{seconds} second{'' if seconds == 1 else 's'} ago"
@@ -169,7 +169,7 @@ def ago(at: datetime, now: datetime) -> str:
 def _obstacle(manager: Properties) -> str:
     """Return why a test is refused whatever is done, empty where one can be made."""
     codes = [code for code, *_ in manager["Findings"]]
-    why = next((why for code, why in OBSTACLES.items() if code in codes), "")
+    why = next((why for code, why in OBSTACLE_SENTENCES.items() if code in codes), "")
     if not why and manager["Readiness"] == Readiness.UNSUPPORTED:
         return "the kernel cannot capture its own crash"
     return why

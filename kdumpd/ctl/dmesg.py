@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from kdumpd.ctl.client import Daemon, select
 from kdumpd.ctl.report import read_log
-from kdumpd.ctl.terminal import DUMB, Screen, Style, print_json, read_screen
+from kdumpd.ctl.terminal import DUMB_TERMINALS, Screen, Style, print_json, read_screen
 from kdumpd.model.crashlog.headlines import HeadlineKind, parse_headline
 from kdumpd.model.crashlog.lines import parse_lines
 
@@ -24,17 +24,17 @@ from kdumpd.model.crashlog.lines import parse_lines
 # else less; an empty text or cat means none. less is told SYSTEMD_LESS or FRSXMK, and always that
 # it must run no other program: whoever may read a kernel log may be root.
 
-USUAL = ("less", "more")
-LESS = "FRSXMK"
+USUAL_PAGERS = ("less", "more")
+LESS_OPTIONS = "FRSXMK"
 
 
 def pager_of(environment: Mapping[str, str]) -> list[str]:
     """Return the command that pages, empty for none, and on a terminal that can do too little."""
-    if environment.get("TERM", "") in DUMB:
+    if environment.get("TERM", "") in DUMB_TERMINALS:
         return []
     words = environment.get("SYSTEMD_PAGER", environment.get("PAGER"))
     if words is None:
-        return [path for name in USUAL if (path := shutil.which(name))][:1]
+        return [path for name in USUAL_PAGERS if (path := shutil.which(name))][:1]
     try:
         command = shlex.split(words)
     except ValueError:  # a quote that does not end
@@ -44,7 +44,7 @@ def pager_of(environment: Mapping[str, str]) -> list[str]:
 
 async def paged(lines: Iterable[str], command: list[str], environment: Mapping[str, str]) -> bool:
     """Return True once a person has seen enough of the lines, False where nothing pages them."""
-    more = {"LESS": environment.get("SYSTEMD_LESS", LESS), "LESSSECURE": "1"}
+    more = {"LESS": environment.get("SYSTEMD_LESS", LESS_OPTIONS), "LESSSECURE": "1"}
     try:
         pager = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, env={**environment, **more}
@@ -61,9 +61,9 @@ async def paged(lines: Iterable[str], command: list[str], environment: Mapping[s
     return True
 
 
-CHUNK = 1 << 16
-KEPT = "\n\t"
-OF_KIND = {
+CHUNK_BYTES = 1 << 16
+KEPT_CONTROL_CHARACTERS = "\n\t"
+HEADLINE_STYLES = {
     HeadlineKind.PANIC: Style.BAD,
     HeadlineKind.OOPS: Style.BAD,
     HeadlineKind.DIE: Style.BAD,
@@ -100,7 +100,7 @@ async def dmesg(daemon: Daemon, options: argparse.Namespace) -> int:
 
 async def show_log(log: BinaryIO, screen: Screen, pager: list[str]) -> None:
     """Show a log on a terminal, by a pager where there is one."""
-    lines = highlighted(terminal_text(iter(partial(log.read, CHUNK), b"")), screen)
+    lines = highlighted(terminal_text(iter(partial(log.read, CHUNK_BYTES), b"")), screen)
     if not (pager and await paged(lines, pager, os.environ)):
         sys.stdout.writelines(lines)
         sys.stdout.flush()
@@ -130,14 +130,14 @@ def _styled(text: str, screen: Screen) -> str:
     for line in parse_lines(text.encode()):
         headline = parse_headline(0, line)
         if headline is not None:
-            return screen.styled(text, OF_KIND.get(headline.kind))
+            return screen.styled(text, HEADLINE_STYLES.get(headline.kind))
     return text
 
 
 def _escaped(text: str) -> str:
     return "".join(
         char
-        if char in KEPT or char.isprintable()
+        if char in KEPT_CONTROL_CHARACTERS or char.isprintable()
         else char.encode("unicode_escape").decode("ascii")
         for char in text
     )

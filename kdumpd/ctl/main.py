@@ -11,17 +11,19 @@ from pathlib import Path
 
 from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, discard_stdout
 from kdumpd.ctl.client import AbsentError, Daemon, Look, LookError, SelectionError
-from kdumpd.ctl.options import SYSTEM, WITHOUT_DAEMON, parse_arguments, run_of
+from kdumpd.ctl.options import SYSTEM_BUS_OPTION, VERBS_WITHOUT_DAEMON, parse_arguments, run_of
 from kdumpd.ctl.terminal import tell
 from kdumpd.dbus.connection import connect
 from kdumpd.dbus.messages import BusError, CallError, bus_address
 
 EXIT_ABSENT = 4
-ROOT = 0  # the uid
-INSTEAD = "This is a look without kdumpd, which would know more: what is gone, or acknowledged."
-START = "To start kdumpd: systemctl start kdumpd. Why it does not run: journalctl -u kdumpd"
-WHY_NOT = "Why it does not start: journalctl -u kdumpd-trigger"
-AS_ROOT = "Root gets an answer to this without kdumpd too."
+ROOT_UID = 0
+LOOK_INSTEAD_HINT = (
+    "This is a look without kdumpd, which would know more: what is gone, or acknowledged."
+)
+START_HINT = "To start kdumpd: systemctl start kdumpd. Why it does not run: journalctl -u kdumpd"
+TRIGGER_LOG_HINT = "Why it does not start: journalctl -u kdumpd-trigger"
+AS_ROOT_HINT = "Root gets an answer to this without kdumpd too."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_ABSENT
     except AbsentError as error:
         tell(f"{error} on the bus '{options.bus}'.")
-        if options.bus == SYSTEM and options.verb == "test":
-            tell(WHY_NOT)
+        if options.bus == SYSTEM_BUS_OPTION and options.verb == "test":
+            tell(TRIGGER_LOG_HINT)
         _advise(options)
         return EXIT_ABSENT
     except OSError as error:
@@ -68,21 +70,25 @@ async def _ask(options: argparse.Namespace) -> int:
         if not _may_look(options):
             raise
         bus = f" on the bus '{options.bus}'" if isinstance(error, AbsentError) else ""
-        tell(f"{str(error).rstrip('.')}{bus}. {START}\n{INSTEAD}\n")
+        tell(f"{str(error).rstrip('.')}{bus}. {START_HINT}\n{LOOK_INSTEAD_HINT}\n")
     return await run(Look(Path("/")), options)
 
 
 def _may_look(options: argparse.Namespace) -> bool:
     """Return whether this can be answered without the daemon: another bus' has another machine."""
-    return options.verb in WITHOUT_DAEMON and options.bus == SYSTEM and os.geteuid() == ROOT
+    return (
+        options.verb in VERBS_WITHOUT_DAEMON
+        and options.bus == SYSTEM_BUS_OPTION
+        and os.geteuid() == ROOT_UID
+    )
 
 
 def _advise(options: argparse.Namespace) -> None:
     """Say what to type where the daemon is not to be reached."""
-    if options.bus == SYSTEM and options.root is None and options.verb != "test":
-        tell(START)
-        if options.verb in WITHOUT_DAEMON and os.geteuid() != ROOT:
-            tell(AS_ROOT)
+    if options.bus == SYSTEM_BUS_OPTION and options.root is None and options.verb != "test":
+        tell(START_HINT)
+        if options.verb in VERBS_WITHOUT_DAEMON and os.geteuid() != ROOT_UID:
+            tell(AS_ROOT_HINT)
     if options.verb in {"status", "check"}:
         tell("Without kdumpd running: kdumpd --check judges readiness once.")
 

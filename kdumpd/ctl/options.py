@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from kdumpd import __version__
-from kdumpd.arguments import JSON, Parser, existing_directory
+from kdumpd.arguments import JSON_MODES, Parser, existing_directory
 from kdumpd.ctl.describe import UNTRUSTED
 from kdumpd.ctl.timestamps import MomentError, parse_moment
 from kdumpd.model.crash_test import unheard_of
 from kdumpd.model.vocabulary import CaptureState, CrashClass
 
-STATES = (*map(str, CaptureState), UNTRUSTED)
+STATE_WORDS = (*map(str, CaptureState), UNTRUSTED)
 
 
 def add_list_options(command: argparse.ArgumentParser) -> None:
@@ -36,9 +36,9 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
         "--state",
         dest="states",
         metavar="STATE,…",
-        type=lambda text: _words(text, STATES),
+        type=lambda text: _words(text, STATE_WORDS),
         default=[],
-        help=f"captures in these states only: {', '.join(STATES)}",
+        help=f"captures in these states only: {', '.join(STATE_WORDS)}",
     )
     command.add_argument(
         "--class",
@@ -157,18 +157,18 @@ VERBS = (
         "Crash this machine on purpose after a countdown, to prove that a dump is saved.",
     ),
 )
-BY_NAME = {verb.name: verb for verb in VERBS}
+VERBS_BY_NAME = {verb.name: verb for verb in VERBS}
 
 
 def run_of(name: str) -> Run:
     """Return the function that runs the command of this name."""
-    verb = BY_NAME[name]
+    verb = VERBS_BY_NAME[name]
     run: Run = getattr(import_module(verb.module), verb.function)
     return run
 
 
-SYSTEM = "system"
-MODES = [[mode] for mode in JSON]
+SYSTEM_BUS_OPTION = "system"
+JSON_MODE_WORDS = [[mode] for mode in JSON_MODES]
 EPILOG = """\
 exit status of status and check: 0 ready, 1 degraded, 2 not ready, 3 unsupported, 4 when kdumpd or
 the bus cannot be reached. Of the other commands: 0 when the question was answered, 1 when it could
@@ -176,11 +176,11 @@ not be (no such capture or file, no right to it) or there is no capture to show,
 test: 1 when the kernel was not crashed; with --dry-run 0 when nothing speaks against it, 1 when
 something does; with --cancel 0 when a test was stopped, 1 when not. Of all: 64 for a wrong command
 line, 74 if the answer cannot be printed."""
-ROOT = "look at the machine below this directory, without a daemon"
-ID = "the capture's id or its beginning (default: the newest crash)"
-WITHOUT_DAEMON = {"check", "list", "info"}
-OF_ONE_CAPTURE = {"report", "dmesg", "path"}
-TIMES = {"-S", "--since", "-U", "--until"}
+ROOT_HELP = "look at the machine below this directory, without a daemon"
+ID_HELP = "the capture's id or its beginning (default: the newest crash)"
+VERBS_WITHOUT_DAEMON = {"check", "list", "info"}
+VERBS_OF_ONE_CAPTURE = {"report", "dmesg", "path"}
+TIME_OPTIONS = {"-S", "--since", "-U", "--until"}
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -193,18 +193,18 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     _add_common_options(parser)
     parser.add_argument("--version", action="version", version=f"kdumpdctl {__version__}")
-    parser.set_defaults(verb="status", bus=SYSTEM, json="off", root=None)
+    parser.set_defaults(verb="status", bus=SYSTEM_BUS_OPTION, json="off", root=None)
     _add_root_option(parser, argparse.SUPPRESS)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for verb in VERBS:
         command = verbs.add_parser(verb.name, help=verb.help, description=verb.description)
         _add_common_options(command)
         command.set_defaults(verb=verb.name)
-        if verb.name in OF_ONE_CAPTURE:
-            command.add_argument("id", nargs="?", metavar="ID", help=ID)
-        if verb.name in WITHOUT_DAEMON:
-            _add_root_option(command, ROOT)
-    verbs.choices["info"].add_argument("ids", nargs="*", default=[], metavar="ID", help=ID)
+        if verb.name in VERBS_OF_ONE_CAPTURE:
+            command.add_argument("id", nargs="?", metavar="ID", help=ID_HELP)
+        if verb.name in VERBS_WITHOUT_DAEMON:
+            _add_root_option(command, ROOT_HELP)
+    verbs.choices["info"].add_argument("ids", nargs="*", default=[], metavar="ID", help=ID_HELP)
     add_list_options(verbs.choices["list"])
     _add_report_options(verbs.choices["report"])
     verbs.choices["dmesg"].add_argument(
@@ -214,7 +214,7 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--directory", action="store_true", help="print the directory of the capture instead"
     )
     which = verbs.choices["acknowledge"].add_mutually_exclusive_group()
-    which.add_argument("ids", nargs="*", default=[], metavar="ID", help=ID)
+    which.add_argument("ids", nargs="*", default=[], metavar="ID", help=ID_HELP)
     which.add_argument("--all", action="store_true", help="all crashes that are known now")
     _add_test_options(verbs.choices["test"])
     return parser
@@ -224,7 +224,7 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     """Return the options; a wrong command line ends the program."""
     parser = arguments_parser()
     options = parser.parse_args(spelled_out(words))
-    if options.root is not None and options.verb not in WITHOUT_DAEMON:
+    if options.root is not None and options.verb not in VERBS_WITHOUT_DAEMON:
         parser.error("argument --root: it is for the commands check, list and info")
     return options
 
@@ -236,9 +236,9 @@ def spelled_out(words: Sequence[str]) -> list[str]:
     """
     spelled: list[str] = []
     for at, word in enumerate(words):
-        if word == "--json" and list(words[at + 1 : at + 2]) not in MODES:
+        if word == "--json" and list(words[at + 1 : at + 2]) not in JSON_MODE_WORDS:
             spelled.append("--json=pretty")
-        elif spelled and spelled[-1] in TIMES:
+        elif spelled and spelled[-1] in TIME_OPTIONS:
             option = spelled.pop()
             spelled.append(f"{option}={word}" if option.startswith("--") else option + word)
         else:
@@ -294,7 +294,7 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--json",
-        choices=JSON,
+        choices=JSON_MODES,
         metavar="MODE",
         default=argparse.SUPPRESS,
         help="print JSON: pretty (also meant without MODE), short, or off (default)",

@@ -17,32 +17,32 @@ from kdumpd.ctl.describe import (
     reservation,
     state_word,
 )
-from kdumpd.ctl.terminal import PIPE, Screen, Style
+from kdumpd.ctl.terminal import NO_SCREEN, Screen, Style
 from kdumpd.json_output import readiness_report
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.report import UNKNOWN_OUTCOME
 from kdumpd.model.text import human_size, shown, time_from_microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 
-NEWEST = 3  # captures
-LABEL = 14  # columns
-BAR = 20  # columns between its ends
-WIDEST = 100  # columns of text; longer lines are hard to read
-WHEN, SHORT_ID, STATE_COLUMNS = 16, 8, 10  # columns
+MAX_NEWEST_CAPTURES = 3  # captures
+LABEL_COLUMNS = 14
+BAR_COLUMNS = 20  # between its ends
+MAX_TEXT_COLUMNS = 100  # longer lines are hard to read
+TIME_COLUMNS, SHORT_ID_COLUMNS, STATE_COLUMNS = 16, 8, 10
 INDENT = GAP = "  "
 
-OF_READINESS = {
+READINESS_STYLES = {
     Readiness.READY: Style.GOOD,
     Readiness.DEGRADED: Style.DOUBTFUL,
     Readiness.NOT_READY: Style.BAD,
 }
-OF_OUTCOME = {
+OUTCOME_STYLES = {
     Severity.FATAL: Style.BAD,
     Severity.WARNING: Style.DOUBTFUL,
     UNKNOWN_OUTCOME: Style.DOUBTFUL,
     Severity.OK: Style.GOOD,
 }
-OF_STATE: Mapping[str, Style] = {
+STATE_STYLES: Mapping[str, Style] = {
     CaptureState.COMPLETE: Style.GOOD,
     CaptureState.INCOMPLETE: Style.DOUBTFUL,
     CaptureState.DMESG_ONLY: Style.DOUBTFUL,
@@ -73,7 +73,7 @@ def screen_lines(
     name, proof = crash_test_line(manager, test, now).split(": ", 1)
     yield from _fact(name, proof, screen)
     yield from _fact("Captures", count_captures(manager, captures), screen)
-    for capture in captures[: -NEWEST - 1 : -1]:
+    for capture in captures[: -MAX_NEWEST_CAPTURES - 1 : -1]:
         yield _labelled("", _capture(capture, screen), screen)
     directories = ", ".join(shown(directory) for directory in manager["CrashDirectories"])
     yield from _fact("Watching", directories, screen)
@@ -89,15 +89,15 @@ def reservation_bar(manager: Properties, *, unicode: bool) -> str:
     target = manager["ExpectedBytes"] or manager["SuggestedBytes"]
     if not target:
         return ""
-    filled = min(BAR, BAR * reserved // target)
+    filled = min(BAR_COLUMNS, BAR_COLUMNS * reserved // target)
     full, empty = ("█", "░") if unicode else ("#", "-")
     percent = 100 * reserved // target
-    return f"[{full * filled}{empty * (BAR - filled)}] {percent} %"
+    return f"[{full * filled}{empty * (BAR_COLUMNS - filled)}] {percent} %"
 
 
 def _sentence(manager: Properties, screen: Screen) -> Iterator[str]:
     word = manager["Readiness"]
-    style = OF_READINESS.get(Readiness(word)) if word else None
+    style = READINESS_STYLES.get(Readiness(word)) if word else None
     for number, line in enumerate(_wrapped(manager["Summary"], _width(screen))):
         known = number == 0 and line.startswith(word)
         yield screen.styled(word, style) + line.removeprefix(word) if known else line
@@ -113,7 +113,7 @@ def _what_to_do(manager: Properties, screen: Screen) -> Iterator[str]:
     for one in findings:
         text = f"{one.outcome}: {one.message} [{one.code}]"
         for number, line in enumerate(_wrapped(text, _width(screen) - len(INDENT))):
-            outcome = screen.styled(one.outcome, OF_OUTCOME.get(one.outcome))
+            outcome = screen.styled(one.outcome, OUTCOME_STYLES.get(one.outcome))
             yield INDENT + (outcome + line.removeprefix(one.outcome) if number == 0 else line)
         # Whole, however long: it is copied and typed.
         yield f"{INDENT * 2}{one.remedy}"
@@ -128,24 +128,24 @@ def _capture(capture: Properties, screen: Screen) -> str:
     at = time_from_microseconds(capture["CrashedAt"])
     when = f"{at.astimezone():%Y-%m-%d %H:%M}" if capture["CrashedAt"] else "at unknown time"
     state = state_word(capture)
-    head = f"{when:<{WHEN}}  {capture['Id'][:SHORT_ID]}  "
-    room = _width(screen) - LABEL - len(GAP) - len(head) - STATE_COLUMNS - len(GAP)
+    head = f"{when:<{TIME_COLUMNS}}  {capture['Id'][:SHORT_ID_COLUMNS]}  "
+    room = _width(screen) - LABEL_COLUMNS - len(GAP) - len(head) - STATE_COLUMNS - len(GAP)
     what = cause(capture) if len(cause(capture)) <= room else capture["Class"]
     padding = " " * (STATE_COLUMNS - len(state))
-    return f"{head}{screen.styled(state, OF_STATE.get(state))}{padding}{GAP}{what}".rstrip()
+    return f"{head}{screen.styled(state, STATE_STYLES.get(state))}{padding}{GAP}{what}".rstrip()
 
 
 def _fact(name: str, text: str, screen: Screen) -> Iterator[str]:
-    for number, line in enumerate(_wrapped(text, _width(screen) - LABEL - len(GAP))):
+    for number, line in enumerate(_wrapped(text, _width(screen) - LABEL_COLUMNS - len(GAP))):
         yield _labelled(name if number == 0 else "", line, screen)
 
 
 def _labelled(name: str, line: str, screen: Screen) -> str:
-    return " " * (LABEL - len(name)) + screen.styled(name, Style.DIM) + GAP + line
+    return " " * (LABEL_COLUMNS - len(name)) + screen.styled(name, Style.DIM) + GAP + line
 
 
 def _width(screen: Screen) -> int:
-    return min(screen.width, WIDEST)
+    return min(screen.width, MAX_TEXT_COLUMNS)
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -175,19 +175,19 @@ COLUMNS: Mapping[str, Callable[[Properties], str]] = {
     DIRECTORY: lambda capture: shown(capture["Directory"]),
 }
 # What a narrow terminal does without, one after the other.
-EXPENDABLE = (DIRECTORY, KERNEL, SIZE, NEW)
+EXPENDABLE_COLUMNS = (DIRECTORY, KERNEL, SIZE, NEW)
 
 Table = Mapping[str, Sequence[str]]  # the cells by their columns
 
 
 def list_lines(
-    captures: Sequence[Properties], screen: Screen = PIPE, *, legend: bool = True
+    captures: Sequence[Properties], screen: Screen = NO_SCREEN, *, legend: bool = True
 ) -> Iterator[str]:
     """Yield a table of captures, a line each, in their order."""
     table = {name: [cell(capture) for capture in captures] for name, cell in COLUMNS.items()}
     widths = fitting({name: _column_width(name, cells) for name, cells in table.items()}, screen)
     if legend:
-        yield screen.styled(_line({name: name for name in widths}, widths, PIPE), Style.BOLD)
+        yield screen.styled(_line({name: name for name in widths}, widths, NO_SCREEN), Style.BOLD)
     for number in range(len(captures)):
         yield _line({name: table[name][number] for name in widths}, widths, screen)
 
@@ -195,7 +195,7 @@ def list_lines(
 def fitting(widths: Mapping[str, int], screen: Screen) -> Mapping[str, int]:
     """Return the columns that fit on the screen, with their widths; at least those of a pipe."""
     kept = dict(widths)
-    for name in EXPENDABLE:
+    for name in EXPENDABLE_COLUMNS:
         total = sum(kept.values()) + COLUMN_GAP * (len(kept) - 1)
         if not screen.is_terminal or total <= screen.width:
             break
@@ -213,6 +213,6 @@ def _line(cells: Mapping[str, str], widths: Mapping[str, int], screen: Screen) -
     for name, width in widths.items():
         cell = cells[name]
         room = " " * (width - len(cell))
-        styled = screen.styled(cell, OF_STATE.get(cell) if name == STATE else None)
+        styled = screen.styled(cell, STATE_STYLES.get(cell) if name == STATE else None)
         parts.append(room + styled if name == SIZE else styled + ("" if name == last else room))
     return (" " * COLUMN_GAP).join(parts)

@@ -17,9 +17,9 @@ from kdumpd.model.crashlog.scrub import scrubbed
 from kdumpd.model.text import MICROSECONDS, human_size, printable
 from kdumpd.model.vocabulary import CaptureState
 
-HARDWARE = b"Hardware name: "
-LAST_LINES = 60  # of a log in which nothing tells where it begins
-HOST = "(host)"
+HARDWARE_PREFIX = b"Hardware name: "
+MAX_LINES_WITHOUT_INCIDENT = 60  # of a log in which nothing tells where it begins
+HOST_PLACEHOLDER = "(host)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +89,8 @@ def report_facts(
 def hardware(lines: Sequence[LogLine]) -> str:
     """Return the machine's name as the kernel printed it last, empty where it did not."""
     for line in reversed(lines):
-        if HARDWARE in line.text:
-            return printable(line.text.partition(HARDWARE)[2])
+        if HARDWARE_PREFIX in line.text:
+            return printable(line.text.partition(HARDWARE_PREFIX)[2])
     return ""
 
 
@@ -99,7 +99,7 @@ def log_extract(
 ) -> list[str]:
     """Return the log's lines from the first sign of the crash, or its last where there is none."""
     incident = find_incident(lines)
-    start = max(0, len(lines) - LAST_LINES) if incident is None else incident.start
+    start = max(0, len(lines) - MAX_LINES_WITHOUT_INCIDENT) if incident is None else incident.start
     host = "" if call_options.host else capture["Host"]
     return [_shown(line, host, call_options) for line in lines[start:]]
 
@@ -115,7 +115,7 @@ def read_log(fd: int) -> bytes:
 def _shown(line: LogLine, host: str, call_options: ReportOptions) -> str:
     text = printable(line.text) if call_options.addresses else scrubbed(line.text)
     if host:
-        text = text.replace(host, HOST)
+        text = text.replace(host, HOST_PLACEHOLDER)
     if line.time is None:
         return text
     seconds, fraction = divmod(line.time, MICROSECONDS)

@@ -19,9 +19,9 @@ from typing import Any, TextIO
 
 from kdumpd.json_output import to_json
 
-RESET = "\x1b[0m"
-DUMB = {"", "dumb"}
-NARROWEST = 40  # columns; what is narrower is shown as if it were not
+STYLE_RESET = "\x1b[0m"
+DUMB_TERMINALS = {"", "dumb"}
+MIN_SCREEN_COLUMNS = 40  # what is narrower is shown as if it were not
 
 
 class Style(StrEnum):
@@ -49,19 +49,20 @@ class Screen:
 
     def styled(self, text: str, style: Style | None) -> str:
         """Return the text in this style, where there are colours."""
-        return f"{style}{text}{RESET}" if self.colour and style and text else text
+        return f"{style}{text}{STYLE_RESET}" if self.colour and style and text else text
 
 
-PIPE = Screen()
+NO_SCREEN = Screen()
 
 
 def read_screen(stream: TextIO, environment: Mapping[str, str]) -> Screen:
     """Return what the stream is; COLUMNS says another width than the terminal's own."""
     if not stream.isatty():
-        return PIPE
+        return NO_SCREEN
     return Screen(
-        width=max(NARROWEST, shutil.get_terminal_size().columns),
-        colour=environment.get("TERM", "") not in DUMB and not environment.get("NO_COLOR"),
+        width=max(MIN_SCREEN_COLUMNS, shutil.get_terminal_size().columns),
+        colour=environment.get("TERM", "") not in DUMB_TERMINALS
+        and not environment.get("NO_COLOR"),
         unicode=stream.encoding.lower().replace("-", "") == "utf8",
     )
 
@@ -116,8 +117,8 @@ class StatusLine:
             tell(words)
 
 
-LONGEST_LINE = 4096  # of a terminal (termios(3))
-STDIN, STDERR = 0, 2  # sys.stdin is None where it was closed
+MAX_TYPED_LINE_BYTES = 4096  # of a terminal (termios(3))
+STDIN_FD, STDERR_FD = 0, 2  # sys.stdin is None where it was closed
 
 
 def has_keys(fd: int) -> bool:
@@ -148,7 +149,7 @@ async def typed_line(fd: int) -> bytes:
     finally:
         loop.remove_reader(fd)
     with suppress(OSError):  # the terminal is gone
-        return os.read(fd, LONGEST_LINE)
+        return os.read(fd, MAX_TYPED_LINE_BYTES)
     return b""
 
 
@@ -190,7 +191,7 @@ def _keywise(attributes: list[Any]) -> list[Any]:
     return [iflag & ~termios.IXON, oflag, cflag, lflag, *speeds, characters]
 
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopError(Exception):
@@ -228,10 +229,10 @@ def stopping() -> Iterator[Stop]:
     """Let signals that would end the program ask for a stop instead."""
     loop = asyncio.get_running_loop()
     stop = Stop()
-    for number in ENDING:
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.ask, number)
     try:
         yield stop
     finally:
-        for number in ENDING:
+        for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, time, timedelta
 
 from kdumpd.model.text import EPOCH, parse_span
 
-FORMS = "2026-11-23, '2026-11-23 01:00', 01:00, today, yesterday, now, -2h or '2 days ago'"
-DAYS = {"today": 0, "yesterday": -1, "tomorrow": 1}
-CALENDAR = (
+TIME_FORMS = "2026-11-23, '2026-11-23 01:00', 01:00, today, yesterday, now, -2h or '2 days ago'"
+DAY_OFFSETS = {"today": 0, "yesterday": -1, "tomorrow": 1}
+CALENDAR_PATTERN = (
     r"(?a)(?:(?P<date>\d{4}-\d{2}-\d{2})(?:[ T]+|$))?"
     r"(?P<time>\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?"
     r"(?P<utc> ?UTC|Z)?"
 )
-SINCE_EPOCH = r"(?a)@(\d{1,12})"
+SINCE_EPOCH_PATTERN = r"(?a)@(\d{1,12})"
 
 Localize = Callable[[datetime], datetime]
 
@@ -40,17 +40,17 @@ def parse_moment(text: str, now: datetime, localize: Localize = local) -> dateti
     except (ValueError, OverflowError):
         at = None
     if at is None:
-        raise MomentError(f"'{text}' is no time: write {FORMS}")
+        raise MomentError(f"'{text}' is no time: write {TIME_FORMS}")
     return at
 
 
 def _parse(words: str, now: datetime, localize: Localize) -> datetime | None:
     if words == "now":
         return now
-    if words in DAYS:
-        day = now.date() + timedelta(days=DAYS[words])
+    if words in DAY_OFFSETS:
+        day = now.date() + timedelta(days=DAY_OFFSETS[words])
         return localize(datetime.combine(day, time()))
-    if (match := re.fullmatch(SINCE_EPOCH, words)) is not None:
+    if (match := re.fullmatch(SINCE_EPOCH_PATTERN, words)) is not None:
         return EPOCH + timedelta(seconds=int(match[1]))
     if words.endswith(" ago"):
         return now - _span(words.removesuffix(" ago"))
@@ -69,7 +69,7 @@ def _span(words: str) -> timedelta:
 
 
 def _calendar(words: str, now: datetime, localize: Localize) -> datetime | None:
-    match = re.fullmatch(CALENDAR, words)
+    match = re.fullmatch(CALENDAR_PATTERN, words)
     if match is None or not (match["date"] or match["time"]):
         return None
     day = datetime.fromisoformat(match["date"]).date() if match["date"] else now.date()

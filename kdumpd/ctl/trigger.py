@@ -20,15 +20,15 @@ from kdumpd.dbus.messages import (
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.text import time_from_microseconds
 
-ABSENT = "kdumpd-trigger is not installed, or cannot be started,"
-TRIGGER = Target(TRIGGER_BUS_NAME, TRIGGER_PATH, TRIGGER_INTERFACE)
+TRIGGER_ABSENT = "kdumpd-trigger is not installed, or cannot be started,"
+TRIGGER_TARGET = Target(TRIGGER_BUS_NAME, TRIGGER_PATH, TRIGGER_INTERFACE)
 
 # Three minutes for a password, one for the longest countdown, the rest for a sync to slow disks.
-CRASHING_SECONDS = 600.0
+TRIGGER_TIMEOUT_S = 600.0
 # The bus starts the service, which looks at the machine; a busy one takes longer than 25 seconds.
-STARTING = CallOptions(seconds=90.0)
-ASKING = CallOptions(seconds=90.0, interactive=True)
-BRISK = CallOptions(seconds=5.0)  # while the clock counts down
+PREPARE_CALL = CallOptions(seconds=90.0)
+PASSWORD_CALL = CallOptions(seconds=90.0, interactive=True)
+COUNTDOWN_CALL = CallOptions(seconds=5.0)  # while the clock counts down
 
 
 class TriggerState(StrEnum):
@@ -78,7 +78,9 @@ class Trigger:
 
     async def prepare(self) -> Preparation:
         """Return a token for a crash, and what speaks against one."""
-        token, objections, expires = await self._ask(TRIGGER, "Prepare", call_options=STARTING)
+        token, objections, expires = await self._ask(
+            TRIGGER_TARGET, "Prepare", call_options=PREPARE_CALL
+        )
         return Preparation(
             token=token,
             objections=[
@@ -90,20 +92,22 @@ class Trigger:
 
     async def crash(self, token: str, overridden: Sequence[str], *, interactive: bool) -> None:
         """Crash the kernel in spite of these objections; CallError says why it was not."""
-        call_options = CallOptions(seconds=CRASHING_SECONDS, interactive=interactive)
+        call_options = CallOptions(seconds=TRIGGER_TIMEOUT_S, interactive=interactive)
         await self._ask(
-            TRIGGER, "Trigger", "sas", token, list(overridden), call_options=call_options
+            TRIGGER_TARGET, "Trigger", "sas", token, list(overridden), call_options=call_options
         )
 
     async def cancel(self, *, interactive: bool = False) -> None:
         """End what is counted down or prepared; CallError where nothing is, or it is too late."""
-        await self._ask(TRIGGER, "Cancel", call_options=ASKING if interactive else BRISK)
+        await self._ask(
+            TRIGGER_TARGET, "Cancel", call_options=PASSWORD_CALL if interactive else COUNTDOWN_CALL
+        )
 
     async def progress(self) -> Progress:
         """Return how far it is."""
         target = Target(TRIGGER_BUS_NAME, TRIGGER_PATH, PROPERTIES_INTERFACE)
         (properties,) = await self._ask(
-            target, "GetAll", "s", TRIGGER_INTERFACE, call_options=BRISK
+            target, "GetAll", "s", TRIGGER_INTERFACE, call_options=COUNTDOWN_CALL
         )
         return Progress(
             state=properties["State"], deadline=time_from_microseconds(properties["Deadline"])
@@ -111,7 +115,7 @@ class Trigger:
 
     async def follow(self, hint: Callable[[], object]) -> None:
         """Call `hint` whenever the progress may be another."""
-        await self._connection.follow(TRIGGER, "Countdown", hint)
+        await self._connection.follow(TRIGGER_TARGET, "Countdown", hint)
         await self._connection.follow(
             Target(TRIGGER_BUS_NAME, TRIGGER_PATH, PROPERTIES_INTERFACE), "PropertiesChanged", hint
         )
@@ -124,7 +128,7 @@ class Trigger:
         *body: object,
         call_options: CallOptions | None = None,
     ) -> list[Any]:
-        with absence(ABSENT):
+        with absence(TRIGGER_ABSENT):
             return await self._connection.call(
                 target, member, signature, list(body), call_options or CallOptions()
             )

@@ -13,7 +13,7 @@ from kdumpd.ctl import trigger
 from kdumpd.ctl.client import AbsentError, Daemon, Properties
 from kdumpd.ctl.describe import headline, joined, local_time
 from kdumpd.ctl.terminal import Stop, print_lines, stopping, tell
-from kdumpd.dbus.connection import BUS, Connection, connect
+from kdumpd.dbus.connection import MESSAGE_BUS, Connection, connect
 from kdumpd.dbus.messages import (
     CAPTURE_INTERFACE,
     CAPTURES_PATH,
@@ -34,12 +34,20 @@ from kdumpd.dbus.messages import (
 from kdumpd.json_output import plain_record, to_json
 from kdumpd.model.text import microseconds
 
-ADDED, REMOVED, CHANGED = "capture-added", "capture-removed", "capture-changed"
-MANAGED, READINESS = "manager-changed", "readiness-changed"
-CRASH, COUNTDOWN = "crash-reported", "countdown"
+CAPTURE_ADDED = "capture-added"
+CAPTURE_REMOVED = "capture-removed"
+CAPTURE_CHANGED = "capture-changed"
+MANAGER_CHANGED, READINESS_CHANGED = "manager-changed", "readiness-changed"
+CRASH_REPORTED, COUNTDOWN = "crash-reported", "countdown"
 CAPTURES_PREFIX = f"{CAPTURES_PATH}/"
 # The properties of the manager whose change is worth a line of its own, and the words for it.
-TOLD_OF_MANAGER = ("Summary", "CrashKernelLoaded", "Settling", "Unacknowledged", "PreviousBoot")
+TOLD_MANAGER_PROPERTIES = (
+    "Summary",
+    "CrashKernelLoaded",
+    "Settling",
+    "Unacknowledged",
+    "PreviousBoot",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +76,18 @@ def happenings(signal: Signal) -> Iterator[WatchEvent]:
         case "InterfacesAdded", "oa{sa{sv}}", (path, interfaces) if CAPTURE_INTERFACE in interfaces:
             capture = interfaces[CAPTURE_INTERFACE]
             text = f"Captured: {headline(capture)} ({_id(path)})"
-            yield WatchEvent(event=ADDED, text=text, capture=_id(path), properties=capture)
+            yield WatchEvent(event=CAPTURE_ADDED, text=text, capture=_id(path), properties=capture)
         case "InterfacesRemoved", "oas", (path, interfaces) if CAPTURE_INTERFACE in interfaces:
             text = f"Capture {_id(path)} is not listed any more"
-            yield WatchEvent(event=REMOVED, text=text, capture=_id(path))
+            yield WatchEvent(event=CAPTURE_REMOVED, text=text, capture=_id(path))
         case "PropertiesChanged", "sa{sv}as", (interface, changed, _) if changed:
             yield from _changes(signal.path, interface, changed)
         case "ReadinessChanged", "ss", (before, after):
             text = f"Readiness went from {before} to {after}, and stays so"
-            yield WatchEvent(event=READINESS, text=text)
+            yield WatchEvent(event=READINESS_CHANGED, text=text)
         case "CrashReported", "oss", (path, class_, reason):
             text = f"Crash: {joined(class_, reason)}"
-            yield WatchEvent(event=CRASH, text=text, capture=_id(path))
+            yield WatchEvent(event=CRASH_REPORTED, text=text, capture=_id(path))
         case "Countdown", "tu", (deadline, uid) if signal.interface == TRIGGER_INTERFACE:
             text = f"This machine is crashed as a test at {local_time(deadline)}, for uid {uid}"
             yield WatchEvent(event=COUNTDOWN, text=text)
@@ -91,11 +99,11 @@ def _changes(path: str, interface: str, changed: Properties) -> Iterator[WatchEv
     if interface == CAPTURE_INTERFACE:
         what = ", ".join(_words(name, value) for name, value in changed.items())
         text = f"Capture {_id(path)}: {what}"
-        yield WatchEvent(event=CHANGED, text=text, capture=_id(path), properties=changed)
+        yield WatchEvent(event=CAPTURE_CHANGED, text=text, capture=_id(path), properties=changed)
     elif interface == MANAGER_INTERFACE:
-        told = [_told(name, changed[name]) for name in TOLD_OF_MANAGER if name in changed]
+        told = [_told(name, changed[name]) for name in TOLD_MANAGER_PROPERTIES if name in changed]
         if told:
-            yield WatchEvent(event=MANAGED, text="; ".join(told), properties=changed)
+            yield WatchEvent(event=MANAGER_CHANGED, text="; ".join(told), properties=changed)
 
 
 def _told(name: str, value: Any) -> str:  # noqa: ANN401  # any D-Bus value
@@ -132,9 +140,9 @@ def _id(path: str) -> str:
     return path.removeprefix(CAPTURES_PREFIX) if path.startswith(CAPTURES_PREFIX) else ""
 
 
-RETRY_SECONDS = 2.0  # until a lost bus is tried again
-MOST_WAITING = 50_000  # signals, of a daemon that begins with many captures
-OWNER = "NameOwnerChanged"
+BUS_RETRY_S = 2.0  # until a lost bus is tried again
+MAX_WAITING_SIGNALS = 50_000  # signals, of a daemon that begins with many captures
+NAME_OWNER_CHANGED = "NameOwnerChanged"
 INTERESTS = (
     Interest(
         Target(KDUMPD_BUS_NAME, KDUMPD_PATH, OBJECT_MANAGER_INTERFACE),
@@ -149,12 +157,12 @@ INTERESTS = (
         Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE),
         ("ReadinessChanged", "CrashReported"),
     ),
-    Interest(trigger.TRIGGER, ("Countdown",)),
-    Interest(BUS, (OWNER,), about=KDUMPD_BUS_NAME),
-    Interest(BUS, (OWNER,), about=TRIGGER_BUS_NAME),
+    Interest(trigger.TRIGGER_TARGET, ("Countdown",)),
+    Interest(MESSAGE_BUS, (NAME_OWNER_CHANGED,), about=KDUMPD_BUS_NAME),
+    Interest(MESSAGE_BUS, (NAME_OWNER_CHANGED,), about=TRIGGER_BUS_NAME),
 )
-ABSENT = "kdumpd does not run; waiting for it. To start it: systemctl start kdumpd"
-GONE = "kdumpd is gone; waiting for its return."
+WAITING_LINE = "kdumpd does not run; waiting for it. To start it: systemctl start kdumpd"
+GONE_LINE = "kdumpd is gone; waiting for its return."
 
 
 async def watch(_: None, options: argparse.Namespace) -> int:
@@ -188,7 +196,7 @@ async def _follow(address: str, form: str) -> None:
             if not known:
                 raise
             tell(f"{error}; waiting for its return.")
-        await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(BUS_RETRY_S)
 
 
 class _Teller:
@@ -202,7 +210,7 @@ class _Teller:
 
     async def run(self) -> None:
         """Tell, until BusError."""
-        signals = await self._connection.listen_to(INTERESTS, MOST_WAITING)
+        signals = await self._connection.listen_to(INTERESTS, MAX_WAITING_SIGNALS)
         for name in (KDUMPD_BUS_NAME, TRIGGER_BUS_NAME):
             self._owners[name] = await self._connection.owner(name)
         await self._greet()
@@ -225,20 +233,20 @@ class _Teller:
         try:
             manager = await self._daemon.manager()
         except AbsentError:
-            tell(ABSENT)
+            tell(WAITING_LINE)
         except CallError as error:
             tell(str(error))
         else:
             tell(manager["Summary"])
 
     async def _take(self, signal: Signal) -> None:
-        if signal.sender == BUS.name and signal.member == OWNER:
+        if signal.sender == MESSAGE_BUS.name and signal.member == NAME_OWNER_CHANGED:
             name, _, owner = signal.body
             self._owners[name] = owner
             if name == KDUMPD_BUS_NAME and owner:
                 await self._greet()
             elif name == KDUMPD_BUS_NAME:
-                tell(GONE)
+                tell(GONE_LINE)
             return
         if signal.sender not in self._owners.values():
             return

@@ -37,19 +37,19 @@ from kdumpd.dbus.messages import (
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 10.0
-SEND_SECONDS = 30.0
-CLOSE_SECONDS = 2.0
+CONNECT_TIMEOUT_S = 10.0
+SEND_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 2.0
 # Under way at once: a bus bounds for how many answers a peer may wait, but not calls without one.
-MOST_SILENT_CALLS = 16
-MOST_SIGNALS = 256  # that nobody has taken out of a queue yet
+MAX_SILENT_CALLS = 16
+MAX_QUEUED_SIGNALS = 256  # that nobody has taken out of a queue yet
 
-DO_NOT_QUEUE = 4  # flag and answers of RequestName (D-Bus specification)
-PRIMARY_OWNER, ALREADY_OWNER = 1, 4
+NAME_FLAG_DO_NOT_QUEUE = 4  # flag and answers of RequestName (D-Bus specification)
+REPLY_PRIMARY_OWNER, REPLY_ALREADY_OWNER = 1, 4
 
 
-BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
-USUAL = CallOptions()
+MESSAGE_BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+DEFAULT_CALL_OPTIONS = CallOptions()
 Handler = Callable[[Call], Awaitable[Reply]]
 
 
@@ -106,15 +106,17 @@ class Connection:
         if self._handler is _nothing:
             self._handler = self._once_served
         try:
-            (answer,) = await self.call(BUS, "RequestName", "su", [name, DO_NOT_QUEUE])
+            (answer,) = await self.call(
+                MESSAGE_BUS, "RequestName", "su", [name, NAME_FLAG_DO_NOT_QUEUE]
+            )
         except CallError as error:
             raise BusError(f"the bus refuses the name {name}: {error}") from error
-        if answer not in {PRIMARY_OWNER, ALREADY_OWNER}:
+        if answer not in {REPLY_PRIMARY_OWNER, REPLY_ALREADY_OWNER}:
             raise TakenError(f"the name {name} is taken: another kdumpd runs on this bus")
 
     async def disown(self, name: str) -> None:
         """Give the name back: who calls it after this starts the service anew, or finds none."""
-        await self.call(BUS, "ReleaseName", "s", [name])
+        await self.call(MESSAGE_BUS, "ReleaseName", "s", [name])
 
     async def settle(self, seconds: float) -> None:
         """Return when all calls that have come are answered, or after so many seconds."""
@@ -128,7 +130,7 @@ class Connection:
         member: str,
         signature: str = "",
         body: Body | None = None,
-        call_options: CallOptions = USUAL,
+        call_options: CallOptions = DEFAULT_CALL_OPTIONS,
     ) -> Body:
         """Return the answer's body without variants; CallError for an error, BusError for none."""
         answer = await self._ask(
@@ -138,7 +140,7 @@ class Connection:
         return [plain(value) for value in answer.body]
 
     async def call_for_descriptor(
-        self, target: Target, member: str, call_options: CallOptions = USUAL
+        self, target: Target, member: str, call_options: CallOptions = DEFAULT_CALL_OPTIONS
     ) -> int:
         """Return the one descriptor that the answer brings, which the caller closes.
 
@@ -177,12 +179,12 @@ class Connection:
         """Return a queue of the signals of these names that come from now on.
 
         Whoever can send to this connection may have sent them: `sender` says who did. What comes
-        while MOST_SIGNALS wait in the queue is lost.
+        while MAX_QUEUED_SIGNALS wait in the queue is lost.
         """
         return await self.listen_to([Interest(source, members)])
 
     async def listen_to(
-        self, interests: Iterable[Interest], most: int = MOST_SIGNALS
+        self, interests: Iterable[Interest], most: int = MAX_QUEUED_SIGNALS
     ) -> asyncio.Queue[Signal]:
         """Return one queue of all these signals, as `listen` does; at most so many wait in it."""
         signals: asyncio.Queue[Signal] = asyncio.Queue(most)
@@ -199,7 +201,7 @@ class Connection:
     async def owner(self, name: str) -> str:
         """Return the unique name of whoever owns the name, empty where nobody does."""
         try:
-            (owner,) = await self.call(BUS, "GetNameOwner", "s", [name])
+            (owner,) = await self.call(MESSAGE_BUS, "GetNameOwner", "s", [name])
         except CallError:
             return ""
         return str(owner)
@@ -219,7 +221,7 @@ class Connection:
             rule["arg0"] = interest.about
         self._listeners[source.interface, member] = take
         text = ",".join(f"{key}='{value}'" for key, value in rule.items())
-        await self.call(BUS, "AddMatch", "s", [text])
+        await self.call(MESSAGE_BUS, "AddMatch", "s", [text])
 
     async def lost(self) -> str:
         """Wait until the bus is lost, and return why."""
@@ -232,7 +234,7 @@ class Connection:
             task.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
         self._bus.disconnect()
-        await asyncio.wait([self._loss], timeout=CLOSE_SECONDS)
+        await asyncio.wait([self._loss], timeout=CLOSE_TIMEOUT_S)
         self._loss.cancel()
         os.close(self._socket)
 
@@ -277,7 +279,7 @@ class Connection:
 
     def _take_call(self, message: Message) -> None:
         silent = MessageFlag.NO_REPLY_EXPECTED in message.flags
-        if silent and len(self._silent_calls) >= MOST_SILENT_CALLS:
+        if silent and len(self._silent_calls) >= MAX_SILENT_CALLS:
             return
         calls = self._silent_calls if silent else self._calls
         task = asyncio.create_task(self._answer(message))
@@ -315,11 +317,11 @@ class Connection:
 
     async def _send(self, message: Message) -> None:
         """Send the message, and close its descriptors once the socket has taken them."""
-        if MISCOUNTS:
+        if COUNTS_CHARACTERS_AS_BYTES:
             message.body = _in_ascii(message.body)
         descriptors = message.unix_fds
         try:
-            async with asyncio.timeout(SEND_SECONDS), self._sending:
+            async with asyncio.timeout(SEND_TIMEOUT_S), self._sending:
                 # Half a message cannot be taken back, nor the numbers of its descriptors.
                 if self._sent is not None:
                     await asyncio.wait([self._sent])
@@ -331,7 +333,7 @@ class Connection:
                 descriptors = []
                 await asyncio.shield(self._sent)
         except TimeoutError as error:
-            raise BusError(f"the bus took no message for {SEND_SECONDS:g} s") from error
+            raise BusError(f"the bus took no message for {SEND_TIMEOUT_S:g} s") from error
         except (OSError, EOFError) as error:
             raise BusError(f"the bus was lost: {_reason(error)}") from error
         finally:
@@ -356,7 +358,7 @@ async def connect(address: str) -> AsyncIterator[Connection]:
     """Connect to the bus at the address; BusError when there is none."""
     try:
         bus = MessageBus(bus_address=address, negotiate_unix_fd=True)
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await bus.connect()
     except TimeoutError as error:
         raise BusError(f"the bus at {address} does not answer") from error
@@ -404,7 +406,7 @@ def _miscounts() -> bool:
     return not sent.endswith(b"\2\0\0\0" + text.encode() + b"\0")
 
 
-MISCOUNTS = _miscounts()
+COUNTS_CHARACTERS_AS_BYTES = _miscounts()
 
 
 def _in_ascii(value: Any) -> Any:  # noqa: ANN401  # any D-Bus value

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
-PACKAGE = Path(__file__).parents[1]
-DAEMON, TRIGGER = "org.kdumpd1.xml", "org.kdumpd1.Trigger.xml"
-EMITS_CHANGED = "org.freedesktop.DBus.Property.EmitsChangedSignal"
+PACKAGE_DIRECTORY = Path(__file__).parents[1]
+KDUMPD_XML, TRIGGER_XML = "org.kdumpd1.xml", "org.kdumpd1.Trigger.xml"
+EMITS_CHANGED_ANNOTATION = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +40,9 @@ class InterfaceError(Exception):
     """The XML does not say what is needed; the text names the member."""
 
 
-def read_interfaces(source: str = DAEMON) -> Mapping[str, Interface]:
+def read_interfaces(source: str = KDUMPD_XML) -> Mapping[str, Interface]:
     """Return, by name, the interfaces of an XML file that lies in the package."""
-    return parse_interfaces((PACKAGE / source).read_text(encoding="utf-8"))
+    return parse_interfaces((PACKAGE_DIRECTORY / source).read_text(encoding="utf-8"))
 
 
 def parse_interfaces(document: str) -> Mapping[str, Interface]:
@@ -73,7 +73,7 @@ def _property(element: ET.Element) -> Property:
     emits = [
         annotation.get("value", "")
         for annotation in element.iter("annotation")
-        if annotation.get("name") == EMITS_CHANGED
+        if annotation.get("name") == EMITS_CHANGED_ANNOTATION
     ]
     if element.get("access") != "read" or emits not in (["true"], ["false"], ["const"]):
         raise InterfaceError(f"property {_name(element)} is not read-only or hides its changes")
@@ -100,7 +100,7 @@ DOCTYPE = (
     ' "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">\n'
 )
 # D-Bus specification 0.43, "Standard Interfaces".
-STANDARD = """<node>
+STANDARD_INTERFACES_XML = """<node>
   <interface name="org.freedesktop.DBus.Introspectable">
     <method name="Introspect"><arg name="data" direction="out" type="s"/></method>
   </interface>
@@ -146,7 +146,7 @@ STANDARD = """<node>
 
 def standard_interfaces() -> Mapping[str, Interface]:
     """Return, by name, the interfaces that the D-Bus specification gives to objects."""
-    return parse_interfaces(STANDARD)
+    return parse_interfaces(STANDARD_INTERFACES_XML)
 
 
 def node(interfaces: Iterable[Interface], children: Iterable[str]) -> str:

@@ -120,13 +120,13 @@ class Interest:
     below: bool = False  # whether those of the objects below the target's path are meant too
 
 
-SYSTEM_BUS = "unix:path=/run/dbus/system_bus_socket"
+SYSTEM_BUS_ADDRESS = "unix:path=/run/dbus/system_bus_socket"
 
 
 def bus_address(bus: str, environment: Mapping[str, str]) -> str:
     """Return the address of `system`, `session` or, as it stands, of an address."""
     if bus == "system":
-        return environment.get("DBUS_SYSTEM_BUS_ADDRESS") or SYSTEM_BUS
+        return environment.get("DBUS_SYSTEM_BUS_ADDRESS") or SYSTEM_BUS_ADDRESS
     if bus == "session":
         runtime = environment.get("XDG_RUNTIME_DIR")
         fallback = f"unix:path={runtime}/bus" if runtime else ""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from kdumpd.dbus.connection import BUS, Connection, variant
+from kdumpd.dbus.connection import MESSAGE_BUS, Connection, variant
 from kdumpd.dbus.messages import (
     BUSY_ERROR,
     NOT_AUTHORIZED_ERROR,
@@ -45,35 +45,35 @@ class ConcurrencyLimit:
             self._under_way += Counter()  # drops those with none
 
 
-READ = "org.kdumpd1.read"
-MANAGE = "org.kdumpd1.manage"
-CRASH = "org.kdumpd1.crash-test"
-MEANING = {
-    READ: "read the memory and the kernel log of a crash",
-    MANAGE: "acknowledge crashes",
-    CRASH: "crash this machine's kernel",
+READ_ACTION = "org.kdumpd1.read"
+MANAGE_ACTION = "org.kdumpd1.manage"
+CRASH_TEST_ACTION = "org.kdumpd1.crash-test"
+ACTION_PURPOSES = {
+    READ_ACTION: "read the memory and the kernel log of a crash",
+    MANAGE_ACTION: "acknowledge crashes",
+    CRASH_TEST_ACTION: "crash this machine's kernel",
 }
-WITHOUT_POLKIT = {READ, MANAGE}  # what root may where there is no polkit
+ACTIONS_OF_ROOT_WITHOUT_POLKIT = {READ_ACTION, MANAGE_ACTION}
 
 
-POLKIT = Target(
+POLKIT_AUTHORITY = Target(
     "org.freedesktop.PolicyKit1",
     "/org/freedesktop/PolicyKit1/Authority",
     "org.freedesktop.PolicyKit1.Authority",
 )
-ASK_A_PERSON = 1  # CheckAuthorizationFlags.AllowUserInteraction
-PATIENT = CallOptions(seconds=120.0)  # a person types a password
-POLKIT_SECONDS = 10.0  # it takes milliseconds, but this question may start it
-BRISK = CallOptions(seconds=10.0)
-HASTY = CallOptions(seconds=1.0)
-ROOT = 0
+ALLOW_USER_INTERACTION = 1  # CheckAuthorizationFlags.AllowUserInteraction
+PASSWORD_CALL = CallOptions(seconds=120.0)  # a person types a password
+POLKIT_TIMEOUT_S = 10.0  # it takes milliseconds, but this question may start it
+SENDER_CALL = CallOptions(seconds=10.0)
+CANCEL_CALL = CallOptions(seconds=1.0)
+ROOT_UID = 0
 # Questions under way at once.
-MOST_OF_SENDER = 4
-MOST_OF_USER = 16  # by all of a user's senders together
+MAX_QUESTIONS_OF_SENDER = 4
+MAX_QUESTIONS_OF_USER = 16  # by all of a user's senders together
 
 # What buses say when there is no polkit, nor a service that would start it (libdbus' names; sd-bus'
 # for a unit that is masked or missing).
-ABSENT = {
+SERVICE_ABSENT_ERRORS = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
     "org.freedesktop.DBus.Error.Spawn.ServiceNotFound",
@@ -85,7 +85,7 @@ ABSENT = {
 class Authority:
     """Asks polkit, for each call anew."""
 
-    def __init__(self, connection: Connection, polkit: float = POLKIT_SECONDS) -> None:
+    def __init__(self, connection: Connection, polkit: float = POLKIT_TIMEOUT_S) -> None:
         self._connection = connection
         self._brisk = CallOptions(seconds=polkit)
         self._limit = ConcurrencyLimit(
@@ -94,9 +94,9 @@ class Authority:
 
     async def demand(self, call: Call, action: str) -> None:
         """Return when the sender has the right to the action; CallError when not, or unknown."""
-        with self._limit.turn(call.sender, MOST_OF_SENDER):
+        with self._limit.turn(call.sender, MAX_QUESTIONS_OF_SENDER):
             uid = await self._uid(call.sender, action)
-            with self._limit.turn(uid, MOST_OF_USER):
+            with self._limit.turn(uid, MAX_QUESTIONS_OF_USER):
                 reason = await self._reason_against(call, action, uid)
         if reason:
             raise _denied(action, reason)
@@ -109,9 +109,11 @@ class Authority:
         user is all that holds.
         """
         try:
-            (owner,) = await self._connection.call(BUS, "GetNameOwner", "s", [name], BRISK)
+            (owner,) = await self._connection.call(
+                MESSAGE_BUS, "GetNameOwner", "s", [name], SENDER_CALL
+            )
             (uid,) = await self._connection.call(
-                BUS, "GetConnectionUnixUser", "s", [call.sender], BRISK
+                MESSAGE_BUS, "GetConnectionUnixUser", "s", [call.sender], SENDER_CALL
             )
         except (BusError, CallError):
             owner, uid = "", None
@@ -122,7 +124,9 @@ class Authority:
 
     async def _uid(self, sender: str, action: str) -> int:
         try:
-            (uid,) = await self._connection.call(BUS, "GetConnectionUnixUser", "s", [sender], BRISK)
+            (uid,) = await self._connection.call(
+                MESSAGE_BUS, "GetConnectionUnixUser", "s", [sender], SENDER_CALL
+            )
         except (BusError, CallError) as error:
             raise _denied(action, "whoever asked has left the bus") from error
         return int(uid)
@@ -131,12 +135,12 @@ class Authority:
         """Return why not, empty for yes."""
         cancellation = uuid.uuid4().hex
         subject = ["system-bus-name", {"name": variant("s", call.sender)}]
-        flags = ASK_A_PERSON if call.interactive else 0
-        call_options = PATIENT if call.interactive else self._brisk
+        flags = ALLOW_USER_INTERACTION if call.interactive else 0
+        call_options = PASSWORD_CALL if call.interactive else self._brisk
         question = [subject, action, {}, flags, cancellation]
         try:
             (answer,) = await self._connection.call(
-                POLKIT, "CheckAuthorization", "(sa{sv})sa{ss}us", question, call_options
+                POLKIT_AUTHORITY, "CheckAuthorization", "(sa{sv})sa{ss}us", question, call_options
             )
         except BusError:
             await self._cancel(cancellation)
@@ -149,13 +153,13 @@ class Authority:
         """Take the question back: nobody is to type a password for it any more."""
         with suppress(BusError, CallError):
             await self._connection.call(
-                POLKIT, "CancelCheckAuthorization", "s", [cancellation], HASTY
+                POLKIT_AUTHORITY, "CancelCheckAuthorization", "s", [cancellation], CANCEL_CALL
             )
 
 
 def _uids(user: str) -> set[int]:
     """Return the uids of root, of a user, and of whoever runs this, as by hand."""
-    known = {ROOT, os.geteuid()}
+    known = {ROOT_UID, os.geteuid()}
     with suppress(KeyError):
         known.add(pwd.getpwnam(user).pw_uid)
     return known
@@ -181,13 +185,13 @@ def reason_against(answer: Any, *, interactive: bool) -> str:  # noqa: ANN401  #
 
 
 def _reason_without_polkit(error: CallError, action: str, uid: int) -> str:
-    if error.name not in ABSENT:
+    if error.name not in SERVICE_ABSENT_ERRORS:
         return f"polkit cannot say: {error}"
-    if action not in WITHOUT_POLKIT:
+    if action not in ACTIONS_OF_ROOT_WITHOUT_POLKIT:
         return "there is no polkit here to ask. Install polkit (package polkitd)"
     # Root reads the files and the ledger anyway, and servers have no polkit.
-    return "" if uid == ROOT else "there is no polkit here to ask. Run it as root"
+    return "" if uid == ROOT_UID else "there is no polkit here to ask. Run it as root"
 
 
 def _denied(action: str, reason: str) -> CallError:
-    return CallError(NOT_AUTHORIZED_ERROR, f"You may not {MEANING[action]}: {reason}.")
+    return CallError(NOT_AUTHORIZED_ERROR, f"You may not {ACTION_PURPOSES[action]}: {reason}.")

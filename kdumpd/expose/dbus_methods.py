@@ -23,13 +23,13 @@ from kdumpd.dbus.messages import (
     CallError,
     Reply,
 )
-from kdumpd.dbus.polkit import MANAGE, READ, Authority
+from kdumpd.dbus.polkit import MANAGE_ACTION, READ_ACTION, Authority
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import unacknowledged
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import CaptureState
 
-TRIGGER_USER = "kdumpd-trigger"
+TRIGGER_USER_NAME = "kdumpd-trigger"
 
 T = TypeVar("T")
 Objections = Sequence[Sequence[str]]  # code, severity, sentence, remedy
@@ -90,19 +90,19 @@ class GuardedMethods:
 
     async def _acknowledge_all(self, call: Call) -> Reply:
         ids = unacknowledged(self._state())  # those that the caller can know of
-        await self._authority.demand(call, MANAGE)
+        await self._authority.demand(call, MANAGE_ACTION)
         await _done(self._actions.acknowledge(ids))
         return Reply()
 
     async def _acknowledge(self, call: Call) -> Reply:
         id_ = self._known(call).id
-        await self._authority.demand(call, MANAGE)
+        await self._authority.demand(call, MANAGE_ACTION)
         self._known(call)
         await _done(self._actions.acknowledge({id_}))
         return Reply()
 
     async def _record(self, call: Call) -> Reply:
-        await self._authority.demand_owner(call, TRIGGER_BUS_NAME, TRIGGER_USER)
+        await self._authority.demand_owner(call, TRIGGER_BUS_NAME, TRIGGER_USER_NAME)
         await _done(self._actions.record_test(*call.body))
         return Reply()
 
@@ -114,7 +114,7 @@ class GuardedMethods:
 
     async def _open(self, call: Call, open_: Callable[[str], Awaitable[int]]) -> Reply:
         check_readable(self._known(call))  # nobody types a password for what is public
-        await self._authority.demand(call, READ)
+        await self._authority.demand(call, READ_ACTION)
         capture = self._known(call)
         check_readable(capture)
         return Reply("h", (0,), (await _done(open_(capture.id)),))

@@ -19,7 +19,7 @@ from kdumpd.model.state import State
 from kdumpd.model.text import EPOCH, microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashTestVerdict
 
-MOST_OBJECTS = 10_000  # of about 1 KiB, 3 KiB with the longest names
+MAX_CAPTURE_OBJECTS = 10_000  # of about 1 KiB, 3 KiB with the longest names
 
 
 def _of(verdict: Callable[[Verdict], Any], otherwise: Any) -> Callable[[State], Any]:  # noqa: ANN401  # any D-Bus value
@@ -153,9 +153,9 @@ def exported_captures(state: State) -> Mapping[str, Capture]:
 
     GetManagedObjects answers in one message, and a bus ends a peer that sends more than 32 MiB.
     """
-    if len(state.captures) <= MOST_OBJECTS:
+    if len(state.captures) <= MAX_CAPTURE_OBJECTS:
         return state.captures
-    best = sorted(state.captures.values(), key=_importance)[-MOST_OBJECTS:]
+    best = sorted(state.captures.values(), key=_importance)[-MAX_CAPTURE_OBJECTS:]
     return {capture.id: capture for capture in best}
 
 

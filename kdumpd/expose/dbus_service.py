@@ -40,11 +40,11 @@ from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import new_crashes
 from kdumpd.model.state import State
 
-LOOK_SECONDS = 20.0  # a caller waits no longer for a look
+LOOK_TIMEOUT_S = 20.0  # a caller waits no longer for a look
 
-PARENTS = {"/": ("org",), "/org": ("kdumpd1",)}
-ON_PARENT = (INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
-ON_MANAGER = (
+CHILDREN_OF_PARENTS = {"/": ("org",), "/org": ("kdumpd1",)}
+PARENT_INTERFACES = (INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
+MANAGER_OBJECT_INTERFACES = (
     MANAGER_INTERFACE,
     CRASH_TEST_INTERFACE,
     OBJECT_MANAGER_INTERFACE,
@@ -52,7 +52,12 @@ ON_MANAGER = (
     INTROSPECTABLE_INTERFACE,
     PEER_INTERFACE,
 )
-ON_CAPTURE = (CAPTURE_INTERFACE, PROPERTIES_INTERFACE, INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
+CAPTURE_OBJECT_INTERFACES = (
+    CAPTURE_INTERFACE,
+    PROPERTIES_INTERFACE,
+    INTROSPECTABLE_INTERFACE,
+    PEER_INTERFACE,
+)
 
 
 class DbusService:
@@ -111,11 +116,11 @@ class DbusService:
     def interfaces_at(self, path: str) -> tuple[str, ...]:
         """Return the names of the interfaces that the object there has."""
         if path == KDUMPD_PATH:
-            return ON_MANAGER
-        if path in PARENTS or path == CAPTURES_PATH:
-            return ON_PARENT
+            return MANAGER_OBJECT_INTERFACES
+        if path in CHILDREN_OF_PARENTS or path == CAPTURES_PATH:
+            return PARENT_INTERFACES
         self._capture(path)
-        return ON_CAPTURE
+        return CAPTURE_OBJECT_INTERFACES
 
     def children(self, path: str) -> tuple[str, ...]:
         """Return the names of the objects below."""
@@ -123,7 +128,7 @@ class DbusService:
             return (CAPTURES_PATH.removeprefix(KDUMPD_PATH + "/"),)
         if path == CAPTURES_PATH:
             return tuple(self._captures)
-        return PARENTS.get(path, ())
+        return CHILDREN_OF_PARENTS.get(path, ())
 
     def properties(self, path: str, interface: str) -> Properties:
         """Return the plain values of an interface's properties."""
@@ -147,7 +152,7 @@ class DbusService:
                 OBJECT_MANAGER_INTERFACE,
                 "InterfacesRemoved",
                 capture_path(id_),
-                list(ON_CAPTURE),
+                list(CAPTURE_OBJECT_INTERFACES),
             )
         for id_, capture in after.items():
             known = before.get(id_)
@@ -191,7 +196,7 @@ class DbusService:
 
     async def _look_now(self, _: Call) -> Reply:
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(LOOK_TIMEOUT_S):
                 await self._actions.look()
         except TimeoutError as error:
             raise CallError(
@@ -215,7 +220,7 @@ class DbusService:
 
     def _capture_interfaces(self, capture: Capture) -> dict[str, Properties]:
         standard: dict[str, Properties] = {
-            name: {} for name in ON_CAPTURE if name != CAPTURE_INTERFACE
+            name: {} for name in CAPTURE_OBJECT_INTERFACES if name != CAPTURE_INTERFACE
         }
         typed = self._dispatcher.typed(CAPTURE_INTERFACE, capture_properties(capture))
         return {CAPTURE_INTERFACE: typed, **standard}

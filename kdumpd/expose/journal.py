@@ -46,8 +46,8 @@ def _inode(name: str) -> int:
     return 0 if name.startswith("\0") else Path(name).stat().st_ino
 
 
-SOCKET = "/run/systemd/journal/socket"
-IDENTIFIER = "kdumpd"
+JOURNAL_SOCKET = "/run/systemd/journal/socket"
+SYSLOG_IDENTIFIER = "kdumpd"
 
 
 class JournalError(Exception):
@@ -61,7 +61,7 @@ class FullJournalError(JournalError):
 class Journal:
     """The journal of this machine, written to under a name."""
 
-    def __init__(self, identifier: str = IDENTIFIER) -> None:
+    def __init__(self, identifier: str = SYSLOG_IDENTIFIER) -> None:
         self._identifier = identifier
 
     def send(self, entry: JournalEntry) -> None:
@@ -85,18 +85,19 @@ class Journal:
 
 def _receiver() -> Receiver:
     try:
-        return find_receiver(SOCKET)
+        return find_receiver(JOURNAL_SOCKET)
     except OSError as error:
-        raise JournalError(f"no journald at '{SOCKET}': {error.strerror}") from error
+        raise JournalError(f"no journald at '{JOURNAL_SOCKET}': {error.strerror}") from error
 
 
 log = logging.getLogger(__name__)
 
-BATCH = 100
-# Seconds from what is new until it is told: who hears the bus waits, and the journal's readers
+MAX_EVENTS_AT_ONCE = 100
+# From what is new until it is told: who hears the bus waits, and the journal's readers
 # do not, and what comes in a storm is marked in one transaction.
-GATHERING = 0.05
-FIRST_RETRY, LAST_RETRY = 0.02, 2.0  # seconds; journald that is only slow has room again soon
+GATHERING_S = 0.05
+# A journald that is only slow has room again soon.
+MIN_JOURNAL_RETRY_S, MAX_JOURNAL_RETRY_S = 0.02, 2.0
 
 
 class Outbox(Protocol):
@@ -122,7 +123,7 @@ class JournalOutbox:
             "events wait in the ledger until they can be journaled",
             "the journal takes entries again",
         )
-        self._retry = FIRST_RETRY
+        self._retry = MIN_JOURNAL_RETRY_S
 
     def wake(self) -> None:
         """Say that there may be something to tell."""
@@ -150,27 +151,27 @@ class JournalOutbox:
             try:
                 idle = await self._empty_outbox()
             except OSError:  # whoever records events has said what is wrong with the ledger
-                await asyncio.sleep(LAST_RETRY)
+                await asyncio.sleep(MAX_JOURNAL_RETRY_S)
                 continue
             if idle:
                 await self._news.wait()
-                await asyncio.sleep(GATHERING)
+                await asyncio.sleep(GATHERING_S)
 
     async def _empty_outbox(self) -> bool:
         """Return whether nothing waits; OSError while the outbox cannot be used."""
-        events = await self._outbox.untold(BATCH)
+        events = await self._outbox.untold(MAX_EVENTS_AT_ONCE)
         if not events:
             return True
         all_taken = self.tell(events)
         taken = [event for event in events if event.id in self._told]
         await self._outbox.mark_told(taken)
         self._told.difference_update(event.id for event in taken)
-        self._retry = FIRST_RETRY if taken else min(2 * self._retry, LAST_RETRY)
+        self._retry = MIN_JOURNAL_RETRY_S if taken else min(2 * self._retry, MAX_JOURNAL_RETRY_S)
         if not all_taken:
             await asyncio.sleep(self._retry)
         return False
 
     def _mind(self, problem: JournalError | None) -> None:
-        if isinstance(problem, FullJournalError) and self._retry < LAST_RETRY:
+        if isinstance(problem, FullJournalError) and self._retry < MAX_JOURNAL_RETRY_S:
             return  # slow, not yet silent
         self._problem.note(problem)

@@ -13,7 +13,7 @@ from kdumpd.model.vocabulary import CaptureState, CrashClass, CrashTestVerdict, 
 
 EMERGENCY, CRITICAL, WARNING, NOTICE, INFO = 0, 2, 4, 5, 6  # syslog(3)
 
-CANCEL = "kdumpdctl test --cancel"
+CANCEL_COMMAND = "kdumpdctl test --cancel"
 
 # systemd/kdumpd.catalog says what to do about each.
 MESSAGE_IDS = {
@@ -35,7 +35,7 @@ MESSAGE_IDS = {
 }
 
 # The facts of an event that are fields of their own; the others only stand in the sentence.
-FIELDS = {
+JOURNAL_FIELDS = {
     "capture": "KDUMPD_CAPTURE",
     "core": "KDUMPD_CORE",
     "directory": "KDUMPD_DIRECTORY",
@@ -70,11 +70,11 @@ class JournalEntry:
 
 def entry_of(event: Event) -> JournalEntry:
     """Return the journal entry that tells of an event."""
-    sentence, priority = SENTENCE[event.kind](event.facts)
+    sentence, priority = EVENT_SENTENCES[event.kind](event.facts)
     fields = {
-        FIELDS[name]: _as_field(name, text).encode("utf-8", "surrogateescape")
+        JOURNAL_FIELDS[name]: _as_field(name, text).encode("utf-8", "surrogateescape")
         for name, text in event.facts.items()
-        if name in FIELDS
+        if name in JOURNAL_FIELDS
     }
     fields["KDUMPD_EVENT"] = event.id.encode("ascii")
     fields["PRIORITY"] = str(priority).encode("ascii")
@@ -158,7 +158,7 @@ def _test_announced(facts: Mapping[str, str]) -> tuple[str, int]:
             f"The kernel of {machine} will be crashed on purpose in {seconds} s, as a test"
             f" {for_whom}"
         )
-    return f"{what}. To stop it: {CANCEL}", EMERGENCY
+    return f"{what}. To stop it: {CANCEL_COMMAND}", EMERGENCY
 
 
 def _test_cancelled(facts: Mapping[str, str]) -> tuple[str, int]:
@@ -234,7 +234,7 @@ def _name(path: str) -> str:
     return shown(path.encode("utf-8", "surrogateescape"))
 
 
-SENTENCE: Mapping[EventKind, Callable[[Mapping[str, str]], tuple[str, int]]] = {
+EVENT_SENTENCES: Mapping[EventKind, Callable[[Mapping[str, str]], tuple[str, int]]] = {
     EventKind.CAPTURE_COMPLETE: _complete,
     EventKind.CAPTURE_INCOMPLETE: _incomplete,
     EventKind.CAPTURE_UNTRUSTED: _untrusted,

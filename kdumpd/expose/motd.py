@@ -16,7 +16,7 @@ from kdumpd.model.readiness.report import sentence
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import Readiness
 
-NAME = "motd"
+MOTD_FILE_NAME = "motd"
 
 
 class Motd:
@@ -40,7 +40,7 @@ def motd_path(environment: Mapping[str, str]) -> Path | None:
     Without RuntimeDirectory= in the unit there is none (systemd.exec(5)).
     """
     directory = environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return Path(directory, NAME) if directory.startswith("/") else None
+    return Path(directory, MOTD_FILE_NAME) if directory.startswith("/") else None
 
 
 def lines(state: State) -> Iterator[str]:

@@ -67,7 +67,7 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-PREFIX = "kdumpd_"
+METRIC_PREFIX = "kdumpd_"
 
 
 def measures(state: State) -> Iterator[Metric]:
@@ -257,7 +257,7 @@ def _counts(labels: Iterable[Labels]) -> Mapping[Labels, float]:
 # The file is also a sign of life: while all stays as it is, it is written about once a minute.
 
 # A look is made each minute where nothing happens, and its time is taken before its end.
-HEARTBEAT = timedelta(seconds=55)
+MAX_METRICS_AGE = timedelta(seconds=55)
 
 
 class Metrics:
@@ -276,7 +276,7 @@ class Metrics:
         if news == self._told and not is_due(self._told_at, at):
             return
         self._told, self._told_at = news, at
-        self._file.put(exposition(PREFIX, metrics))
+        self._file.put(exposition(METRIC_PREFIX, metrics))
 
     async def run(self) -> None:
         """Write what is told, for ever."""
@@ -287,4 +287,4 @@ def is_due(told_at: datetime | None, at: datetime | None) -> bool:
     """Return whether a sign of life is due; a clock may also have been set back."""
     if told_at is None or at is None:
         return told_at is not at
-    return not timedelta() <= at - told_at < HEARTBEAT
+    return not timedelta() <= at - told_at < MAX_METRICS_AGE

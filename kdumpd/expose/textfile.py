@@ -21,11 +21,11 @@ from kdumpd.expose.trouble import RecurringProblem
 
 log = logging.getLogger(__name__)
 
-READABLE = 0o644  # whatever the umask: those who read are other users
-RETRY_SECONDS = 60.0
+FILE_MODE = 0o644  # whatever the umask: those who read are other users
+WRITE_RETRY_S = 60.0
 # What a sandbox says of a directory that it hides or keeps from being written, and a foreign
 # directory.
-REFUSED = {errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM}
+REFUSAL_ERRNOS = {errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class TextFile:
     """One file that says the latest text; an empty text is no file."""
 
     def __init__(
-        self, path: Path, worker: Worker, remedy: str = "", retry_seconds: float = RETRY_SECONDS
+        self, path: Path, worker: Worker, remedy: str = "", retry_seconds: float = WRITE_RETRY_S
     ) -> None:
         self._path = path
         self._worker = worker
@@ -90,7 +90,11 @@ class TextFile:
 
     def _words(self, problem: OSError) -> str:
         words = f"{problem.strerror or problem}"
-        return f"{words}. {self._remedy}" if self._remedy and problem.errno in REFUSED else words
+        return (
+            f"{words}. {self._remedy}"
+            if self._remedy and problem.errno in REFUSAL_ERRNOS
+            else words
+        )
 
 
 def write_whole(path: Path, text: str) -> OSError | None:
@@ -117,7 +121,7 @@ def write_whole(path: Path, text: str) -> OSError | None:
 
 def _write_new(path: Path, content: bytes) -> None:
     # O_EXCL follows no link, and opens nothing that somebody else has put there.
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, READABLE)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(fd, "wb") as file:
-        os.fchmod(fd, READABLE)
+        os.fchmod(fd, FILE_MODE)
         file.write(content)

@@ -31,7 +31,7 @@ from kdumpd.observe.cores.source import CoreError, FileSource
 if TYPE_CHECKING:
     import drgn
 
-INDEX_SIZE = 4  # log_first_idx, log_next_idx and log_buf_len are 32 bits wide
+LOG_INDEX_BYTES = 4  # log_first_idx, log_next_idx and log_buf_len are 32 bits wide
 
 
 class CrashMemory(Protocol):
@@ -74,7 +74,7 @@ def _read_ring_log(memory: CrashMemory, values: Values) -> bytes:
 def _read_records_log(memory: CrashMemory, values: Values) -> bytes:
     layout, machine = StructLayout(values), memory.machine
     first, beyond, size = (
-        machine.number(memory.read(layout.symbol(name), INDEX_SIZE), 0, INDEX_SIZE)
+        machine.number(memory.read(layout.symbol(name), LOG_INDEX_BYTES), 0, LOG_INDEX_BYTES)
         for name in ("log_first_idx", "log_next_idx", "log_buf_len")
     )
     if size > 1 << MAX_RING_SIZE_BITS:
@@ -152,9 +152,9 @@ def _set_core(program: "drgn.Program", fd: int) -> None:
         program.set_core_dump(f"/proc/self/fd/{fd}")
 
 
-PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
-MOST_WRITTEN = 64 << 20  # bytes; the file lies in memory
-PATIENCE = 120  # seconds; 10 ms are usual
+MAKEDUMPFILE_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
+MAX_MAKEDUMPFILE_BYTES = 64 << 20  # the file lies in memory
+MAKEDUMPFILE_TIMEOUT_S = 120  # 10 ms are usual
 
 
 def read_makedumpfile_log(fd: int) -> bytes:
@@ -163,12 +163,12 @@ def read_makedumpfile_log(fd: int) -> bytes:
     UnopenableCoreError when another process may not open it, UnreadableMemoryError when there is no
     makedumpfile or it finds none (1.7.2).
     """
-    program = shutil.which("makedumpfile", path=PATH)
+    program = shutil.which("makedumpfile", path=MAKEDUMPFILE_PATH)
     if program is None:
         raise UnreadableMemoryError("cannot be searched for its log: install python3-drgn")
     _check_it_can_be_opened(fd)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_WRITTEN, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_MAKEDUMPFILE_BYTES, hard))
     log = os.memfd_create("log")
     try:
         # It writes only to a file with a name (-f: even to one that exists), and talks on stdout.
@@ -180,7 +180,7 @@ def read_makedumpfile_log(fd: int) -> bytes:
                 stdout=subprocess.DEVNULL,
                 stderr=words,
                 pass_fds=[log],
-                timeout=PATIENCE,
+                timeout=MAKEDUMPFILE_TIMEOUT_S,
                 check=False,
             )
             problem = with_last_words("has no kernel log that makedumpfile can read", words)

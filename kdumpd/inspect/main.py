@@ -12,13 +12,13 @@ from kdumpd import __version__
 from kdumpd.arguments import discard_stdout
 from kdumpd.inspect.kernel_log import KernelLog, has_drgn, read_log
 from kdumpd.inspect.sandbox import Share, confine, forbid_processes
-from kdumpd.inspect.unpack import MOST_KEPT, PROGRAMS, opened_spool, unwrap
+from kdumpd.inspect.unpack import DECOMPRESSOR_PROGRAMS, MAX_SPOOL_BYTES, opened_spool, unwrap
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.captures.inspection import MAX_ANSWER_BYTES, Inspected, to_answer
 from kdumpd.observe.cores.core import read_core
 
 EXIT_FAILURE = 1
-CORE = 0  # the descriptor: standard input
+CORE_FD = 0  # the descriptor: standard input
 EPILOG = """\
 Without --log, one JSON object is printed: what the core proves about itself ("facts"), the kernel
 log ("log", "log_source") or why there is none ("log_problem"). The exit status is 0 when there is
@@ -29,17 +29,17 @@ an answer, also about a core that is broken, and 1 when there is none.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the core on standard input, print the answer, and return the exit status."""
     options = arguments_parser().parse_args(arguments)
-    if not stat.S_ISREG(os.fstat(CORE).st_mode):
+    if not stat.S_ISREG(os.fstat(CORE_FD).st_mode):
         return _fail("the core must be a file, not a pipe or a terminal: kdumpd-inspect < CORE")
     confine(
         Share(
             cpu_seconds=options.cpu_seconds,
             address_space=options.address_space,
-            file_size=MOST_KEPT,
+            file_size=MAX_SPOOL_BYTES,
         )
     )
     try:
-        inspected = inspect_core(CORE)
+        inspected = inspect_core(CORE_FD)
     except MemoryError:
         return _fail("the core needs more memory to be read than is given to it")
     if not options.log:
@@ -56,7 +56,7 @@ def inspect_core(fd: int) -> Inspected:
         _forbid_processes()
         return _inspected(facts, _log(fd, facts))
     with opened_spool() as spool:
-        if facts.wrapper not in PROGRAMS:
+        if facts.wrapper not in DECOMPRESSOR_PROGRAMS:
             _forbid_processes()
         facts = unwrap(fd, facts.wrapper, spool)
         _forbid_processes()

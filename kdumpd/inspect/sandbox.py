@@ -11,10 +11,10 @@ import resource
 import signal
 from dataclasses import dataclass
 
-NICEST = 19
-FIRST_BEYOND_STANDARD = 3  # descriptors
-OPEN_FILES = 64
-CPU_GRACE = 5  # seconds between SIGXCPU and SIGKILL
+NICE_INCREMENT = 19
+FIRST_NONSTANDARD_FD = 3  # descriptors
+MAX_OPEN_FILES = 64
+CPU_GRACE_S = 5  # between SIGXCPU and SIGKILL
 
 # include/uapi/linux/prctl.h, sched.h, capability.h
 PR_SET_PDEATHSIG = 1
@@ -36,13 +36,13 @@ class Share:
 def confine(share: Share) -> None:
     """Confine this process; call it before a byte of the core is read."""
     os.chdir("/")
-    os.closerange(FIRST_BEYOND_STANDARD, os.sysconf("SC_OPEN_MAX"))
+    os.closerange(FIRST_NONSTANDARD_FD, os.sysconf("SC_OPEN_MAX"))
     with contextlib.suppress(PermissionError):  # a system call filter
-        os.nice(NICEST)
+        os.nice(NICE_INCREMENT)
     for limit, soft, hard in (
         (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
-        (resource.RLIMIT_CPU, share.cpu_seconds, share.cpu_seconds + CPU_GRACE),
+        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES, MAX_OPEN_FILES),
+        (resource.RLIMIT_CPU, share.cpu_seconds, share.cpu_seconds + CPU_GRACE_S),
         (resource.RLIMIT_AS, share.address_space, share.address_space),
         (resource.RLIMIT_FSIZE, share.file_size, share.file_size),
     ):

@@ -21,7 +21,7 @@ from kdumpd.observe.cores.core import MAGIC_BYTES, judge, no_end_record, parse_m
 from kdumpd.observe.cores.flattened import END_RECORD, MAX_RECORD_BYTES, RECORD_HEADER
 from kdumpd.observe.cores.source import CoreError
 
-PIECE = 1 << 20  # bytes read or unpacked at once
+PIECE_BYTES = 1 << 20  # read or unpacked at once
 
 
 def read_pieces(fd: int) -> Iterator[bytes]:
@@ -65,14 +65,14 @@ class Stream:
 
 def _read(fd: int, at: int) -> bytes:
     try:
-        return os.pread(fd, PIECE, at)
+        return os.pread(fd, PIECE_BYTES, at)
     except OSError as error:
         raise CoreError(f"cannot be read: {error.strerror}") from error
 
 
-MOST_WRITTEN = 1 << 16  # bytes; who writes more is ended
-MOST_READ = 4096  # bytes, from the end
-STDIN = b"/*stdin*\\"  # as zstd names it
+MAX_STDERR_BYTES = 1 << 16  # who writes more is ended
+MAX_STDERR_READ_BYTES = 4096  # from the end
+ZSTD_STDIN_NAME = b"/*stdin*\\"  # as zstd names it
 
 
 @contextmanager
@@ -87,26 +87,27 @@ def opened_words() -> Iterator[int]:
 
 def limit_words(pid: int) -> None:
     """Let a program write only so much to files; pipes are none."""
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (MOST_WRITTEN, MOST_WRITTEN))
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (MAX_STDERR_BYTES, MAX_STDERR_BYTES))
 
 
 def with_last_words(problem: str, words: int) -> str:
     """Return the problem with the last line that the program has said, fit for everybody's eyes."""
     size = os.fstat(words).st_size
-    content = os.pread(words, MOST_READ, max(0, size - MOST_READ))
-    last = plain_sentence(content.strip().rpartition(b"\n")[2].replace(STDIN, b"stdin"))
+    content = os.pread(words, MAX_STDERR_READ_BYTES, max(0, size - MAX_STDERR_READ_BYTES))
+    last = plain_sentence(content.strip().rpartition(b"\n")[2].replace(ZSTD_STDIN_NAME, b"stdin"))
     return f"{problem}: {last}" if last else problem
 
 
 # A stream may be several, one after another; each must end as its format says (RFC 1952, bzip2, the
 # .xz file format, the frame formats of LZ4 and of RFC 8878).
 
-PATH = "/usr/bin:/bin"
-GZIP_WINDOW = 31  # zlib's: with a gzip header, and the largest window
-MOST_XZ_MEMORY = 256 << 20  # bytes; xz -9 needs 65 MiB
-PROGRAMS = {"lz4": "lz4", "zstd": "zstd"}  # by the wrapper's name, as Debian's packages
-PADDED = {"gzip", "xz"}  # zeros may follow a stream, from tapes and in multiples of four bytes
-PATIENCE = 10  # seconds for a program to end that has nothing left to do
+DECOMPRESSOR_PATH = "/usr/bin:/bin"
+GZIP_WINDOW_BITS = 31  # zlib's: with a gzip header, and the largest window
+MAX_XZ_MEMORY_BYTES = 256 << 20  # xz -9 needs 65 MiB
+DECOMPRESSOR_PROGRAMS = {"lz4": "lz4", "zstd": "zstd"}  # named as Debian's packages
+# Zeros may follow a stream, from tapes and in multiples of four bytes.
+PADDED_WRAPPERS = {"gzip", "xz"}
+DECOMPRESSOR_END_TIMEOUT_S = 10  # for a program to end that has nothing left to do
 
 
 class Decompressor(Protocol):
@@ -132,7 +133,7 @@ class GzipDecompressor:
     """zlib's, in the manner of the others."""
 
     def __init__(self) -> None:
-        self._zlib = zlib.decompressobj(GZIP_WINDOW)
+        self._zlib = zlib.decompressobj(GZIP_WINDOW_BITS)
         self.needs_input = True
 
     @property
@@ -156,7 +157,7 @@ class GzipDecompressor:
 DECOMPRESSORS: dict[str, Callable[[], Decompressor]] = {
     "gzip": GzipDecompressor,
     "bzip2": bz2.BZ2Decompressor,
-    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_XZ_MEMORY),
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_MEMORY_BYTES),
 }
 
 
@@ -169,9 +170,11 @@ def unpacked(fd: int, wrapper: str) -> Iterator[Iterator[bytes]]:
     if wrapper in DECOMPRESSORS:
         yield _unpacked_here(fd, wrapper)
         return
-    program = shutil.which(PROGRAMS[wrapper], path=PATH)
+    program = shutil.which(DECOMPRESSOR_PROGRAMS[wrapper], path=DECOMPRESSOR_PATH)
     if program is None:
-        raise CoreError(f"is compressed by {wrapper}: install {PROGRAMS[wrapper]} to look inside")
+        raise CoreError(
+            f"is compressed by {wrapper}: install {DECOMPRESSOR_PROGRAMS[wrapper]} to look inside"
+        )
     os.lseek(fd, 0, os.SEEK_SET)
     with (
         opened_words() as words,
@@ -192,12 +195,12 @@ def _unpacked_here(fd: int, wrapper: str) -> Iterator[bytes]:
         data = piece
         while data or not decompressor.needs_input:
             if decompressor.eof:
-                data = data.lstrip(b"\0") if wrapper in PADDED else data
+                data = data.lstrip(b"\0") if wrapper in PADDED_WRAPPERS else data
                 if not data:
                     break
                 decompressor = DECOMPRESSORS[wrapper]()
             try:
-                inside = decompressor.decompress(data, PIECE)
+                inside = decompressor.decompress(data, PIECE_BYTES)
             except (zlib.error, lzma.LZMAError, OSError, ValueError) as error:
                 raise CoreError(f"is damaged: its {wrapper} stream is broken") from error
             data = decompressor.unused_data if decompressor.eof else b""
@@ -209,17 +212,17 @@ def _unpacked_here(fd: int, wrapper: str) -> Iterator[bytes]:
 
 def _printed(process: subprocess.Popen[bytes], wrapper: str, words: int) -> Iterator[bytes]:
     assert process.stdout is not None  # noqa: S101 - it was asked for
-    while piece := process.stdout.read(PIECE):
+    while piece := process.stdout.read(PIECE_BYTES):
         yield piece
-    if process.wait(PATIENCE) != 0:
+    if process.wait(DECOMPRESSOR_END_TIMEOUT_S) != 0:
         problem = f"is cut off or damaged: its {wrapper} stream does not end well"
         raise CoreError(with_last_words(problem, words))
 
 
-DIRECTORIES = ("/var/tmp", "/tmp")  # noqa: S108 - what lies there has no name that others could take
-MOST_KEPT = 1 << 30  # bytes of disk
-KEPT_IN_MEMORY = 64 << 20  # bytes, where no directory has room
-SHARE = 4  # at most this part of a directory's room is taken
+SPOOL_DIRECTORIES = ("/var/tmp", "/tmp")  # noqa: S108 - what lies there has no name that others could take
+MAX_SPOOL_BYTES = 1 << 30  # of disk
+MAX_MEMORY_SPOOL_BYTES = 64 << 20  # where no directory has room
+SPOOL_ROOM_DIVISOR = 4  # at most this part of a directory's room is taken
 
 
 class Spool:
@@ -262,9 +265,9 @@ class Spool:
 
 
 @contextmanager
-def opened_spool(most: int = MOST_KEPT) -> Iterator[Spool]:
+def opened_spool(most: int = MAX_SPOOL_BYTES) -> Iterator[Spool]:
     """Give a spool that keeps at most so many bytes, fewer where there is less room."""
-    spool = _on_disk(most) or Spool(os.memfd_create("core"), min(most, KEPT_IN_MEMORY))
+    spool = _on_disk(most) or Spool(os.memfd_create("core"), min(most, MAX_MEMORY_SPOOL_BYTES))
     try:
         yield spool
     finally:
@@ -272,14 +275,14 @@ def opened_spool(most: int = MOST_KEPT) -> Iterator[Spool]:
 
 
 def _on_disk(most: int) -> Spool | None:
-    for directory in DIRECTORIES:
+    for directory in SPOOL_DIRECTORIES:
         try:
             fd = os.open(directory, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError:
             continue
         room = os.fstatvfs(fd)
-        share = room.f_bavail * room.f_frsize // SHARE
-        if share >= KEPT_IN_MEMORY:
+        share = room.f_bavail * room.f_frsize // SPOOL_ROOM_DIVISOR
+        if share >= MAX_MEMORY_SPOOL_BYTES:
             return Spool(fd, min(most, share))
         os.close(fd)
     return None

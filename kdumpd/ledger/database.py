@@ -20,7 +20,7 @@ from kdumpd.model.text import shown
 # connection write the checksums, so that no statement can forget to.
 
 # What each table's rows say.
-SEALED = {
+SEALED_COLUMNS = {
     "capture": ("id", "facts"),
     "boot": ("id", "validated_at", "readiness", "reservation"),
     "test": ("id", "at", "facts"),
@@ -35,7 +35,7 @@ def seal(connection: sqlite3.Connection, *, anew: bool) -> None:
     """Have what is written from now on sealed; with `anew` also what was written before."""
     # Bytes, so that no text has to be decoded, and a C function is all that runs for a row.
     connection.create_function("checksum", 1, zlib.crc32, deterministic=True)
-    for table, columns in SEALED.items():
+    for table, columns in SEALED_COLUMNS.items():
         there = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
         if not {*columns}.issubset(there):
             raise sqlite3.DatabaseError(f"the table {table} is another one")
@@ -56,7 +56,7 @@ def broken_seals(connection: sqlite3.Connection) -> list[str]:
     """Return the tables with a row that says something else than was written."""
     return [
         table
-        for table, columns in SEALED.items()
+        for table, columns in SEALED_COLUMNS.items()
         if connection.execute(
             f"SELECT 1 FROM {table} WHERE seal IS NOT {_checksum(columns)} LIMIT 1"  # noqa: S608  # names of ours
         ).fetchone()
@@ -72,14 +72,14 @@ def _checksum(columns: tuple[str, ...]) -> str:
 log = logging.getLogger("kdumpd.ledger.ledger")
 
 # 2: readings of cores; 3: what a boot came to; 4: crash tests, and how boots ended; 5: seals
-VERSION, SEALS = 5, 5
-IN_MEMORY = ":memory:"
-BUSY_SECONDS = 2.0
+SCHEMA_VERSION, FIRST_SEALED_VERSION = 5, 5
+MEMORY_DATABASE = ":memory:"
+BUSY_TIMEOUT_S = 2.0
 # SQLite would keep up to 2,000 KiB of pages (sqlite.org/pragma.html#pragma_cache_size). All that is
 # known is in the state: a page is wanted again by what is written next, not by what is asked.
 CACHE_KIB = 256
 # Disk, rights or memory are to blame, not the file's content.
-OF_THE_MACHINE = {
+MACHINE_ERROR_CODES = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_FULL,
@@ -132,7 +132,7 @@ def open_or_replace(path: Path) -> Opened:
     try:
         return _open(path)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if _code(error) in OF_THE_MACHINE:
+        if _code(error) in MACHINE_ERROR_CODES:
             raise LedgerError(f"'{path}' cannot be opened: {error}") from error
         damage = shown(str(error).encode("utf-8", "surrogateescape"))
     try:
@@ -154,7 +154,7 @@ def open_spare(path: Path, directory: Path | None) -> Opened:
             return _open(copy)
         except (OSError, sqlite3.Error) as error:
             log.warning("'%s' cannot be copied to '%s': %s", path, directory, error)
-    return _open_database(IN_MEMORY, path)
+    return _open_database(MEMORY_DATABASE, path)
 
 
 def _copy(file: Path, copy: Path) -> None:
@@ -187,7 +187,7 @@ def _open(path: Path) -> Opened:
 def _open_database(database: str, path: Path) -> Opened:
     with ExitStack() as on_error:
         connection = on_error.enter_context(
-            closing(sqlite3.connect(database, check_same_thread=False, timeout=BUSY_SECONDS))
+            closing(sqlite3.connect(database, check_same_thread=False, timeout=BUSY_TIMEOUT_S))
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -196,9 +196,9 @@ def _open_database(database: str, path: Path) -> Opened:
         make_tables(connection)
         with connection:
             connection.execute("BEGIN")
-            seal(connection, anew=version < SEALS)
-            if version != VERSION:
-                connection.execute(f"PRAGMA user_version = {VERSION}")
+            seal(connection, anew=version < FIRST_SEALED_VERSION)
+            if version != SCHEMA_VERSION:
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         state = _checked_content(connection)
         on_error.pop_all()
     return connection, state
@@ -207,9 +207,9 @@ def _open_database(database: str, path: Path) -> Opened:
 def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
     version: int
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
+    if version > SCHEMA_VERSION:
         raise NewerLedgerError(
-            f"'{path}' is from a newer kdumpd (its version is {version}, not {VERSION}):"
+            f"'{path}' is from a newer kdumpd (its version is {version}, not {SCHEMA_VERSION}):"
             " install that one again, or move the file away, and what it remembers is lost"
         )
     return version

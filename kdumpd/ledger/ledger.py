@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 # Pages of the write-ahead log after which a transaction copies it into the file, which takes two
 # more waits for the disk (sqlite.org/wal.html): as many as SQLite has it where nobody waits, more
 # where somebody is told of a crash only after it.
-WITHOUT_HASTE, IN_HASTE = 1000, 4000
+CHECKPOINT_PAGES, URGENT_CHECKPOINT_PAGES = 1000, 4000
 
 
 class Ledger:
@@ -134,11 +134,11 @@ class Ledger:
             lambda connection: connection.executemany(
                 "UPDATE outbox SET journaled_at = ? WHERE id = ?", told
             ),
-            most_pages=WITHOUT_HASTE,
+            most_pages=CHECKPOINT_PAGES,
         )
 
     async def _transact(
-        self, work: Callable[[sqlite3.Connection], T], most_pages: int = IN_HASTE
+        self, work: Callable[[sqlite3.Connection], T], most_pages: int = URGENT_CHECKPOINT_PAGES
     ) -> T:
         connection = self._connection
         if connection is None:

@@ -18,7 +18,7 @@ from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import Crash, Readiness
 
-MOST_TOLD = 20_000  # events that are kept after they were told
+MAX_TOLD_EVENTS = 20_000  # events that are kept after they were told
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS capture (id TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT;
@@ -179,7 +179,7 @@ def write_events(connection: sqlite3.Connection, events: Iterable[Event]) -> Non
     connection.execute(
         "DELETE FROM outbox WHERE journaled_at IS NOT NULL"
         " AND number <= (SELECT max(number) FROM outbox) - ?",
-        (MOST_TOLD,),
+        (MAX_TOLD_EVENTS,),
     )
 
 

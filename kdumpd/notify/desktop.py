@@ -4,16 +4,18 @@
 import asyncio
 from collections.abc import Callable
 
-from kdumpd.dbus.connection import BUS, Connection, variant
+from kdumpd.dbus.connection import MESSAGE_BUS, Connection, variant
 from kdumpd.dbus.messages import Body, BusError, CallError, Signal, Target
 from kdumpd.notify.notices import Action, Notification
 
-NAME = "org.freedesktop.Notifications"
-SERVER = Target(NAME, "/org/freedesktop/Notifications", NAME)
+NOTIFICATIONS_BUS_NAME = "org.freedesktop.Notifications"
+NOTIFICATION_SERVER = Target(
+    NOTIFICATIONS_BUS_NAME, "/org/freedesktop/Notifications", NOTIFICATIONS_BUS_NAME
+)
 APP_NAME, ICON, DESKTOP_ENTRY = "kdumpd", "kdumpd", "kdumpd-notify"
-BY_THE_SERVER = -1  # expire_timeout: the server decides, by the urgency
-ACTIONS, MARKUP = "actions", "body-markup"  # of GetCapabilities
-MOST_OPEN = 64
+EXPIRE_BY_SERVER = -1  # expire_timeout: the server decides, by the urgency
+ACTIONS_CAPABILITY, MARKUP_CAPABILITY = "actions", "body-markup"  # of GetCapabilities
+MAX_OPEN_NOTIFICATIONS = 64
 
 
 class DesktopError(Exception):
@@ -32,7 +34,7 @@ class Desktop:
 
     async def follow(self, hint: Callable[[], object]) -> None:
         """Call `hint` when a server comes or goes."""
-        await self._connection.follow(BUS, "NameOwnerChanged", hint, NAME)
+        await self._connection.follow(MESSAGE_BUS, "NameOwnerChanged", hint, NOTIFICATIONS_BUS_NAME)
 
     @property
     def is_in_use(self) -> bool:
@@ -46,11 +48,11 @@ class Desktop:
 
     async def _show(self, notice: Notification) -> None:
         (capabilities,) = await self._call("GetCapabilities")
-        server = await self._connection.owner(NAME)
+        server = await self._connection.owner(NOTIFICATIONS_BUS_NAME)
         if server != self._server:
             self._open.clear()
             self._server = server
-        actions = notice.actions if ACTIONS in capabilities else ()
+        actions = notice.actions if ACTIONS_CAPABILITY in capabilities else ()
         (id_,) = await self._call(
             "Notify",
             "susssasa{sv}i",
@@ -58,17 +60,17 @@ class Desktop:
             0,  # replaces none: an id that was closed may come again otherwise
             ICON,
             notice.title,
-            notice.body(markup=MARKUP in capabilities),
+            notice.body(markup=MARKUP_CAPABILITY in capabilities),
             [word for action, label in actions for word in (str(action), label)],
             {
                 "urgency": variant("y", int(notice.urgency)),
                 "category": variant("s", str(notice.category)),
                 "desktop-entry": variant("s", DESKTOP_ENTRY),
             },
-            BY_THE_SERVER,
+            EXPIRE_BY_SERVER,
         )
         self._open[id_] = notice
-        while len(self._open) > MOST_OPEN:
+        while len(self._open) > MAX_OPEN_NOTIFICATIONS:
             del self._open[next(iter(self._open))]
 
     async def pressed(self) -> tuple[Notification, Action]:
@@ -98,13 +100,13 @@ class Desktop:
 
     async def _close(self, id_: int) -> None:
         try:
-            await self._connection.call(SERVER, "CloseNotification", "u", [id_])
+            await self._connection.call(NOTIFICATION_SERVER, "CloseNotification", "u", [id_])
         except (CallError, BusError):
             return  # most servers have closed it when something is pressed
 
     async def _call(self, member: str, signature: str = "", *body: object) -> Body:
         try:
-            return await self._connection.call(SERVER, member, signature, list(body))
+            return await self._connection.call(NOTIFICATION_SERVER, member, signature, list(body))
         except CallError as error:
             raise DesktopError(f"no server shows notifications: {error}") from error
         except BusError as error:
@@ -114,5 +116,6 @@ class Desktop:
 async def desktop_on(connection: Connection) -> Desktop:
     """Return the desktop of a session, by its bus."""
     return Desktop(
-        connection, await connection.listen(SERVER, "ActionInvoked", "NotificationClosed")
+        connection,
+        await connection.listen(NOTIFICATION_SERVER, "ActionInvoked", "NotificationClosed"),
     )

@@ -11,14 +11,14 @@ from kdumpd.ctl.describe import cause, local_time, problem, summary_lines, was_i
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.vocabulary import CaptureState
 
-LONGEST_LINE = 200
-LONGEST_WORD = 80  # of what is but a part of a line
+MAX_LINE_CHARACTERS = 200
+MAX_WORD_CHARACTERS = 80  # of what is but a part of a line
 ELLIPSIS = "…"
 # Desktop Notifications Specification 1.2, Markup: that of XML, of which only these matter in text.
-ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+MARKUP_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def visible(text: str, longest: int = LONGEST_LINE) -> str:
+def visible(text: str, longest: int = MAX_LINE_CHARACTERS) -> str:
     r"""Return the text on one line: control and bidi characters as \x1b or \u202e, the end cut."""
     line = shown(text[: longest + 1].encode("utf-8", "backslashreplace"))
     return line if len(line) <= longest else line[: longest - 1] + ELLIPSIS
@@ -26,7 +26,7 @@ def visible(text: str, longest: int = LONGEST_LINE) -> str:
 
 def escaped(text: str) -> str:
     """Return the text as markup that shows it as it is."""
-    return text.translate(ENTITIES)
+    return text.translate(MARKUP_ENTITIES)
 
 
 def bold(text: str) -> str:
@@ -90,7 +90,7 @@ class Notification:
         return "\n".join((*map(escaped, self.lines), f"Type: {bold(typed)}"))
 
 
-ALL = "--all"
+ALL_OPTION = "--all"
 NOTHING_SAVED = "Nothing was saved of it."
 
 
@@ -123,7 +123,7 @@ def crashes_notice(captures: Sequence[Properties], keys: tuple[str, ...]) -> Not
         keys=keys,
         facts=tuple(_rows(captures)),
         about=tuple(capture["Id"] for capture in captures),
-        acknowledges=ALL,
+        acknowledges=ALL_OPTION,
     )
 
 
@@ -205,13 +205,13 @@ def full_notice(notice: Notification) -> Notification:
 
 
 def _which(capture: Properties) -> str:
-    release = visible(capture["KernelRelease"], LONGEST_WORD) or "of unknown release"
-    host = f" of {visible(capture['Host'], LONGEST_WORD)}" if capture["Host"] else ""
+    release = visible(capture["KernelRelease"], MAX_WORD_CHARACTERS) or "of unknown release"
+    host = f" of {visible(capture['Host'], MAX_WORD_CHARACTERS)}" if capture["Host"] else ""
     return f"Kernel {release}{host}, {local_time(capture['CrashedAt']) or 'at an unknown time'}"
 
 
 def _why(capture: Properties) -> str:
-    where = visible(cause(capture), LONGEST_WORD)
+    where = visible(cause(capture), MAX_WORD_CHARACTERS)
     reason = visible(capture["Reason"])
     return ": ".join(filter(None, (where, reason))) or "Nothing says why"
 
@@ -238,7 +238,7 @@ def _facts(capture: Properties) -> Iterator[str]:
     if capture["Problem"]:
         yield f"Problem: {visible(problem(capture))}"
     if capture["Command"]:
-        yield f"Command: {visible(capture['Command'], LONGEST_WORD)}"
+        yield f"Command: {visible(capture['Command'], MAX_WORD_CHARACTERS)}"
     if capture["Occurrence"] > 1:
         yield f"Number {capture['Occurrence']} of this kind"
 
@@ -260,10 +260,9 @@ def _sentence(text: str) -> str:
     return f"{line[:1].upper()}{line[1:]}." if line else ""
 
 
-MOST_AT_ONCE = 3  # crashes; more are told of in one notification
-NOT_READY = "not-ready"
-CAPTURE_ID = r"[0-9a-f]{16}"
-BOOT_ID = r"[0-9a-f-]{1,36}"
+MAX_CRASHES_AT_ONCE = 3  # crashes; more are told of in one notification
+CAPTURE_ID_PATTERN = r"[0-9a-f]{16}"
+BOOT_ID_PATTERN = r"[0-9a-f-]{1,36}"
 
 
 def news(
@@ -278,20 +277,20 @@ def news(
     Captures come with the newest crash last. What was told is in `told`, by the keys of the
     notices. `unready` says that readiness is not-ready for good, and not for a moment.
     """
-    boot = str(manager["BootId"]) if re.fullmatch(BOOT_ID, str(manager["BootId"])) else ""
+    boot = str(manager["BootId"]) if re.fullmatch(BOOT_ID_PATTERN, str(manager["BootId"])) else ""
     new = [
         capture
         for capture in captures
         if capture["Trusted"]
         and not capture["Acknowledged"]
-        and re.fullmatch(CAPTURE_ID, capture["Id"])
+        and re.fullmatch(CAPTURE_ID_PATTERN, capture["Id"])
         and capture_key(capture) not in told
     ]
     crashes = [capture for capture in new if not was_intended(capture)]
     intended = [capture for capture in new if was_intended(capture)]
     if boot and f"boot {boot} lost" not in told:
         yield from _lost(manager, f"boot {boot} lost")
-    if len(crashes) > MOST_AT_ONCE:
+    if len(crashes) > MAX_CRASHES_AT_ONCE:
         yield crashes_notice(crashes, tuple(map(capture_key, crashes)))
     else:
         yield from (crash_notice(capture, capture_key(capture)) for capture in crashes)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from kdumpd.ctl.client import AbsentError, Daemon, Properties
-from kdumpd.dbus.connection import BUS, Connection, connect
+from kdumpd.dbus.connection import MESSAGE_BUS, Connection, connect
 from kdumpd.dbus.messages import (
     KDUMPD_BUS_NAME,
     KDUMPD_PATH,
@@ -20,10 +20,10 @@ from kdumpd.dbus.messages import (
     CallError,
     Target,
 )
+from kdumpd.model.vocabulary import Readiness
 from kdumpd.notify.desktop import Desktop, DesktopError
 from kdumpd.notify.notices import (
-    ALL,
-    NOT_READY,
+    ALL_OPTION,
     Action,
     Notification,
     full_notice,
@@ -33,7 +33,7 @@ from kdumpd.notify.notices import (
 from kdumpd.notify.seen import SeenStore
 from kdumpd.notify.terminal import TerminalWindow
 
-FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
+MIN_RETRY_S, MAX_RETRY_S = 1.0, 60.0
 
 
 class GivenUpError(Exception):
@@ -47,7 +47,7 @@ class Backoff:
         self._seconds = seconds
         self._clock = clock
         self._since: float | None = None
-        self._delay = FIRST_DELAY
+        self._delay = MIN_RETRY_S
 
     def miss(self, what: str, *, stay: bool = False) -> float:
         """Return the seconds until the next attempt; GivenUpError for none, if not to stay."""
@@ -57,18 +57,18 @@ class Backoff:
         left = self._since + self._seconds - now
         if left <= 0 and not stay:
             raise GivenUpError(what)
-        delay, self._delay = self._delay, min(2 * self._delay, LONGEST_DELAY)
+        delay, self._delay = self._delay, min(2 * self._delay, MAX_RETRY_S)
         return min(delay, left) if left > 0 else delay
 
     def relieve(self) -> None:
         """Note that nothing is missing."""
         self._since = None
-        self._delay = FIRST_DELAY
+        self._delay = MIN_RETRY_S
 
 
 log = logging.getLogger(__name__)
 
-HINTS = (
+NEWS_SIGNALS = (
     (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, OBJECT_MANAGER_INTERFACE), "InterfacesAdded"),
     (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE), "CrashReported"),
     (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, PROPERTIES_INTERFACE), "PropertiesChanged"),
@@ -130,14 +130,14 @@ class Notifier:
     async def _watch(self, connection: Connection) -> NoReturn:
         """Look at each hint, until BusError."""
         daemon = self._daemon = Daemon(connection)
-        for source, member in HINTS:
+        for source, member in NEWS_SIGNALS:
             await connection.follow(source, member, self._wake.set)
         await connection.follow(
             Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE),
             "ReadinessChanged",
             self._take_fall,
         )
-        await connection.follow(BUS, "NameOwnerChanged", self._wake.set, KDUMPD_BUS_NAME)
+        await connection.follow(MESSAGE_BUS, "NameOwnerChanged", self._wake.set, KDUMPD_BUS_NAME)
         loss = asyncio.create_task(connection.lost())
         loss.add_done_callback(lambda _: self._wake.set())
         try:
@@ -183,7 +183,7 @@ class Notifier:
 
     def _unready_in(self, manager: Properties) -> float | None:
         """Return in how many seconds not-ready is to be believed, None where all is well."""
-        if manager["Readiness"] != NOT_READY:
+        if manager["Readiness"] != Readiness.NOT_READY:
             self._unready_since, self._fell = None, False
             return None
         now = self._uptime()
@@ -209,7 +209,7 @@ class Notifier:
         if self._daemon is None:
             return NOT_RUNNING
         try:
-            if notice.acknowledges == ALL:
+            if notice.acknowledges == ALL_OPTION:
                 await self._daemon.acknowledge_all(interactive=True)
             else:
                 await self._daemon.acknowledge(notice.acknowledges, interactive=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-MOST_LINES = 2000  # the oldest are forgotten
-MOST_BYTES = 1 << 20
-LINE = rb"capture [0-9a-f]{16}|boot [0-9a-f-]{1,36} (?:lost|unready)"
+MAX_SEEN_LINES = 2000  # the oldest are forgotten
+MAX_SEEN_FILE_BYTES = 1 << 20
+SEEN_LINE_PATTERN = rb"capture [0-9a-f]{16}|boot [0-9a-f-]{1,36} (?:lost|unready)"
 
 
 def state_file(environment: Mapping[str, str]) -> Path:
@@ -26,8 +26,10 @@ def state_file(environment: Mapping[str, str]) -> Path:
 
 def parse_told(text: bytes) -> tuple[str, ...]:
     """Return the keys in a file, the newest last; lines that are no keys do not count."""
-    lines = [line.decode("ascii") for line in text.split(b"\n") if re.fullmatch(LINE, line)]
-    return tuple(dict.fromkeys(lines))[-MOST_LINES:]
+    lines = [
+        line.decode("ascii") for line in text.split(b"\n") if re.fullmatch(SEEN_LINE_PATTERN, line)
+    ]
+    return tuple(dict.fromkeys(lines))[-MAX_SEEN_LINES:]
 
 
 class SeenStore:
@@ -47,7 +49,7 @@ class SeenStore:
         if not keys:
             return
         told = [*(key for key in (*self._read(), *self._told) if key not in keys), *keys]
-        self._told = dict.fromkeys(told[-MOST_LINES:])
+        self._told = dict.fromkeys(told[-MAX_SEEN_LINES:])
         try:
             self._write("".join(f"{key}\n" for key in self._told).encode("ascii"))
         except OSError as error:
@@ -56,7 +58,7 @@ class SeenStore:
     def _read(self) -> tuple[str, ...]:
         try:
             with self._path.open("rb") as file:
-                return parse_told(file.read(MOST_BYTES))
+                return parse_told(file.read(MAX_SEEN_FILE_BYTES))
         except FileNotFoundError:
             return ()
         except OSError as error:

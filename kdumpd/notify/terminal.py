@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 # What comes before a command and its arguments: xdg-terminal-exec's README; -e as xterm has it for
 # x-terminal-emulator (Debian policy 11.8.3); the others by their manual pages.
-TERMINALS = (
+TERMINAL_COMMANDS = (
     ("xdg-terminal-exec",),
     ("x-terminal-emulator", "-e"),
     ("gnome-terminal", "--"),
@@ -28,9 +28,9 @@ TERMINALS = (
     ("xterm", "-e"),
 )
 # The window would close with the command.
-SCRIPT = '"$@"; printf "\\nPress Enter to close." && read -r answer'
-FAILS_WITHIN_SECONDS = 1.5
-END_SECONDS = 2.0
+WAITING_SCRIPT = '"$@"; printf "\\nPress Enter to close." && read -r answer'
+START_FAILURE_S = 1.5
+END_TIMEOUT_S = 2.0
 
 
 class TerminalWindow:
@@ -44,7 +44,7 @@ class TerminalWindow:
     async def open(self, command: Sequence[str]) -> bool:
         """Return whether a window opened in which kdumpdctl does the command."""
         for words in self._terminals():
-            script = ("sh", "-c", SCRIPT, "sh", *self._kdumpdctl(), *command)
+            script = ("sh", "-c", WAITING_SCRIPT, "sh", *self._kdumpdctl(), *command)
             try:
                 window = await asyncio.create_subprocess_exec(
                     *(*words, *script),
@@ -68,11 +68,11 @@ class TerminalWindow:
                 with suppress(ProcessLookupError):
                     window.terminate()
             with suppress(TimeoutError):
-                async with asyncio.timeout(END_SECONDS):
+                async with asyncio.timeout(END_TIMEOUT_S):
                     await window.wait()
 
     def _terminals(self) -> list[tuple[str, ...]]:
-        found = ((shutil.which(name, path=self._path), words) for name, *words in TERMINALS)
+        found = ((shutil.which(name, path=self._path), words) for name, *words in TERMINAL_COMMANDS)
         return [(path, *words) for path, words in found if path]
 
     def _kdumpdctl(self) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ class TerminalWindow:
         """Wait a moment: without a display it fails, and some hand their window on and end."""
         self._windows = {one for one in self._windows if one.returncode is None} | {window}
         try:
-            async with asyncio.timeout(FAILS_WITHIN_SECONDS):
+            async with asyncio.timeout(START_FAILURE_S):
                 return await window.wait() == 0
         except TimeoutError:
             return True

@@ -12,9 +12,9 @@ from kdumpd.model.events import Event, refusal_event
 
 log = logging.getLogger(__name__)
 
-IDENTIFIER = "kdumpd-trigger"
-SPARING_SECONDS = 60.0
-MOST_USERS = 8  # of whom refusals that anybody can cause are told, in that time
+TRIGGER_SYSLOG_IDENTIFIER = "kdumpd-trigger"
+REFUSAL_INTERVAL_S = 60.0
+MAX_REFUSED_USERS = 8  # of whom refusals that anybody can cause are told, in that time
 
 
 class Recipient(Protocol):
@@ -47,7 +47,9 @@ class TriggerJournal:
     def refuse_anybody(self, uid: int, because: str) -> None:
         """Tell a refusal that needs no right: of one user, and altogether, seldom."""
         now = self._clock()
-        self._refused = {one: at for one, at in self._refused.items() if at > now - SPARING_SECONDS}
-        if uid not in self._refused and len(self._refused) < MOST_USERS:
+        self._refused = {
+            one: at for one, at in self._refused.items() if at > now - REFUSAL_INTERVAL_S
+        }
+        if uid not in self._refused and len(self._refused) < MAX_REFUSED_USERS:
             self._refused[uid] = now
             self.refuse(uid, because)

@@ -24,10 +24,11 @@ from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.text import shown, time_if_any
 from kdumpd.trigger.facts import KdumpdFacts, Told
 
-ASKING_SECONDS = 8.0  # for all that is asked at once
-BRISK = CallOptions(seconds=ASKING_SECONDS)
-LOOKING = CallOptions(seconds=5.0)  # a look at a machine whose disks answer takes less than one
-RECORDING = CallOptions(seconds=20.0)  # kdumpd writes to the disk, and waits for it
+KDUMPD_TIMEOUT_S = 8.0  # for all that is asked at once
+PROPERTIES_CALL = CallOptions(seconds=KDUMPD_TIMEOUT_S)
+# A look at a machine whose disks answer takes less than a second.
+REVALIDATE_CALL = CallOptions(seconds=5.0)
+RECORD_CALL = CallOptions(seconds=20.0)  # kdumpd writes to the disk, and waits for it
 
 
 class Kdumpd:
@@ -39,17 +40,17 @@ class Kdumpd:
     async def look(self) -> None:
         """Have readiness judged now; BusError or CallError where that is not done in time."""
         target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE)
-        await self._connection.call(target, "Revalidate", call_options=LOOKING)
+        await self._connection.call(target, "Revalidate", call_options=REVALIDATE_CALL)
 
     async def read(self) -> KdumpdFacts:
         """Return what it says; where it says nothing, why."""
         try:
-            async with asyncio.timeout(ASKING_SECONDS):
+            async with asyncio.timeout(KDUMPD_TIMEOUT_S):
                 manager = await self._all(MANAGER_INTERFACE)
                 test = await self._all(CRASH_TEST_INTERFACE)
                 objects = await self._ask(OBJECT_MANAGER_INTERFACE, "GetManagedObjects", "")
         except TimeoutError:
-            return KdumpdFacts(problem=f"no answer within {ASKING_SECONDS:g} s")
+            return KdumpdFacts(problem=f"no answer within {KDUMPD_TIMEOUT_S:g} s")
         except (BusError, CallError) as error:
             return KdumpdFacts(problem=shown(str(error).encode("utf-8", "replace")))
         return facts_of(manager, test, objects)
@@ -58,14 +59,14 @@ class Kdumpd:
         """Have the test recorded; BusError or CallError where it is not on disk in time."""
         rows = [[one.code, str(one.severity), one.message, one.remedy] for one in overridden]
         target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, CRASH_TEST_INTERFACE)
-        await self._connection.call(target, "Record", "sua(ssss)", [id_, uid, rows], RECORDING)
+        await self._connection.call(target, "Record", "sua(ssss)", [id_, uid, rows], RECORD_CALL)
 
     async def _all(self, interface: str) -> Any:  # noqa: ANN401  # whatever another program sends
         return await self._ask(PROPERTIES_INTERFACE, "GetAll", "s", interface)
 
     async def _ask(self, interface: str, member: str, signature: str, *body: str) -> Any:  # noqa: ANN401  # as above
         target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, interface)
-        answer = await self._connection.call(target, member, signature, list(body), BRISK)
+        answer = await self._connection.call(target, member, signature, list(body), PROPERTIES_CALL)
         return answer[0] if answer else None
 
 

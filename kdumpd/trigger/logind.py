@@ -17,18 +17,18 @@ from kdumpd.dbus.messages import (
     CallOptions,
     Target,
 )
-from kdumpd.dbus.polkit import ABSENT
+from kdumpd.dbus.polkit import SERVICE_ABSENT_ERRORS
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.text import printable, shown
 from kdumpd.trigger.facts import Inhibitor, PeopleFacts, Session
 
-NAME = "org.freedesktop.login1"
-MANAGER = Target(NAME, "/org/freedesktop/login1", f"{NAME}.Manager")
-SESSION = f"{NAME}.Session"
-PERSON = "user"  # the class of a session; others are greeters, and what systemd runs for a user
-ASKING_SECONDS = 5.0
-BRISK = CallOptions(seconds=ASKING_SECONDS)
-MOST_SESSIONS = 200  # that are asked what they are; beyond it each is taken for a person's
+LOGIND_BUS_NAME = "org.freedesktop.login1"
+LOGIND_MANAGER = Target(LOGIND_BUS_NAME, "/org/freedesktop/login1", f"{LOGIND_BUS_NAME}.Manager")
+SESSION_INTERFACE = f"{LOGIND_BUS_NAME}.Session"
+USER_SESSION_CLASS = "user"  # others are greeters, and what systemd runs for a user
+LOGIND_TIMEOUT_S = 5.0
+LOGIND_CALL = CallOptions(seconds=LOGIND_TIMEOUT_S)
+MAX_ASKED_SESSIONS = 200  # that are asked what they are; beyond it each is taken for a person's
 
 
 class Logind:
@@ -40,14 +40,14 @@ class Logind:
     async def read(self) -> PeopleFacts:
         """Return what it says; nothing where there is none."""
         try:
-            async with asyncio.timeout(ASKING_SECONDS):
+            async with asyncio.timeout(LOGIND_TIMEOUT_S):
                 (sessions,) = await self._ask("ListSessions")
                 (inhibitors,) = await self._ask("ListInhibitors")
                 people = await self._people(sessions)
         except CallError as error:
-            return PeopleFacts() if error.name in ABSENT else _unknown(str(error))
+            return PeopleFacts() if error.name in SERVICE_ABSENT_ERRORS else _unknown(str(error))
         except (BusError, TimeoutError):
-            return _unknown(f"no answer within {ASKING_SECONDS:g} s")
+            return _unknown(f"no answer within {LOGIND_TIMEOUT_S:g} s")
         except (TypeError, ValueError):
             return _unknown("its answer makes no sense")
         return PeopleFacts(sessions=people, inhibitors=tuple(blockers(inhibitors)))
@@ -55,20 +55,22 @@ class Logind:
     async def _people(self, sessions: Sequence[Any]) -> tuple[Session, ...]:
         people = []
         for number, (_, uid, user, _, path) in enumerate(sessions):
-            if number >= MOST_SESSIONS or await self._class(path) == PERSON:
+            if number >= MAX_ASKED_SESSIONS or await self._class(path) == USER_SESSION_CLASS:
                 people.append(Session(uid=int(uid), name=_text(user)))
         return tuple(people)
 
     async def _class(self, path: str) -> str:
-        target = Target(NAME, path, PROPERTIES_INTERFACE)
+        target = Target(LOGIND_BUS_NAME, path, PROPERTIES_INTERFACE)
         try:
-            (class_,) = await self._connection.call(target, "Get", "ss", [SESSION, "Class"], BRISK)
+            (class_,) = await self._connection.call(
+                target, "Get", "ss", [SESSION_INTERFACE, "Class"], LOGIND_CALL
+            )
         except CallError:
             return ""  # it has ended meanwhile
         return str(class_)
 
     async def _ask(self, member: str) -> Body:
-        return await self._connection.call(MANAGER, member, call_options=BRISK)
+        return await self._connection.call(LOGIND_MANAGER, member, call_options=LOGIND_CALL)
 
 
 def blockers(inhibitors: Sequence[Any]) -> list[Inhibitor]:

@@ -17,20 +17,26 @@ from kdumpd import __version__
 from kdumpd.arguments import EXIT_FAILURE, Parser, add_bus_option, add_machine_options
 from kdumpd.config import Settings, read_configuration
 from kdumpd.dbus.connection import Connection, connect
-from kdumpd.dbus.introspection import TRIGGER, InterfaceError, read_interfaces
+from kdumpd.dbus.introspection import TRIGGER_XML, InterfaceError, read_interfaces
 from kdumpd.dbus.messages import TRIGGER_BUS_NAME, BusError, CallError, bus_address
-from kdumpd.dbus.polkit import POLKIT_SECONDS, Authority
+from kdumpd.dbus.polkit import POLKIT_TIMEOUT_S, Authority
 from kdumpd.expose.journal import Journal
 from kdumpd.expose.systemd import SdNotify
 from kdumpd.model.text import shown
 from kdumpd.observe.threads import start
-from kdumpd.trigger.journal import IDENTIFIER, TriggerJournal
+from kdumpd.trigger.journal import TRIGGER_SYSLOG_IDENTIFIER, TriggerJournal
 from kdumpd.trigger.kdumpd import Kdumpd
 from kdumpd.trigger.logind import Logind
 from kdumpd.trigger.preflight import MachinePreflight
 from kdumpd.trigger.run import CrashTestTimeouts, RunDependencies
 from kdumpd.trigger.service import ServiceParts, TriggerService
-from kdumpd.trigger.sysrq import CRASH, KEYS, DescriptorError, SysrqTrigger, passed_descriptor
+from kdumpd.trigger.sysrq import (
+    CRASH_KEY,
+    SYSRQ_KEYS,
+    DescriptorError,
+    SysrqTrigger,
+    passed_descriptor,
+)
 from kdumpd.trigger.tokens import Admission, Peers, Tokens
 
 
@@ -48,20 +54,20 @@ def arguments_parser() -> argparse.ArgumentParser:
     add_bus_option(parser)
     parser.add_argument(
         "--key",
-        choices=KEYS,
-        default=CRASH,
+        choices=SYSRQ_KEYS,
+        default=CRASH_KEY,
         help="the key of SysRq: c crashes (the default), h rehearses: the kernel prints its help",
     )
     return parser
 
 
-PATIENCE = 1.0  # seconds for what may ask a server (nsswitch.conf(5))
+USER_NAME_TIMEOUT_S = 1.0  # for what may ask a server (nsswitch.conf(5))
 
 
 async def user_name(uid: int) -> str:
     """Return the name of the user with this uid, empty where none is known in time."""
     lookup = start(lambda: _name(uid))
-    done, _ = await asyncio.wait([lookup], timeout=PATIENCE)
+    done, _ = await asyncio.wait([lookup], timeout=USER_NAME_TIMEOUT_S)
     return lookup.result() if done else ""
 
 
@@ -74,7 +80,7 @@ def _name(uid: int) -> str:
 
 log = logging.getLogger("kdumpd-trigger")
 
-SETTLING_SECONDS = 5.0  # for the answers to what still came
+LAST_ANSWERS_TIMEOUT_S = 5.0  # for the answers to what still came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +88,7 @@ class Limits:
     """How long the program waits, in seconds."""
 
     idle: float = 60.0  # for somebody to ask for something
-    polkit: float = POLKIT_SECONDS
+    polkit: float = POLKIT_TIMEOUT_S
     test_run: CrashTestTimeouts = field(default_factory=CrashTestTimeouts)
 
 
@@ -121,7 +127,7 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
     manager = SdNotify(os.environ)
     async with connect(bus_address(options.bus, os.environ)) as connection:
         service = TriggerService(
-            connection, read_interfaces(TRIGGER), parts_of(options, connection, sysrq, limits)
+            connection, read_interfaces(TRIGGER_XML), parts_of(options, connection, sysrq, limits)
         )
         connection.serve(service.answer)
         await connection.own(TRIGGER_BUS_NAME)
@@ -137,7 +143,7 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
             manager.tell("STOPPING=1")
             with suppress(BusError, CallError):
                 await connection.disown(TRIGGER_BUS_NAME)
-            await connection.settle(SETTLING_SECONDS)
+            await connection.settle(LAST_ANSWERS_TIMEOUT_S)
 
 
 def parts_of(
@@ -145,7 +151,7 @@ def parts_of(
 ) -> ServiceParts:
     """Return what the service works with."""
     configuration, peers, kdumpd = Configuration(options), Peers(connection), Kdumpd(connection)
-    trigger_journal = TriggerJournal(Journal(IDENTIFIER), time.monotonic)
+    trigger_journal = TriggerJournal(Journal(TRIGGER_SYSLOG_IDENTIFIER), time.monotonic)
     dependencies = RunDependencies(
         preflight=MachinePreflight(options.root, kdumpd, Logind(connection)),
         recorder=kdumpd,

@@ -14,12 +14,12 @@ from kdumpd.model.readiness.rules.system import (
 from kdumpd.model.text import human_size
 from kdumpd.trigger.facts import Facts
 
-ROOM = {"storage-too-small", "storage-no-inodes"}  # codes of kdumpd's findings
+ROOM_FINDINGS = {"storage-too-small", "storage-no-inodes"}  # codes of kdumpd's findings
 MINUTE = timedelta(minutes=1)
-RECENT = 10 * MINUTE
-LOOP_SPAN, LOOP_CRASHES = 30 * MINUTE, 2
-CHECK = "run kdumpdctl check, and do what it says"
-ASK_AGAIN = "run kdumpdctl status, and see whether kdumpd answers: systemctl status kdumpd"
+RECENT_TEST = 10 * MINUTE
+LOOP_SPAN, MIN_LOOP_CRASHES = 30 * MINUTE, 2
+CHECK_REMEDY = "run kdumpdctl check, and do what it says"
+STATUS_REMEDY = "run kdumpdctl status, and see whether kdumpd answers: systemctl status kdumpd"
 
 
 def kdumpd_absent(facts: Facts) -> Iterator[Finding]:
@@ -57,7 +57,7 @@ def unsupported(facts: Facts) -> Iterator[Finding]:
         yield fatal(
             "unsupported",
             f"this kernel cannot capture its own crash{_codes(facts)}",
-            CHECK,
+            CHECK_REMEDY,
         )
 
 
@@ -67,11 +67,15 @@ def not_ready(facts: Facts) -> Iterator[Finding]:
     if facts.kdumpd.problem:
         return
     if isinstance(readiness, Unknown):
-        yield unknown(code, readiness, ASK_AGAIN)
+        yield unknown(code, readiness, STATUS_REMEDY)
     elif not readiness:
-        yield warning(code, "kdumpd has not yet judged whether a crash would leave a dump", CHECK)
+        yield warning(
+            code, "kdumpd has not yet judged whether a crash would leave a dump", CHECK_REMEDY
+        )
     elif readiness == "not-ready":
-        yield warning(code, f"kdumpd expects no usable dump of a crash now{_codes(facts)}", CHECK)
+        yield warning(
+            code, f"kdumpd expects no usable dump of a crash now{_codes(facts)}", CHECK_REMEDY
+        )
 
 
 def not_judged_anew(facts: Facts) -> Iterator[Finding]:
@@ -126,7 +130,7 @@ def capture_being_written(facts: Facts) -> Iterator[Finding]:
         return
     if not isinstance(settling, int):
         problem = settling or Unknown("kdumpd does not say whether a capture is being written")
-        yield unknown(code, problem, ASK_AGAIN)
+        yield unknown(code, problem, STATUS_REMEDY)
     elif settling:
         yield warning(
             code,
@@ -142,19 +146,23 @@ def too_little_space(facts: Facts) -> Iterator[Finding]:
         return
     if not isinstance(findings, tuple):
         problem = findings or Unknown("kdumpd does not say whether there is room for a dump")
-        yield unknown(code, problem, ASK_AGAIN)
+        yield unknown(code, problem, STATUS_REMEDY)
         return
-    short = [one.message for one in findings if one.code in ROOM and one.severity != Severity.INFO]
+    short = [
+        one.message
+        for one in findings
+        if one.code in ROOM_FINDINGS and one.severity != Severity.INFO
+    ]
     if short:
-        yield warning(code, "; ".join(short), CHECK)
+        yield warning(code, "; ".join(short), CHECK_REMEDY)
 
 
 def test_recently(facts: Facts) -> Iterator[Finding]:
     """Object that there was a test just now."""
     code, tested_at = "test-recently", facts.kdumpd.tested_at
     if isinstance(tested_at, Unknown):
-        yield unknown(code, tested_at, ASK_AGAIN)
-    elif tested_at is not None and abs(facts.at - tested_at) < RECENT:
+        yield unknown(code, tested_at, STATUS_REMEDY)
+    elif tested_at is not None and abs(facts.at - tested_at) < RECENT_TEST:
         yield warning(
             code,
             f"the last test was {_ago(facts.at - tested_at)}",
@@ -169,10 +177,10 @@ def boot_loop(facts: Facts) -> Iterator[Finding]:
         return
     if not isinstance(crashes, tuple):
         problem = crashes or Unknown("kdumpd does not say what has crashed before")
-        yield unknown(code, problem, ASK_AGAIN)
+        yield unknown(code, problem, STATUS_REMEDY)
         return
     recent = [one for one in crashes if abs(facts.at - one) < LOOP_SPAN]
-    if len(recent) >= LOOP_CRASHES:
+    if len(recent) >= MIN_LOOP_CRASHES:
         yield warning(
             code,
             f"the machine has crashed {len(recent)} times in the last"
@@ -205,13 +213,13 @@ def _minutes(span: timedelta) -> str:
     return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
-YOUNGEST = 300.0  # seconds
-LOAD_PER_PROCESSOR = 2.0
+MIN_UPTIME_S = 300.0
+MAX_LOAD_PER_PROCESSOR = 2.0
 # Percent of the last minute in which something waited for it. A crash kernel does not mind, but
 # whoever crashes a machine that is so busy has probably mistaken it for another.
-MOST_PRESSURE = {"cpu": 80.0, "io": 50.0, "memory": 20.0}
-MOST_DIRTY, MOST_DIRTY_SHARE = 1 << 30, 0.1
-WAIT = "wait until it is done"
+MAX_PRESSURE_PERCENT = {"cpu": 80.0, "io": 50.0, "memory": 20.0}
+MAX_DIRTY_BYTES, MAX_DIRTY_SHARE = 1 << 30, 0.1
+WAIT_REMEDY = "wait until it is done"
 
 
 def machine_unread(facts: Facts) -> Iterator[Finding]:
@@ -231,11 +239,11 @@ def just_booted(facts: Facts) -> Iterator[Finding]:
         yield unknown(code, uptime)
     elif uptime is None:
         yield from _silent(facts, code, "the kernel does not say how long it runs")
-    elif uptime < YOUNGEST:
+    elif uptime < MIN_UPTIME_S:
         yield warning(
             code,
             f"the machine was booted {uptime:.0f} s ago, and may not be done with it",
-            f"wait until it has run for {YOUNGEST / 60:.0f} minutes",
+            f"wait until it has run for {MIN_UPTIME_S / 60:.0f} minutes",
         )
 
 
@@ -248,7 +256,7 @@ def busy(facts: Facts) -> Iterator[Finding]:
         yield unknown(code, processors)
     elif load is None or processors is None:
         yield from _silent(facts, code, "the kernel does not say how much the machine has to do")
-    elif load > LOAD_PER_PROCESSOR * processors:
+    elif load > MAX_LOAD_PER_PROCESSOR * processors:
         yield warning(
             code,
             f"the machine is busy: a load of {load:g} on {processors} processors",
@@ -265,7 +273,7 @@ def pressure(facts: Facts) -> Iterator[Finding]:
     high = [
         f"{resource} in {percent:.0f} % of the last minute"
         for resource, percent in measured or ()
-        if percent > MOST_PRESSURE[resource]
+        if percent > MAX_PRESSURE_PERCENT[resource]
     ]
     if high:
         yield warning(
@@ -282,7 +290,7 @@ def dirty_pages(facts: Facts) -> Iterator[Finding]:
         yield unknown(code, memory)
     elif memory is None:
         yield from _silent(facts, code, "the kernel does not say what waits to be written to disks")
-    elif memory.dirty > min(MOST_DIRTY, memory.total * MOST_DIRTY_SHARE):
+    elif memory.dirty > min(MAX_DIRTY_BYTES, memory.total * MAX_DIRTY_SHARE):
         yield warning(
             code,
             f"{human_size(memory.dirty)} wait to be written to disks, and may be lost",
@@ -296,7 +304,7 @@ def md_rebuilding(facts: Facts) -> Iterator[Finding]:
     if isinstance(arrays, Unknown):
         yield unknown(code, arrays)
     elif arrays:
-        remedy = f"{WAIT}: cat /proc/mdstat"
+        remedy = f"{WAIT_REMEDY}: cat /proc/mdstat"
         yield warning(code, f"md is at work: {', '.join(arrays)}", remedy)
 
 
@@ -309,7 +317,7 @@ def btrfs_busy(facts: Facts) -> Iterator[Finding]:
         yield warning(
             code,
             f"btrfs is at work: {', '.join(at_work)}",
-            f"{WAIT}: btrfs balance status, btrfs scrub status",
+            f"{WAIT_REMEDY}: btrfs balance status, btrfs scrub status",
         )
 
 
@@ -335,7 +343,7 @@ def packages_changing(facts: Facts) -> Iterator[Finding]:
         yield warning(
             code,
             f"a package manager is at work: it holds a lock on {files}",
-            f"{WAIT}; /proc/locks names the process",
+            f"{WAIT_REMEDY}; /proc/locks names the process",
         )
 
 
@@ -345,7 +353,7 @@ def _silent(facts: Facts, code: str, problem: str) -> Iterator[Finding]:
         yield unknown(code, Unknown(problem), "see whether /proc is mounted: findmnt /proc")
 
 
-MOST_NAMES = 10
+MAX_NAMES_TOLD = 10
 
 
 def others_logged_in(facts: Facts) -> Iterator[Finding]:
@@ -378,8 +386,8 @@ def inhibited(facts: Facts) -> Iterator[Finding]:
 
 
 def _listed(names: list[str]) -> str:
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - MAX_NAMES_TOLD
+    return ", ".join(names[:MAX_NAMES_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 ObjectionRule = Callable[[Facts], Iterator[Finding]]

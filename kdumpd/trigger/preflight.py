@@ -33,18 +33,18 @@ LOCK_FILES = (
     "var/lib/rpm/.rpm.lock",
     "usr/lib/sysimage/rpm/.rpm.lock",
 )
-LOCKS = "proc/locks"
-MOST = 4 << 20  # bytes; a database may hold thousands of locks
+PROC_LOCKS = "proc/locks"
+MAX_PROC_LOCKS_BYTES = 4 << 20  # a database may hold thousands of locks
 # proc_locks(5): the numbers of the device are hexadecimal, the inode is decimal. What waits for a
 # lock has an arrow before its kind.
-HELD = rb"^\d+: (?:POSIX|FLOCK|OFDLCK) .* ([0-9a-f]+):([0-9a-f]+):(\d+) \S+ \S+$"
+HELD_LOCK_PATTERN = rb"^\d+: (?:POSIX|FLOCK|OFDLCK) .* ([0-9a-f]+):([0-9a-f]+):(\d+) \S+ \S+$"
 
 Inode = tuple[int, int, int]  # major, minor, inode
 
 
 def read_locks(files: Files) -> Fact[tuple[str, ...]]:
     """Return the lock files that somebody holds a lock on; no right to the files is needed."""
-    content = files.content(LOCKS, MOST)
+    content = files.content(PROC_LOCKS, MAX_PROC_LOCKS_BYTES)
     if not isinstance(content, bytes):
         return content
     held = {inode for *_, inode in parse_locks(content)}
@@ -54,7 +54,7 @@ def read_locks(files: Files) -> Fact[tuple[str, ...]]:
 def parse_locks(table: bytes) -> Iterator[Inode]:
     """Yield the device and inode of each file that somebody holds a lock on."""
     for line in table.splitlines():
-        match = re.match(HELD, line)
+        match = re.match(HELD_LOCK_PATTERN, line)
         if match:
             yield int(match[1], 16), int(match[2], 16), int(match[3])
 
@@ -67,24 +67,24 @@ def _inode(files: Files, name: str) -> int | None:
     return getattr(status, "st_ino", None)
 
 
-PANIC = "proc/sys/kernel/panic"
-UPTIME, LOAD, MEMORY = "proc/uptime", "proc/loadavg", "proc/meminfo"
-PROCESSORS = "sys/devices/system/cpu/online"
-PRESSURE = "proc/pressure"
-RESOURCES = ("cpu", "io", "memory")
-ARRAYS = "proc/mdstat"
-BTRFS, BTRFS_STATE = "sys/fs/btrfs", "var/lib/btrfs"
-POOLS = "proc/spl/kstat/zfs"
+PANIC_SYSCTL = "proc/sys/kernel/panic"
+PROC_UPTIME, PROC_LOADAVG, PROC_MEMINFO = "proc/uptime", "proc/loadavg", "proc/meminfo"
+ONLINE_PROCESSORS = "sys/devices/system/cpu/online"
+PROC_PRESSURE = "proc/pressure"
+PRESSURE_RESOURCES = ("cpu", "io", "memory")
+PROC_MDSTAT = "proc/mdstat"
+SYS_BTRFS, BTRFS_STATE_DIRECTORY = "sys/fs/btrfs", "var/lib/btrfs"
+PROC_ZFS_POOLS = "proc/spl/kstat/zfs"
 
-FIRST_NUMBER = rb"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:[ \n]|$)"
-RANGE = r"([0-9]{1,6})(?:-([0-9]{1,6}))?"
+FIRST_NUMBER_PATTERN = rb"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:[ \n]|$)"
+PROCESSOR_RANGE_PATTERN = r"([0-9]{1,6})(?:-([0-9]{1,6}))?"
 # Documentation/accounting/psi.rst
-SOME = rb"(?m)^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b"
+SOME_PRESSURE_PATTERN = rb"(?m)^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b"
 # drivers/md/md.c, status_resync() and status_unused(): "resync", "recovery", "reshape", "check",
 # with how far it is, or =DELAYED, =PENDING and =REMOTE.
-AT_WORK = rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})"
-ARRAY = rb"^(md\S{0,64}) :"
-SCRUB = r"scrub\.progress\.\S{1,64}"
+ARRAY_WORK_PATTERN = rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})"
+ARRAY_NAME_PATTERN = rb"^(md\S{0,64}) :"
+BTRFS_SCRUB_PATTERN = r"scrub\.progress\.\S{1,64}"
 
 
 def read_machine(files: Files) -> PreflightFacts:
@@ -92,9 +92,9 @@ def read_machine(files: Files) -> PreflightFacts:
     return PreflightFacts(
         system=read_system(SharedFiles(files)),
         loaded=_loaded(files),
-        panic_timeout=files.number(PANIC),
-        uptime=_first_number(files, UPTIME),
-        load=_first_number(files, LOAD),
+        panic_timeout=files.number(PANIC_SYSCTL),
+        uptime=_first_number(files, PROC_UPTIME),
+        load=_first_number(files, PROC_LOADAVG),
         processors=_processors(files),
         pressure=_pressure(files),
         memory=_memory(files),
@@ -115,30 +115,30 @@ def _first_number(files: Files, name: str) -> Fact[float]:
     content = files.content(name)
     if not isinstance(content, bytes):
         return content
-    match = re.match(FIRST_NUMBER, content)
+    match = re.match(FIRST_NUMBER_PATTERN, content)
     return float(match[1]) if match else files.unknown(name, "does not begin with a number")
 
 
 def _processors(files: Files) -> Fact[int]:
     """Return how many processors are online, by a list such as 0-3,6 (sysfs-devices-system-cpu)."""
-    text = files.text(PROCESSORS)
+    text = files.text(ONLINE_PROCESSORS)
     if not isinstance(text, str):
         return text
-    ranges = [re.fullmatch(RANGE, part) for part in text.split(",")]
+    ranges = [re.fullmatch(PROCESSOR_RANGE_PATTERN, part) for part in text.split(",")]
     count = sum(int(one[2] or one[1]) - int(one[1]) + 1 for one in ranges if one)
-    return count if all(ranges) and count > 0 else files.unknown(PROCESSORS, "holds no list")
+    return count if all(ranges) and count > 0 else files.unknown(ONLINE_PROCESSORS, "holds no list")
 
 
 def _pressure(files: Files) -> Fact[tuple[tuple[str, float], ...]]:
     measured = []
-    for resource in RESOURCES:
-        name = f"{PRESSURE}/{resource}"
+    for resource in PRESSURE_RESOURCES:
+        name = f"{PROC_PRESSURE}/{resource}"
         content = files.content(name)
         if isinstance(content, Unknown) and _is_off(content):
             return None
         if isinstance(content, Unknown):
             return content
-        match = re.search(SOME, content) if content is not None else None
+        match = re.search(SOME_PRESSURE_PATTERN, content) if content is not None else None
         if content is not None and match is None:
             return files.unknown(name, "does not say how long something waited")
         if match:
@@ -152,7 +152,7 @@ def _is_off(fact: Unknown) -> bool:
 
 
 def _memory(files: Files) -> Fact[MemoryFacts]:
-    content = files.content(MEMORY)
+    content = files.content(PROC_MEMINFO)
     if not isinstance(content, bytes):
         return content
     amounts = parse_meminfo(content)
@@ -160,11 +160,11 @@ def _memory(files: Files) -> Fact[MemoryFacts]:
         dirty = amounts[b"Dirty"] + amounts[b"Writeback"]
         return MemoryFacts(total=amounts[b"MemTotal"], dirty=dirty)
     except KeyError:
-        return files.unknown(MEMORY, "does not say what waits to be written")
+        return files.unknown(PROC_MEMINFO, "does not say what waits to be written")
 
 
 def _arrays(files: Files) -> Fact[tuple[str, ...]]:
-    content = files.content(ARRAYS)
+    content = files.content(PROC_MDSTAT)
     return tuple(parse_arrays(content)) if isinstance(content, bytes) else content
 
 
@@ -172,7 +172,7 @@ def parse_arrays(status: bytes) -> Iterator[str]:
     """Yield each array of /proc/mdstat that is at work, and what it is at."""
     name = "md"
     for line in status.splitlines():
-        array, work = re.match(ARRAY, line), re.search(AT_WORK, line)
+        array, work = re.match(ARRAY_NAME_PATTERN, line), re.search(ARRAY_WORK_PATTERN, line)
         if array:
             name = shown(array[1])
         if work:
@@ -185,21 +185,25 @@ def _btrfs(files: Files) -> Fact[tuple[str, ...]]:
     The kernel tells of none. btrfs(8) has a socket while one is under way (btrfs-scrub(8)).
     """
     at_work = []
-    for name in files.readable_names(BTRFS):
-        operation = files.text(f"{BTRFS}/{name}/exclusive_operation")  # since Linux 5.10
+    for name in files.readable_names(SYS_BTRFS):
+        operation = files.text(f"{SYS_BTRFS}/{name}/exclusive_operation")  # since Linux 5.10
         if isinstance(operation, Unknown):
             return operation
         if operation not in {None, "none"}:
             at_work.append(f"{shown(os.fsencode(name))} ({operation})")
-    scrubs = [name for name in files.readable_names(BTRFS_STATE) if re.fullmatch(SCRUB, name)]
+    scrubs = [
+        name
+        for name in files.readable_names(BTRFS_STATE_DIRECTORY)
+        if re.fullmatch(BTRFS_SCRUB_PATTERN, name)
+    ]
     return (*at_work, *(f"{shown(os.fsencode(name))[15:]} (scrub)" for name in scrubs))
 
 
 def _pools(files: Files) -> Fact[tuple[str, ...]]:
     """Return the pools that are not ONLINE (zfs, module/os/linux/spl/spl-kstat.c)."""
     found = []
-    for name in files.readable_names(POOLS):
-        state = files.text(f"{POOLS}/{name}/state")
+    for name in files.readable_names(PROC_ZFS_POOLS):
+        state = files.text(f"{PROC_ZFS_POOLS}/{name}/state")
         if isinstance(state, Unknown):
             return state
         if state not in {None, "ONLINE"}:
@@ -207,7 +211,7 @@ def _pools(files: Files) -> Fact[tuple[str, ...]]:
     return tuple(found)
 
 
-FILES_SECONDS = 5.0
+FILES_TIMEOUT_S = 5.0
 
 
 class Preflight(Protocol):
@@ -260,4 +264,4 @@ class MachinePreflight:
         self._thread = self._new_thread()
 
     def _new_thread(self) -> PatientThread[PreflightFacts]:
-        return PatientThread(FILES_SECONDS, self._renew)
+        return PatientThread(FILES_TIMEOUT_S, self._renew)

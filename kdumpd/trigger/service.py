@@ -28,23 +28,28 @@ from kdumpd.dbus.messages import (
     CallError,
     Reply,
 )
-from kdumpd.dbus.polkit import CRASH, Authority, ConcurrencyLimit
+from kdumpd.dbus.polkit import CRASH_TEST_ACTION, Authority, ConcurrencyLimit
 from kdumpd.model.crash_test import unheard_of
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.text import microseconds
 from kdumpd.trigger.journal import TriggerJournal
 from kdumpd.trigger.objections import objections, sentence, standing
 from kdumpd.trigger.run import CrashTestRun, Request, RunDependencies, Stage
-from kdumpd.trigger.tokens import LIFETIME, ROOT, Admission, Peers, Token, TokenError
+from kdumpd.trigger.tokens import ROOT_UID, TOKEN_LIFETIME_S, Admission, Peers, Token, TokenError
 
-PARENTS = {"/": ("org",), "/org": ("kdumpd1",), "/org/kdumpd1": ("trigger",)}
-ON_PARENT = (INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
-ON_TRIGGER = (TRIGGER_INTERFACE, PROPERTIES_INTERFACE, INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
-STATES = {Stage.COUNTING_DOWN: "counting-down", Stage.CRASHING: "crashing"}
+CHILDREN_OF_PARENTS = {"/": ("org",), "/org": ("kdumpd1",), "/org/kdumpd1": ("trigger",)}
+PARENT_INTERFACES = (INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
+TRIGGER_OBJECT_INTERFACES = (
+    TRIGGER_INTERFACE,
+    PROPERTIES_INTERFACE,
+    INTROSPECTABLE_INTERFACE,
+    PEER_INTERFACE,
+)
+STAGE_STATES = {Stage.COUNTING_DOWN: "counting-down", Stage.CRASHING: "crashing"}
 
-TENDING_SECONDS = 1.0
-MOST_LOOKS = 4  # at the machine at once, for one user
-NOTHING: Properties = {"Enabled": False, "State": "idle", "Deadline": 0}
+TENDING_INTERVAL_S = 1.0
+MAX_LOOKS_OF_USER = 4  # at the machine at once, for one user
+IDLE_PROPERTIES: Properties = {"Enabled": False, "State": "idle", "Deadline": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +85,9 @@ class TriggerService:
             (TRIGGER_INTERFACE, "Trigger"): self._trigger,
             (TRIGGER_INTERFACE, "Cancel"): self._cancel,
         }
-        check_served(interfaces, frozenset(methods), {TRIGGER_INTERFACE: NOTHING})
+        check_served(interfaces, frozenset(methods), {TRIGGER_INTERFACE: IDLE_PROPERTIES})
         self._dispatcher = Dispatcher(interfaces, self, methods)
-        self._shown = NOTHING
+        self._shown = IDLE_PROPERTIES
 
     async def answer(self, call: Call) -> Reply:
         """Answer one call; CallError for everything that cannot be answered."""
@@ -98,7 +103,7 @@ class TriggerService:
     async def tend(self, idle: float) -> None:
         """Drop the tokens of whoever left; return when nothing is asked for so many seconds."""
         while not self._is_idle(idle):
-            await asyncio.sleep(TENDING_SECONDS)
+            await asyncio.sleep(TENDING_INTERVAL_S)
             await self._parts.admission.drop()
             await self._show()
 
@@ -111,14 +116,14 @@ class TriggerService:
     def interfaces_at(self, path: str) -> tuple[str, ...]:
         """Return the names of the interfaces that the object there has."""
         if path == TRIGGER_PATH:
-            return ON_TRIGGER
-        if path in PARENTS:
-            return ON_PARENT
+            return TRIGGER_OBJECT_INTERFACES
+        if path in CHILDREN_OF_PARENTS:
+            return PARENT_INTERFACES
         raise CallError(UNKNOWN_OBJECT_ERROR, f"no object {path}")
 
     def children(self, path: str) -> tuple[str, ...]:
         """Return the names of the objects below."""
-        return PARENTS.get(path, ())
+        return CHILDREN_OF_PARENTS.get(path, ())
 
     def properties(self, path: str, interface: str) -> Properties:
         """Return the plain values of an interface's properties."""
@@ -128,12 +133,12 @@ class TriggerService:
         uid = await self._parts.peers.uid(call.sender)
         self._check_enabled()
         self._check_open()
-        with self._limit.turn(uid, MOST_LOOKS):
+        with self._limit.turn(uid, MAX_LOOKS_OF_USER):
             facts = await self._parts.dependencies.preflight.look(uid)
         token = await self._parts.admission.issue(call.sender, uid)
         await self._show()
         rows = [[one.code, str(one.severity), one.message, one.remedy] for one in objections(facts)]
-        expires = microseconds(datetime.now(UTC) + timedelta(seconds=LIFETIME))
+        expires = microseconds(datetime.now(UTC) + timedelta(seconds=TOKEN_LIFETIME_S))
         return Reply("sa(ssss)t", (token.text, rows, expires))
 
     async def _trigger(self, call: Call) -> Reply:
@@ -145,7 +150,7 @@ class TriggerService:
         try:
             await self._show()
             user = await self._parts.user_name(token.uid)
-            await self._parts.authority.demand(call, CRASH)
+            await self._parts.authority.demand(call, CRASH_TEST_ACTION)
             self._check_open()
             if not self._parts.admission.admits(token):
                 raise CallError(FAILED_ERROR, "The test was cancelled.")
@@ -174,8 +179,8 @@ class TriggerService:
         uid, test_run = await self._parts.peers.uid(call.sender), self._test_run
         if test_run is None:
             return await self._call_off(call, uid)
-        if uid not in {test_run.request.uid, ROOT}:
-            await self._parts.authority.demand(call, CRASH)
+        if uid not in {test_run.request.uid, ROOT_UID}:
+            await self._parts.authority.demand(call, CRASH_TEST_ACTION)
         if self._test_run is not test_run or not test_run.stop(f"by the user with uid {uid}"):
             raise CallError(
                 FAILED_ERROR, "It is too late: the test is over, or the kernel is crashing."
@@ -192,8 +197,8 @@ class TriggerService:
                 FAILED_ERROR, "No test is prepared or counted down that could be cancelled."
             )
         admission.call_off({uid}, why)
-        if uid != ROOT and prepared - {uid}:
-            await self._parts.authority.demand(call, CRASH)
+        if uid != ROOT_UID and prepared - {uid}:
+            await self._parts.authority.demand(call, CRASH_TEST_ACTION)
         admission.call_off(prepared, why)
         await self._show()
         return Reply()
@@ -243,7 +248,7 @@ class TriggerService:
         waiting = "prepared" if self._parts.admission.uids() else "idle"
         return {
             "Enabled": self._settings.crash_test,
-            "State": STATES.get(test_run.stage, waiting) if test_run else waiting,
+            "State": STAGE_STATES.get(test_run.stage, waiting) if test_run else waiting,
             "Deadline": microseconds(test_run.deadline) if test_run else 0,
         }
 

@@ -10,12 +10,12 @@ import fcntl
 import os
 from collections.abc import Mapping, Sequence
 
-NAME = "sysrq"
-FIRST = 3  # SD_LISTEN_FDS_START
-STANDARD = (0, 1, 2)
-MOST = 16  # LISTEN_FDS that is believed
-CRASH, HELP = "c", "h"  # Documentation/admin-guide/sysrq.rst
-KEYS = (CRASH, HELP)
+SYSRQ_FD_NAME = "sysrq"
+LISTEN_FDS_START = 3  # SD_LISTEN_FDS_START
+STANDARD_FDS = (0, 1, 2)
+MAX_LISTEN_FDS = 16  # LISTEN_FDS that is believed
+CRASH_KEY, HELP_KEY = "c", "h"  # Documentation/admin-guide/sysrq.rst
+SYSRQ_KEYS = (CRASH_KEY, HELP_KEY)
 
 
 class DescriptorError(Exception):
@@ -32,7 +32,7 @@ class SysrqTrigger:
     @property
     def rehearses(self) -> bool:
         """Whether the kernel is to print its help instead."""
-        return self._key == HELP.encode("ascii")
+        return self._key == HELP_KEY.encode("ascii")
 
     def press(self) -> None:
         """Write the key. Returns only when the kernel did not crash; OSError when it refuses."""
@@ -64,11 +64,11 @@ def _number(environment: Mapping[str, str], pid: int) -> int:
     hint = "The unit has OpenFile=/proc/sysrq-trigger:sysrq (systemd 253), or its drop-in for 252"
     if not count.isdecimal() or owner != str(pid):
         raise DescriptorError(f"no descriptor was passed to this process. {hint}")
-    if not 1 <= int(count) <= MOST or len(names) != int(count):
+    if not 1 <= int(count) <= MAX_LISTEN_FDS or len(names) != int(count):
         raise DescriptorError(f"the descriptors that were passed have no names. {hint}")
-    if names.count(NAME) != 1:
-        raise DescriptorError(f"no descriptor, or more than one, is named {NAME}. {hint}")
-    fd = FIRST + names.index(NAME)
+    if names.count(SYSRQ_FD_NAME) != 1:
+        raise DescriptorError(f"no descriptor, or more than one, is named {SYSRQ_FD_NAME}. {hint}")
+    fd = LISTEN_FDS_START + names.index(SYSRQ_FD_NAME)
     _check(fd)
     return fd
 
@@ -88,7 +88,7 @@ def _check(fd: int) -> None:
 
 def _same_file(fd: int) -> Sequence[int]:
     """Return which of the first three descriptors lead to the same file."""
-    return [one for one in STANDARD if _is_open(one) and os.path.sameopenfile(one, fd)]
+    return [one for one in STANDARD_FDS if _is_open(one) and os.path.sameopenfile(one, fd)]
 
 
 def _is_open(fd: int) -> bool:

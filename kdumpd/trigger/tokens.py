@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from kdumpd.dbus.connection import BUS, Connection
+from kdumpd.dbus.connection import MESSAGE_BUS, Connection
 from kdumpd.dbus.messages import BUSY_ERROR, NOT_AUTHORIZED_ERROR, BusError, CallError, CallOptions
 
-LIFETIME = 120.0  # seconds
-MOST_OF_USER = 4
-MOST = 32  # of all users but root, who has his own four
-MOST_SPENT = 64  # that are remembered, to say what became of them
-ROOT = 0
+TOKEN_LIFETIME_S = 120.0
+MAX_TOKENS_OF_USER = 4
+MAX_TOKENS_OF_OTHERS = 32  # of all users but root, who has his own four
+MAX_SPENT_TOKENS = 64  # that are remembered, to say what became of them
+ROOT_UID = 0
 
 Clock = Callable[[], float]  # seconds, which never step back
 
@@ -42,7 +42,8 @@ class Tokens:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._held: dict[str, Token] = {}  # by sender
-        self._spent: deque[tuple[str, str, str]] = deque(maxlen=MOST_SPENT)  # text, sender, why
+        # Text, sender, why.
+        self._spent: deque[tuple[str, str, str]] = deque(maxlen=MAX_SPENT_TOKENS)
 
     def issue(self, sender: str, uid: int) -> Token:
         """Return a new token in place of the sender's older one; CrowdedError where there is none.
@@ -51,16 +52,19 @@ class Tokens:
         """
         self.expire()
         others = [one for one in self._held.values() if one.sender != sender]
-        if sum(one.uid == uid for one in others) >= MOST_OF_USER:
+        if sum(one.uid == uid for one in others) >= MAX_TOKENS_OF_USER:
             raise CrowdedError(
-                f"You hold {MOST_OF_USER} tokens by other connections. Use one of them, or wait"
-                " until they expire."
+                f"You hold {MAX_TOKENS_OF_USER} tokens by other connections. Use one of them, or"
+                " wait until they expire."
             )
-        if uid != ROOT and sum(one.uid != ROOT for one in others) >= MOST:
+        if uid != ROOT_UID and sum(one.uid != ROOT_UID for one in others) >= MAX_TOKENS_OF_OTHERS:
             raise CrowdedError("Too many others hold a token. Try again in two minutes.")
         self._spend(sender, "A newer Prepare of yours has replaced this token. Use the newest.")
         token = Token(
-            text=secrets.token_hex(16), sender=sender, uid=uid, expires=self._clock() + LIFETIME
+            text=secrets.token_hex(16),
+            sender=sender,
+            uid=uid,
+            expires=self._clock() + TOKEN_LIFETIME_S,
         )
         self._held[sender] = token
         return token
@@ -121,7 +125,7 @@ def _equal(one: str, other: str) -> bool:
     return secrets.compare_digest(one.encode(), other.encode("utf-8", "surrogatepass"))
 
 
-BRISK = CallOptions(seconds=5.0)
+PEER_CALL = CallOptions(seconds=5.0)
 
 
 class Peers:
@@ -133,7 +137,9 @@ class Peers:
     async def uid(self, name: str) -> int:
         """Return whose connection it is; CallError where that cannot be told."""
         try:
-            (uid,) = await self._connection.call(BUS, "GetConnectionUnixUser", "s", [name], BRISK)
+            (uid,) = await self._connection.call(
+                MESSAGE_BUS, "GetConnectionUnixUser", "s", [name], PEER_CALL
+            )
         except (BusError, CallError) as error:
             sentence = "The bus does not say who you are: you may have left it."
             raise CallError(NOT_AUTHORIZED_ERROR, sentence) from error
@@ -142,7 +148,9 @@ class Peers:
     async def is_there(self, name: str) -> bool:
         """Return whether the connection is still on the bus; in doubt it is not."""
         try:
-            (there,) = await self._connection.call(BUS, "NameHasOwner", "s", [name], BRISK)
+            (there,) = await self._connection.call(
+                MESSAGE_BUS, "NameHasOwner", "s", [name], PEER_CALL
+            )
         except (BusError, CallError):
             return False
         return there is True

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.ledger.database import VERSION
+from kdumpd.ledger.database import SCHEMA_VERSION
 from tests.container.captures import write_capture
 from tests.container.container import Container, booted
 from tests.support.cores import Crash, flattened
@@ -67,7 +67,8 @@ def _go_back(container: Container, previous: Path, package: Path) -> None:
     assert f"'{LEDGER}' is from a newer kdumpd" in said
     assert "install that one again" in said
     assert "Traceback" not in said
-    back = f"import sqlite3; sqlite3.connect('{LEDGER}').execute('PRAGMA user_version = {VERSION}')"
+    pragma = f"PRAGMA user_version = {SCHEMA_VERSION}"
+    back = f"import sqlite3; sqlite3.connect('{LEDGER}').execute('{pragma}')"
     container.run(f'python3 -c "{back}"')
     container.install(package)
     container.wait_for(WAIT)

@@ -17,7 +17,7 @@ from kdumpd.expose.dbus_properties import (
     CRASH_TEST_PROPERTIES,
     MANAGER_PROPERTIES,
 )
-from kdumpd.json_output import READINESS, snake_case
+from kdumpd.json_output import READINESS_PROPERTIES, snake_case
 from tests.ctl.crashes import daemon_of, write_crashes
 from tests.ctl.terminal import printed
 from tests.ctl.test_watch import watching
@@ -60,7 +60,7 @@ def test_what_d_bus_has_is_named() -> None:
     assert {*status} == named(MANAGER_PROPERTIES) | {"captures", "crash_test"}
     assert {*status["crash_test"]["properties"]} == named(CRASH_TEST_PROPERTIES)
     assert {*SCHEMAS["capture"]["properties"]} == named(CAPTURE_PROPERTIES)
-    assert {*SCHEMAS["check"]["properties"]} == named(READINESS)
+    assert {*SCHEMAS["check"]["properties"]} == named(READINESS_PROPERTIES)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.dbus.introspection import TRIGGER, read_interfaces
+from kdumpd.dbus.introspection import TRIGGER_XML, read_interfaces
 from tests.support.busctl import Busctl
 from tests.support.caller import TRIGGER_PATH
 from tests.support.cores import Crash, flattened
@@ -63,7 +63,7 @@ def recorded(ledger: Path) -> list[str]:
 async def test_every_method_by_everybody(
     machine: Machine, tmp_path: Path, public: Path, broker: Broker
 ) -> None:
-    (interface,) = read_interfaces(TRIGGER).values()
+    (interface,) = read_interfaces(TRIGGER_XML).values()
     assert interface.methods.keys() == METHODS.keys()
     async with scene(machine, public, tmp_path / "state", broker) as stage:
         answers = {}

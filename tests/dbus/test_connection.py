@@ -12,7 +12,7 @@ import pytest
 from dbus_fast import Message, MessageFlag, MessageType
 from dbus_fast.aio import MessageBus
 
-from kdumpd.dbus.connection import MOST_SIGNALS, Connection, connect, variant
+from kdumpd.dbus.connection import MAX_QUEUED_SIGNALS, Connection, connect, variant
 from kdumpd.dbus.messages import (
     BusError,
     Call,
@@ -325,13 +325,13 @@ async def test_signals_that_nobody_takes_are_bounded(connected: Connected) -> No
     heard = await client.listen(SERVICE, "Rang")
     last = asyncio.Event()
     await client.follow(SERVICE, "Last", last.set)
-    for number in range(MOST_SIGNALS + 10):
+    for number in range(MAX_QUEUED_SIGNALS + 10):
         await service.emit(signal("Rang", "u", number))
     await service.emit(signal("Last"))
     async with asyncio.timeout(20):
         await last.wait()
     numbers = [heard.get_nowait().body[0] for _ in range(heard.qsize())]
-    assert numbers == list(range(MOST_SIGNALS))
+    assert numbers == list(range(MAX_QUEUED_SIGNALS))
 
 
 async def test_hint_about_one_thing_only(connected: Connected) -> None:

@@ -7,12 +7,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kdumpd.dbus.introspection import DAEMON, TRIGGER, Interface, read_interfaces
+from kdumpd.dbus.introspection import KDUMPD_XML, TRIGGER_XML, Interface, read_interfaces
 from tests.docs.interface_manual import EMITS, page
 from tests.support.process import output, program
 
 MANUAL = Path(__file__).parents[2] / "docs/man/org.kdumpd1.5"
-INTERFACES = [*read_interfaces(DAEMON).values(), *read_interfaces(TRIGGER).values()]
+INTERFACES = [*read_interfaces(KDUMPD_XML).values(), *read_interfaces(TRIGGER_XML).values()]
 # What mandoc says of pages that are not installed where it looks.
 NOT_OURS = re.compile(r"referenced manual not found|mandoc\.db lacks")
 

@@ -14,7 +14,7 @@ from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, EXIT_USAGE
 from kdumpd.config import SETTERS, Settings, read_configuration
 from kdumpd.ctl import main
 from kdumpd.ctl import options as client_options
-from kdumpd.expose.journal_entries import FIELDS, MESSAGE_IDS
+from kdumpd.expose.journal_entries import JOURNAL_FIELDS, MESSAGE_IDS
 from kdumpd.model.crashkernel.expect import expect
 from kdumpd.model.readiness.report import (
     EXIT_STATUS,
@@ -27,8 +27,8 @@ from kdumpd.model.readiness.verdict import RULES
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.notify import main as notify
-from kdumpd.notify.seen import MOST_LINES
-from kdumpd.notify.terminal import TERMINALS
+from kdumpd.notify.seen import MAX_SEEN_LINES
+from kdumpd.notify.terminal import TERMINAL_COMMANDS
 from kdumpd.trigger import main as trigger_options
 from kdumpd.trigger.objections import RULES as OBJECTING
 from tests.model.readiness.rules.test_every_rule import ALL
@@ -145,8 +145,8 @@ def test_every_exit_status_of_the_trigger() -> None:
 def test_notifications() -> None:
     assert set(items(section(NOTIFY, "EXIT STATUS"))) == {"0", str(EXIT_USAGE)}
     terminals = " ".join(re.findall(r"^\.Li (.*)$", section(NOTIFY, "DESCRIPTION"), re.MULTILINE))
-    assert terminals.replace(",", "").split() == [name for name, *_ in TERMINALS] + ["."]
-    assert f"The newest {MOST_LINES} lines are kept." in section(NOTIFY, "FILES")
+    assert terminals.replace(",", "").split() == [name for name, *_ in TERMINAL_COMMANDS] + ["."]
+    assert f"The newest {MAX_SEEN_LINES} lines are kept." in section(NOTIFY, "FILES")
     wait = notify.arguments_parser().get_default("wait")
     assert f"The default is {wait:g}." in section(NOTIFY, "OPTIONS")
 
@@ -159,7 +159,7 @@ def test_every_kind_of_event() -> None:
 
 def test_every_field_of_the_journal() -> None:
     said = re.findall(r"^\.It Ev (\S+)$", section(DAEMON, "JOURNAL"), re.MULTILINE)
-    assert sorted(said) == sorted([*FIELDS.values(), "KDUMPD_EVENT"])
+    assert sorted(said) == sorted([*JOURNAL_FIELDS.values(), "KDUMPD_EVENT"])
 
 
 @pytest.mark.parametrize(("ram", "marked"), [(256, 0), (1024, 1), (4096, 2)])

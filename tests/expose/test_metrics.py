@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.expose.prometheus import HEARTBEAT, Metrics, is_due
+from kdumpd.expose.prometheus import MAX_METRICS_AGE, Metrics, is_due
 from kdumpd.expose.textfile import Outcome, TextFile
 from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import State
@@ -66,8 +66,8 @@ async def test_news_is_written_at_once_and_drift_each_minute(tmp_path: Path) -> 
     ("passed", "due"),
     [
         (timedelta(), False),
-        (HEARTBEAT - SECOND, False),
-        (HEARTBEAT, True),
+        (MAX_METRICS_AGE - SECOND, False),
+        (MAX_METRICS_AGE, True),
         (-SECOND, True),  # the clock was set back
     ],
 )

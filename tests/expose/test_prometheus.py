@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd import __version__
-from kdumpd.expose.prometheus import PREFIX, exposition, measures
+from kdumpd.expose.prometheus import METRIC_PREFIX, exposition, measures
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.readiness.facts import MachineFacts, StorageFacts
@@ -32,7 +32,7 @@ TEST = CrashTest(
 
 def told(state: State) -> dict[str, float]:
     """Return what is told as the parser reads it, by name and labels."""
-    read = read_openmetrics(exposition(PREFIX, measures(state)))
+    read = read_openmetrics(exposition(METRIC_PREFIX, measures(state)))
     return {
         " ".join([name, *(f"{key}={text}" for key, text in sorted(labels))]): value
         for (name, labels), value in read.items()

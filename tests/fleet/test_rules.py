@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kdumpd.expose.prometheus import PREFIX, measures
+from kdumpd.expose.prometheus import METRIC_PREFIX, measures
 from kdumpd.model.state import State
 from tests.fleet.readme import FLEET, PROJECT, commands, rows
 from tests.support.process import output
@@ -20,7 +20,7 @@ DASHBOARD: dict[str, Any] = json.loads((FLEET / "dashboard.json").read_text())
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
 COLUMNS = 24  # of a dashboard in Grafana
-TOLD = {PREFIX + one.name for one in measures(State())}
+TOLD = {METRIC_PREFIX + one.name for one in measures(State())}
 
 
 def names_in(text: str) -> set[str]:
@@ -46,7 +46,7 @@ def test_every_alert_is_tested_and_explained() -> None:
 
 def test_every_metric_is_explained_once_and_no_other() -> None:
     assert set(rows("metric")) == TOLD
-    assert list(rows("metric")) == [PREFIX + one.name for one in measures(State())]
+    assert list(rows("metric")) == [METRIC_PREFIX + one.name for one in measures(State())]
 
 
 def test_they_ask_for_what_is_told() -> None:

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.inspect.unpack import KEPT_IN_MEMORY, MOST_KEPT, SHARE, opened_spool
+from kdumpd.inspect.unpack import (
+    MAX_MEMORY_SPOOL_BYTES,
+    MAX_SPOOL_BYTES,
+    SPOOL_ROOM_DIVISOR,
+    opened_spool,
+)
 from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
 
 GIB = 1 << 30
-LARGE, SMALL = f"size={GIB}", f"size={SHARE * KEPT_IN_MEMORY - 4096}"
+LARGE, SMALL = f"size={GIB}", f"size={SPOOL_ROOM_DIVISOR * MAX_MEMORY_SPOOL_BYTES - 4096}"
 READ_ONLY = f"ro,{LARGE}"
 FIRST, SECOND, MEMORY = "/var/tmp", "/tmp", "/"  # noqa: S108  # a file in memory is named /memfd:…
 # Mounts a file system in each of the two places, and says in which one the spool's file lies, and
@@ -36,16 +41,21 @@ with opened_spool() as spool:
 @pytest.mark.parametrize(
     ("var_tmp", "tmp", "place", "kept"),
     [
-        (LARGE, LARGE, FIRST, GIB // SHARE),
-        (LARGE, SMALL, FIRST, GIB // SHARE),
-        (f"size={2 * SHARE * MOST_KEPT}", LARGE, FIRST, MOST_KEPT),
-        (f"size={SHARE * KEPT_IN_MEMORY}", LARGE, FIRST, KEPT_IN_MEMORY),
-        (SMALL, LARGE, SECOND, GIB // SHARE),
-        (READ_ONLY, LARGE, SECOND, GIB // SHARE),
-        (SMALL, SMALL, MEMORY, KEPT_IN_MEMORY),
-        (READ_ONLY, SMALL, MEMORY, KEPT_IN_MEMORY),
-        (SMALL, READ_ONLY, MEMORY, KEPT_IN_MEMORY),
-        (READ_ONLY, READ_ONLY, MEMORY, KEPT_IN_MEMORY),
+        (LARGE, LARGE, FIRST, GIB // SPOOL_ROOM_DIVISOR),
+        (LARGE, SMALL, FIRST, GIB // SPOOL_ROOM_DIVISOR),
+        (f"size={2 * SPOOL_ROOM_DIVISOR * MAX_SPOOL_BYTES}", LARGE, FIRST, MAX_SPOOL_BYTES),
+        (
+            f"size={SPOOL_ROOM_DIVISOR * MAX_MEMORY_SPOOL_BYTES}",
+            LARGE,
+            FIRST,
+            MAX_MEMORY_SPOOL_BYTES,
+        ),
+        (SMALL, LARGE, SECOND, GIB // SPOOL_ROOM_DIVISOR),
+        (READ_ONLY, LARGE, SECOND, GIB // SPOOL_ROOM_DIVISOR),
+        (SMALL, SMALL, MEMORY, MAX_MEMORY_SPOOL_BYTES),
+        (READ_ONLY, SMALL, MEMORY, MAX_MEMORY_SPOOL_BYTES),
+        (SMALL, READ_ONLY, MEMORY, MAX_MEMORY_SPOOL_BYTES),
+        (READ_ONLY, READ_ONLY, MEMORY, MAX_MEMORY_SPOOL_BYTES),
     ],
 )
 def test_the_first_place_that_has_room(var_tmp: str, tmp: str, place: str, kept: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.inspect.unpack import MOST_WRITTEN, opened_spool, reassemble, unwrap
+from kdumpd.inspect.unpack import MAX_STDERR_BYTES, opened_spool, reassemble, unwrap
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.observe.cores.core import read_core
 from tests.support.cores import (
@@ -278,7 +278,7 @@ with opened_spool() as spool:
 """
 ON_AND_ON = f"""
 number=0
-while [ $number -lt {MOST_WRITTEN // 4} ]; do echo go on.. >&2; number=$((number + 1)); done
+while [ $number -lt {MAX_STDERR_BYTES // 4} ]; do echo go on.. >&2; number=$((number + 1)); done
 echo the end >&2
 exit 1
 """

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdumpd.ledger.database import SEALED, ForeignLedgerError, LedgerError
-from kdumpd.ledger.ledger import IN_HASTE, WITHOUT_HASTE, Ledger, opened_ledger
-from kdumpd.ledger.tables import MOST_TOLD
+from kdumpd.ledger.database import SEALED_COLUMNS, ForeignLedgerError, LedgerError
+from kdumpd.ledger.ledger import CHECKPOINT_PAGES, URGENT_CHECKPOINT_PAGES, Ledger, opened_ledger
+from kdumpd.ledger.tables import MAX_TOLD_EVENTS
 from kdumpd.model.boots.record import BootRecord, CrashLoop
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import Event, EventKind, capture_event
@@ -174,7 +174,7 @@ async def test_readiness_comes_back(path: Path) -> None:
 async def test_a_ledger_from_before_rows_were_sealed(path: Path) -> None:
     await keep(path, crash(1), crash(2))
     with sqlite3.connect(path) as connection:
-        for table in SEALED:
+        for table in SEALED_COLUMNS:
             connection.execute(f"ALTER TABLE {table} DROP COLUMN seal")
         connection.execute("PRAGMA user_version = 4")
     for _ in range(2):
@@ -699,7 +699,7 @@ async def test_nobody_waits_while_the_log_is_copied(path: Path) -> None:
     async with opened_ledger(path) as ledger:
         written = written_at(path)
         state = State()
-        while size_of_log(path) <= WITHOUT_HASTE * PAGE:
+        while size_of_log(path) <= CHECKPOINT_PAGES * PAGE:
             state = await with_a_hundred_more(ledger, state)
         assert written_at(path) == written
         await ledger.mark_told(await ledger.untold(1))
@@ -712,7 +712,7 @@ async def test_the_log_does_not_grow_for_ever(path: Path) -> None:
         written = written_at(path)
         state = State()
         while written_at(path) == written:
-            assert size_of_log(path) <= IN_HASTE * PAGE
+            assert size_of_log(path) <= URGENT_CHECKPOINT_PAGES * PAGE
             state = await with_a_hundred_more(ledger, state)
 
 
@@ -749,7 +749,7 @@ async def test_what_was_told_long_ago_is_not_kept_for_ever(path: Path) -> None:
         for round_ in range(5):
             events = [
                 Event(id=f"{round_}-{n}", kind=EventKind.CAPTURE_INCOMPLETE, at=START, facts={})
-                for n in range(MOST_TOLD // 2)
+                for n in range(MAX_TOLD_EVENTS // 2)
             ]
             await ledger.record(State(), State(), tuple(events))
             await ledger.mark_told(events)
@@ -758,7 +758,7 @@ async def test_what_was_told_long_ago_is_not_kept_for_ever(path: Path) -> None:
         assert await ledger.untold(ALL) == [fresh]
     with closing(sqlite3.connect(path)) as connection:
         (kept,) = connection.execute("SELECT count(*) FROM outbox").fetchone()
-    assert kept == MOST_TOLD
+    assert kept == MAX_TOLD_EVENTS
 
 
 async def test_how_boots_ended_is_kept(path: Path) -> None:

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from kdumpd.notify.notifier import LONGEST_DELAY, Backoff, GivenUpError
+from kdumpd.notify.notifier import MAX_RETRY_S, Backoff, GivenUpError
 
 
 class Clock:
@@ -48,6 +48,6 @@ def test_whoever_is_to_stay_does_not_give_up() -> None:
     backoff = Backoff(10, clock)
     for _ in range(50):
         clock.now += backoff.miss("a bus", stay=True)
-    assert backoff.miss("a bus", stay=True) == LONGEST_DELAY
+    assert backoff.miss("a bus", stay=True) == MAX_RETRY_S
     with pytest.raises(GivenUpError):
         backoff.miss("a bus")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.notify.seen import MOST_LINES, SeenStore, parse_told, state_file
+from kdumpd.notify.seen import MAX_SEEN_LINES, SeenStore, parse_told, state_file
 
 KEY, OTHER = "capture 0123456789abcdef", "boot 0f8e1a3c lost"
 
@@ -33,9 +33,9 @@ def test_what_another_session_adds_is_not_lost(tmp_path: Path) -> None:
 
 def test_oldest_are_forgotten(tmp_path: Path) -> None:
     memory = SeenStore(tmp_path / "notified")
-    memory.add([f"capture {number:016x}" for number in range(MOST_LINES + 5)])
+    memory.add([f"capture {number:016x}" for number in range(MAX_SEEN_LINES + 5)])
     told = SeenStore(tmp_path / "notified").read()
-    assert len(told) == MOST_LINES
+    assert len(told) == MAX_SEEN_LINES
     assert f"capture {4:016x}" not in told
     assert f"capture {5:016x}" in told
 

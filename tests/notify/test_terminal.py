@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.notify.terminal import TERMINALS, TerminalWindow
+from kdumpd.notify.terminal import TERMINAL_COMMANDS, TerminalWindow
 
 SAYS = """#!/bin/sh
 printf '%s\\n' "$@" >"{said}"
@@ -41,7 +41,7 @@ async def terminal(programs: Programs) -> AsyncIterator[TerminalWindow]:
     await terminal.close()
 
 
-@pytest.mark.parametrize("words", TERMINALS, ids=lambda words: words[0])
+@pytest.mark.parametrize("words", TERMINAL_COMMANDS, ids=lambda words: words[0])
 async def test_each_is_given_the_command_as_it_takes_it(
     programs: Programs, terminal: TerminalWindow, words: tuple[str, ...]
 ) -> None:

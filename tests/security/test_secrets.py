@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.expose.motd import lines
-from kdumpd.expose.prometheus import PREFIX, exposition, measures
+from kdumpd.expose.prometheus import METRIC_PREFIX, exposition, measures
 from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.model.state import State
 from tests.security.address_leaks import is_telling
@@ -116,7 +116,7 @@ def test_no_file_for_everybody_holds_an_address(log: bytes) -> None:
     """Neither what is shown at each login, nor what the monitoring of a fleet is told."""
     crashed = replace(as_listed(capture()), crash=parse_kernel_log(log))
     state = State(captures={crashed.id: crashed})
-    shown, told = list(lines(state)), exposition(PREFIX, measures(state)).splitlines()
+    shown, told = list(lines(state)), exposition(METRIC_PREFIX, measures(state)).splitlines()
     assert bool(shown) is not crashed.was_intended
     assert not [line for line in (*shown, *told) if is_telling(line)]
 

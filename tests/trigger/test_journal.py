@@ -7,7 +7,7 @@ import pytest
 
 from kdumpd.expose.journal import JournalError
 from kdumpd.expose.journal_entries import JournalEntry
-from kdumpd.trigger.journal import MOST_USERS, SPARING_SECONDS, TriggerJournal
+from kdumpd.trigger.journal import MAX_REFUSED_USERS, REFUSAL_INTERVAL_S, TriggerJournal
 
 BECAUSE = "no such token"
 ALICE, BOB = 1000, 1001
@@ -43,7 +43,7 @@ def trigger_journal(log: Log) -> TriggerJournal:
 def test_one_user_is_told_of_once_a_minute(log: Log, trigger_journal: TriggerJournal) -> None:
     for _ in range(3):
         trigger_journal.refuse_anybody(ALICE, BECAUSE)
-        log.seconds += SPARING_SECONDS / 4
+        log.seconds += REFUSAL_INTERVAL_S / 4
     assert log.taken == [str(ALICE)]
 
 
@@ -52,7 +52,7 @@ def test_after_a_minute_the_same_user_is_told_of_again(
 ) -> None:
     for _ in range(3):
         trigger_journal.refuse_anybody(ALICE, BECAUSE)
-        log.seconds += SPARING_SECONDS
+        log.seconds += REFUSAL_INTERVAL_S
     assert log.taken == 3 * [str(ALICE)]
 
 
@@ -60,7 +60,7 @@ def test_who_goes_on_and_on_is_told_of_each_minute(
     log: Log, trigger_journal: TriggerJournal
 ) -> None:
     """What is not told does not put off the end of the minute."""
-    step = SPARING_SECONDS / 4
+    step = REFUSAL_INTERVAL_S / 4
     for _ in range(12):
         trigger_journal.refuse_anybody(ALICE, BECAUSE)
         log.seconds += step
@@ -76,20 +76,20 @@ def test_one_user_does_not_hide_another(log: Log, trigger_journal: TriggerJourna
 def test_of_many_users_some_are_told_of_and_the_others_a_minute_later(
     log: Log, trigger_journal: TriggerJournal
 ) -> None:
-    uids = range(ALICE, ALICE + 2 * MOST_USERS)
+    uids = range(ALICE, ALICE + 2 * MAX_REFUSED_USERS)
     for uid in uids:
         trigger_journal.refuse_anybody(uid, BECAUSE)
-    assert log.taken == [str(uid) for uid in uids[:MOST_USERS]]
-    log.seconds += SPARING_SECONDS
+    assert log.taken == [str(uid) for uid in uids[:MAX_REFUSED_USERS]]
+    log.seconds += REFUSAL_INTERVAL_S
     for uid in reversed(uids):
         trigger_journal.refuse_anybody(uid, BECAUSE)
-    assert log.taken[MOST_USERS:] == [str(uid) for uid in reversed(uids[MOST_USERS:])]
+    assert log.taken[MAX_REFUSED_USERS:] == [str(uid) for uid in reversed(uids[MAX_REFUSED_USERS:])]
 
 
 def test_who_has_the_right_is_always_told_of(log: Log, trigger_journal: TriggerJournal) -> None:
-    for _ in range(2 * MOST_USERS):
+    for _ in range(2 * MAX_REFUSED_USERS):
         trigger_journal.refuse(ALICE, BECAUSE)
-    assert len(log.taken) == 2 * MOST_USERS
+    assert len(log.taken) == 2 * MAX_REFUSED_USERS
 
 
 def test_what_nobody_takes_is_said(

@@ -3,7 +3,14 @@
 
 import pytest
 
-from kdumpd.trigger.tokens import LIFETIME, MOST, MOST_OF_USER, CrowdedError, TokenError, Tokens
+from kdumpd.trigger.tokens import (
+    MAX_TOKENS_OF_OTHERS,
+    MAX_TOKENS_OF_USER,
+    TOKEN_LIFETIME_S,
+    CrowdedError,
+    TokenError,
+    Tokens,
+)
 
 
 class Clock:
@@ -36,9 +43,9 @@ def test_one_use(tokens: Tokens) -> None:
 
 
 def test_two_minutes(tokens: Tokens, clock: Clock) -> None:
-    assert LIFETIME == 120
+    assert TOKEN_LIFETIME_S == 120
     late, punctual = tokens.issue(":1.5", 0), tokens.issue(":1.6", 0)
-    clock.now += LIFETIME - 0.1
+    clock.now += TOKEN_LIFETIME_S - 0.1
     tokens.redeem(":1.6", punctual.text)
     clock.now += 0.1
     with pytest.raises(TokenError, match="has expired"):
@@ -88,7 +95,7 @@ def test_no_two_are_alike(tokens: Tokens) -> None:
 
 
 def test_a_user_has_few_and_others_get_theirs(tokens: Tokens, clock: Clock) -> None:
-    for number in range(MOST_OF_USER):
+    for number in range(MAX_TOKENS_OF_USER):
         tokens.issue(f":1.{number}", 65534)
     with pytest.raises(CrowdedError, match="by other connections"):
         tokens.issue(":1.99", 65534)
@@ -97,18 +104,18 @@ def test_a_user_has_few_and_others_get_theirs(tokens: Tokens, clock: Clock) -> N
     tokens.issue(":1.51", 0)
     tokens.forget(":1.1")
     tokens.issue(":1.99", 65534)
-    clock.now += LIFETIME
+    clock.now += TOKEN_LIFETIME_S
     tokens.issue(":1.100", 65534)
     assert [one.sender for one in tokens.held] == [":1.100"]
 
 
 def test_a_crowd_of_users_leaves_room_for_root(tokens: Tokens) -> None:
-    for number in range(MOST):
+    for number in range(MAX_TOKENS_OF_OTHERS):
         tokens.issue(f":1.{number}", 2000 + number)
     with pytest.raises(CrowdedError, match="Too many others"):
         tokens.issue(":1.99", 1000)
-    for number in range(MOST_OF_USER):
+    for number in range(MAX_TOKENS_OF_USER):
         tokens.issue(f":2.{number}", 0)
     with pytest.raises(CrowdedError, match="by other connections"):
         tokens.issue(":2.99", 0)
-    assert len(tokens.held) == MOST + MOST_OF_USER
+    assert len(tokens.held) == MAX_TOKENS_OF_OTHERS + MAX_TOKENS_OF_USER
