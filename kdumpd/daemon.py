@@ -203,7 +203,7 @@ async def serve_once(
             terminal=TerminalOutput(),
             delays=patience_of(settings),
         )
-        files = notices(options, settings, os.environ)
+        files = public_files(options, settings, os.environ)
         await run_parts(connection, parts, capture_files, signals, files)
 
 
@@ -244,7 +244,7 @@ async def run_parts(
         await engine.put_down()
 
 
-def notices(
+def public_files(
     options: argparse.Namespace, settings: Settings, environment: Mapping[str, str]
 ) -> Sequence[Metrics | Motd]:
     """Return the files that are written for others to read: those asked for."""

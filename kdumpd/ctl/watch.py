@@ -70,7 +70,7 @@ class WatchEvent:
         }
 
 
-def happenings(signal: Signal) -> Iterator[WatchEvent]:
+def watch_events(signal: Signal) -> Iterator[WatchEvent]:
     """Yield what a signal of the daemon or the trigger tells; nothing of what is of no interest."""
     match signal.member, signal.signature, signal.body:
         case "InterfacesAdded", "oa{sa{sv}}", (path, interfaces) if CAPTURE_INTERFACE in interfaces:
@@ -251,7 +251,7 @@ class _Teller:
         if signal.sender not in self._owners.values():
             return
         now = datetime.now(UTC)
-        for one in happenings(signal):
+        for one in watch_events(signal):
             print_lines([self._line(one, now)])
 
     def _line(self, one: WatchEvent, now: datetime) -> str:

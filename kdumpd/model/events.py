@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Events: what is told in the journal, which crashes are new, and which are acknowledged.
 
-An event's id is made from what it is about, so that the same happening, seen again after a restart
+An event's id is made from what it is about, so that the same event, seen again after a restart
 or a lost ledger, carries the same id.
 """
 
@@ -54,7 +54,7 @@ CAPTURE_EVENTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One happening, with its facts as texts: names and paths may hold surrogate escapes."""
+    """One event, with its facts as texts: names and paths may hold surrogate escapes."""
 
     id: str
     kind: EventKind
@@ -67,7 +67,7 @@ def capture_event(capture: Capture, at: datetime) -> Event:
     kind = CAPTURE_EVENTS.get(capture.state, EventKind.CAPTURE_INCOMPLETE)
     if not capture.trusted and kind is not EventKind.CAPTURE_GONE:
         kind = EventKind.CAPTURE_UNTRUSTED
-    # A capture can come and go again: each going is a happening of its own.
+    # A capture can come and go again: each going is an event of its own.
     occasion = at.isoformat() if kind is EventKind.CAPTURE_GONE else capture.state
     return Event(
         id=_event_id(kind, capture.id, occasion),
@@ -80,7 +80,7 @@ def capture_event(capture: Capture, at: datetime) -> Event:
 def exposure_event(capture: Capture, at: datetime) -> Event:
     """Return the event that tells of a capture which everybody may read."""
     exposed = capture.exposed_file.decode("utf-8", "surrogateescape")
-    # Each exposure is a happening of its own; the same one, seen again, is not.
+    # Each exposure is an event of its own; the same one, seen again, is not.
     occasion = (capture.exposed_at or at).isoformat()
     return Event(
         id=_event_id(EventKind.CAPTURE_EXPOSED, capture.id, occasion),

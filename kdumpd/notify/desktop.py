@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from kdumpd.dbus.connection import MESSAGE_BUS, Connection, variant
 from kdumpd.dbus.messages import Body, BusError, CallError, Signal, Target
-from kdumpd.notify.notices import Action, Notification
+from kdumpd.notify.notifications import Action, Notification
 
 NOTIFICATIONS_BUS_NAME = "org.freedesktop.Notifications"
 NOTIFICATION_SERVER = Target(
@@ -23,7 +23,7 @@ class DesktopError(Exception):
 
 
 class Desktop:
-    """Shows notices, and knows which of them are open and what is pressed on them."""
+    """Shows notifications, and knows which of them are open and what is pressed on them."""
 
     def __init__(self, connection: Connection, signals: asyncio.Queue[Signal]) -> None:
         self._connection = connection
@@ -38,43 +38,43 @@ class Desktop:
 
     @property
     def is_in_use(self) -> bool:
-        """Whether a notice is open: some servers close those of programs that end."""
+        """Whether a notification is open: some servers close those of programs that end."""
         return bool(self._open)
 
-    async def show(self, notice: Notification) -> None:
-        """Return once the server has taken the notice; DesktopError where none does."""
+    async def show(self, notification: Notification) -> None:
+        """Return once the server has taken the notification; DesktopError where none does."""
         async with self._showing:
-            await self._show(notice)
+            await self._show(notification)
 
-    async def _show(self, notice: Notification) -> None:
+    async def _show(self, notification: Notification) -> None:
         (capabilities,) = await self._call("GetCapabilities")
         server = await self._connection.owner(NOTIFICATIONS_BUS_NAME)
         if server != self._server:
             self._open.clear()
             self._server = server
-        actions = notice.actions if ACTIONS_CAPABILITY in capabilities else ()
+        actions = notification.actions if ACTIONS_CAPABILITY in capabilities else ()
         (id_,) = await self._call(
             "Notify",
             "susssasa{sv}i",
             APP_NAME,
             0,  # replaces none: an id that was closed may come again otherwise
             ICON,
-            notice.title,
-            notice.body(markup=MARKUP_CAPABILITY in capabilities),
+            notification.title,
+            notification.body(markup=MARKUP_CAPABILITY in capabilities),
             [word for action, label in actions for word in (str(action), label)],
             {
-                "urgency": variant("y", int(notice.urgency)),
-                "category": variant("s", str(notice.category)),
+                "urgency": variant("y", int(notification.urgency)),
+                "category": variant("s", str(notification.category)),
                 "desktop-entry": variant("s", DESKTOP_ENTRY),
             },
             EXPIRE_BY_SERVER,
         )
-        self._open[id_] = notice
+        self._open[id_] = notification
         while len(self._open) > MAX_OPEN_NOTIFICATIONS:
             del self._open[next(iter(self._open))]
 
     async def pressed(self) -> tuple[Notification, Action]:
-        """Wait until something is pressed on a notice, and return it once it is closed."""
+        """Wait until something is pressed on a notification, and return it once it is closed."""
         while True:
             signal = await self._signals.get()
             async with self._showing:
@@ -85,16 +85,16 @@ class Desktop:
                 case "NotificationClosed", "uu", (id_, _):
                     self._open.pop(id_, None)
                 case "ActionInvoked", "us", (id_, word) if word in set(Action):
-                    notice = self._open.pop(id_, None)
-                    if notice is not None:
+                    notification = self._open.pop(id_, None)
+                    if notification is not None:
                         await self._close(id_)
-                        return notice, Action(word)
+                        return notification, Action(word)
                 case _:
                     continue
 
     async def withdraw(self, outdated: Callable[[Notification], bool]) -> None:
-        """Close the notices that say nothing new any more."""
-        for id_ in [id_ for id_, notice in self._open.items() if outdated(notice)]:
+        """Close the notifications that say nothing new any more."""
+        for id_ in [id_ for id_, notification in self._open.items() if outdated(notification)]:
             del self._open[id_]
             await self._close(id_)
 

@@ -22,13 +22,13 @@ from kdumpd.dbus.messages import (
 )
 from kdumpd.model.vocabulary import Readiness
 from kdumpd.notify.desktop import Desktop, DesktopError
-from kdumpd.notify.notices import (
+from kdumpd.notify.notifications import (
     ALL_OPTION,
     Action,
     Notification,
-    full_notice,
-    news,
-    refusal_notice,
+    full_notification,
+    new_notifications,
+    refusal_notification,
 )
 from kdumpd.notify.seen import SeenStore
 from kdumpd.notify.terminal import TerminalWindow
@@ -122,10 +122,10 @@ class Notifier:
 
     async def serve(self) -> None:
         """Do what is pressed, for ever: some of it asks a person and takes its time."""
-        async with asyncio.TaskGroup() as deeds:
+        async with asyncio.TaskGroup() as tasks:
             while True:
-                notice, action = await self._desktop.pressed()
-                deeds.create_task(self._do(notice, action))
+                notification, action = await self._desktop.pressed()
+                tasks.create_task(self._do(notification, action))
 
     async def _watch(self, connection: Connection) -> NoReturn:
         """Look at each hint, until BusError."""
@@ -160,13 +160,15 @@ class Notifier:
             manager, captures = await daemon.manager(), await daemon.captures()
             acknowledged = {one["Id"] for one in captures if one["Acknowledged"]}
             await self._desktop.withdraw(
-                lambda notice: bool(notice.about) and acknowledged.issuperset(notice.about)
+                lambda notification: (
+                    bool(notification.about) and acknowledged.issuperset(notification.about)
+                )
             )
             told = await asyncio.to_thread(self._memory.read)
             delay = self._unready_in(manager)
-            for notice in news(manager, captures, told, unready=delay == 0):
-                await self._desktop.show(notice)
-                await asyncio.to_thread(self._memory.add, notice.keys)
+            for notification in new_notifications(manager, captures, told, unready=delay == 0):
+                await self._desktop.show(notification)
+                await asyncio.to_thread(self._memory.add, notification.keys)
         except AbsentError:
             return self._miss(NOT_RUNNING)
         except (CallError, DesktopError) as error:
@@ -193,34 +195,34 @@ class Notifier:
             return 0
         return max(0, self._unready_since + self._pace.steady - now, self._pace.boot - now)
 
-    async def _do(self, notice: Notification, action: Action) -> None:
+    async def _do(self, notification: Notification, action: Action) -> None:
         if action is Action.ACKNOWLEDGE:
-            await self._acknowledge(notice)
-        elif not await self._terminal.open(notice.command):
-            await self._show(full_notice(notice))
+            await self._acknowledge(notification)
+        elif not await self._terminal.open(notification.command):
+            await self._show(full_notification(notification))
 
-    async def _acknowledge(self, notice: Notification) -> None:
-        refusal = await self._refusal(notice)
+    async def _acknowledge(self, notification: Notification) -> None:
+        refusal = await self._refusal(notification)
         if refusal:
-            await self._show(refusal_notice(notice, refusal))
+            await self._show(refusal_notification(notification, refusal))
 
-    async def _refusal(self, notice: Notification) -> str:
+    async def _refusal(self, notification: Notification) -> str:
         """Have crashes acknowledged, and return why they are not."""
         if self._daemon is None:
             return NOT_RUNNING
         try:
-            if notice.acknowledges == ALL_OPTION:
+            if notification.acknowledges == ALL_OPTION:
                 await self._daemon.acknowledge_all(interactive=True)
             else:
-                await self._daemon.acknowledge(notice.acknowledges, interactive=True)
+                await self._daemon.acknowledge(notification.acknowledges, interactive=True)
         except AbsentError:
             return NOT_RUNNING
         except (CallError, BusError) as error:
             return str(error)
         return ""
 
-    async def _show(self, notice: Notification) -> None:
+    async def _show(self, notification: Notification) -> None:
         try:
-            await self._desktop.show(notice)
+            await self._desktop.show(notification)
         except DesktopError as error:
-            log.warning("'%s' is not shown: %s", notice.title, error)
+            log.warning("'%s' is not shown: %s", notification.title, error)

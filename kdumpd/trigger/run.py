@@ -71,7 +71,7 @@ class Key(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDependencies:
-    """What a trial is made with."""
+    """What a run is made with."""
 
     preflight: Preflight
     recorder: Recorder
@@ -225,7 +225,7 @@ class CrashTestRun:
         )
 
     async def _watch(self) -> None:
-        """Stop the trial when whoever asked for it leaves the bus."""
+        """Stop the run when whoever asked for it leaves the bus."""
         while await self._dependencies.peers.is_there(self.request.sender):  # noqa: ASYNC110  # who leaves says nothing
             await asyncio.sleep(self._dependencies.delays.watch)
         if not self.stop("whoever asked for it has left the bus"):

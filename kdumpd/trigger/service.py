@@ -28,14 +28,14 @@ from kdumpd.dbus.messages import (
     CallError,
     Reply,
 )
-from kdumpd.dbus.polkit import CRASH_TEST_ACTION, Authority, ConcurrencyLimit
+from kdumpd.dbus.polkit import CRASH_TEST_ACTION, ROOT_UID, Authority, ConcurrencyLimit
 from kdumpd.model.crash_test import unheard_of
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.text import microseconds
 from kdumpd.trigger.journal import TriggerJournal
 from kdumpd.trigger.objections import objections, sentence, standing
 from kdumpd.trigger.run import CrashTestRun, Request, RunDependencies, Stage
-from kdumpd.trigger.tokens import ROOT_UID, TOKEN_LIFETIME_S, Admission, Peers, Token, TokenError
+from kdumpd.trigger.tokens import TOKEN_LIFETIME_S, Admission, Peers, Token, TokenError
 
 CHILDREN_OF_PARENTS = {"/": ("org",), "/org": ("kdumpd1",), "/org/kdumpd1": ("trigger",)}
 PARENT_INTERFACES = (INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
@@ -67,7 +67,7 @@ class ServiceParts:
 
 
 class TriggerService:
-    """The object on the bus, and the one trial that may be under way."""
+    """The object on the bus, and the one run that may be under way."""
 
     def __init__(
         self, connection: Connection, interfaces: Mapping[str, Interface], parts: ServiceParts
@@ -108,7 +108,7 @@ class TriggerService:
             await self._show()
 
     def end(self, because: str) -> None:
-        """Stop the trial that may be under way, and begin none any more."""
+        """Stop the run that may be under way, and begin none any more."""
         self._ending = because
         if self._test_run is not None:
             self._test_run.stop(because)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from kdumpd.dbus.connection import MESSAGE_BUS, Connection
 from kdumpd.dbus.messages import BUSY_ERROR, NOT_AUTHORIZED_ERROR, BusError, CallError, CallOptions
+from kdumpd.dbus.polkit import ROOT_UID
 
 TOKEN_LIFETIME_S = 120.0
 MAX_TOKENS_OF_USER = 4
 MAX_TOKENS_OF_OTHERS = 32  # of all users but root, who has his own four
 MAX_SPENT_TOKENS = 64  # that are remembered, to say what became of them
-ROOT_UID = 0
 
 Clock = Callable[[], float]  # seconds, which never step back
 

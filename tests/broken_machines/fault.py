@@ -80,7 +80,7 @@ class Tree:
         os.utime(path, (changed, changed))
 
 
-Deed = Callable[[Tree], object]
+Change = Callable[[Tree], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class Fault:
     story: str
     code: str
     severity: Severity
-    how: Deed = lambda _: None
+    how: Change = lambda _: None
     machine: str = "debian-12-ready"
     besides: frozenset[str] = frozenset()  # codes of what cannot but be told as well
     untold: frozenset[str] = frozenset()  # of what was fine, and is not spoken of any more
@@ -107,12 +107,12 @@ def codes(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-def each(*deeds: Deed) -> Deed:
+def each(*changes: Change) -> Change:
     """Return all of these, one after another, as one."""
 
     def all_of_them(tree: Tree) -> None:
-        for deed in deeds:
-            deed(tree)
+        for change in changes:
+            change(tree)
 
     return all_of_them
 

@@ -35,8 +35,8 @@ CUTS = "tests/endurance/test_power_cuts.py::test_power_cuts"
 KILLS = "tests/endurance/test_kills.py::test_killed_at_any_moment"
 FLOODS = "tests/endurance/test_floods.py::test_an_honest_client_is_answered"
 TROUBLE = "tests/endurance/test_state_directory.py::test_a_disk_in_trouble"
-LEDGER, FLOW = "kdumpd/ledger/database.py", "kdumpd/engine.py"
-HERALD, WATCH = "kdumpd/expose/journal.py", "kdumpd/observe/captures/inotify.py"
+LEDGER, ENGINE = "kdumpd/ledger/database.py", "kdumpd/engine.py"
+JOURNAL, INOTIFY = "kdumpd/expose/journal.py", "kdumpd/observe/captures/inotify.py"
 
 REMOVED_PROTECTIONS: Mapping[str, RemovedProtection] = MappingProxyType(
     {
@@ -47,21 +47,21 @@ REMOVED_PROTECTIONS: Mapping[str, RemovedProtection] = MappingProxyType(
             file=LEDGER, old=FLUSHED, new="PRAGMA synchronous = NORMAL", test=CUTS
         ),
         "shown before it is recorded": RemovedProtection(
-            file=FLOW,
+            file=ENGINE,
             old="            await self._record(events)\n            self._parts.terminal",
             new="            await self._show()\n            await asyncio.sleep(0.2)\n"
             "            await self._record(events)\n            self._parts.terminal",
             test=KILLS,
         ),
         "marked journaled before it is sent": RemovedProtection(
-            file=HERALD,
+            file=JOURNAL,
             old="        all_taken = self.tell(events)\n",
             new="        await self._outbox.mark_told(events)\n"
             "        all_taken = self.tell(events)\n",
             test=KILLS,
         ),
         "untold while it cannot be recorded": RemovedProtection(
-            file=FLOW,
+            file=ENGINE,
             old="            self._parts.outbox.tell(self._unrecorded)\n",
             new="",
             test=TROUBLE,
@@ -85,13 +85,13 @@ REMOVED_PROTECTIONS: Mapping[str, RemovedProtection] = MappingProxyType(
             test=f"{FLOODS}[dbus-daemon-objects]",
         ),
         "a descriptor that is not closed": RemovedProtection(
-            file=WATCH,
+            file=INOTIFY,
             old="            os.close(mounts)\n",
             new="",
             test="tests/endurance/test_cycles.py::test_nothing_grows",
         ),
         "a watch that must be had": RemovedProtection(
-            file=WATCH,
+            file=INOTIFY,
             old="        except pyinotify.WatchManagerError as error:\n",
             new="        except ZeroDivisionError as error:\n",
             test="tests/endurance/test_watches.py::test_no_watches_left",

@@ -92,7 +92,7 @@ def test_cut_almost_anywhere(wrapper: str, writer: Writer) -> None:
         assert facts.problem
 
 
-@pytest.mark.parametrize("wrapper", set(WRAPPERS) - set(IN_PYTHON))
+@pytest.mark.parametrize("wrapper", sorted(set(WRAPPERS) - set(IN_PYTHON)))
 def test_cut_somewhere(wrapper: str) -> None:
     content = WRAPPERS[wrapper](flattened(Crash()))
     for size in (len(content) - 1, *range(8, len(content), len(content) // CUTS)):

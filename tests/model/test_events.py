@@ -78,18 +78,18 @@ def test_names_that_are_not_utf_8() -> None:
 
 
 @pytest.mark.parametrize("state", set(CaptureState) - {CaptureState.GONE})
-def test_the_same_happening_later(state: CaptureState) -> None:
+def test_the_same_event_later(state: CaptureState) -> None:
     """Seen again after a restart, or after the ledger was lost."""
     assert capture_event(in_state(state), START).id == capture_event(in_state(state), LATER).id
 
 
-def test_each_going_is_a_happening() -> None:
+def test_each_going_is_an_event() -> None:
     gone = in_state(CaptureState.GONE)
     assert capture_event(gone, START).id == capture_event(gone, START).id
     assert capture_event(gone, START).id != capture_event(gone, LATER).id
 
 
-def test_each_state_is_a_happening() -> None:
+def test_each_state_is_an_event() -> None:
     ids = {capture_event(in_state(state), START).id for state in CaptureState}
     assert len(ids) == len(CaptureState)
 
@@ -99,7 +99,7 @@ def test_each_capture_has_its_own() -> None:
     assert capture_event(CAPTURE, START).id != capture_event(other, START).id
 
 
-def test_moved_is_the_same_happening() -> None:
+def test_moved_is_the_same_event() -> None:
     moved = replace(CAPTURE, directory=b"/srv/crash/1", core_file=b"/srv/crash/1/vmcore")
     assert capture_event(CAPTURE, START).id == capture_event(moved, START).id
 
@@ -167,7 +167,7 @@ def test_one_event_for_each_boot() -> None:
     assert first.id != other.id
 
 
-def test_each_change_is_a_happening() -> None:
+def test_each_change_is_an_event() -> None:
     ready, degraded = Readiness.READY, Readiness.DEGRADED
     event = readiness_event(verdict(readiness=degraded), ready)
     assert event.facts["before"] == "ready"

@@ -386,7 +386,7 @@ def test_back_after_it_was_gone(watched: Watched) -> None:
     assert {event.id for event in again} <= {first.id}  # the ledger records no id twice
 
 
-def test_gone_twice_is_two_happenings(watched: Watched) -> None:
+def test_gone_twice_is_two_events(watched: Watched) -> None:
     for _ in range(2):
         watched.look(capture(), after=1)
         watched.look(after=1)
@@ -800,15 +800,15 @@ def test_captures_are_gone_through_once(watched: Watched) -> None:
 @given(looks=LOOKS)
 @settings(deadline=None, max_examples=50)
 def test_any_events(looks: list[tuple[tuple[CrashDirectory, ...], float]]) -> None:
-    """An id that is told again, of a capture that was away, is of the same happening."""
+    """An id that is told again, of a capture that was away, is of the same event."""
     watched = Watched()
     told = dict[str, tuple[str, str | None, str | None]]()
     for seen, after in looks:
         events = watched.look_at(*seen, after=after)
         assert len({event.id for event in events}) == len(events)
         for event in events:
-            happening = (event.kind, event.facts.get("capture"), event.facts.get("state"))
-            assert told.setdefault(event.id, happening) == happening
+            subject = (event.kind, event.facts.get("capture"), event.facts.get("state"))
+            assert told.setdefault(event.id, subject) == subject
 
 
 @given(looks=LOOKS)

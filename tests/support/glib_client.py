@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Show a service as GLib's GDBusObjectManagerClient sees it: a JSON line per happening.
+"""Show a service as GLib's GDBusObjectManagerClient sees it: a JSON line per event.
 
 Run by Debian's /usr/bin/python3, not imported: python3-gi is not on PyPI without a compiler.
 Arguments: address of the bus, name, path of the object manager. Ends when stdin does.
@@ -21,7 +21,7 @@ except (ImportError, ValueError) as error:
 
 
 def tell(kind: str, value: object = None, **more: object) -> None:
-    """Print one happening."""
+    """Print one event."""
     sys.stdout.write(json.dumps({kind: value, **more}) + "\n")
     sys.stdout.flush()
 

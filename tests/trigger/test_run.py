@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A trial presses the key once, at its end, and never when anything was in its way."""
+"""A run presses the key once, at its end, and never when anything was in its way."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ OVERRIDDEN = (warning("just-booted", "the machine was booted just now", "wait"),
 
 @dataclass
 class StandIn:
-    """All that a trial deals with, in memory: it records what is done, in order."""
+    """All that a run deals with, in memory: it records what is done, in order."""
 
     done: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -75,7 +75,7 @@ class StandIn:
 def made(
     stand_in: StandIn, countdown: float = 0.05, delays: CrashTestTimeouts = HASTE
 ) -> CrashTestRun:
-    """Return a trial in the stand_in."""
+    """Return a run in the stand_in."""
     dependencies = RunDependencies(
         preflight=stand_in,
         recorder=stand_in,
@@ -98,7 +98,7 @@ def made(
 
 
 async def outcome(running: Awaitable[Any]) -> CallError:
-    """Return what the trial answers, which is always an error."""
+    """Return what the run answers, which is always an error."""
     with pytest.raises(CallError) as caught:
         await running
     return caught.value

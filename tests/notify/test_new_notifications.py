@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kdumpd.ctl.client import Properties
-from kdumpd.notify.notices import capture_key, news
+from kdumpd.notify.notifications import capture_key, new_notifications
 from tests.notify.captures import BOOT, capture, manager
 
 LOST, UNREADY = f"boot {BOOT} lost", f"boot {BOOT} unready"
@@ -20,9 +20,9 @@ def titles(
     known: Properties | None = None,
 ) -> list[str]:
     """Return the titles of what is told, and add to `told` what is thereby told."""
-    found = list(news(known or manager(), captures, told, unready=unready))
-    told.update(key for notice in found for key in notice.keys)
-    return [notice.title for notice in found]
+    found = list(new_notifications(known or manager(), captures, told, unready=unready))
+    told.update(key for notification in found for key in notification.keys)
+    return [notification.title for notification in found]
 
 
 def test_once() -> None:

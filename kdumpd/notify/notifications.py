@@ -94,7 +94,7 @@ ALL_OPTION = "--all"
 NOTHING_SAVED = "Nothing was saved of it."
 
 
-def crash_notice(capture: Properties, key: str) -> Notification:
+def crash_notification(capture: Properties, key: str) -> Notification:
     """Return what is to be said of one crash."""
     return Notification(
         title="The kernel crashed",
@@ -107,7 +107,7 @@ def crash_notice(capture: Properties, key: str) -> Notification:
     )
 
 
-def crashes_notice(captures: Sequence[Properties], keys: tuple[str, ...]) -> Notification:
+def crashes_notification(captures: Sequence[Properties], keys: tuple[str, ...]) -> Notification:
     """Return what is to be said of many crashes, the newest of which is the last."""
     whole = sum(capture["State"] == CaptureState.COMPLETE for capture in captures)
     last = captures[-1]
@@ -127,7 +127,7 @@ def crashes_notice(captures: Sequence[Properties], keys: tuple[str, ...]) -> Not
     )
 
 
-def intended_notice(capture: Properties, keys: tuple[str, ...]) -> Notification:
+def intended_notification(capture: Properties, keys: tuple[str, ...]) -> Notification:
     """Return what is to be said of a crash on purpose: quietly, what came of it."""
     good = capture["State"] == CaptureState.COMPLETE
     test = "The crash test left a dump" if good else "The crash test failed"
@@ -142,7 +142,7 @@ def intended_notice(capture: Properties, keys: tuple[str, ...]) -> Notification:
     )
 
 
-def lost_notice(reason: str, key: str) -> Notification:
+def lost_notification(reason: str, key: str) -> Notification:
     """Return what is to be said of a crash of which nothing was captured."""
     lines = (_sentence(reason) or "The boot before this one ended in a crash.", NOTHING_SAVED)
     return Notification(
@@ -150,7 +150,7 @@ def lost_notice(reason: str, key: str) -> Notification:
     )
 
 
-def lost_test_notice(reason: str, key: str) -> Notification:
+def lost_test_notification(reason: str, key: str) -> Notification:
     """Return what is to be said of a crash test of which nothing was captured: quietly."""
     lines = (_sentence(reason) or "The kernel was crashed as a test.", NOTHING_SAVED)
     return Notification(
@@ -164,7 +164,7 @@ def lost_test_notice(reason: str, key: str) -> Notification:
     )
 
 
-def unready_notice(manager: Properties, key: str) -> Notification:
+def unready_notification(manager: Properties, key: str) -> Notification:
     """Return what is to be said where the next panic would leave no dump."""
     fatal = [finding for finding in manager["Findings"] if finding[1] == "fatal"]
     facts = [line for finding in fatal for line in _finding_lines(*finding)]
@@ -179,28 +179,28 @@ def unready_notice(manager: Properties, key: str) -> Notification:
     )
 
 
-def refusal_notice(notice: Notification, sentence: str) -> Notification:
+def refusal_notification(notification: Notification, sentence: str) -> Notification:
     """Return what is to be said where a crash could not be acknowledged."""
     return Notification(
         title="Not acknowledged",
         lines=(_sentence(sentence) or "kdumpd does not say why.",),
-        command=("acknowledge", notice.acknowledges),
+        command=("acknowledge", notification.acknowledges),
         urgency=Urgency.NORMAL,
-        about=notice.about,
-        acknowledges=notice.acknowledges,
+        about=notification.about,
+        acknowledges=notification.acknowledges,
     )
 
 
-def full_notice(notice: Notification) -> Notification:
-    """Return the notice with all that it can say, where no terminal can be opened."""
+def full_notification(notification: Notification) -> Notification:
+    """Return the notification with all that it can say, where no terminal can be opened."""
     return Notification(
-        title=notice.title,
-        lines=notice.facts,
-        command=notice.command,
-        urgency=notice.urgency,
-        category=notice.category,
-        about=notice.about,
-        acknowledges=notice.acknowledges,
+        title=notification.title,
+        lines=notification.facts,
+        command=notification.command,
+        urgency=notification.urgency,
+        category=notification.category,
+        about=notification.about,
+        acknowledges=notification.acknowledges,
     )
 
 
@@ -265,7 +265,7 @@ CAPTURE_ID_PATTERN = r"[0-9a-f]{16}"
 BOOT_ID_PATTERN = r"[0-9a-f-]{1,36}"
 
 
-def news(
+def new_notifications(
     manager: Properties,
     captures: Sequence[Properties],
     told: Collection[str],
@@ -275,7 +275,7 @@ def news(
     """Yield what is to be told, the oldest first.
 
     Captures come with the newest crash last. What was told is in `told`, by the keys of the
-    notices. `unready` says that readiness is not-ready for good, and not for a moment.
+    notifications. `unready` says that readiness is not-ready for good, and not for a moment.
     """
     boot = str(manager["BootId"]) if re.fullmatch(BOOT_ID_PATTERN, str(manager["BootId"])) else ""
     new = [
@@ -291,13 +291,13 @@ def news(
     if boot and f"boot {boot} lost" not in told:
         yield from _lost(manager, f"boot {boot} lost")
     if len(crashes) > MAX_CRASHES_AT_ONCE:
-        yield crashes_notice(crashes, tuple(map(capture_key, crashes)))
+        yield crashes_notification(crashes, tuple(map(capture_key, crashes)))
     else:
-        yield from (crash_notice(capture, capture_key(capture)) for capture in crashes)
+        yield from (crash_notification(capture, capture_key(capture)) for capture in crashes)
     if intended:
-        yield intended_notice(intended[-1], tuple(map(capture_key, intended)))
+        yield intended_notification(intended[-1], tuple(map(capture_key, intended)))
     if boot and unready and f"boot {boot} unready" not in told:
-        yield unready_notice(manager, f"boot {boot} unready")
+        yield unready_notification(manager, f"boot {boot} unready")
 
 
 def capture_key(capture: Properties) -> str:
@@ -310,8 +310,8 @@ def _lost(manager: Properties, key: str) -> Iterator[Notification]:
     reason = str(manager.get("PreviousBootReason", ""))
     match manager.get("PreviousBoot", ""):
         case "crash-not-captured":
-            yield lost_notice(reason, key)
+            yield lost_notification(reason, key)
         case "test-not-captured":
-            yield lost_test_notice(reason, key)
+            yield lost_test_notification(reason, key)
         case _:
             return

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kdumpd.notify.notices import (
+from kdumpd.notify.notifications import (
     Action,
     Notification,
     Urgency,
-    crash_notice,
-    crashes_notice,
-    full_notice,
-    intended_notice,
-    lost_notice,
-    lost_test_notice,
-    refusal_notice,
-    unready_notice,
+    crash_notification,
+    crashes_notification,
+    full_notification,
+    intended_notification,
+    lost_notification,
+    lost_test_notification,
+    refusal_notification,
+    unready_notification,
 )
 from tests.notify.captures import capture, manager
 
@@ -31,7 +31,7 @@ TEXT = st.text()  # without surrogates, as on D-Bus
 STATES = ("complete", "incomplete", "dmesg-only", "unreadable", "gone")
 
 
-def notices(text: str, state: str) -> Iterator[Notification]:
+def all_notifications(text: str, state: str) -> Iterator[Notification]:
     one = capture(
         State=state,
         Host=text,
@@ -46,24 +46,24 @@ def notices(text: str, state: str) -> Iterator[Notification]:
         CoreFile=text.encode(),
         Occurrence=2,
     )
-    yield crash_notice(one, "")
-    yield crashes_notice([one] * 2000, ())
-    yield intended_notice(one, ())
-    yield intended_notice({**one, "IsTest": True}, ())
-    yield lost_notice(text, "")
-    yield lost_test_notice(text, "")
+    yield crash_notification(one, "")
+    yield crashes_notification([one] * 2000, ())
+    yield intended_notification(one, ())
+    yield intended_notification({**one, "IsTest": True}, ())
+    yield lost_notification(text, "")
+    yield lost_test_notification(text, "")
     findings = [("code", "fatal", text, text)] * 20
-    yield unready_notice(manager(Summary=text, Findings=findings), "")
-    yield unready_notice(manager(Summary=text), "")
-    yield refusal_notice(crash_notice(one, ""), text)
+    yield unready_notification(manager(Summary=text, Findings=findings), "")
+    yield unready_notification(manager(Summary=text), "")
+    yield refusal_notification(crash_notification(one, ""), text)
 
 
 @given(text=TEXT, state=st.sampled_from(STATES))
 @example(HOSTILE, "complete")
 @example(HOSTILE * 3, "unreadable")
 def test_whatever_the_kernel_says_stays_short_text(text: str, state: str) -> None:
-    for notice in notices(text, state):
-        for form in (notice, full_notice(notice)):
+    for notification in all_notifications(text, state):
+        for form in (notification, full_notification(notification)):
             assert 0 < len(form.title) <= LONGEST_TITLE
             assert form.title.isprintable()
             plain, markup = form.body(markup=False), form.body(markup=True)
@@ -80,13 +80,13 @@ def test_whatever_the_kernel_says_stays_short_text(text: str, state: str) -> Non
 
 
 def test_hostile_text_is_still_readable() -> None:
-    body = crash_notice(capture(Reason="<b>died</b>\n\u202eof x"), "").body(markup=True)
+    body = crash_notification(capture(Reason="<b>died</b>\n\u202eof x"), "").body(markup=True)
     assert "&lt;b&gt;died&lt;/b&gt;\\n\\u202eof x" in body
 
 
 def test_crash_says_the_essential() -> None:
-    notice = crash_notice(capture(), "capture 1")
-    kernel, why, dump, command = notice.body(markup=False).split("\n")
+    notification = crash_notification(capture(), "capture 1")
+    kernel, why, dump, command = notification.body(markup=False).split("\n")
     assert kernel.startswith("Kernel 6.1.0-56-amd64 of crashed.example, ")
     assert " 2026-11-2" in kernel
     assert why == (
@@ -94,8 +94,8 @@ def test_crash_says_the_essential() -> None:
     )
     assert dump == "The dump is complete: 17 MiB"
     assert command == "Type: kdumpdctl info 0000000000000001"
-    assert notice.urgency is Urgency.CRITICAL
-    assert [action for action, _ in notice.actions] == [Action.DETAILS, Action.ACKNOWLEDGE]
+    assert notification.urgency is Urgency.CRITICAL
+    assert [action for action, _ in notification.actions] == [Action.DETAILS, Action.ACKNOWLEDGE]
 
 
 @pytest.mark.parametrize(
@@ -112,23 +112,25 @@ def test_crash_says_the_essential() -> None:
     ],
 )
 def test_what_is_known_of_a_crash(other: dict[str, Any], words: str) -> None:
-    assert words in crash_notice(capture(**other), "").body(markup=False)
+    assert words in crash_notification(capture(**other), "").body(markup=False)
 
 
 def test_crash_on_purpose_needs_no_acknowledgement() -> None:
-    notice = intended_notice(capture(IsTest=True, State="incomplete"), ())
-    assert (notice.title, notice.urgency) == ("The crash test failed", Urgency.LOW)
-    assert [action for action, _ in notice.actions] == [Action.DETAILS]
+    notification = intended_notification(capture(IsTest=True, State="incomplete"), ())
+    assert (notification.title, notification.urgency) == ("The crash test failed", Urgency.LOW)
+    assert [action for action, _ in notification.actions] == [Action.DETAILS]
 
 
-def test_fuller_notice_tells_where_it_lies_and_has_no_details() -> None:
-    notice = full_notice(crash_notice(capture(Problem="ends early", Occurrence=3), "capture 1"))
-    body = notice.body(markup=False)
+def test_fuller_notification_tells_where_it_lies_and_has_no_details() -> None:
+    notification = full_notification(
+        crash_notification(capture(Problem="ends early", Occurrence=3), "capture 1")
+    )
+    body = notification.body(markup=False)
     assert "/var/crash/202611230113/dump.202611230113" in body
     assert "Problem: the core ends early" in body
     assert "Number 3 of this kind" in body
-    assert [action for action, _ in notice.actions] == [Action.ACKNOWLEDGE]
-    assert notice.keys == ()
+    assert [action for action, _ in notification.actions] == [Action.ACKNOWLEDGE]
+    assert notification.keys == ()
 
 
 def test_not_ready_says_what_to_do() -> None:
@@ -136,7 +138,7 @@ def test_not_ready_says_what_to_do() -> None:
         ("a", "warning", "slow", "wait"),
         ("b", "fatal", "no crash kernel is loaded, so a panic leaves no dump", "kdump-config load"),
     ]
-    body = unready_notice(manager(Findings=findings), "").body(markup=False)
+    body = unready_notification(manager(Findings=findings), "").body(markup=False)
     assert body == (
         "No crash kernel is loaded, so a panic leaves no dump.\n"
         "What to do: kdump-config load\n"

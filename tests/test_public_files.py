@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.config import Settings
-from kdumpd.daemon import arguments_parser, notices
+from kdumpd.daemon import arguments_parser, public_files
 from kdumpd.expose.motd import Motd
 from kdumpd.expose.prometheus import Metrics
 
@@ -27,13 +27,13 @@ async def test_those_that_are_asked_for(
     settings: Settings, environment: dict[str, str], kinds: list[type]
 ) -> None:
     options = arguments_parser().parse_args([])
-    assert [type(one) for one in notices(options, settings, environment)] == kinds
+    assert [type(one) for one in public_files(options, settings, environment)] == kinds
 
 
 async def test_an_image_does_not_say_what_is_written_here(tmp_path: Path) -> None:
     of_an_image = arguments_parser().parse_args([f"--root={tmp_path}"])
-    assert notices(of_an_image, ASKED, {}) == []
+    assert public_files(of_an_image, ASKED, {}) == []
     named = tmp_path / "kdumpd.conf"
     named.touch()
     of_ours = arguments_parser().parse_args([f"--root={tmp_path}", f"--config={named}"])
-    assert [type(one) for one in notices(of_ours, ASKED, {})] == [Metrics]
+    assert [type(one) for one in public_files(of_ours, ASKED, {})] == [Metrics]
