@@ -39,7 +39,7 @@ class SystemdNotifier:
     """Tells the service manager of the daemon."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._manager = SdNotify(environment)
+        self._sd_notify = SdNotify(environment)
         self._watchdog = watchdog_seconds(environment, os.getpid())
         self._told = ""
 
@@ -48,23 +48,23 @@ class SystemdNotifier:
         status = status_line(state)
         if status != self._told:
             ready = "" if self._told else "READY=1\n"
-            if self._manager.tell(f"{ready}STATUS={status}"):
+            if self._sd_notify.tell(f"{ready}STATUS={status}"):
                 self._told = status
 
     async def feed_watchdog(self) -> None:
         """Feed the watchdog for as long as the event loop runs."""
         while self._watchdog is not None:
-            self._manager.tell("WATCHDOG=1")
+            self._sd_notify.tell("WATCHDOG=1")
             await asyncio.sleep(self._watchdog)
 
     def reloading(self) -> None:
         """Say that the daemon reads its configuration again, after which it is ready anew."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) * MICROSECONDS // NANOSECONDS
-        self._manager.tell(f"RELOADING=1\nMONOTONIC_USEC={now}")
+        self._sd_notify.tell(f"RELOADING=1\nMONOTONIC_USEC={now}")
 
     def stopping(self) -> None:
         """Say that the daemon is about to end."""
-        self._manager.tell("STOPPING=1")
+        self._sd_notify.tell("STOPPING=1")
 
 
 def status_line(state: State) -> str:

@@ -71,26 +71,26 @@ def arguments_parser() -> argparse.ArgumentParser:
 
 
 async def notify(
-    bus: str, session_bus: str, environment: Mapping[str, str], pace: NotifyDelays
+    bus: str, session_bus: str, environment: Mapping[str, str], delays: NotifyDelays
 ) -> None:
     """Follow the daemon for the desktop until nothing more can be done, which the log explains."""
-    memory = SeenStore(state_file(environment))
+    seen_store = SeenStore(state_file(environment))
     terminal = TerminalWindow(environment, () if bus == "system" else (f"--bus={bus}",))
-    delays = Backoff(pace.missing)
+    backoff = Backoff(delays.missing)
     try:
         addresses = bus_address(bus, environment), bus_address(session_bus, environment)
         while True:
             try:
                 async with connect(addresses[1]) as session:
                     await session.own(NOTIFY_BUS_NAME)
-                    delays.relieve()
+                    backoff.relieve()
                     desktop = await desktop_on(session)
-                    notifier = Notifier(desktop, memory, terminal, pace, _uptime)
+                    notifier = Notifier(desktop, seen_store, terminal, delays, _uptime)
                     await _attend(notifier, addresses[0], session)
             except TakenError:
                 raise
             except BusError as error:
-                delay = delays.miss(str(error))
+                delay = backoff.miss(str(error))
             await asyncio.sleep(delay)
     except TakenError:
         log.info("Another kdumpd-notify runs in this session.")

@@ -92,17 +92,17 @@ class Notifier:
     def __init__(
         self,
         desktop: Desktop,
-        memory: SeenStore,
+        seen_store: SeenStore,
         terminal: TerminalWindow,
-        pace: NotifyDelays,
+        delays: NotifyDelays,
         uptime: Callable[[], float],
     ) -> None:
         self._desktop = desktop
-        self._memory = memory
+        self._seen_store = seen_store
         self._terminal = terminal
-        self._pace = pace
+        self._delays = delays
         self._uptime = uptime
-        self._delays = Backoff(pace.missing)
+        self._backoff = Backoff(delays.missing)
         self._wake = asyncio.Event()
         self._daemon: Daemon | None = None
         self._unready_since: float | None = None
@@ -149,7 +149,7 @@ class Notifier:
                         await self._wake.wait()
                 except TimeoutError:
                     continue
-                await asyncio.sleep(self._pace.collect)
+                await asyncio.sleep(self._delays.collect)
             raise BusError(loss.result())
         finally:
             loss.cancel()
@@ -164,20 +164,20 @@ class Notifier:
                     bool(notification.about) and acknowledged.issuperset(notification.about)
                 )
             )
-            told = await asyncio.to_thread(self._memory.read)
+            told = await asyncio.to_thread(self._seen_store.read)
             delay = self._unready_in(manager)
             for notification in new_notifications(manager, captures, told, unready=delay == 0):
                 await self._desktop.show(notification)
-                await asyncio.to_thread(self._memory.add, notification.keys)
+                await asyncio.to_thread(self._seen_store.add, notification.keys)
         except AbsentError:
             return self._miss(NOT_RUNNING)
         except (CallError, DesktopError) as error:
             return self._miss(str(error))
-        self._delays.relieve()
+        self._backoff.relieve()
         return delay or None
 
     def _miss(self, what: str) -> float:
-        return self._delays.miss(what, stay=self._desktop.is_in_use)
+        return self._backoff.miss(what, stay=self._desktop.is_in_use)
 
     def _take_fall(self) -> None:
         self._fell = True
@@ -193,7 +193,7 @@ class Notifier:
             self._unready_since = now
         if self._fell:
             return 0
-        return max(0, self._unready_since + self._pace.steady - now, self._pace.boot - now)
+        return max(0, self._unready_since + self._delays.steady - now, self._delays.boot - now)
 
     async def _do(self, notification: Notification, action: Action) -> None:
         if action is Action.ACKNOWLEDGE:

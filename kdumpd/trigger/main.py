@@ -124,14 +124,14 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    manager = SdNotify(os.environ)
+    sd_notify = SdNotify(os.environ)
     async with connect(bus_address(options.bus, os.environ)) as connection:
         service = TriggerService(
             connection, read_interfaces(TRIGGER_XML), parts_of(options, connection, sysrq, limits)
         )
         connection.serve(service.answer)
         await connection.own(TRIGGER_BUS_NAME)
-        manager.tell("READY=1")
+        sd_notify.tell("READY=1")
         log.info("READY: kdumpd-trigger%s", ", for a rehearsal" if sysrq.rehearses else "")
         try:
             async with asyncio.TaskGroup() as group:
@@ -140,7 +140,7 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
                 group.create_task(_until_set(stop))
         except* EndError as ends:
             service.end(str(ends.exceptions[0]))
-            manager.tell("STOPPING=1")
+            sd_notify.tell("STOPPING=1")
             with suppress(BusError, CallError):
                 await connection.disown(TRIGGER_BUS_NAME)
             await connection.settle(LAST_ANSWERS_TIMEOUT_S)
@@ -159,7 +159,7 @@ def parts_of(
         key=sysrq,
         tell=trigger_journal.tell,
         allowed=configuration.allows,
-        delays=limits.test_run,
+        timeouts=limits.test_run,
     )
     return ServiceParts(
         authority=Authority(connection, limits.polkit),

@@ -80,7 +80,7 @@ class RunDependencies:
     tell: Callable[[Event], None]
     allowed: Callable[[], Awaitable[bool]]  # by the configuration as it is now
     sync: Callable[[], None] = os.sync
-    delays: CrashTestTimeouts = CrashTestTimeouts()
+    timeouts: CrashTestTimeouts = CrashTestTimeouts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,7 @@ class CrashTestRun:
             await self._record(overridden)
         self.stage = Stage.CRASHING
         await self._show()
-        await asyncio.sleep(self._dependencies.delays.journal)
+        await asyncio.sleep(self._dependencies.timeouts.journal)
         await self._sync()
         if not await self._dependencies.peers.is_there(self.request.sender):
             raise CallError(FAILED_ERROR, "Whoever asked for the test has left the bus.")
@@ -197,10 +197,10 @@ class CrashTestRun:
             raise CallError(FAILED_ERROR, f"kdumpd has not recorded the test: {reason}.") from error
 
     async def _sync(self) -> None:
-        delays = self._dependencies.delays.sync
-        done, _ = await asyncio.wait({start(self._dependencies.sync)}, timeout=delays)
+        timeout_s = self._dependencies.timeouts.sync
+        done, _ = await asyncio.wait({start(self._dependencies.sync)}, timeout=timeout_s)
         if not done:
-            log.warning("the disks have not written everything within %g s: going on", delays)
+            log.warning("the disks have not written everything within %g s: going on", timeout_s)
 
     def _press(self) -> None:
         # Without an await since the last look at it: whoever was told that it is stopped is right.
@@ -218,7 +218,7 @@ class CrashTestRun:
             raise CallError(
                 FAILED_ERROR, "This was a rehearsal: the kernel was asked for its help only."
             )
-        await asyncio.sleep(self._dependencies.delays.crash)
+        await asyncio.sleep(self._dependencies.timeouts.crash)
         raise CallError(
             FAILED_ERROR,
             "The kernel was told to crash, and did not. See what it says: journalctl -k.",
@@ -227,7 +227,7 @@ class CrashTestRun:
     async def _watch(self) -> None:
         """Stop the run when whoever asked for it leaves the bus."""
         while await self._dependencies.peers.is_there(self.request.sender):  # noqa: ASYNC110  # who leaves says nothing
-            await asyncio.sleep(self._dependencies.delays.watch)
+            await asyncio.sleep(self._dependencies.timeouts.watch)
         if not self.stop("whoever asked for it has left the bus"):
             await asyncio.get_running_loop().create_future()  # the key is pressed: wait with it
 

@@ -24,10 +24,10 @@ LOADED = "sys/kernel/kexec_crash_loaded"
 
 
 @asynccontextmanager
-async def following(login: Login, pace: NotifyDelays) -> AsyncIterator[None]:
+async def following(login: Login, delays: NotifyDelays) -> AsyncIterator[None]:
     """Run the program in this process, at a pace of its own."""
     environment = {"PATH": "/usr/bin", "XDG_STATE_HOME": str(login.home / "state")}
-    task = asyncio.create_task(notify(login.bus, login.session, environment, pace))
+    task = asyncio.create_task(notify(login.bus, login.session, environment, delays))
     try:
         yield
     finally:
@@ -61,11 +61,11 @@ async def test_boot_that_is_under_way_may_load_it_yet(
     machine: Machine, setup: Setup, login: Login, session: Bus
 ) -> None:
     machine.write(LOADED, "0\n")
-    pace = NotifyDelays(collect=0.1, steady=0, boot=FOREVER)
+    delays = NotifyDelays(collect=0.1, steady=0, boot=FOREVER)
     async with (
         running(setup),
         notification_server(session.address) as server,
-        following(login, pace),
+        following(login, delays),
     ):
         await asyncio.sleep(2)
         assert not server.all

@@ -32,8 +32,8 @@ def test_what_another_session_adds_is_not_lost(tmp_path: Path) -> None:
 
 
 def test_oldest_are_forgotten(tmp_path: Path) -> None:
-    memory = SeenStore(tmp_path / "notified")
-    memory.add([f"capture {number:016x}" for number in range(MAX_SEEN_LINES + 5)])
+    seen_store = SeenStore(tmp_path / "notified")
+    seen_store.add([f"capture {number:016x}" for number in range(MAX_SEEN_LINES + 5)])
     told = SeenStore(tmp_path / "notified").read()
     assert len(told) == MAX_SEEN_LINES
     assert f"capture {4:016x}" not in told
@@ -44,9 +44,9 @@ def test_file_that_cannot_be_written_is_said_and_remembered_until_the_end(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
-    memory = SeenStore(tmp_path / "file/notified")
-    memory.add([KEY])
-    assert memory.read() == {KEY}
+    seen_store = SeenStore(tmp_path / "file/notified")
+    seen_store.add([KEY])
+    assert seen_store.read() == {KEY}
     assert "cannot be written: File exists" in caplog.text
     assert len(caplog.messages) == 2  # that it cannot be read, and not written, once each
 

@@ -73,9 +73,9 @@ class StandIn:
 
 
 def made(
-    stand_in: StandIn, countdown: float = 0.05, delays: CrashTestTimeouts = HASTE
+    stand_in: StandIn, countdown: float = 0.05, timeouts: CrashTestTimeouts = HASTE
 ) -> CrashTestRun:
-    """Return a run in the stand_in."""
+    """Return a run with the stand-in."""
     dependencies = RunDependencies(
         preflight=stand_in,
         recorder=stand_in,
@@ -84,7 +84,7 @@ def made(
         tell=stand_in.tell,
         allowed=stand_in.allowed,
         sync=stand_in.sync,
-        delays=delays,
+        timeouts=timeouts,
     )
     request = Request(
         id="f" * 32, sender=":1.5", uid=1000, overridden=frozenset(), countdown=countdown
@@ -146,7 +146,7 @@ async def test_a_rehearsal_says_so() -> None:
 async def test_taken_back_at_any_moment(moment: str, how: str) -> None:
     stand_in = StandIn()
     # The watch is not to be faster than the last look.
-    test_run = made(stand_in, delays=replace(HASTE, watch=60) if moment == "last look" else HASTE)
+    test_run = made(stand_in, timeouts=replace(HASTE, watch=60) if moment == "last look" else HASTE)
 
     def take_back() -> None:
         if how == "stopped":
