@@ -200,7 +200,7 @@ class Answers(Protocol):
         """Return the properties of every capture, the newest crash last, strangers' files first."""
 
 
-LOOK_TIMEOUT_S = 60.0  # more than a look takes where a crash directory does not answer
+ONESHOT_TIMEOUT_S = 60.0  # more than a look takes where a crash directory does not answer
 EXIT_NO_CAPTURES = 1
 KDUMPD_COMMAND = isolated("kdumpd.daemon")
 
@@ -240,11 +240,11 @@ class Look:
             env=CHILD_ENVIRONMENT,
         )
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S):
+            async with asyncio.timeout(ONESHOT_TIMEOUT_S):
                 out, _ = await child.communicate()
         except TimeoutError as error:
             raise LookError(
-                f"kdumpd {question} had no answer after {LOOK_TIMEOUT_S:g} s"
+                f"kdumpd {question} had no answer after {ONESHOT_TIMEOUT_S:g} s"
             ) from error
         finally:
             if child.returncode is None:

@@ -114,11 +114,11 @@ async def _progress(trigger: Trigger, news: asyncio.Event) -> Progress:
     return await trigger.progress()
 
 
-WARNING = """\
+CRASH_WARNING = """\
 This crashes the kernel of {host}, the machine that you are on. All programs end at once, and all
 work that is not saved is lost. The crash kernel then saves a dump and starts the machine again,
 which takes some minutes; should that fail, somebody must reset it."""
-PROMPT = "Type the name of this machine to crash it; anything else is a no: "
+HOST_NAME_PROMPT = "Type the name of this machine to crash it; anything else is a no: "
 AFTERWARDS_HINT = "When it is back, this says whether a dump was saved: kdumpdctl status"
 NOTHING_CRASHED = "Nothing was crashed."
 
@@ -216,11 +216,11 @@ async def _ask(
     if not (os.isatty(STDIN_FD) and os.isatty(STDERR_FD)):
         words = f"--yes={shlex.quote(host)} {_overrides(missing)}".rstrip()
         raise RefusedError(f"Nobody can be asked without a terminal. To crash {host}, add: {words}")
-    tell(WARNING.format(host=host))
+    tell(CRASH_WARNING.format(host=host))
     if missing:
         tell("With the name you also say yes to what speaks against it.")
     forget_typed(STDIN_FD)
-    tell(PROMPT, end="")
+    tell(HOST_NAME_PROMPT, end="")
     seconds = (preparation.expires - datetime.now(UTC)).total_seconds()
     line = await _answer(seconds, stop)
     if not (line and line.endswith(b"\n")):

@@ -154,28 +154,26 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 NO_VALUE = "-"
 COLUMN_GAP = 2
-TIME, KERNEL, CLASS, STATE, NEW, SIZE, ID, DIRECTORY = (
-    "TIME",
-    "KERNEL",
-    "CLASS",
-    "STATE",
-    "NEW",
-    "SIZE",
-    "ID",
-    "DIRECTORY",
-)
+TIME_TITLE = "TIME"
+KERNEL_TITLE = "KERNEL"
+CLASS_TITLE = "CLASS"
+STATE_TITLE = "STATE"
+NEW_TITLE = "NEW"
+SIZE_TITLE = "SIZE"
+ID_TITLE = "ID"
+DIRECTORY_TITLE = "DIRECTORY"
 COLUMNS: Mapping[str, Callable[[Properties], str]] = {
-    TIME: lambda capture: local_time(capture["CrashedAt"]) or NO_VALUE,
-    KERNEL: lambda capture: capture["KernelRelease"] or NO_VALUE,
-    CLASS: lambda capture: str(capture["Class"]),
-    STATE: state_word,
-    NEW: lambda capture: new_word(capture) or NO_VALUE,
-    SIZE: lambda capture: human_size(capture["Size"]) if capture["CoreFile"] else NO_VALUE,
-    ID: lambda capture: str(capture["Id"]),
-    DIRECTORY: lambda capture: shown(capture["Directory"]),
+    TIME_TITLE: lambda capture: local_time(capture["CrashedAt"]) or NO_VALUE,
+    KERNEL_TITLE: lambda capture: capture["KernelRelease"] or NO_VALUE,
+    CLASS_TITLE: lambda capture: str(capture["Class"]),
+    STATE_TITLE: state_word,
+    NEW_TITLE: lambda capture: new_word(capture) or NO_VALUE,
+    SIZE_TITLE: lambda capture: human_size(capture["Size"]) if capture["CoreFile"] else NO_VALUE,
+    ID_TITLE: lambda capture: str(capture["Id"]),
+    DIRECTORY_TITLE: lambda capture: shown(capture["Directory"]),
 }
 # What a narrow terminal does without, one after the other.
-EXPENDABLE_COLUMNS = (DIRECTORY, KERNEL, SIZE, NEW)
+EXPENDABLE_TITLES = (DIRECTORY_TITLE, KERNEL_TITLE, SIZE_TITLE, NEW_TITLE)
 
 Table = Mapping[str, Sequence[str]]  # the cells by their columns
 
@@ -195,7 +193,7 @@ def list_lines(
 def fitting(widths: Mapping[str, int], screen: Screen) -> Mapping[str, int]:
     """Return the columns that fit on the screen, with their widths; at least those of a pipe."""
     kept = dict(widths)
-    for name in EXPENDABLE_COLUMNS:
+    for name in EXPENDABLE_TITLES:
         total = sum(kept.values()) + COLUMN_GAP * (len(kept) - 1)
         if not screen.is_terminal or total <= screen.width:
             break
@@ -213,6 +211,8 @@ def _line(cells: Mapping[str, str], widths: Mapping[str, int], screen: Screen) -
     for name, width in widths.items():
         cell = cells[name]
         room = " " * (width - len(cell))
-        styled = screen.styled(cell, STATE_STYLES.get(cell) if name == STATE else None)
-        parts.append(room + styled if name == SIZE else styled + ("" if name == last else room))
+        styled = screen.styled(cell, STATE_STYLES.get(cell) if name == STATE_TITLE else None)
+        parts.append(
+            room + styled if name == SIZE_TITLE else styled + ("" if name == last else room)
+        )
     return (" " * COLUMN_GAP).join(parts)

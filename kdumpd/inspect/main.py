@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kdumpd import __version__
-from kdumpd.arguments import discard_stdout
+from kdumpd.arguments import EXIT_FAILURE, discard_stdout
 from kdumpd.inspect.kernel_log import KernelLog, has_drgn, read_log
 from kdumpd.inspect.sandbox import Share, confine, forbid_processes
 from kdumpd.inspect.unpack import DECOMPRESSOR_PROGRAMS, MAX_SPOOL_BYTES, opened_spool, unwrap
@@ -17,7 +17,6 @@ from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.captures.inspection import MAX_ANSWER_BYTES, Inspected, to_answer
 from kdumpd.observe.cores.core import read_core
 
-EXIT_FAILURE = 1
 CORE_FD = 0  # the descriptor: standard input
 EPILOG = """\
 Without --log, one JSON object is printed: what the core proves about itself ("facts"), the kernel

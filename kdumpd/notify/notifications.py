@@ -11,14 +11,14 @@ from kdumpd.ctl.describe import cause, local_time, problem, summary_lines, was_i
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.vocabulary import CaptureState
 
-MAX_LINE_CHARACTERS = 200
-MAX_WORD_CHARACTERS = 80  # of what is but a part of a line
+MAX_BODY_LINE_CHARACTERS = 200
+MAX_BODY_WORD_CHARACTERS = 80  # of what is but a part of a line
 ELLIPSIS = "…"
 # Desktop Notifications Specification 1.2, Markup: that of XML, of which only these matter in text.
 MARKUP_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def visible(text: str, longest: int = MAX_LINE_CHARACTERS) -> str:
+def visible(text: str, longest: int = MAX_BODY_LINE_CHARACTERS) -> str:
     r"""Return the text on one line: control and bidi characters as \x1b or \u202e, the end cut."""
     line = shown(text[: longest + 1].encode("utf-8", "backslashreplace"))
     return line if len(line) <= longest else line[: longest - 1] + ELLIPSIS
@@ -91,7 +91,7 @@ class Notification:
 
 
 ALL_OPTION = "--all"
-NOTHING_SAVED = "Nothing was saved of it."
+NOTHING_SAVED_SENTENCE = "Nothing was saved of it."
 
 
 def crash_notification(capture: Properties, key: str) -> Notification:
@@ -144,7 +144,10 @@ def intended_notification(capture: Properties, keys: tuple[str, ...]) -> Notific
 
 def lost_notification(reason: str, key: str) -> Notification:
     """Return what is to be said of a crash of which nothing was captured."""
-    lines = (_sentence(reason) or "The boot before this one ended in a crash.", NOTHING_SAVED)
+    lines = (
+        _sentence(reason) or "The boot before this one ended in a crash.",
+        NOTHING_SAVED_SENTENCE,
+    )
     return Notification(
         title="A crash left no dump", lines=lines, command=("status",), keys=(key,), facts=lines
     )
@@ -152,7 +155,7 @@ def lost_notification(reason: str, key: str) -> Notification:
 
 def lost_test_notification(reason: str, key: str) -> Notification:
     """Return what is to be said of a crash test of which nothing was captured: quietly."""
-    lines = (_sentence(reason) or "The kernel was crashed as a test.", NOTHING_SAVED)
+    lines = (_sentence(reason) or "The kernel was crashed as a test.", NOTHING_SAVED_SENTENCE)
     return Notification(
         title="The crash test failed",
         lines=lines,
@@ -205,13 +208,13 @@ def full_notification(notification: Notification) -> Notification:
 
 
 def _which(capture: Properties) -> str:
-    release = visible(capture["KernelRelease"], MAX_WORD_CHARACTERS) or "of unknown release"
-    host = f" of {visible(capture['Host'], MAX_WORD_CHARACTERS)}" if capture["Host"] else ""
+    release = visible(capture["KernelRelease"], MAX_BODY_WORD_CHARACTERS) or "of unknown release"
+    host = f" of {visible(capture['Host'], MAX_BODY_WORD_CHARACTERS)}" if capture["Host"] else ""
     return f"Kernel {release}{host}, {local_time(capture['CrashedAt']) or 'at an unknown time'}"
 
 
 def _why(capture: Properties) -> str:
-    where = visible(cause(capture), MAX_WORD_CHARACTERS)
+    where = visible(cause(capture), MAX_BODY_WORD_CHARACTERS)
     reason = visible(capture["Reason"])
     return ": ".join(filter(None, (where, reason))) or "Nothing says why"
 
@@ -238,7 +241,7 @@ def _facts(capture: Properties) -> Iterator[str]:
     if capture["Problem"]:
         yield f"Problem: {visible(problem(capture))}"
     if capture["Command"]:
-        yield f"Command: {visible(capture['Command'], MAX_WORD_CHARACTERS)}"
+        yield f"Command: {visible(capture['Command'], MAX_BODY_WORD_CHARACTERS)}"
     if capture["Occurrence"] > 1:
         yield f"Number {capture['Occurrence']} of this kind"
 
