@@ -14,7 +14,7 @@ from kdumpd.ctl.terminal import print_json, print_lines, tell
 from kdumpd.model.crashlog.incident import find_incident
 from kdumpd.model.crashlog.lines import MAX_LOG_BYTES, LogLine, parse_lines
 from kdumpd.model.crashlog.scrub import scrubbed
-from kdumpd.model.text import MICROSECONDS, human_size, printable
+from kdumpd.model.text import USEC_PER_SEC, human_size, printable
 from kdumpd.model.vocabulary import CaptureState
 
 HARDWARE_PREFIX = b"Hardware name: "
@@ -118,7 +118,7 @@ def _shown(line: LogLine, host: str, call_options: ReportOptions) -> str:
         text = text.replace(host, HOST_PLACEHOLDER)
     if line.time is None:
         return text
-    seconds, fraction = divmod(line.time, MICROSECONDS)
+    seconds, fraction = divmod(line.time, USEC_PER_SEC)
     return f"[{seconds:5}.{fraction:06}] {text}"
 
 

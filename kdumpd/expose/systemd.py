@@ -15,7 +15,7 @@ from kdumpd.expose.journal_entries import entry_of
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.report import Report, checks_of, status_lines, summary
 from kdumpd.model.state import State
-from kdumpd.model.text import MICROSECONDS, NANOSECONDS
+from kdumpd.model.text import NSEC_PER_SEC, USEC_PER_SEC
 
 
 class SdNotify:
@@ -59,7 +59,7 @@ class SystemdNotifier:
 
     def reloading(self) -> None:
         """Say that the daemon reads its configuration again, after which it is ready anew."""
-        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) * MICROSECONDS // NANOSECONDS
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) * USEC_PER_SEC // NSEC_PER_SEC
         self._sd_notify.tell(f"RELOADING=1\nMONOTONIC_USEC={now}")
 
     def stopping(self) -> None:
@@ -80,7 +80,7 @@ def watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
     limit = environment.get("WATCHDOG_USEC", "")
     if not limit.isdigit() or environment.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
-    return int(limit) / MICROSECONDS / 2 or None
+    return int(limit) / USEC_PER_SEC / 2 or None
 
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from kdumpd.model.boots.record import (
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import Event, loop_event, not_captured_event, unclean_event
 from kdumpd.model.state import Delays, Observation, State
-from kdumpd.model.text import MICROSECONDS
+from kdumpd.model.text import USEC_PER_SEC
 from kdumpd.model.vocabulary import BootEnd
 
 # so many crashes within this time are a loop
@@ -206,7 +206,7 @@ def _fits_between(capture: Capture, newest: EndedBoot, past: PastBoots) -> bool:
     if at is None or moment is None or newest.ended is None or past.began is None:
         return False
     between = (past.began - newest.ended).total_seconds()
-    return at > newest.ended and moment / MICROSECONDS <= between
+    return at > newest.ended and moment / USEC_PER_SEC <= between
 
 
 def _to_judge(

@@ -46,7 +46,7 @@ def human_size(size: int) -> str:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-MICROSECONDS, NANOSECONDS = 1_000_000, 1_000_000_000  # in a second
+USEC_PER_SEC, NSEC_PER_SEC = 1_000_000, 1_000_000_000  # in a second
 # systemd.time(7), "Parsing Time Spans": a month is 30.44 days, a year 365.25.
 SPAN_UNIT_WORDS = {
     timedelta(microseconds=1): ("us", "usec", "\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s"),

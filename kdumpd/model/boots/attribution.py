@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from kdumpd.model.boots.record import LONG_AGO, EndedBoot
 from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.captures.layouts import RecordTime, parse_record_time
-from kdumpd.model.text import MICROSECONDS
+from kdumpd.model.text import USEC_PER_SEC
 
 # journald writes to the disk every 5 minutes; and clocks differ
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -109,7 +109,7 @@ def _was_outlived(boot: EndedBoot, capture: Capture) -> bool:
     moment = capture.crash.moment
     if moment is None or boot.uptime is None:
         return False
-    return moment / MICROSECONDS + CLOCK_SLACK_S + boot.uptime * CLOCK_DRIFT_RATIO < boot.uptime
+    return moment / USEC_PER_SEC + CLOCK_SLACK_S + boot.uptime * CLOCK_DRIFT_RATIO < boot.uptime
 
 
 def _is_at_the_end(boot: EndedBoot, at: datetime | None, tolerance: timedelta) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, auto
 
-from kdumpd.model.text import MICROSECONDS, printable, time_if_any
+from kdumpd.model.text import USEC_PER_SEC, printable, time_if_any
 
 
 class Shutdown(StrEnum):
@@ -44,7 +44,7 @@ class PastBoots:
 BOOT_ID_PATTERN = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
 MAX_MESSAGE_CHARACTERS = 4096  # characters of a message that are looked at
 MAX_PANIC_CHARACTERS = 200  # characters of the kernel's last words that are kept
-MAX_SHUTDOWN_US = 45 * 60 * MICROSECONDS  # reboot.target gives up after 30 minutes
+MAX_SHUTDOWN_US = 45 * 60 * USEC_PER_SEC  # reboot.target gives up after 30 minutes
 # init/version.c, linux_banner
 BANNER_LINE = r"Linux version (\S{1,64}) "
 # init/main.c; arch/x86/kernel/setup.c says it once more, earlier. The kernel cuts what is long.
@@ -93,7 +93,7 @@ def parse_boot(entries: BootEntries) -> PastBoot | None:
         id="-".join(match.groups()),
         began=began,
         ended=ended,
-        uptime=entries.last.monotonic / MICROSECONDS,
+        uptime=entries.last.monotonic / USEC_PER_SEC,
         release=release,
         is_capture=is_capture,
         shutdown=_shutdown(entries),

@@ -15,7 +15,7 @@ from kdumpd.model.captures.capture import Layout
 from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.text import EPOCH, printable
 
-STAMP = rb"\d{12}"  # kdump-tools 1.8 and kdumpst: date +%Y%m%d%H%M
+STAMP_PATTERN = rb"\d{12}"  # kdump-tools 1.8 and kdumpst: date +%Y%m%d%H%M
 COMPRESSED = rb"\.(gz|bz2|xz|lz4|zst)"
 MAYBE_COMPRESSED = rb"(" + COMPRESSED + rb")?"  # kdump-tools' KDUMP_COMPRESSION
 PSTORE_ARCHIVE = b"/var/lib/systemd/pstore"  # made by systemd-tmpfiles
@@ -59,10 +59,12 @@ def kdump_tools(names: Collection[bytes], _: bytes) -> Iterable[Members]:
     kernel log, dmesg.STAMP, is then the first's: makedumpfile 1.7.2 overwrites no log (tried).
     """
     cores = _matching(
-        names, rb"dump\." + STAMP + MAYBE_COMPRESSED, rb"vmcore\." + STAMP + MAYBE_COMPRESSED
+        names,
+        rb"dump\." + STAMP_PATTERN + MAYBE_COMPRESSED,
+        rb"vmcore\." + STAMP_PATTERN + MAYBE_COMPRESSED,
     )
     growing = _matching(names, rb"dump-incomplete" + MAYBE_COMPRESSED)
-    logs = _matching(names, rb"dmesg\." + STAMP)
+    logs = _matching(names, rb"dmesg\." + STAMP_PATTERN)
     if cores or growing or logs:
         # The cp fallback's temporary name is also kdump-utils'; beside these files it is Debian's.
         growing += _matching(names, rb"vmcore-incomplete")
@@ -112,7 +114,7 @@ def steamos(names: Collection[bytes], directory: bytes) -> Iterable[Members]:
     """
     cores = _matching(names, rb"vmcore\.compressed")
     logs = _matching(names, rb"dmesg\.txt")
-    if cores or (logs and re.fullmatch(STAMP, directory) and not _pstore_parts(names)):
+    if cores or (logs and re.fullmatch(STAMP_PATTERN, directory) and not _pstore_parts(names)):
         yield Members(layout=Layout.STEAMOS, cores=cores, dmesg=_last(logs))
 
 
@@ -122,9 +124,11 @@ def steamos_saved(names: Collection[bytes], directory: bytes) -> Iterable[Member
     The cores of all crashes lie in one directory, as crash/vmcore.STAMP; their logs went into a
     zip.
     """
-    cores = _matching(names, rb"vmcore\." + STAMP)
+    cores = _matching(names, rb"vmcore\." + STAMP_PATTERN)
     others = _matching(
-        names, rb"(dump|dmesg)\." + STAMP + MAYBE_COMPRESSED, rb"dump-incomplete" + MAYBE_COMPRESSED
+        names,
+        rb"(dump|dmesg)\." + STAMP_PATTERN + MAYBE_COMPRESSED,
+        rb"dump-incomplete" + MAYBE_COMPRESSED,
     )
     if not others and (directory == b"crash" or len(cores) > 1):
         for core in cores:
@@ -148,7 +152,7 @@ def apport(names: Collection[bytes], _: bytes) -> Iterable[Members]:
     Each is named after a kernel package and the capture's directory. Reports of programs begin with
     an underscore; those of kernel packages that failed to install have no stamp.
     """
-    for name in _matching(names, rb"linux-image-[^/]+-" + STAMP + rb"(\.\d+)?\.crash"):
+    for name in _matching(names, rb"linux-image-[^/]+-" + STAMP_PATTERN + rb"(\.\d+)?\.crash"):
         yield Members(layout=Layout.APPORT, dmesg=name, member=name)
 
 

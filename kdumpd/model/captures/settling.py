@@ -11,7 +11,7 @@ from kdumpd.model.captures.reading import (
     read_through,
 )
 from kdumpd.model.state import Delays, Observation, State, UnchangedFiles
-from kdumpd.model.text import NANOSECONDS
+from kdumpd.model.text import NSEC_PER_SEC
 from kdumpd.model.vocabulary import CaptureState, Crash
 
 
@@ -56,7 +56,7 @@ def settle(state: State, seen: Observation, delays: Delays) -> Settlement:
 
 
 def _is_old(core: FileStamp | None, seen: Observation, delays: Delays) -> bool:
-    age = seen.at.timestamp() - (core.modified_ns / NANOSECONDS if core else 0.0)
+    age = seen.at.timestamp() - (core.modified_ns / NSEC_PER_SEC if core else 0.0)
     return age >= delays.settle
 
 

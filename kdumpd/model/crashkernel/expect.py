@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from kdumpd.model.crashkernel.explain import NOTHING, Clause, read_ranges
+from kdumpd.model.crashkernel.explain import NOTHING_RESERVED, Clause, read_ranges
 from kdumpd.model.crashkernel.parse import (
     Ranges,
     excerpt,
@@ -156,8 +156,9 @@ def expect(
     if not values:
         return Expectation(
             problem=Problem.ABSENT,
-            explanation=f"there is no crashkernel= on the kernel's command line: {NOTHING}",
-            reading=(Clause(text=NOTHING, applies=True),),
+            explanation="there is no crashkernel= on the kernel's command line:"
+            f" {NOTHING_RESERVED}",
+            reading=(Clause(text=NOTHING_RESERVED, applies=True),),
         )
     plain = _plain(values[PLAIN_KIND], ram, rules) if PLAIN_KIND in values else None
     high = _high(values, ram, rules) if HIGH_KIND in values and rules.high else None
@@ -177,7 +178,7 @@ def _choose(plain: Expectation | None, high: Expectation | None, rules: Dialect)
         return high if high.main else plain
     if found := plain or high:
         return found
-    explanation = f"no crashkernel= that counts here gives the main size: {NOTHING}"
+    explanation = f"no crashkernel= that counts here gives the main size: {NOTHING_RESERVED}"
     return _alone(Expectation(problem=Problem.IGNORED, explanation=explanation))
 
 
@@ -197,18 +198,19 @@ def _of_ranges(ranges: Ranges, ram: int, rules: Dialect) -> Expectation:
     if walked.stop:
         expected = Expectation(
             problem=Problem.TOO_LARGE,
-            explanation=f"{this}: {NOTHING}, because the kernel stops reading at {walked.stop.text}"
-            " where the size is not smaller than the RAM",
+            explanation=f"{this}: {NOTHING_RESERVED}, because the kernel stops reading at"
+            f" {walked.stop.text} where the size is not smaller than the RAM",
         )
     elif walked.unreadable:
         expected = _unreadable(ranges.complaint)
     elif walked.match is None:
         expected = Expectation(
-            problem=Problem.NO_MATCH, explanation=f"{this} lies in no range: {NOTHING}"
+            problem=Problem.NO_MATCH, explanation=f"{this} lies in no range: {NOTHING_RESERVED}"
         )
     elif not walked.match.size:
         expected = Expectation(
-            problem=Problem.ZERO, explanation=f"{this} lies in {walked.match.text}: {NOTHING}"
+            problem=Problem.ZERO,
+            explanation=f"{this} lies in {walked.match.text}: {NOTHING_RESERVED}",
         )
     elif ranges.offset_complaint:
         expected = _unreadable(ranges.offset_complaint)
@@ -235,10 +237,10 @@ def _of_size(value: bytes, ram: int, rules: Dialect) -> Expectation:
         expected = Expectation(
             problem=Problem.AUTO,
             explanation="this kernel itself chooses how much is reserved, by the RAM; with little"
-            f" RAM {NOTHING}"
+            f" RAM {NOTHING_RESERVED}"
             if rules.auto
             else "crashkernel=auto is a size for the kernels of RHEL 8 and before alone; with"
-            f" others {NOTHING}",
+            f" others {NOTHING_RESERVED}",
         )
     elif rest == value:
         expected = _unreadable(
@@ -247,7 +249,9 @@ def _of_size(value: bytes, ram: int, rules: Dialect) -> Expectation:
     elif rest and not rest.startswith(b"@"):
         expected = _unreadable(f"'{excerpt(rest)}' follows the size {excerpt(value[: -len(rest)])}")
     elif not size:
-        expected = Expectation(problem=Problem.ZERO, explanation=f"the size is 0: {NOTHING}")
+        expected = Expectation(
+            problem=Problem.ZERO, explanation=f"the size is 0: {NOTHING_RESERVED}"
+        )
     else:
         offset = memparse(rest[1:])[0]
         where = f" at {short_size(offset)}" if offset else ""
@@ -266,7 +270,9 @@ def _high(values: dict[bytes, bytes], ram: int, rules: Dialect) -> Expectation:
     if complaint:
         return _alone(_unreadable(complaint))
     if not size:
-        return _alone(Expectation(problem=Problem.ZERO, explanation=f"the size is 0: {NOTHING}"))
+        return _alone(
+            Expectation(problem=Problem.ZERO, explanation=f"the size is 0: {NOTHING_RESERVED}")
+        )
     if low_complaint and not rules.lenient:
         return _alone(_unreadable(low_complaint))
     low = rules.low if low_complaint else low
@@ -333,14 +339,14 @@ def _bounded(expected: Expectation, ram: int) -> Expectation:
     return Expectation(
         problem=Problem.TOO_LARGE,
         explanation=f"{short_size(expected.main)} is not smaller than the RAM of"
-        f" {short_size(ram)}: {NOTHING}",
+        f" {short_size(ram)}: {NOTHING_RESERVED}",
     )
 
 
 def _unreadable(complaint: str) -> Expectation:
     return Expectation(
         problem=Problem.SYNTAX,
-        explanation=f"the kernel cannot read crashkernel=, so {NOTHING}: {complaint}",
+        explanation=f"the kernel cannot read crashkernel=, so {NOTHING_RESERVED}: {complaint}",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kdumpd.model.crashkernel.parse import RamRange, Ranges, boundaries, short_size, walk
 
 MAX_EXPLAINED_RANGES = 64  # entries that are explained; a line of the boot loader has a handful
-NOTHING = "nothing is reserved"
+NOTHING_RESERVED = "nothing is reserved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def _holds(span: _Span, ram: int) -> bool:
 
 def _outcome(span: _Span, where: str) -> str:
     if span.entry is None:
-        return NOTHING
+        return NOTHING_RESERVED
     return f"{short_size(span.entry.size)} is reserved{where}"
 
 
@@ -101,7 +101,7 @@ def _remarks(ranges: Ranges, spans: list[_Span]) -> Iterator[str]:
     if ranges.complaint:
         yield f"what follows cannot be read: {ranges.complaint}"
     if ranges.offset_complaint:
-        yield f"the place cannot be read, so {NOTHING}: {ranges.offset_complaint}"
+        yield f"the place cannot be read, so {NOTHING_RESERVED}: {ranges.offset_complaint}"
 
 
 def _never(ranges: Ranges, entry: RamRange) -> str:

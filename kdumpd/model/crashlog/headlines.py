@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Self
 
 from kdumpd.model.crashlog.lines import LogLine
-from kdumpd.model.text import MICROSECONDS
+from kdumpd.model.text import USEC_PER_SEC
 from kdumpd.model.vocabulary import CrashClass
 
 
@@ -285,7 +285,7 @@ class Headline:
     def _is_within(self, distance: Distance, other: Self) -> bool:
         if self.time is None or other.time is None:
             return abs(self.index - other.index) <= distance.lines
-        return abs(self.time - other.time) <= distance.seconds * MICROSECONDS
+        return abs(self.time - other.time) <= distance.seconds * USEC_PER_SEC
 
 
 def find_headlines(lines: Sequence[LogLine]) -> Iterator[Headline]:

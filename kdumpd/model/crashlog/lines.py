@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kdumpd.model.text import MICROSECONDS, printable
+from kdumpd.model.text import USEC_PER_SEC, printable
 
 MAX_LOG_BYTES = 4 << 20  # of a longer one the end is read: a kernel dies at the end of its log
 MAX_LOG_LINES = 100_000
@@ -53,7 +53,7 @@ def _parse_line(prefix: re.Pattern[bytes], raw: bytes) -> LogLine | None:
     level, seconds, fraction = match.groups()
     if level and int(level) >= KERNEL_LEVEL_COUNT:
         return None
-    time = int(seconds) * MICROSECONDS + int(fraction) if seconds else None
+    time = int(seconds) * USEC_PER_SEC + int(fraction) if seconds else None
     return LogLine(raw[match.end() :], time)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kdumpd.model.text import NANOSECONDS
+from kdumpd.model.text import NSEC_PER_SEC
 
 # of a ring's size; the kernel's own default is 17, its largest 25 (LOG_BUF_SHIFT)
 MAX_RING_SIZE_BITS = 27
@@ -213,7 +213,7 @@ def records_log(records: Sequence[PrintkRecord], most: int) -> bytes:
 
 def to_line(nanoseconds: int, text: bytes) -> bytes:
     """Return a record as dmesg prints it; further lines of its text stand below the first."""
-    seconds, rest = divmod(nanoseconds, NANOSECONDS)
+    seconds, rest = divmod(nanoseconds, NSEC_PER_SEC)
     head = f"[{seconds:5}.{rest // 1000:06}] "
     body = text.decode("latin-1").translate(CHARACTER_ESCAPES).replace("\n", "\n" + " " * len(head))
     return f"{head}{body}\n".encode("ascii")

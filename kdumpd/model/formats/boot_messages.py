@@ -31,14 +31,15 @@ class Complaint:
     explanation: str  # ours, one sentence
 
 
-NOTHING = "no memory is reserved for a crash kernel"
-CANNOT_READ = f"the kernel cannot read crashkernel=, so {NOTHING}"
-NO_ROOM = f"there is no free area of that size, so {NOTHING}: ask for less"
+NO_RESERVATION = "no memory is reserved for a crash kernel"
+CANNOT_READ = f"the kernel cannot read crashkernel=, so {NO_RESERVATION}"
+NO_ROOM = f"there is no free area of that size, so {NO_RESERVATION}: ask for less"
 # With KASLR the kernel itself may lie there, on one boot and not on another.
 IN_USE = (
-    f"the place behind '@' in crashkernel= is not free memory, so {NOTHING}: leave the place out"
+    f"the place behind '@' in crashkernel= is not free memory, so {NO_RESERVATION}: leave the"
+    " place out"
 )
-NO_LOW_ROOM = f"there is not enough free memory below 4 GiB for the low area, so {NOTHING}"
+NO_LOW_ROOM = f"there is not enough free memory below 4 GiB for the low area, so {NO_RESERVATION}"
 FADUMP_FAILED = "no memory is reserved for a firmware-assisted dump"
 
 # In the order of trying; a pattern stands at the beginning of what the kernel says.
@@ -78,14 +79,14 @@ COMPLAINTS: tuple[tuple[str, Reason, str], ...] = (
         r"crashkernel: invalid size",
         Reason.TOO_LARGE,
         (
-            f"a size in crashkernel= is not smaller than this machine's RAM, so {NOTHING}, even if"
-            " another range has that RAM"
+            f"a size in crashkernel= is not smaller than this machine's RAM, so {NO_RESERVATION},"
+            " even if another range has that RAM"
         ),
     ),
     (
         r"crashkernel size resulted in zero bytes",
         Reason.NO_MATCH,
-        f"this machine's RAM lies in no range of crashkernel=, so {NOTHING}",
+        f"this machine's RAM lies in no range of crashkernel=, so {NO_RESERVATION}",
     ),
     # x86, arm64, arm, mips, loongarch, s390, sh, riscv, powerpc
     (r"crashkernel reservation failed - No suitable area found", Reason.NO_ROOM, NO_ROOM),
@@ -97,7 +98,10 @@ COMPLAINTS: tuple[tuple[str, Reason, str], ...] = (
     (
         r"crashkernel reservation failed: first memory chunk must be at least crashkernel size",
         Reason.NO_ROOM,
-        f"the first piece of memory is smaller than what crashkernel= asks for, so {NOTHING}",
+        (
+            f"the first piece of memory is smaller than what crashkernel= asks for, so"
+            f" {NO_RESERVATION}"
+        ),
     ),
     (r"crashkernel reservation failed - memory is in use", Reason.IN_USE, IN_USE),
     (r"crashkernel reservation failed: crash_base too low", Reason.IN_USE, IN_USE),
@@ -110,12 +114,12 @@ COMPLAINTS: tuple[tuple[str, Reason, str], ...] = (
     (
         r"Ignoring crashkernel for a Xen PV domain",
         Reason.UNSUPPORTED,
-        f"a paravirtual guest of Xen has no crash kernel of its own: {NOTHING}",
+        f"a paravirtual guest of Xen has no crash kernel of its own: {NO_RESERVATION}",
     ),
     (
         r"crashkernel: ignoring reservation request",
         Reason.UNSUPPORTED,
-        f"this is a crash kernel itself: {NOTHING}",
+        f"this is a crash kernel itself: {NO_RESERVATION}",
     ),
     (
         r"crashkernel CMA reservation (?:failed|not supported)",
