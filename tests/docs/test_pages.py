@@ -37,6 +37,11 @@ NAMED = r"(?<![\w/.-])(?:\.\./)*((?:kdumpd|tests|bench)/[\w./*-]+)"
 NAMED_WITHIN = (
     r"(?<![\w/.-])((?:model|observe|ledger|expose|inspect|trigger|ctl|notify)/[\w/]+\.py)"
 )
+# What pages name that the kernel, D-Bus, make, Python or a caller has, and not the code.
+NAMES_OF_OTHERS = {
+    *("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "CLOCK_BOOTTIME", "KDUMPD_EVENT", "Cancel"),
+    *("EmitsChangedSignal", "FUZZ_SECONDS", "PYTHONHASHSEED", "Class"),
+}
 # Programs of the development environment.
 OF_THE_VENV = ".venv/bin/"
 # Not everywhere: of Debian's packages apt, systemd-sysv, crash and libglib2.0-bin.
@@ -121,6 +126,18 @@ def test_every_development_command_in_the_text_is_there() -> None:
     assert named
     for name, *arguments in map(shlex.split, named):
         assert_development_command(name, arguments)
+
+
+@pytest.mark.parametrize("page", [PROJECT / "CONTRIBUTING.md", DOCS / "architecture.md"])
+def test_every_class_and_constant_that_is_named_is_there(page: Path) -> None:
+    paths = (path for part in ("kdumpd", "tests") for path in (PROJECT / part).rglob("*.py"))
+    source = "\n".join(path.read_text() for path in paths)
+    named = set(re.findall(r"`([A-Z]\w*[A-Za-z])`", page.read_text())) - NAMES_OF_OTHERS
+    assert named
+    for name in named:
+        assert re.search(
+            rf"^(?:class )?{name}(?:\(.*\))?(?:: .+)?(?: =.*|:)$", source, re.MULTILINE
+        ), name
 
 
 def test_every_target_of_make_that_is_named_is_there() -> None:
