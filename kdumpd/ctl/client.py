@@ -108,10 +108,10 @@ def age(capture: Properties) -> tuple[bool, int, str]:
 
 KDUMPD_ABSENT = "kdumpd does not run"
 # Longer than the daemon takes to ask polkit and open a file, with and without a person's password.
-PASSWORD_CALL = CallOptions(seconds=180.0, interactive=True)
+PASSWORD_CALL_OPTIONS = CallOptions(seconds=180.0, interactive=True)
 # On a busy machine 10,000 captures take long to be put into one message, and to be read out of it.
-LIST_CALL = CallOptions(seconds=120.0)
-PLAIN_CALL = CallOptions(seconds=60.0)
+LIST_CALL_OPTIONS = CallOptions(seconds=120.0)
+PLAIN_CALL_OPTIONS = CallOptions(seconds=60.0)
 
 
 class Daemon:
@@ -135,7 +135,7 @@ class Daemon:
     async def captures(self) -> list[Properties]:
         """Return the properties of every capture, the newest crash last, strangers' files first."""
         target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, OBJECT_MANAGER_INTERFACE)
-        (objects,) = await self._ask(target, "GetManagedObjects", call_options=LIST_CALL)
+        (objects,) = await self._ask(target, "GetManagedObjects", call_options=LIST_CALL_OPTIONS)
         found = [
             interfaces[CAPTURE_INTERFACE]
             for interfaces in objects.values()
@@ -145,7 +145,7 @@ class Daemon:
 
     async def open_dmesg(self, id_: str, *, interactive: bool) -> int:
         """Return a descriptor of the capture's kernel log, which the caller closes."""
-        call_options = PASSWORD_CALL if interactive else PLAIN_CALL
+        call_options = PASSWORD_CALL_OPTIONS if interactive else PLAIN_CALL_OPTIONS
         with absence(KDUMPD_ABSENT):
             return await self._connection.call_for_descriptor(
                 _capture(id_), "OpenDmesg", call_options
@@ -169,7 +169,11 @@ class Daemon:
         return dict(properties)
 
     async def _order(self, target: Target, member: str, *, interactive: bool) -> None:
-        await self._ask(target, member, call_options=PASSWORD_CALL if interactive else PLAIN_CALL)
+        await self._ask(
+            target,
+            member,
+            call_options=PASSWORD_CALL_OPTIONS if interactive else PLAIN_CALL_OPTIONS,
+        )
 
     async def _ask(
         self,

@@ -26,9 +26,9 @@ TRIGGER_TARGET = Target(TRIGGER_BUS_NAME, TRIGGER_PATH, TRIGGER_INTERFACE)
 # Three minutes for a password, one for the longest countdown, the rest for a sync to slow disks.
 TRIGGER_TIMEOUT_S = 600.0
 # The bus starts the service, which looks at the machine; a busy one takes longer than 25 seconds.
-PREPARE_CALL = CallOptions(seconds=90.0)
-PASSWORD_CALL = CallOptions(seconds=90.0, interactive=True)
-COUNTDOWN_CALL = CallOptions(seconds=5.0)  # while the clock counts down
+PREPARE_CALL_OPTIONS = CallOptions(seconds=90.0)
+PASSWORD_CALL_OPTIONS = CallOptions(seconds=90.0, interactive=True)
+COUNTDOWN_CALL_OPTIONS = CallOptions(seconds=5.0)  # while the clock counts down
 
 
 class TriggerState(StrEnum):
@@ -79,7 +79,7 @@ class Trigger:
     async def prepare(self) -> Preparation:
         """Return a token for a crash, and what speaks against one."""
         token, objections, expires = await self._ask(
-            TRIGGER_TARGET, "Prepare", call_options=PREPARE_CALL
+            TRIGGER_TARGET, "Prepare", call_options=PREPARE_CALL_OPTIONS
         )
         return Preparation(
             token=token,
@@ -100,14 +100,16 @@ class Trigger:
     async def cancel(self, *, interactive: bool = False) -> None:
         """End what is counted down or prepared; CallError where nothing is, or it is too late."""
         await self._ask(
-            TRIGGER_TARGET, "Cancel", call_options=PASSWORD_CALL if interactive else COUNTDOWN_CALL
+            TRIGGER_TARGET,
+            "Cancel",
+            call_options=PASSWORD_CALL_OPTIONS if interactive else COUNTDOWN_CALL_OPTIONS,
         )
 
     async def progress(self) -> Progress:
         """Return how far it is."""
         target = Target(TRIGGER_BUS_NAME, TRIGGER_PATH, PROPERTIES_INTERFACE)
         (properties,) = await self._ask(
-            target, "GetAll", "s", TRIGGER_INTERFACE, call_options=COUNTDOWN_CALL
+            target, "GetAll", "s", TRIGGER_INTERFACE, call_options=COUNTDOWN_CALL_OPTIONS
         )
         return Progress(
             state=properties["State"], deadline=time_from_microseconds(properties["Deadline"])

@@ -317,7 +317,7 @@ class Connection:
 
     async def _send(self, message: Message) -> None:
         """Send the message, and close its descriptors once the socket has taken them."""
-        if COUNTS_CHARACTERS_AS_BYTES:
+        if COUNTS_CHARACTERS:
             message.body = _in_ascii(message.body)
         descriptors = message.unix_fds
         try:
@@ -387,7 +387,7 @@ async def _loss(bus: MessageBus) -> str:
     return "the bus closed the connection"
 
 
-def _miscounts() -> bool:
+def _counts_characters() -> bool:
     """Return whether the library gives a string's length in characters instead of bytes.
 
     dbus-fast 1.84.2 of Debian 12 does, and the bus hangs up on whoever sends that.
@@ -406,7 +406,7 @@ def _miscounts() -> bool:
     return not sent.endswith(b"\2\0\0\0" + text.encode() + b"\0")
 
 
-COUNTS_CHARACTERS_AS_BYTES = _miscounts()
+COUNTS_CHARACTERS = _counts_characters()
 
 
 def _in_ascii(value: Any) -> Any:  # noqa: ANN401  # any D-Bus value

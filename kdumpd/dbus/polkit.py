@@ -62,10 +62,10 @@ POLKIT_AUTHORITY = Target(
     "org.freedesktop.PolicyKit1.Authority",
 )
 ALLOW_USER_INTERACTION = 1  # CheckAuthorizationFlags.AllowUserInteraction
-PASSWORD_CALL = CallOptions(seconds=120.0)  # a person types a password
+PASSWORD_CALL_OPTIONS = CallOptions(seconds=120.0)  # a person types a password
 POLKIT_TIMEOUT_S = 10.0  # it takes milliseconds, but this question may start it
-SENDER_CALL = CallOptions(seconds=10.0)
-CANCEL_CALL = CallOptions(seconds=1.0)
+SENDER_CALL_OPTIONS = CallOptions(seconds=10.0)
+CANCEL_CALL_OPTIONS = CallOptions(seconds=1.0)
 ROOT_UID = 0
 # Questions under way at once.
 MAX_QUESTIONS_OF_SENDER = 4
@@ -87,7 +87,7 @@ class Authority:
 
     def __init__(self, connection: Connection, polkit: float = POLKIT_TIMEOUT_S) -> None:
         self._connection = connection
-        self._brisk = CallOptions(seconds=polkit)
+        self._plain_call_options = CallOptions(seconds=polkit)
         self._limit = ConcurrencyLimit(
             "Too many of your requests wait for polkit. Try again later."
         )
@@ -110,10 +110,10 @@ class Authority:
         """
         try:
             (owner,) = await self._connection.call(
-                MESSAGE_BUS, "GetNameOwner", "s", [name], SENDER_CALL
+                MESSAGE_BUS, "GetNameOwner", "s", [name], SENDER_CALL_OPTIONS
             )
             (uid,) = await self._connection.call(
-                MESSAGE_BUS, "GetConnectionUnixUser", "s", [call.sender], SENDER_CALL
+                MESSAGE_BUS, "GetConnectionUnixUser", "s", [call.sender], SENDER_CALL_OPTIONS
             )
         except (BusError, CallError):
             owner, uid = "", None
@@ -125,7 +125,7 @@ class Authority:
     async def _uid(self, sender: str, action: str) -> int:
         try:
             (uid,) = await self._connection.call(
-                MESSAGE_BUS, "GetConnectionUnixUser", "s", [sender], SENDER_CALL
+                MESSAGE_BUS, "GetConnectionUnixUser", "s", [sender], SENDER_CALL_OPTIONS
             )
         except (BusError, CallError) as error:
             raise _denied(action, "whoever asked has left the bus") from error
@@ -136,7 +136,7 @@ class Authority:
         cancellation = uuid.uuid4().hex
         subject = ["system-bus-name", {"name": variant("s", call.sender)}]
         flags = ALLOW_USER_INTERACTION if call.interactive else 0
-        call_options = PASSWORD_CALL if call.interactive else self._brisk
+        call_options = PASSWORD_CALL_OPTIONS if call.interactive else self._plain_call_options
         question = [subject, action, {}, flags, cancellation]
         try:
             (answer,) = await self._connection.call(
@@ -153,7 +153,11 @@ class Authority:
         """Take the question back: nobody is to type a password for it any more."""
         with suppress(BusError, CallError):
             await self._connection.call(
-                POLKIT_AUTHORITY, "CancelCheckAuthorization", "s", [cancellation], CANCEL_CALL
+                POLKIT_AUTHORITY,
+                "CancelCheckAuthorization",
+                "s",
+                [cancellation],
+                CANCEL_CALL_OPTIONS,
             )
 
 

@@ -25,10 +25,10 @@ from kdumpd.model.text import shown, time_if_any
 from kdumpd.trigger.facts import KdumpdFacts, Told
 
 KDUMPD_TIMEOUT_S = 8.0  # for all that is asked at once
-PROPERTIES_CALL = CallOptions(seconds=KDUMPD_TIMEOUT_S)
+PROPERTIES_CALL_OPTIONS = CallOptions(seconds=KDUMPD_TIMEOUT_S)
 # A look at a machine whose disks answer takes less than a second.
-REVALIDATE_CALL = CallOptions(seconds=5.0)
-RECORD_CALL = CallOptions(seconds=20.0)  # kdumpd writes to the disk, and waits for it
+REVALIDATE_CALL_OPTIONS = CallOptions(seconds=5.0)
+RECORD_CALL_OPTIONS = CallOptions(seconds=20.0)  # kdumpd writes to the disk, and waits for it
 
 
 class Kdumpd:
@@ -40,7 +40,7 @@ class Kdumpd:
     async def look(self) -> None:
         """Have readiness judged now; BusError or CallError where that is not done in time."""
         target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE)
-        await self._connection.call(target, "Revalidate", call_options=REVALIDATE_CALL)
+        await self._connection.call(target, "Revalidate", call_options=REVALIDATE_CALL_OPTIONS)
 
     async def read(self) -> KdumpdFacts:
         """Return what it says; where it says nothing, why."""
@@ -59,14 +59,18 @@ class Kdumpd:
         """Have the test recorded; BusError or CallError where it is not on disk in time."""
         rows = [[one.code, str(one.severity), one.message, one.remedy] for one in overridden]
         target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, CRASH_TEST_INTERFACE)
-        await self._connection.call(target, "Record", "sua(ssss)", [id_, uid, rows], RECORD_CALL)
+        await self._connection.call(
+            target, "Record", "sua(ssss)", [id_, uid, rows], RECORD_CALL_OPTIONS
+        )
 
     async def _all(self, interface: str) -> Any:  # noqa: ANN401  # whatever another program sends
         return await self._ask(PROPERTIES_INTERFACE, "GetAll", "s", interface)
 
     async def _ask(self, interface: str, member: str, signature: str, *body: str) -> Any:  # noqa: ANN401  # as above
         target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, interface)
-        answer = await self._connection.call(target, member, signature, list(body), PROPERTIES_CALL)
+        answer = await self._connection.call(
+            target, member, signature, list(body), PROPERTIES_CALL_OPTIONS
+        )
         return answer[0] if answer else None
 
 

@@ -27,7 +27,7 @@ LOGIND_MANAGER = Target(LOGIND_BUS_NAME, "/org/freedesktop/login1", f"{LOGIND_BU
 SESSION_INTERFACE = f"{LOGIND_BUS_NAME}.Session"
 USER_SESSION_CLASS = "user"  # others are greeters, and what systemd runs for a user
 LOGIND_TIMEOUT_S = 5.0
-LOGIND_CALL = CallOptions(seconds=LOGIND_TIMEOUT_S)
+LOGIND_CALL_OPTIONS = CallOptions(seconds=LOGIND_TIMEOUT_S)
 MAX_ASKED_SESSIONS = 200  # that are asked what they are; beyond it each is taken for a person's
 
 
@@ -63,14 +63,14 @@ class Logind:
         target = Target(LOGIND_BUS_NAME, path, PROPERTIES_INTERFACE)
         try:
             (class_,) = await self._connection.call(
-                target, "Get", "ss", [SESSION_INTERFACE, "Class"], LOGIND_CALL
+                target, "Get", "ss", [SESSION_INTERFACE, "Class"], LOGIND_CALL_OPTIONS
             )
         except CallError:
             return ""  # it has ended meanwhile
         return str(class_)
 
     async def _ask(self, member: str) -> Body:
-        return await self._connection.call(LOGIND_MANAGER, member, call_options=LOGIND_CALL)
+        return await self._connection.call(LOGIND_MANAGER, member, call_options=LOGIND_CALL_OPTIONS)
 
 
 def blockers(inhibitors: Sequence[Any]) -> list[Inhibitor]:

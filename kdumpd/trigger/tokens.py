@@ -125,7 +125,7 @@ def _equal(one: str, other: str) -> bool:
     return secrets.compare_digest(one.encode(), other.encode("utf-8", "surrogatepass"))
 
 
-PEER_CALL = CallOptions(seconds=5.0)
+PEER_CALL_OPTIONS = CallOptions(seconds=5.0)
 
 
 class Peers:
@@ -138,7 +138,7 @@ class Peers:
         """Return whose connection it is; CallError where that cannot be told."""
         try:
             (uid,) = await self._connection.call(
-                MESSAGE_BUS, "GetConnectionUnixUser", "s", [name], PEER_CALL
+                MESSAGE_BUS, "GetConnectionUnixUser", "s", [name], PEER_CALL_OPTIONS
             )
         except (BusError, CallError) as error:
             sentence = "The bus does not say who you are: you may have left it."
@@ -149,7 +149,7 @@ class Peers:
         """Return whether the connection is still on the bus; in doubt it is not."""
         try:
             (there,) = await self._connection.call(
-                MESSAGE_BUS, "NameHasOwner", "s", [name], PEER_CALL
+                MESSAGE_BUS, "NameHasOwner", "s", [name], PEER_CALL_OPTIONS
             )
         except (BusError, CallError):
             return False
