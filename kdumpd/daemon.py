@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """kdumpd: put the parts together and run them."""
 
+import gc
+
+# Python's collector would look through the modules again and again while they are loaded, which is
+# 12 of 220 ms of a start, and they stay.
+gc.disable()
+
 import argparse
 import asyncio
 import ctypes
-import gc
 import logging
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kdumpd import __version__
@@ -48,15 +53,18 @@ from kdumpd.observe.readiness.reservation import IOMEM
 from kdumpd.observe.readiness.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.threads import PatientThread
 
+gc.freeze()
+gc.enable()
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-@dataclass(frozen=True, slots=True)
 class Signals:
     """Whether it shall end, or read its configuration again."""
 
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    reload: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.reload = asyncio.Event()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take the signals from now on, for as long as the loop lasts."""
