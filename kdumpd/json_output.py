@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kdumpd.model.readiness.report import Check, CrashkernelLine, Report
+from kdumpd.model.crashkernel.explain import Clause
+from kdumpd.model.readiness.report import Check, Report
 from kdumpd.model.text import human_size
 
 # The members of what D-Bus has as structures.
@@ -71,8 +72,7 @@ def readiness_report(properties: Mapping[str, Any]) -> Report:
         crashkernel=properties["Crashkernel"],
         ram=f"{human_size(ram)} of memory by {source}" if ram else "",
         reading=[
-            CrashkernelLine(text=text, applies=applies)
-            for text, applies in properties["CrashkernelReading"]
+            Clause(text=text, applies=applies) for text, applies in properties["CrashkernelReading"]
         ],
     )
 

@@ -16,13 +16,7 @@ from kdumpd.ctl import main
 from kdumpd.ctl import options as client_options
 from kdumpd.expose.journal_entries import JOURNAL_FIELDS, MESSAGE_IDS
 from kdumpd.model.crashkernel.expect import expect
-from kdumpd.model.readiness.report import (
-    EXIT_STATUS,
-    UNKNOWN_OUTCOME,
-    CrashkernelLine,
-    Report,
-    check_lines,
-)
+from kdumpd.model.readiness.report import EXIT_STATUS, UNKNOWN_OUTCOME, Report, check_lines
 from kdumpd.model.readiness.verdict import RULES
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
@@ -164,8 +158,7 @@ def test_every_field_of_the_journal() -> None:
 
 @pytest.mark.parametrize(("ram", "marked"), [(256, 0), (1024, 1), (4096, 2)])
 def test_the_example_reads_as_is_shown(ram: int, marked: int) -> None:
-    clauses = expect(f"crashkernel={EXAMPLE}".encode(), ram * MIB).reading
-    reading = [CrashkernelLine(text=one.text, applies=one.applies) for one in clauses]
+    reading = expect(f"crashkernel={EXAMPLE}".encode(), ram * MIB).reading
     lines = list(check_lines(Report(summary="", checks=(), reading=reading)))[-3:]
     (shown,) = re.findall(
         r"^\.Bd -literal.*?\n(.*?)^\.Ed", DAEMON.read_text(), re.DOTALL | re.MULTILINE

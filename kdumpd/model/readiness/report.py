@@ -4,6 +4,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from kdumpd.model.crashkernel.explain import Clause
 from kdumpd.model.crashkernel.parse import as_written
 from kdumpd.model.readiness.finding import Finding, Severity
 from kdumpd.model.vocabulary import Readiness
@@ -47,14 +48,6 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CrashkernelLine:
-    """One line of how crashkernel= reads, and whether it is about this machine."""
-
-    text: str
-    applies: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that is said of readiness."""
 
@@ -62,7 +55,7 @@ class Report:
     checks: Sequence[Check]
     crashkernel: str = ""
     ram: str = ""  # how much memory, and where that is known from
-    reading: Sequence[CrashkernelLine] = ()
+    reading: Sequence[Clause] = ()  # how crashkernel= reads
 
 
 def summary(readiness: Readiness, findings: Iterable[Finding]) -> str:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from dataclasses import replace
 
+from kdumpd.model.crashkernel.explain import Clause
 from kdumpd.model.readiness.facts import DirectoryFacts, MachineFacts
 from kdumpd.model.readiness.finding import Severity, Unknown, fine, info, unknown
 from kdumpd.model.readiness.remedies import LOAD_COMMANDS_OF_ANY_TOOL
 from kdumpd.model.readiness.report import (
     EXIT_STATUS,
-    CrashkernelLine,
     Report,
     check_lines,
     checks_of,
@@ -67,8 +67,8 @@ def test_how_crashkernel_reads() -> None:
         crashkernel="1G-:64M",
         ram="2 GiB by /proc/iomem",
         reading=(
-            CrashkernelLine(text="less: nothing", applies=False),
-            CrashkernelLine(text="64M", applies=True),
+            Clause(text="less: nothing", applies=False),
+            Clause(text="64M", applies=True),
         ),
     )
     assert list(check_lines(report))[2:] == [
