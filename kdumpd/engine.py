@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
 
-from kdumpd.expose.dbus_methods import (
+from kdumpd.expose.dbus_service import (
     ActionError,
     BusyError,
     MissingError,

@@ -22,14 +22,15 @@ from kdumpd.model.readiness.facts import DumpDirectory, StorageFacts, Unlocking
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable
 from kdumpd.observe.files import NOT_THERE_ERRORS, Files
-from kdumpd.observe.readiness.mounts import (
+from kdumpd.observe.readiness.shared_files import (
+    KDUMP_TOOLS_CONFIG,
     Mounts,
     MountTable,
+    SharedFiles,
     find_device,
     find_not_mounted,
     is_mounted_at_boot,
 )
-from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS_CONFIG, SharedFiles
 
 BLOCK_DEVICES = "sys/class/block"
 # dm/uuid by libcryptsetup

@@ -7,8 +7,7 @@ from kdumpd.model.readiness.facts import SystemFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.kernel import uses_fadump
-from kdumpd.observe.readiness.mounts import Mounts, MountTable
-from kdumpd.observe.readiness.shared_files import SharedFiles
+from kdumpd.observe.readiness.shared_files import Mounts, MountTable, SharedFiles
 
 # A file hides its namesakes in the directories behind; all are read in the order of their names.
 SYSCTL_DIRECTORIES = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d")

@@ -5,8 +5,7 @@ import pytest
 
 from kdumpd.observe.captures.scan import read_crash_directory
 from kdumpd.observe.files import Files
-from kdumpd.observe.readiness.mounts import MACHINE_MOUNTINFO, Mounts, MountTable
-from kdumpd.observe.readiness.shared_files import SharedFiles
+from kdumpd.observe.readiness.shared_files import MACHINE_MOUNTINFO, Mounts, MountTable, SharedFiles
 from kdumpd.observe.readiness.storage import read_storage
 from tests.support.machine import Machine
 

@@ -6,8 +6,7 @@ from kdumpd.model.readiness.finding import Unknown
 from kdumpd.observe.captures.retention import read_retention
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.kdump_tools import read_kdump_tools
-from kdumpd.observe.readiness.mounts import MountTable
-from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS_CONFIG, SharedFiles
+from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS_CONFIG, MountTable, SharedFiles
 from kdumpd.observe.readiness.storage import read_storage
 from tests.support.machine import Machine
 
