@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from kdumpd.model.captures.layouts import PSTORE_ARCHIVE
 from kdumpd.model.formats.mounts import is_inside
@@ -48,8 +49,7 @@ class Settings:
         return self.crash_directories or (b"/var/crash", PSTORE_ARCHIVE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
+class Assignment(NamedTuple):
     """One line KEY=VALUE below [SECTION], and where it stands."""
 
     section: str

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 PACKAGE_DIRECTORY = Path(__file__).parents[1]
@@ -12,8 +13,7 @@ KDUMPD_XML, TRIGGER_XML = "org.kdumpd1.xml", "org.kdumpd1.Trigger.xml"
 EMITS_CHANGED_ANNOTATION = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Property:
+class Property(NamedTuple):
     """A property: its type, and whether a change of it is announced (true, false or const)."""
 
     signature: str

@@ -7,9 +7,8 @@ import select
 import socket
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from systemd import journal
 
@@ -21,8 +20,7 @@ from kdumpd.model.events import Event
 # is full; where there is no receiver they lose the message silently.
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
+class Receiver(NamedTuple):
     """A datagram socket that somebody listens on."""
 
     inode: int  # 0 for an abstract address

@@ -2,9 +2,9 @@
 """Events as journal entries: the MESSAGE_ID, the sentence and the fields of each kind."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC
 from types import MappingProxyType
+from typing import NamedTuple
 
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.report import READINESS_SENTENCES
@@ -59,8 +59,7 @@ JOURNAL_FIELDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
+class JournalEntry(NamedTuple):
     """One journal entry: a sentence for people, fields for programs; bytes need not be UTF-8."""
 
     message: str

@@ -6,9 +6,9 @@ What is not known has no sample: 0 would be a claim. docs/fleet/README.md lists 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from kdumpd import __version__
 from kdumpd.expose.textfile import TextFile
@@ -30,8 +30,7 @@ Labels = tuple[tuple[str, str], ...]  # names and values
 NO_LABELS: Labels = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class Metric(NamedTuple):
     """A gauge: its name without a prefix, and its value for each set of labels."""
 
     name: str

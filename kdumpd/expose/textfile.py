@@ -13,9 +13,8 @@ import errno
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kdumpd.expose.trouble import RecurringProblem
 
@@ -28,8 +27,7 @@ WRITE_RETRY_S = 60.0
 REFUSAL_ERRNOS = {errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A text that was to be written, and what kept it from being."""
 
     text: str

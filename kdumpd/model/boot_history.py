@@ -6,7 +6,7 @@ said when this boot is over and no capture is being written; and it is fixed by 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
@@ -42,8 +42,7 @@ class CrashTime(NamedTuple):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewLoop:
+class NewLoop(NamedTuple):
     """A loop that was not known, and how many crashes it has so far."""
 
     loop: CrashLoop
@@ -93,8 +92,7 @@ CRASH_KERNEL_PARAMETER = b"elfcorehdr="
 CRASH_TEST_ENDS = frozenset({BootEnd.TEST_CAPTURED, BootEnd.TEST_NOT_CAPTURED})
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(NamedTuple):
     """The boots before this one, the newest first, and which capture is of which of them."""
 
     boots: tuple[EndedBoot, ...]

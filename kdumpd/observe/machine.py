@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.retention import Retention
@@ -66,8 +66,7 @@ def watch_directories(files: Files, watcher: Watcher) -> None:
     watcher.forget_others()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class Asking(NamedTuple):
     """How questions are asked, and who is told on the loop when an answer comes too late."""
 
     start: Start
@@ -261,8 +260,7 @@ class Watchers:
     conditions: Watcher = field(default_factory=Unwatched)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """What the configuration says to look at, and what is wrong with it."""
 
     directories: tuple[bytes, ...]  # of crashes

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum, auto
+from typing import NamedTuple
 
 from kdumpd.model.text import USEC_PER_SEC, printable, time_if_any
 
@@ -60,16 +61,14 @@ PANIC_LINE = r"Kernel panic - not syncing: ?(.*)"  # kernel/panic.c
 MEMORY_AVAILABLE_LINE = r"Memory: \d{1,20}K/\d{1,20}K available"
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """When an entry was written: microseconds since 1970, and since the boot of its kernel."""
 
     realtime: int
     monotonic: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootEntries:
+class BootEntries(NamedTuple):
     """The entries of one boot that matter."""
 
     boot_id: str  # 32 hexadecimal digits

@@ -2,8 +2,8 @@
 """How a boot ended: the evidence, in the order in which it is believed, and a word for it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from kdumpd.model.boots.attribution import CLOCK_TOLERANCE, LOG_ONLY_LAYOUTS, crashed_at
 from kdumpd.model.boots.journal import Shutdown
@@ -61,8 +61,7 @@ CRASH_KERNEL_STARTED = (
 CRASH_KERNEL_UNKNOWN = "whether a crash kernel was loaded is not known."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Judgement(NamedTuple):
     """How a boot ended."""
 
     end: BootEnd

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from kdumpd.model.captures.capture import Layout
 from kdumpd.model.captures.core import CoreFacts
@@ -225,8 +226,7 @@ README_PLACEHOLDER = b"the crash dump is likely incomplete"
 README_UNFINISHED = "its writer has not finished: README.txt is still the placeholder"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readme:
+class Readme(NamedTuple):
     """What a README.txt says; an unknown text is empty."""
 
     finished: bool  # whether it was written again after the core
@@ -288,8 +288,7 @@ OLD_ERST_DIGITS, ERST_DIGITS, ERST_SEQUENCE_FACTOR = range(12, 14), range(18, 20
 ERST_ID_LIMIT = 1 << 63  # after 2038, ERST's numbers are made another way
 
 
-@dataclass(frozen=True, slots=True)
-class RecordTime:
+class RecordTime(NamedTuple):
     """A time in the life of the kernel that died."""
 
     at: datetime

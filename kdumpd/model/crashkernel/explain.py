@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kdumpd.model.crashkernel.parse import RamRange, Ranges, boundaries, short_size, walk
 
@@ -18,8 +19,7 @@ class Clause:
     applies: bool  # whether it is about a machine like this one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Span:
+class _Span(NamedTuple):
     """RAM of `first` up to, but not including, `beyond` bytes, and whose size is reserved then."""
 
     first: int

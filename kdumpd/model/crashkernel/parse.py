@@ -4,6 +4,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kdumpd.model.text import printable
 
@@ -53,8 +54,7 @@ def _number(digits: bytes, base: int) -> int:
 MAX_PIECE_CHARACTERS = 40  # characters of somebody's text in a sentence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RamRange:
+class RamRange(NamedTuple):
     """One range: with RAM of `start` up to, but not including, `end` bytes, `size` is reserved."""
 
     start: int
@@ -77,8 +77,7 @@ class Ranges:
     offset_complaint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
+class Walk(NamedTuple):
     """Where the kernel, which takes the entries in order, comes to an end."""
 
     match: RamRange | None = None  # whose size is reserved

@@ -3,8 +3,8 @@
 
 import re
 import struct
-from dataclasses import dataclass
 from enum import StrEnum, auto
+from typing import NamedTuple
 
 # What a release is made of; it is a part of file names and of commands.
 RELEASE_PATTERN = r"[0-9][A-Za-z0-9._+~-]{0,63}"
@@ -71,8 +71,7 @@ MAX_RELEASE_BYTES = 64  # __NEW_UTS_LEN (include/uapi/linux/utsname.h)
 KERNEL_IMAGE_HEAD_BYTES = 1 << 16  # the setup code of x86 has at most 64 sectors of 512 bytes
 
 
-@dataclass(frozen=True, slots=True)
-class KernelImage:
+class KernelImage(NamedTuple):
     """What a kernel image says of itself."""
 
     release: bytes = b""  # empty where it does not say

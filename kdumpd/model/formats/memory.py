@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from kdumpd.model.text import MIB, human_size
 
@@ -157,8 +158,7 @@ MEMINFO_LINE = rb"(?m)^([A-Za-z()_]{1,40}):[ \t]{1,40}(\d{1,18}) kB$"
 ROUNDED_SIZE_BITS = 3  # the highest bits, which are kept
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryUse:
+class MemoryUse(NamedTuple):
     """What the memory is used for; sizes in bytes, 0 where the kernel does not count it."""
 
     total: int

@@ -4,6 +4,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 OCTAL_ESCAPE_PATTERN = rb"\\([0-7]{3})"
 DEVICE_FIELD, MOUNT_POINT_FIELD, MOUNT_OPTIONS_FIELD, FIRST_OPTIONAL_FIELD = (
@@ -27,8 +28,7 @@ class Mount:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FstabEntry:
+class FstabEntry(NamedTuple):
     """One line of fstab."""
 
     source: bytes

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from kdumpd.model.captures.core import FileStamp
 from kdumpd.model.formats.mounts import parse_mount_points
@@ -25,8 +26,7 @@ OPEN_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | o
 MAX_NAMES_IN_DIRECTORY = 1_000  # a capture has fewer than ten files
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """What lies in a directory, sorted by name."""
 
     names: list[bytes]

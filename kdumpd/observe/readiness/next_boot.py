@@ -4,7 +4,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kdumpd.model.crashkernel.parse import crashkernel_parameter
 from kdumpd.model.formats.boot_loader import (
@@ -45,8 +45,7 @@ MAX_GRUB_CONFIG_BYTES = 1 << 20  # of grub.cfg, which has some KiB for each kern
 MAX_LOADER_ENTRIES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class NextEntry:
+class NextEntry(NamedTuple):
     """What starts next, and the file that says it."""
 
     source: str

@@ -2,7 +2,7 @@
 """Files that several readers of one look need, read once: mount tables, kdump-tools' settings."""
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kdumpd.model.formats.kdump_settings import ShellSettings, parse_shell_settings
 from kdumpd.model.formats.mounts import (
@@ -45,8 +45,7 @@ DISK_DIRECTORY_OF_TAG = {
 FILE_SYSTEMS_NOT_IN_FSTAB = {"zfs"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MountTable:
+class MountTable(NamedTuple):
     """What is mounted, and what fstab says; None where the machine has no fstab."""
 
     mounts: tuple[Mount, ...] = ()
