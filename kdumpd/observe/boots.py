@@ -9,7 +9,6 @@ No more than one field is ever asked for at a time, and each boot with a journal
 libsystemd 252 finds nothing any more once it was asked for four and there was no such entry.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -24,7 +23,7 @@ from kdumpd.model.boots.journal import (
     Moment,
     PastBoot,
     PastBoots,
-    is_early,
+    early_messages,
     parse_boot,
 )
 from kdumpd.observe.files import Files
@@ -102,7 +101,7 @@ def _read(reader: journal.Reader, boot_id: str) -> BootEntries | None:
     return BootEntries(
         boot_id=boot_id,
         last=_moment(closing_[0]),
-        opening=tuple(_until_late(_of_kernel(opening))),
+        opening=tuple(early_messages(_of_kernel(opening))),
         closing=tuple(_of_kernel(closing_)),
         started=_first(closing_, lambda entry: _is_journald(entry, JOURNAL_START_MESSAGE_ID)),
         stopped=_first(closing_, lambda entry: _is_journald(entry, JOURNAL_STOP_MESSAGE_ID)),
@@ -161,13 +160,6 @@ def _of_kernel(entries: Iterable[JournalFields]) -> Iterator[str]:
             yield message
 
 
-def _until_late(messages: Iterable[str]) -> Iterator[str]:
-    for message in messages:
-        yield message
-        if not is_early(message):
-            return
-
-
 def _digits(entry: JournalFields, field: str) -> str:
     """Return an id as 32 hexadecimal digits, empty where the entry has none, or several."""
     return str(getattr(entry.get(field), "hex", ""))
@@ -176,7 +168,6 @@ def _digits(entry: JournalFields, field: str) -> str:
 JOURNAL_TIMEOUT_S = 5.0  # seconds that a look waits for the journal
 MAX_JOURNAL_READING_S = 20.0  # after which what was found must do
 JOURNAL_RETRY_PAUSE_S = 10.0  # seconds from one reading to the next
-BOOT_ID_PATTERN = r"[0-9a-f]{32}"
 
 
 class BootsObserver:
@@ -224,8 +215,8 @@ class BootsObserver:
 
 def read_past_boots(files: Files) -> PastBoots:
     """Return the last boots before the one that runs."""
-    running = _file_digits(files, "proc/sys/kernel/random/boot_id")
-    machine_id = _file_digits(files, "etc/machine-id")
+    running = files.id_digits("proc/sys/kernel/random/boot_id")
+    machine_id = files.id_digits("etc/machine-id")
     deadline = time.monotonic() + MAX_JOURNAL_READING_S
     boots: dict[str, PastBoot] = {}
     problems = []
@@ -250,10 +241,3 @@ def _add(boots: dict[str, PastBoot], found: Iterable[PastBoot | None]) -> None:
     for boot in found:
         if boot is not None:
             boots.setdefault(boot.id, boot)
-
-
-def _file_digits(files: Files, name: str) -> str:
-    """Return an id as 32 hexadecimal digits, empty where the file holds none."""
-    text = files.text(name)
-    digits = text.replace("-", "") if isinstance(text, str) else ""
-    return digits if re.fullmatch(BOOT_ID_PATTERN, digits) else ""

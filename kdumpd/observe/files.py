@@ -3,6 +3,7 @@
 
 import errno
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ MAX_NAMES = 4096  # in one directory
 MAX_SYMLINKS = 40  # on one way, as the kernel has it (include/linux/namei.h, MAXSYMLINKS)
 NO_SUCH_NAME = 256 * "-"  # longer than any file's name (include/uapi/linux/limits.h, NAME_MAX)
 MAX_NUMBER_DIGITS, MAX_NUMBER = 20, (1 << 64) - 1  # sizes in bytes are 64 bits wide
+ID_PATTERN = r"[0-9a-f]{32}"  # sd-id128(3), and a UUID without its dashes
 BUSY_RETRIES = 5  # crash_size takes a lock that a kexec load holds: EBUSY until it is done
 BUSY_PAUSE_S = 0.1
 NOT_THERE_ERRORS = {errno.ENOENT, errno.ENOTDIR}
@@ -107,6 +109,12 @@ class Files:
         if isinstance(number, int) and number < 0:
             return self.unknown(name, f"holds no number but '{number}'")
         return number
+
+    def id_digits(self, name: str) -> str:
+        """Return an id as 32 hexadecimal digits, empty where the file holds none."""
+        text = self.text(name)
+        digits = text.replace("-", "") if isinstance(text, str) else ""
+        return digits if re.fullmatch(ID_PATTERN, digits) else ""
 
     def names(self, name: str) -> Fact[tuple[str, ...]]:
         """Return the names in a directory, in order, as os.fsdecode has them."""

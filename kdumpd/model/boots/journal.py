@@ -57,8 +57,9 @@ ELFCOREHDR_RESERVED_LINE = (
 )
 FADUMP_ACTIVE_LINE = r"(?:rtas |opal )?(?:fadump: )?Firmware-assisted dump is active"
 PANIC_LINE = r"Kernel panic - not syncing: ?(.*)"  # kernel/panic.c
-# init/main.c: the command line stands before it.
-MEMORY_AVAILABLE_LINE = r"Memory: \d{1,20}K/\d{1,20}K available"
+# mm/mm_init.c, mem_init_print_info(): the command line stands before it (init/main.c), and all
+# that is reserved is reserved by then.
+MEMORY_AVAILABLE_LINE = r"Memory: [0-9]{1,20}K/[0-9]{1,20}K available"
 
 
 class Moment(NamedTuple):
@@ -103,7 +104,7 @@ def parse_boot(entries: BootEntries) -> PastBoot | None:
 def parse_opening(messages: Iterable[str]) -> tuple[str, bool]:
     """Return the kernel's release, and whether it is one that saves the dump of another."""
     release, is_capture = "", False
-    for message in messages:
+    for message in early_messages(messages):
         line = message[:MAX_MESSAGE_CHARACTERS]
         if not release and (match := re.match(BANNER_LINE, line)):
             release = printable(match[1].encode("utf-8", "surrogateescape"))
@@ -112,14 +113,15 @@ def parse_opening(messages: Iterable[str]) -> tuple[str, bool]:
         is_capture = is_capture or bool(
             re.match(ELFCOREHDR_RESERVED_LINE, line) or re.match(FADUMP_ACTIVE_LINE, line)
         )
-        if not is_early(line):
-            break
     return release, is_capture
 
 
-def is_early(message: str) -> bool:
-    """Return whether the kernel may still say which one it is after this message."""
-    return re.match(MEMORY_AVAILABLE_LINE, message[:MAX_MESSAGE_CHARACTERS]) is None
+def early_messages(messages: Iterable[str]) -> Iterator[str]:
+    """Yield what the kernel says while it sets up its memory, and which one it is."""
+    for message in messages:
+        yield message
+        if re.match(MEMORY_AVAILABLE_LINE, message):
+            return
 
 
 def parse_closing(messages: Iterable[str]) -> str:

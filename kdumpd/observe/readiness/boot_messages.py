@@ -5,13 +5,14 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from systemd import journal
 
+from kdumpd.model.boots.journal import early_messages
 from kdumpd.model.formats.boot_messages import parse_reservation_log
 from kdumpd.model.readiness.facts import BootLog, LogSource
 from kdumpd.model.text import EPOCH
@@ -100,9 +101,6 @@ KMSG, DMESG = "dev/kmsg", "var/log/dmesg"
 MAX_DMESG_BYTES = 1 << 22
 MAX_PROC_STAT_BYTES = 1 << 22  # a line for each processor, and one for the interrupts
 BTIME_LINE = rb"(?m)^btime ([0-9]{1,12})$"
-BOOT_ID_PATTERN = r"[0-9a-f]{32}"
-# mm/mm_init.c, mem_init_print_info(): all that is reserved is reserved by then.
-MEMORY_AVAILABLE_LINE = r"Memory: [0-9]{1,20}K/[0-9]{1,20}K available"
 # As dmesg writes it, or journalctl -k -o short-monotonic, which adds the host and "kernel:".
 TIMESTAMPED_LINE = rb"\[ {0,8}[0-9]{1,12}\.[0-9]{1,9}\] (?:[^ ]{1,255} kernel: )?(.*)"
 
@@ -119,23 +117,15 @@ def read_boot_log(files: Files) -> BootLog | None:
         (LogSource.KMSG, _of_kmsg(files)),
         (LogSource.DMESG, _of_dmesg(files)),
     ):
-        found = parse_reservation_log(_early(lines))
+        found = parse_reservation_log(early_messages(lines))
         if found.areas or found.complaints or found.system_ram is not None:
             return BootLog(source=source, log=found)
     return None
 
 
-def _early(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        yield line
-        if re.match(MEMORY_AVAILABLE_LINE, line):
-            return
-
-
 def _of_journal(files: Files) -> Iterator[str]:
-    text = files.text("proc/sys/kernel/random/boot_id")
-    boot_id = text.replace("-", "") if isinstance(text, str) else ""
-    if not re.fullmatch(BOOT_ID_PATTERN, boot_id):
+    boot_id = files.id_digits("proc/sys/kernel/random/boot_id")
+    if not boot_id:
         return
     for directory in JOURNAL_DIRECTORIES:
         path = files.resolve(directory)
