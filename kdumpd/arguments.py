@@ -10,14 +10,13 @@ from typing import NoReturn
 EXIT_FAILURE = 1
 EXIT_USAGE, EXIT_IO, EXIT_CONFIG = 64, 74, 78  # sysexits.h
 JSON_MODES = ("pretty", "short", "off")
-# A home that is said is not asked for: of /etc/passwd, and thus of whatever serves names here.
+# HOME is set so that nobody looks it up in the user database.
 CHILD_ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C",
     "HOME": "/nonexistent",
 }
-# An installation in a directory that Python does not know by itself is named last, so that it hides
-# nothing.
+# The package's own directory goes to the end of sys.path, so that it hides no other module.
 ISOLATED_MAIN = """\
 import sys
 sys.path.append(sys.argv.pop(1))

@@ -55,7 +55,7 @@ class Assignment(NamedTuple):
     section: str
     key: str
     value: str
-    where: str
+    where: str  # ends in ": ", for what is wrong to follow
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class ConfigError(ValueError):
 
 
 def read_configuration(root: Path, file: Path | None) -> Configuration:
-    """Return the settings of one file, or of all files below `root` where none is named."""
+    """Return the settings, and what is wrong, of one file, or of all below `root` for None."""
     settings = Settings()
     problems = []
     for path in [file] if file is not None else _files(root):

@@ -169,7 +169,8 @@ async def serve(options: argparse.Namespace, configuration: Configuration) -> No
     await serve_once(options, configuration, signals)
     while not signals.stop.is_set():
         signals.reload.clear()
-        gc.collect()  # Python's collector comes to what is garbage in circles after dozens of lives
+        # One life leaves reference cycles, which the collector would free only after dozens.
+        gc.collect()
         configuration = await asyncio.to_thread(read_configured, options)
         await serve_once(options, configuration, signals)
 

@@ -199,7 +199,10 @@ DMESG_TIMEOUT_S = 24.0  # a caller waits for 25 (libdbus, sd-bus)
 
 
 class CallerActions:
-    """Looks, acknowledges, and opens what a capture holds."""
+    """What callers may have done.
+
+    A look, an acknowledgement, the record of a test, and opening a capture's files.
+    """
 
     def __init__(self, engine: Engine, capture_files: CaptureFiles, inspect: Inspect) -> None:
         self._engine = engine

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is known of the boots before this one: how each ended, and what is to be told of that.
+"""What is known of the boots before this one: how each ended, crash loops, and what is told of it.
 
 What was found is believed at once. That nothing was found, or that a boot ended in peace, is only
 said when this boot is over and no capture is being written; and it is fixed by what comes later.
@@ -30,7 +30,7 @@ from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.text import USEC_PER_SEC
 from kdumpd.model.vocabulary import BootEnd
 
-# so many crashes within this time are a loop
+# So many crashes within this time are a loop.
 CRASHES_OF_A_LOOP, CRASH_LOOP_SPAN = 3, timedelta(minutes=30)
 MAX_CRASH_LOOPS = 16  # that are remembered
 

@@ -91,7 +91,7 @@ def exposure_event(capture: Capture, at: datetime) -> Event:
 
 
 def boot_event(verdict: Verdict) -> Event:
-    """Return the event that tells, once in a boot, what the reservation turned out to be."""
+    """Return the event that tells, once in a boot, how ready the machine is."""
     return Event(
         id=_event_id(EventKind.BOOT_VALIDATED, verdict.kernel.boot_id),
         kind=EventKind.BOOT_VALIDATED,

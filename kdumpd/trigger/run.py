@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One crash test: announced, counted down, recorded on disk, and then the key is pressed.
 
-A rehearsal is the same with another key, and without the record.
+Until the key is pressed it ends at once when somebody stops it, or when whoever asked for it leaves
+the bus.
 
-Until then it ends at once when somebody stops it, or when whoever asked for it leaves the bus.
+A rehearsal is the same with another key, and without the record.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How a boot ended: the evidence, in the order in which it is believed, and a word for it."""
+"""How a boot ended: what is believed, in order, and a word for it."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is remembered of a boot: what was ready in it, and how it ended."""
+"""What is remembered of boots and of crash loops, and all that is known of a boot that is over."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -21,7 +21,9 @@ PRINTK_PREFIX_PATTERN = (
     rb"(?:<(\d{1,3})>)?"
     rb"(?:\[ {0,7}(\d{1,10})\.(\d{6})\](?: ?\[ {0,8}[TC]\d{1,8}\])?(?: |$))?"
 )
-KERNEL_LEVEL_COUNT = 8  # a record of user space has its facility above these bits (RFC 5424, 6.2.1)
+# The number is priority + 8 * facility (RFC 5424, 6.2.1); facility 0 is the kernel's, which no
+# program can write.
+KERNEL_LEVEL_COUNT = 8
 # kmsg_dump parts as pstore stores them (fs/pstore/platform.c, pstore_dump): Part1 is the newest.
 PSTORE_PART_LINE = rb"(?:[A-Z][a-z]{2,10})#(\d{1,6}) Part(\d{1,6})\s*$"
 

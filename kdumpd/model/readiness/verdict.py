@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Would the next panic leave a vmcore?
+"""Would the next panic leave a dump?
 
 The kernel answers half of this in sysfs (a crash kernel is loaded, its memory is reserved);
 the other half is ours to judge. Every rule is one small function from facts to findings.

@@ -54,7 +54,7 @@ def _values(report: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
 
 
 def _unpacked(blocks: list[bytes]) -> bytes:
-    """Return what the blocks hold; the end of more than MAX_LOG_BYTES is left out."""
+    """Return what the blocks hold; ReportError for more than MAX_LOG_BYTES."""
     stream = zlib.decompressobj(GZIP_WINDOW_BITS)
     log = bytearray()
     try:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Open a capture's files once more, to be handed out: what is trusted is judged by what is opened.
+"""Open a capture's files once more, or put a kernel log into a sealed one, to be handed out.
 
-The way there is walked as every look does, one name from the directory before it: since the last
-look anything in a crash directory may have been replaced.
+What is trusted is judged by what is opened. The way there is walked as every look does, one name
+from the directory before it: since the last look anything in a crash directory may have been
+replaced.
 """
 
 import asyncio

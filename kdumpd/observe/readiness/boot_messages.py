@@ -25,7 +25,8 @@ KMSG_DEVICE = os.makedev(1, 11)  # Documentation/admin-guide/devices.txt
 # Documentation/ABI/testing/dev-kmsg: priority and facility, number, time, flags; more may follow.
 KMSG_RECORD_PATTERN = rb"([0-9]{1,4}),[0-9]{1,20},[0-9]{1,20},[^;\n]{0,200};([^\n]*)"
 KMSG_ESCAPE_PATTERN = rb"\\x([0-9a-f]{2})"
-# a step of them in the first number; 0 is the kernel's, which no program can write
+# The first number is priority + 8 * facility; facility 0 is the kernel's, which no program can
+# write.
 FIRST_USER_PRIORITY = 8
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What around the kernel forbids kexec, takes the dump away, or is known by a crash test."""
+"""What around the kernel forbids kexec or takes the dump away.
+
+Also lines of kdumpd.conf(5) that cannot be used, and a crash test that failed.
+"""
 
 from collections.abc import Iterator
 
