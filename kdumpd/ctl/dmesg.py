@@ -20,16 +20,16 @@ from kdumpd.ctl.terminal import DUMB_TERMINALS, Screen, Style, print_json, read_
 from kdumpd.model.crashlog.headlines import HeadlineKind, parse_headline
 from kdumpd.model.crashlog.lines import parse_lines
 
-# Chosen as systemd's tools choose it (systemd 252, src/shared/pager.c): SYSTEMD_PAGER, else PAGER,
-# else less; an empty text or cat means none. less is told SYSTEMD_LESS or FRSXMK, and always that
-# it must run no other program: whoever may read a kernel log may be root.
-
 USUAL_PAGERS = ("less", "more")
 LESS_OPTIONS = "FRSXMK"
 
 
 def pager_of(environment: Mapping[str, str]) -> list[str]:
-    """Return the command that pages, empty for none, and on a terminal that can do too little."""
+    """Return the command that pages, empty for none, and on a terminal that can do too little.
+
+    It is chosen as systemd's tools choose it (systemd 252, src/shared/pager.c): SYSTEMD_PAGER, else
+    PAGER, else less; an empty text or cat means none.
+    """
     if environment.get("TERM", "") in DUMB_TERMINALS:
         return []
     words = environment.get("SYSTEMD_PAGER", environment.get("PAGER"))
@@ -43,7 +43,11 @@ def pager_of(environment: Mapping[str, str]) -> list[str]:
 
 
 async def paged(lines: Iterable[str], command: list[str], environment: Mapping[str, str]) -> bool:
-    """Return True once a person has seen enough of the lines, False where nothing pages them."""
+    """Return True once a person has seen enough of the lines, False where nothing pages them.
+
+    less is told SYSTEMD_LESS or FRSXMK, and always that it must run no other program: whoever may
+    read a kernel log may be root.
+    """
     more = {"LESS": environment.get("SYSTEMD_LESS", LESS_OPTIONS), "LESSSECURE": "1"}
     try:
         pager = await asyncio.create_subprocess_exec(

@@ -24,7 +24,7 @@ from kdumpd.model.readiness.report import UNKNOWN_OUTCOME
 from kdumpd.model.text import human_size, shown, time_from_microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 
-MAX_NEWEST_CAPTURES = 3  # captures
+MAX_NEWEST_CAPTURES = 3
 LABEL_COLUMNS = 14
 BAR_COLUMNS = 20  # between its ends
 MAX_TEXT_COLUMNS = 100  # longer lines are hard to read

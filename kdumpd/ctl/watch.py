@@ -141,7 +141,7 @@ def _id(path: str) -> str:
 
 
 BUS_RETRY_S = 2.0  # until a lost bus is tried again
-MAX_WAITING_SIGNALS = 50_000  # signals, of a daemon that begins with many captures
+MAX_WAITING_SIGNALS = 50_000  # of a daemon that begins with many captures
 NAME_OWNER_CHANGED = "NameOwnerChanged"
 INTERESTS = (
     Interest(

@@ -45,9 +45,6 @@ from kdumpd.model.events import new_crashes, unacknowledged
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import CaptureState
 
-# A caller names an object, never a path. What was asked for is settled before polkit is, and looked
-# up again after the answer: a person may take a minute to type a password.
-
 TRIGGER_USER_NAME = "kdumpd-trigger"
 
 T = TypeVar("T")
@@ -90,7 +87,11 @@ class Actions(Protocol):
 
 
 class GuardedMethods:
-    """Answers the calls that need a right."""
+    """Answers the calls that need a right.
+
+    A caller names an object, never a path. It is looked up before polkit is asked, and again after
+    the answer: a person may take a minute to type a password.
+    """
 
     def __init__(self, authority: Authority, actions: Actions, state: Callable[[], State]) -> None:
         self._authority = authority

@@ -16,9 +16,6 @@ from kdumpd.expose.journal_entries import JournalEntry, entry_of
 from kdumpd.expose.trouble import RecurringProblem
 from kdumpd.model.events import Event
 
-# libsystemd's senders wait, holding the interpreter's lock, while the receiver hangs and its queue
-# is full; where there is no receiver they lose the message silently.
-
 
 class Receiver(NamedTuple):
     """A datagram socket that somebody listens on."""
@@ -57,7 +54,11 @@ class FullJournalError(JournalError):
 
 
 class Journal:
-    """The journal of this machine, written to under a name."""
+    """The journal of this machine, written to under a name.
+
+    libsystemd's senders wait, holding the interpreter's lock, while the receiver hangs and its
+    queue is full; where there is no receiver they lose the message silently.
+    """
 
     def __init__(self, identifier: str = SYSLOG_IDENTIFIER) -> None:
         self._identifier = identifier

@@ -21,11 +21,6 @@ from kdumpd.model.state import State
 from kdumpd.model.text import shown
 from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashTestVerdict, Readiness
 
-# node_exporter's textfile collector (1.5, 1.9) and `promtool check metrics` parse 0.0.4 alone
-# (expfmt.TextParser of prometheus/common), which knows neither OpenMetrics' types info and stateset
-# nor its "# UNIT", but takes "# EOF" for a comment. So everything is a gauge, the last line is "#
-# EOF", and both parsers take the same text. No sample has a time: the collector refuses those.
-
 Labels = tuple[tuple[str, str], ...]  # names and values
 NO_LABELS: Labels = ()
 
@@ -40,7 +35,14 @@ class Metric(NamedTuple):
 
 
 def exposition(prefix: str, metrics: Iterable[Metric]) -> str:
-    """Return the metrics as text; those without a value are left out."""
+    """Return the metrics as text; those without a value are left out.
+
+    node_exporter's textfile collector (1.5, 1.9) and `promtool check metrics` parse 0.0.4 alone
+    (expfmt.TextParser of prometheus/common), which knows neither OpenMetrics' types info and
+    stateset nor its "# UNIT", but takes "# EOF" for a comment. So everything is a gauge, the last
+    line is "# EOF", and both parsers take the same text. No sample has a time: the collector
+    refuses those.
+    """
     lines = [line for one in metrics if one.samples for line in _lines(prefix + one.name, one)]
     return "".join(f"{line}\n" for line in (*lines, "# EOF"))
 
@@ -253,14 +255,15 @@ def _counts(labels: Iterable[Labels]) -> Mapping[Labels, float]:
     return dict(sorted(Counter(labels).items()))
 
 
-# The file is also a sign of life: while all stays as it is, it is written about once a minute.
-
 # A look is made each minute where nothing happens, and its time is taken before its end.
 MAX_METRICS_AGE = timedelta(seconds=55)
 
 
 class Metrics:
-    """The file with the numbers."""
+    """The file with the numbers.
+
+    It is also a sign of life: while all stays as it is, it is written about once a minute.
+    """
 
     def __init__(self, file: TextFile) -> None:
         self._file = file

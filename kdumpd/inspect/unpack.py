@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Unpack a compressed core as a stream, and judge it."""
+"""Read a core as a stream, unpacked or reassembled, into a spool, and judge it.
+
+Of a program that unpacks, the last line on its stderr says what is wrong.
+"""
 
 import bz2
 import lzma
@@ -98,9 +101,6 @@ def with_last_words(problem: str, words: int) -> str:
     return f"{problem}: {last}" if last else problem
 
 
-# A stream may be several, one after another; each must end as its format says (RFC 1952, bzip2, the
-# .xz file format, the frame formats of LZ4 and of RFC 8878).
-
 DECOMPRESSOR_PATH = "/usr/bin:/bin"
 GZIP_WINDOW_BITS = 31  # zlib's: with a gzip header, and the largest window
 MAX_XZ_MEMORY_BYTES = 256 << 20  # xz -9 needs 65 MiB
@@ -165,6 +165,8 @@ DECOMPRESSORS: dict[str, Callable[[], Decompressor]] = {
 def unpacked(fd: int, wrapper: str) -> Iterator[Iterator[bytes]]:
     """Give the bytes inside, piece by piece; CoreError where the wrapper is not whole.
 
+    A file may hold several streams, one after another; each must end as its format says (RFC 1952,
+    bzip2, the .xz file format, the frame formats of LZ4 and of RFC 8878).
     The descriptor is read from its beginning, and stands anywhere afterwards.
     """
     if wrapper in DECOMPRESSORS:

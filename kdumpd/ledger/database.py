@@ -15,10 +15,6 @@ from kdumpd.ledger.tables import load_state, make_tables, read_untold
 from kdumpd.model.state import State
 from kdumpd.model.text import shown
 
-# SQLite's own check finds pages, indices and lengths that contradict one another, but not a bit
-# that turned within a text (sqlite.org/pragma.html#pragma_integrity_check). Triggers of the
-# connection write the checksums, so that no statement can forget to.
-
 # What each table's rows say.
 SEALED_COLUMNS = {
     "capture": ("id", "facts"),
@@ -32,7 +28,12 @@ SEALED_COLUMNS = {
 
 
 def seal(connection: sqlite3.Connection, *, anew: bool) -> None:
-    """Have what is written from now on sealed; with `anew` also what was written before."""
+    """Have what is written from now on sealed; with `anew` also what was written before.
+
+    SQLite's own check finds pages, indices and lengths that contradict one another, but not a bit
+    that turned within a text (sqlite.org/pragma.html#pragma_integrity_check). Triggers of the
+    connection write the checksums, so that no statement can forget to.
+    """
     # Bytes, so that no text has to be decoded, and a C function is all that runs for a row.
     connection.create_function("checksum", 1, zlib.crc32, deterministic=True)
     for table, columns in SEALED_COLUMNS.items():

@@ -71,8 +71,6 @@ class UnchangedLook:
     A look that shows this again leaves the captures as they are.
     """
 
-    # state: the last look at the crash directories, and the captures that came of it
-
     directories: tuple[CrashDirectory, ...]
     retention: Retention
     readings: Mapping[str, Reading]

@@ -165,9 +165,9 @@ def _digits(entry: JournalFields, field: str) -> str:
     return str(getattr(entry.get(field), "hex", ""))
 
 
-JOURNAL_TIMEOUT_S = 5.0  # seconds that a look waits for the journal
+JOURNAL_TIMEOUT_S = 5.0  # for which a look waits for the journal
 MAX_JOURNAL_READING_S = 20.0  # after which what was found must do
-JOURNAL_RETRY_PAUSE_S = 10.0  # seconds from one reading to the next
+JOURNAL_RETRY_PAUSE_S = 10.0  # from one reading to the next
 
 
 class BootsObserver:

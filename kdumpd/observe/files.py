@@ -32,11 +32,9 @@ class Files:
     Every name is relative to the root. None stands for what is not there, Unknown for what is there
     and cannot be read or understood. A name that no file can have leads nowhere.
 
-    What stands in `opened` is read from that descriptor, which somebody with more rights opened.
+    What stands in `opened` is read from that descriptor, which somebody with more rights opened
+    before kdumpd started. It stays open, and is read from its beginning every time.
     """
-
-    # state: descriptors that were open before kdumpd started; it keeps them open, and reads each
-    # from its beginning every time
 
     def __init__(
         self,

@@ -209,9 +209,10 @@ Rest = tuple[MachineFacts, Retention]  # what is to be seen besides the crash di
 
 
 class DirectoryObserver:
-    """Looks at one crash directory, remembering what was read so that only changes are read."""
+    """Looks at one crash directory, remembering what was read so that only changes are read.
 
-    # state: what the last look sighted, whose unchanged files are not read again, and the visits
+    It keeps what the last look sighted, and the visits.
+    """
 
     def __init__(
         self,
@@ -268,10 +269,11 @@ class Plan(NamedTuple):
 
 
 class Machine:
-    """The machine below one root, looked at once, or whenever there is a hint."""
+    """The machine below one root, looked at once, or whenever there is a hint.
 
-    # state: the last answer about all but the crash directories, for looks that ask only about
-    # these
+    It keeps the last answer about all but the crash directories, for looks that ask only about
+    these.
+    """
 
     def __init__(
         self,

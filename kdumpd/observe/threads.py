@@ -126,13 +126,15 @@ class PatientThread(Generic[T]):
         self._on_late()
 
 
-# Threads that run Python code at once wake one another up all the time, for the interpreter's lock.
-
 QUICK_S = 0.5  # seconds after which all that still waits is done at once, each in its own thread
 
 
 class Worker:
-    """Does what it is given, in order; what hangs or is slow holds up the rest for a moment."""
+    """Does what it is given, in order; what hangs or is slow holds up the rest for a moment.
+
+    In one thread, while it is quick: several that run Python code at once wake one another up all
+    the time, for the interpreter's lock.
+    """
 
     def __init__(self, hurry: float = QUICK_S) -> None:
         self._hurry = hurry

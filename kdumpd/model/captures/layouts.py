@@ -220,7 +220,7 @@ def _number(part: bytes) -> int:
     return int(part.rpartition(b".")[2])
 
 
-MAX_README_BYTES = 4096  # bytes that are read
+MAX_README_BYTES = 4096
 MAX_README_VALUE_CHARACTERS = 128
 README_PLACEHOLDER = b"the crash dump is likely incomplete"
 README_UNFINISHED = "its writer has not finished: README.txt is still the placeholder"
@@ -275,13 +275,6 @@ def _value(value: bytes) -> str:
     return printable(value.strip())[:MAX_README_VALUE_CHARACTERS]
 
 
-# systemd-pstore (src/pstore/pstore.c) names the directory after the record's number without the
-# part's own digits. EFI's number is (seconds since 1970 * 100 + part) * 1000 + count
-# (drivers/firmware/efi/efi-pstore.c, generic_id()), and the directory is the seconds with, below
-# it, the count. ERST's has in its upper half the seconds since 1970 of the first record of that
-# boot (drivers/firmware/efi/cper.c, cper_next_record_id()). Debian's 252 and older ones leave the
-# last six digits out of either number.
-
 PSTORE_DIRECTORY_PATTERN = rb"/(\d{9,20})(?:/\d{3})?/?$"
 EFI_DIGITS, OLD_EFI_DIGITS = 10, 9
 OLD_ERST_DIGITS, ERST_DIGITS, ERST_SEQUENCE_FACTOR = range(12, 14), range(18, 20), 1_000_000
@@ -296,7 +289,15 @@ class RecordTime(NamedTuple):
 
 
 def parse_record_time(directory: bytes) -> RecordTime | None:
-    """Return what the name of an archive's directory says of the time, None if nothing."""
+    """Return what the name of an archive's directory says of the time, None if nothing.
+
+    systemd-pstore (src/pstore/pstore.c) names the directory after the record's number without the
+    part's own digits. EFI's number is (seconds since 1970 * 100 + part) * 1000 + count
+    (drivers/firmware/efi/efi-pstore.c, generic_id()), and the directory is the seconds with, below
+    it, the count. ERST's has in its upper half the seconds since 1970 of the first record of that
+    boot (drivers/firmware/efi/cper.c, cper_next_record_id()). Debian's 252 and older ones leave the
+    last six digits out of either number.
+    """
     match = re.search(PSTORE_DIRECTORY_PATTERN, directory)
     if match is None:
         return None

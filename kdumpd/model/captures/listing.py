@@ -22,8 +22,7 @@ from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.state import CrashDirectory, Delays, Observation, State, UnchangedLook
 from kdumpd.model.vocabulary import CaptureState
 
-# Nobody can open them any more; what was told of them stays in the journal.
-
+# Nobody can open a capture that is gone; what was told of it stays in the journal.
 GONE_CAPTURE_KEPT = timedelta(days=90)  # after it was found gone
 MAX_GONE_CAPTURES = 1000
 

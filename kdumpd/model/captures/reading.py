@@ -15,7 +15,7 @@ from kdumpd.model.captures.core import CoreFacts, FileStamp
 from kdumpd.model.vocabulary import Crash
 
 MAX_READ_ATTEMPTS = 2
-RETRY_PAUSE_S = 30.0  # seconds until what could not be begun is tried again
+RETRY_PAUSE_S = 30.0  # until what could not be begun is tried again
 READING_KEY_DIGITS = 32
 
 

@@ -51,7 +51,7 @@ def _number(digits: bytes, base: int) -> int:
     return value
 
 
-MAX_PIECE_CHARACTERS = 40  # characters of somebody's text in a sentence
+MAX_PIECE_CHARACTERS = 40  # of somebody's text in a sentence
 
 
 class RamRange(NamedTuple):
@@ -216,7 +216,7 @@ def as_written(values: str) -> str:
 
 
 MAX_CRASHKERNEL_VALUES = 4  # of them are told
-MAX_WORD_CHARACTERS = 60  # characters of somebody's text in a sentence
+MAX_WORD_CHARACTERS = 60  # of somebody's text in a sentence
 # Not the kernel's own crashkernel=; the kernel hands what it does not know to init in silence.
 MISSPELT_PATTERN = (
     rb"(?i)(?:crash[_-]kernel[=:]|crashkernel:|crashkernal=|crashkernels=|crashk=|kdump_crashkernel=)"

@@ -174,8 +174,8 @@ def parse_complaint(text: str) -> Complaint | None:
 
 __all__ = ["Area", "AreaKind", "Complaint", "Reason", "ReservationLog", "parse_reservation_log"]
 
-MAX_LINE_CHARACTERS = 256  # characters of a line that are looked at
-MAX_AREAS_OR_COMPLAINTS = 16  # areas, and complaints, that are kept
+MAX_LINE_CHARACTERS = 256  # of a line, from its beginning
+MAX_AREAS_OR_COMPLAINTS = 16  # that are kept of each
 # The time and, by CONFIG_PRINTK_CALLER, the task; then the part of the kernel that speaks (pr_fmt).
 LINE_PREFIX_PATTERN = (
     r"(?:<[0-9]{1,3}>)?(?:\[[ 0-9.]{1,20}\])?(?:\[ {0,8}[TC][0-9]{1,8}\])? {0,4}"

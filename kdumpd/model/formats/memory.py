@@ -136,22 +136,16 @@ def best_ram(
     return Ram(size=meminfo, source=RamSource.MEMINFO, exact=False) if meminfo else None
 
 
-# makedumpfile leaves out, by the bits of its -d (makedumpfile(8), and __exclude_unnecessary_pages
-# in makedumpfile.c): 1 pages of zeros, 2 page cache without private data, 4 all page cache, 8
-# anonymous and huge pages of programs, 16 free pages. The page cache is Cached, which holds Shmem,
-# and Buffers (fs/proc/meminfo.c). A dump of level 31 is what is left: the kernel's own pages.
-#
-# The kernel's own pages are its slabs, page tables, vmalloc (which holds the stacks), per-CPU data,
-# and what MemTotal does not count: the map of all pages, a struct page of 64 bytes for each of
-# 4096, and the kernel's image. Pages that drivers took without telling are not in any counter.
-
 # Debian 12 with 1.5 GiB: by this count 110 MB are the kernel's, and a zlib dump of level 31 had 39.
 COMPRESSION_RATIO = 2
 KERNEL_IMAGE_BYTES = 48 * MIB  # code, data and bss of Debian's 6.1 by /proc/iomem: 43 MiB
 PAGES_PER_MAP_BYTE = 64  # PAGE_BYTES / sizeof(struct page)
-# bytes that a kdump-compressed dump spends on each page (makedumpfile's page_desc)
+# spent by a kdump-compressed dump on each page (makedumpfile's page_desc)
 PAGE_DESCRIPTOR_BYTES = 24
 BITMAPS_IN_DUMP = 2  # and bits on each page that the machine has
+# makedumpfile leaves out, by the bits of its -d (makedumpfile(8), and __exclude_unnecessary_pages
+# in makedumpfile.c): 1 pages of zeros, 2 page cache without private data, 4 all page cache, 8
+# anonymous and huge pages of programs, 16 free pages. Level 31 leaves the kernel's own pages.
 DUMP_LEVEL_CACHE, DUMP_LEVEL_ALL_CACHE, DUMP_LEVEL_PROGRAMS, DUMP_LEVEL_FREE = 2, 4, 8, 16
 KIB = 1024
 MEMINFO_LINE = rb"(?m)^([A-Za-z()_]{1,40}):[ \t]{1,40}(\d{1,18}) kB$"
@@ -159,7 +153,13 @@ ROUNDED_SIZE_BITS = 3  # the highest bits, which are kept
 
 
 class MemoryUse(NamedTuple):
-    """What the memory is used for; sizes in bytes, 0 where the kernel does not count it."""
+    """What the memory is used for; sizes in bytes, 0 where the kernel does not count it.
+
+    The page cache is Cached, which holds Shmem, and Buffers (fs/proc/meminfo.c). The kernel's own
+    pages are its slabs, page tables, vmalloc (which holds the stacks), per-CPU data, and what
+    MemTotal does not count: the map of all pages, a struct page of 64 bytes for each of 4096, and
+    the kernel's image. Pages that drivers took without telling are not in any counter.
+    """
 
     total: int
     free: int = 0

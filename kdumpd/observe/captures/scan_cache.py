@@ -69,9 +69,10 @@ class Visit:
 
 
 class Visits:
-    """The directories below one crash directory, by path, as the last two looks found them."""
+    """The directories below one crash directory, by path, as the last two looks found them.
 
-    # state: what each directory held, so that one whose times and files are the same is not opened
+    What each held is kept, so that one whose times and files are the same is not opened.
+    """
 
     def __init__(
         self,

@@ -13,9 +13,9 @@ PT_LOAD, PT_NOTE = 1, 4
 PN_XNUM = 0xFFFF
 DUMP_ELF_INCOMPLETE = 0x1  # makedumpfile 1.7.2 elf_info.h: e_flags of a dump that ran out of space
 
-ELF64_PHDR_BYTES = 56  # bytes of an Elf64_Phdr
+ELF64_PHDR_BYTES = 56
 MAX_SEGMENTS = 1 << 16
-MAX_NOTES_BYTES = 1 << 22  # bytes in all; the registers of a CPU take about 400
+MAX_NOTES_BYTES = 1 << 22  # in all; the registers of a CPU take about 400
 VMCOREINFO_NAME = b"VMCOREINFO\0"
 MAX_VMCOREINFO_BYTES = 1 << 16  # the kernel's own is one page (include/linux/vmcore_info.h)
 

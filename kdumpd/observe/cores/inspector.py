@@ -26,11 +26,10 @@ from kdumpd.model.captures.inspection import (
 )
 from kdumpd.model.crashlog.scrub import plain_sentence
 
-READ_BYTES = 1 << 16  # bytes read at once
-MAX_STDERR_BYTES = 4096  # bytes of stderr; what comes behind them is read and forgotten
-MIN_BYTES_A_SECOND = 5_000_000  # bytes a second
-# seconds that a killed child is waited for; only a dead disk or server holds it longer
-KILL_TIMEOUT_S = 5.0
+READ_BYTES = 1 << 16  # at once
+MAX_STDERR_BYTES = 4096  # what comes behind them is read and forgotten
+MIN_BYTES_A_SECOND = 5_000_000
+KILL_TIMEOUT_S = 5.0  # only a dead disk or server holds a killed child longer
 INSPECT_COMMAND = isolated("kdumpd.inspect.main")
 
 

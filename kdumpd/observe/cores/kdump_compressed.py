@@ -14,7 +14,7 @@ from kdumpd.observe.cores.elf import MAX_VMCOREINFO_BYTES
 from kdumpd.observe.cores.source import CoreError, Source
 
 MAGIC = b"KDUMP   "
-DUMP_DH_COMPRESSED_INCOMPLETE = 0x8  # DUMP_DH_COMPRESSED_INCOMPLETE, set when space ran out
+DUMP_DH_COMPRESSED_INCOMPLETE = 0x8  # set when space ran out
 FIRST_VERSION_WITH_VMCOREINFO = 3  # header_version
 VMCOREINFO_AT = 32  # offset_vmcoreinfo and size_vmcoreinfo in a 64-bit sub-header
 DUMP_LEVEL_AT = {True: 8, False: 4}  # behind an unsigned long of a 64-bit or of a 32-bit machine
@@ -35,7 +35,7 @@ BLOCK_SIZES = {1 << power for power in range(9, 19)}
 
 DESCRIPTOR_BYTES = 24
 DESCRIPTORS_A_READ = 1 << 15
-BITMAP_BYTES_A_READ = 1 << 20  # bytes
+BITMAP_BYTES_A_READ = 1 << 20
 MAX_BITMAP_BYTES = 1 << 30  # 16 TiB of RAM in 4 KiB pages have two bitmaps of 512 MiB
 MAX_DESCRIPTORS_READ = 1 << 23  # looked at for the last page that is not the shared zero page
 

@@ -35,11 +35,9 @@ T = TypeVar("T")
 class ReservationReader:
     """Reads what was reserved again and again; the log of a boot, once it is known, only once.
 
-    One that says nothing is read more and more seldom: journald may still be about to write it.
+    One that says nothing is read more and more seldom, by the 1st, 2nd, 4th, 8th, … look: journald
+    may still be about to write it. It keeps the log, and until then the number of looks without it.
     """
-
-    # state: the boot's log once it was found; until then, how many looks did without, of which
-    # the 1st, 2nd, 4th, 8th, … asked for it
 
     def __init__(self, files: Files) -> None:
         self._files = files

@@ -149,10 +149,8 @@ class SharedFiles:
     """The files, and what of them is read when somebody in this look first asks for it.
 
     Each group of facts is read in a thread of its own, and waits for another one only where both
-    want the same file.
+    want the same file. It keeps what of the files was read in this look.
     """
-
-    # state: what of the files was read in this look
 
     def __init__(self, files: Files) -> None:
         self.files = files

@@ -96,7 +96,7 @@ TOOL_CONFIGS: tuple[tuple[str, Callable[[bytes], DumpSettings], bool], ...] = (
     ("etc/sysconfig/kdump", parse_suse, True),
 )
 MEMINFO = "proc/meminfo"
-MAX_NAME_BYTES = 60  # characters of a line that is not understood
+MAX_NAME_BYTES = 60  # of a line that is not understood
 # ext4 keeps clusters that not even root gets, each a block but with bigalloc: the lesser of 2 % and
 # 4096. f_bfree counts them (admin-guide/ext4.rst; ext4_has_free_clusters, fs/ext4/balloc.c).
 EXT4_RESERVED_CLUSTERS = "sys/fs/ext4/{device}/reserved_clusters"

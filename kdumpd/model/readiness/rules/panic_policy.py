@@ -6,9 +6,8 @@ from collections.abc import Collection, Iterator
 from kdumpd.model.readiness.facts import MachineFacts
 from kdumpd.model.readiness.finding import Finding, Severity, Unknown, fine, info, unknown
 
-# The value binds the keyboard and serial consoles only: whoever may write to /proc/sysrq-trigger,
-# root by default, may do all of it whatever the value says.
-
+# kernel.sysrq binds the keyboard and serial consoles only: whoever may write to
+# /proc/sysrq-trigger, root by default, may do all of it whatever the value says.
 SYSRQ_ALL = 1
 SYSRQ_DUMP = 0x8  # of the letter c as well (drivers/tty/sysrq.c, sysrq_crash_op)
 SYSRQ_FUNCTIONS = {
