@@ -345,22 +345,27 @@ class Machine:
         except StuckError:
             return Retention()
 
-    async def observations(self, due: Callable[[], float | None]) -> AsyncIterator[Observation]:
-        """Yield a look now, at each hint, in `due()` seconds where it says so, and each minute."""
-        everything, pace = True, ScanThrottle()
+    async def observations(
+        self, due: Callable[[], float | None], now: Callable[[], float] = clock
+    ) -> AsyncIterator[Observation]:
+        """Yield a look now, at each hint, in `due()` seconds where it says so, and each minute.
+
+        All is asked at least once a minute, however many hints at crash directories come in.
+        """
+        everything, pace, poll_at = True, ScanThrottle(), now()
         while True:
-            everything = self._hints.take() or everything
-            began = clock()
+            began = now()
+            everything = self._hints.take() or everything or began >= poll_at
+            if everything:
+                poll_at = began + POLL_INTERVAL_S
             seen = await self.look(everything=everything)
-            ended = clock()
+            ended = now()
             yield seen
             await asyncio.sleep(pace.pause(began, ended))
-            wait = due()
+            wait, left = due(), max(0.0, poll_at - now())
             everything = False
             try:
-                async with asyncio.timeout(
-                    POLL_INTERVAL_S if wait is None else min(wait, POLL_INTERVAL_S)
-                ):
+                async with asyncio.timeout(left if wait is None else min(wait, left)):
                     await self._hints.wait()
             except TimeoutError:
                 everything = True

@@ -10,7 +10,7 @@ from kdumpd.observe.captures.inotify import Watch
 from kdumpd.observe.captures.scan_cache import Identity, Unwatched
 from kdumpd.observe.captures.scan_cache import Watcher as Watching
 from kdumpd.observe.files import Files
-from kdumpd.observe.machine import Hints, Plan, Watchers, clock
+from kdumpd.observe.machine import POLL_INTERVAL_S, Hints, Plan, Watchers, clock
 from kdumpd.observe.machine import Machine as Observed
 from kdumpd.observe.readiness.units import NoServiceManager
 from tests.support.cores import Crash, flattened
@@ -188,6 +188,56 @@ async def test_captures_are_no_reason_to_ask_all(
         seen = await anext(observations)
         assert seen.machine.kernel.crash_loaded is False
         assert seen.retention.most_dumps == 3
+    await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+class StoppedClock:
+    """Seconds that go on when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def test_hints_that_never_stop_do_not_put_off_the_poll(
+    machine: Machine, observed: Observed, hints: Hints
+) -> None:
+    """Any user may change a crash directory that all may write to, as often as they like."""
+    now = StoppedClock()
+    asked: list[bool | None] = []
+    observations = observed.observations(lambda: None, now)
+    async with asyncio.timeout(LONG):
+        assert (await anext(observations)).machine.kernel.crash_loaded is True
+        machine.write("sys/kernel/kexec_crash_loaded", "0\n")
+        for _ in range(7):
+            now.seconds += 10
+            hints.directories()
+            asked.append((await anext(observations)).machine.kernel.crash_loaded)
+        assert asked == [True, True, True, True, True, False, False]
+        machine.write("sys/kernel/kexec_crash_loaded", "1\n")
+        now.seconds += 49
+        hints.directories()
+        assert (await anext(observations)).machine.kernel.crash_loaded is False
+        now.seconds += 1
+        hints.directories()
+        assert (await anext(observations)).machine.kernel.crash_loaded is True
+    await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_a_hint_does_not_begin_the_wait_for_the_poll_anew(
+    machine: Machine, observed: Observed, hints: Hints
+) -> None:
+    now = StoppedClock()
+    observations = observed.observations(lambda: None, now)
+    async with asyncio.timeout(LONG):
+        await anext(observations)
+        machine.write("sys/kernel/kexec_crash_loaded", "0\n")
+        now.seconds += POLL_INTERVAL_S - 0.25
+        hints.directories()
+        assert (await anext(observations)).machine.kernel.crash_loaded is True
+        assert (await anext(observations)).machine.kernel.crash_loaded is False
     await observations.aclose()  # type: ignore[attr-defined]  # it is a generator
 
 
