@@ -32,8 +32,8 @@ from kdumpd.observe.threads import PatientThread, Start, StuckError, start
 
 MAX_PAST_BOOTS = 16
 MAX_BOOT_SEARCH_STEPS = 64  # from boot to boot, those of containers among them
-MAX_FIRST_ENTRIES = 1500  # entries of a boot, from its first on
-MAX_LAST_ENTRIES = 1000  # entries of a boot, back from its last
+MAX_FIRST_ENTRIES = 1500  # of a boot, from its first on
+MAX_LAST_ENTRIES = 1000  # of a boot, back from its last
 # sd-messages.h
 JOURNAL_START_MESSAGE_ID = "f77379a8490b408bbe5f6940505a777b"
 JOURNAL_STOP_MESSAGE_ID = "d93fb3c9c24d451a97cea615ce59c00b"

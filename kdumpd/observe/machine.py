@@ -176,7 +176,7 @@ class Hints:
 REST_RATIO = 2.0  # seconds of rest for each of looking, so that looks get a third of one processor
 # Seconds of rest that may be owed: what comes after quiet, as a dump does, is looked at at once.
 MAX_REST_OWED_S = 1.0
-MAX_PAUSE_S = 2.0  # seconds of one pause, also after a look at a directory that hardly answers
+MAX_PAUSE_S = 2.0  # of one pause, also after a look at a directory that hardly answers
 
 
 class ScanThrottle:
@@ -195,7 +195,7 @@ class ScanThrottle:
         return max(0.0, self._owed - MAX_REST_OWED_S)
 
 
-LOOK_TIMEOUT_S = 10.0  # seconds for one look at one crash directory
+LOOK_TIMEOUT_S = 10.0  # for one look at one crash directory
 POLL_INTERVAL_S = 60.0  # sysfs does not tell when a crash kernel is loaded or unloaded
 
 

@@ -126,7 +126,7 @@ class PatientThread(Generic[T]):
         self._on_late()
 
 
-QUICK_S = 0.5  # seconds after which all that still waits is done at once, each in its own thread
+QUICK_S = 0.5  # after which all that still waits is done at once, each in its own thread
 
 
 class Worker:

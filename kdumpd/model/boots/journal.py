@@ -43,8 +43,8 @@ class PastBoots:
 
 
 BOOT_ID_PATTERN = r"([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})"
-MAX_MESSAGE_CHARACTERS = 4096  # characters of a message that are looked at
-MAX_PANIC_CHARACTERS = 200  # characters of the kernel's last words that are kept
+MAX_MESSAGE_CHARACTERS = 4096  # of a message that are looked at
+MAX_PANIC_CHARACTERS = 200  # of the kernel's last words that are kept
 MAX_SHUTDOWN_US = 45 * 60 * USEC_PER_SEC  # reboot.target gives up after 30 minutes
 # init/version.c, linux_banner
 BANNER_LINE = r"Linux version (\S{1,64}) "

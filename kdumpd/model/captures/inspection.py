@@ -9,7 +9,7 @@ from kdumpd.model.captures.core import MAX_IDENTITY_BYTES, CoreFacts, is_printab
 from kdumpd.model.codec import RecordError, from_record, out_of_bounds, to_record
 
 MAX_LOG_BYTES = 4 << 20  # of a longer one the end is kept
-MAX_ANSWER_BYTES = 16 << 20  # bytes of JSON
+MAX_ANSWER_BYTES = 16 << 20  # of JSON
 LOG_SOURCES = {"drgn", "makedumpfile", ""}
 ANSWER_KEYS = {"facts", "log", "log_source", "log_problem"}
 # The one who asks knows whether anything was read, and what part it is: the answer says neither.

@@ -65,7 +65,7 @@ SYSRQ_FUNCTION = b"sysrq_handle_crash"
 SYSRQ_REASON = "sysrq: Trigger a crash"  # drivers/tty/sysrq.c; "SysRq : " until 5.0
 CUT_HERE_LINE = b"------------[ cut here ]------------"
 BANNER_LINE = rb"Linux version (\S{1,64}) \("  # init/version.c, linux_banner
-MAX_LINES_BEFORE_BANNER = 10  # lines from the beginning of the log
+MAX_LINES_BEFORE_BANNER = 10  # from the beginning of the log
 # No function is to blame for these.
 CLASSES_WITHOUT_FUNCTION = frozenset(
     {

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 KERNEL_CRASH_LINE = rb"(?m)^ProblemType:[ \t]*KernelCrash[ \t]*$"
 REPORT_HEAD_BYTES = 4096  # the kind is the first thing that apport writes
-MAX_REPORT_BYTES = 1 << 23  # bytes of a report that are read; a log of 256 KiB makes 50 KiB
+MAX_REPORT_BYTES = 1 << 23  # of a report that are read; a log of 256 KiB makes 50 KiB
 LOG_KEY = b"VmCoreDmesg"
-MAX_LOG_BYTES = 1 << 24  # bytes of a log, unpacked
+MAX_LOG_BYTES = 1 << 24  # of a log, unpacked
 MAX_UNPACKED_AT_ONCE_BYTES = 1 << 20
 LOG_UNREADABLE = "holds a kernel log that is broken, cut off or too long"
 GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS

@@ -28,10 +28,9 @@ from kdumpd.observe.captures.apport_report import (
 from kdumpd.observe.captures.safe_open import Directory, untrusted_reason
 from kdumpd.observe.cores.core import read_core
 
-LOG_ID_BYTES = 1 << 16  # bytes of a kernel log, from its end, that tell it from another
+LOG_ID_BYTES = 1 << 16  # of a kernel log, from its end, that tell it from another
 UNTRUSTED_ID_PREFIX = b"not trusted\0"
-# bytes of a kernel log, from its end, in which the crash is looked for
-MAX_LOG_TAIL_BYTES = 1 << 20
+MAX_LOG_TAIL_BYTES = 1 << 20  # of a kernel log, from its end, in which the crash is looked for
 
 
 class NoCaptureError(Exception):

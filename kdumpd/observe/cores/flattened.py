@@ -25,8 +25,7 @@ END_RECORD = b"\xff" * RECORD_HEADER.size
 
 KEPT_RECORDS = 64  # from the front: header, sub-header and VMCOREINFO are among the first three
 MAX_RECORDS = 1 << 16  # walked at first: about 2 GiB of what makedumpfile 1.7.2 writes
-# bytes read from the end of a longer file: four records of that size, usually more
-TAIL_BYTES = 1 << 18
+TAIL_BYTES = 1 << 18  # read from the end of a longer file: four records, usually more
 MAX_RECORD_BYTES = 1 << 26
 # A plausible record header: an offset below 2^56, and a size above zero and below MAX_RECORD_BYTES.
 RECORD_HEADER_PATTERN = rb"(?=\0[\s\S]{7}\0{4}(?!\0{4})[\0-\x03][\s\S]{3})"
