@@ -26,7 +26,7 @@ from kdumpd.model.boots.journal import (
     early_messages,
     parse_boot,
 )
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import BOOT_ID, Files
 from kdumpd.observe.readiness.boot_messages import JOURNAL_DIRECTORIES, read_boot_time
 from kdumpd.observe.threads import PatientThread, Start, StuckError, start
 
@@ -215,7 +215,7 @@ class BootsObserver:
 
 def read_past_boots(files: Files) -> PastBoots:
     """Return the last boots before the one that runs."""
-    running = files.id_digits("proc/sys/kernel/random/boot_id")
+    running = files.id_digits(BOOT_ID)
     machine_id = files.id_digits("etc/machine-id")
     deadline = time.monotonic() + MAX_JOURNAL_READING_S
     boots: dict[str, PastBoot] = {}

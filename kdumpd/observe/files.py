@@ -22,6 +22,14 @@ MAX_NUMBER_DIGITS, MAX_NUMBER = 20, (1 << 64) - 1  # sizes in bytes are 64 bits 
 ID_PATTERN = r"[0-9a-f]{32}"  # sd-id128(3), and a UUID without its dashes
 BUSY_RETRIES = 5  # crash_size takes a lock that a kexec load holds: EBUSY until it is done
 BUSY_PAUSE_S = 0.1
+# Files that more than one reader asks for.
+BOOT_ID = "proc/sys/kernel/random/boot_id"
+CMDLINE = "proc/cmdline"
+OSRELEASE = "proc/sys/kernel/osrelease"
+MEMINFO = "proc/meminfo"
+EFI_VARIABLES = "sys/firmware/efi/efivars"
+KDUMP_CONF = "etc/kdump.conf"  # of kdump-utils
+KDUMP_SYSCONFIG = "etc/sysconfig/kdump"  # of kdump-utils, and of SUSE's kdump
 NOT_THERE_ERRORS = {errno.ENOENT, errno.ENOTDIR}
 NONE_OPENED: Mapping[str, int] = MappingProxyType({})
 

@@ -15,7 +15,7 @@ from kdumpd.dbus.messages import BusError, CallError
 from kdumpd.model.formats.memory import parse_meminfo
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import MEMINFO, Files
 from kdumpd.observe.readiness.kernel import CRASH_LOADED
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.system import read_system
@@ -68,7 +68,7 @@ def _inode(files: Files, name: str) -> int | None:
 
 
 PANIC_SYSCTL = "proc/sys/kernel/panic"
-PROC_UPTIME, PROC_LOADAVG, PROC_MEMINFO = "proc/uptime", "proc/loadavg", "proc/meminfo"
+PROC_UPTIME, PROC_LOADAVG = "proc/uptime", "proc/loadavg"
 ONLINE_PROCESSORS = "sys/devices/system/cpu/online"
 PROC_PRESSURE = "proc/pressure"
 PRESSURE_RESOURCES = ("cpu", "io", "memory")
@@ -152,7 +152,7 @@ def _is_off(fact: Unknown) -> bool:
 
 
 def _memory(files: Files) -> Fact[MemoryFacts]:
-    content = files.content(PROC_MEMINFO)
+    content = files.content(MEMINFO)
     if not isinstance(content, bytes):
         return content
     amounts = parse_meminfo(content)
@@ -160,7 +160,7 @@ def _memory(files: Files) -> Fact[MemoryFacts]:
         dirty = amounts[b"Dirty"] + amounts[b"Writeback"]
         return MemoryFacts(total=amounts[b"MemTotal"], dirty=dirty)
     except KeyError:
-        return files.unknown(PROC_MEMINFO, "does not say what waits to be written")
+        return files.unknown(MEMINFO, "does not say what waits to be written")
 
 
 def _arrays(files: Files) -> Fact[tuple[str, ...]]:

@@ -13,11 +13,10 @@ from kdumpd.model.formats.kdump_settings import (
     parse_shell_settings,
 )
 from kdumpd.model.text import parse_span
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import KDUMP_SYSCONFIG, Files
 from kdumpd.observe.readiness.shared_files import SharedFiles
 
 APPORT_JOB = "etc/cron.daily/apport"
-SUSE_CONFIG = "etc/sysconfig/kdump"
 # a file hides its namesakes
 TMPFILES_DIRECTORIES = ("etc/tmpfiles.d", "run/tmpfiles.d", "usr/lib/tmpfiles.d")
 TMPFILES_TYPES_WITH_AGE = b"dDevqQxC"  # types of tmpfiles.d(5) whose age is looked at
@@ -37,7 +36,7 @@ def read_retention(shared: SharedFiles) -> Retention:
     files, debian = shared.files, shared.kdump_tools
     days = parse_apport_job(_read(files, APPORT_JOB)) if _is_executable(files, APPORT_JOB) else {}
     settings = debian if isinstance(debian, ShellSettings) else parse_shell_settings(b"")
-    keeps = parse_number(parse_assignment(_read(files, SUSE_CONFIG), b"KDUMP_KEEP_OLD_DUMPS"))
+    keeps = parse_number(parse_assignment(_read(files, KDUMP_SYSCONFIG), b"KDUMP_KEEP_OLD_DUMPS"))
     return Retention(
         apport_days=days.get(b"d"),
         apport_file_days=days.get(b"f"),

@@ -16,7 +16,7 @@ from kdumpd.model.boots.journal import early_messages
 from kdumpd.model.formats.boot_messages import parse_reservation_log
 from kdumpd.model.readiness.facts import BootLog, LogSource
 from kdumpd.model.text import EPOCH
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import BOOT_ID, CMDLINE, OSRELEASE, Files
 
 MAX_KMSG_RECORDS = 20000  # CONFIG_LOG_BUF_SHIFT is 18 or so: a few thousand records
 MAX_KMSG_RECORD_BYTES = 8192  # include/linux/printk.h, PRINTK_MESSAGE_MAX is 2048
@@ -125,7 +125,7 @@ def read_boot_log(files: Files) -> BootLog | None:
 
 
 def _of_journal(files: Files) -> Iterator[str]:
-    boot_id = files.id_digits("proc/sys/kernel/random/boot_id")
+    boot_id = files.id_digits(BOOT_ID)
     if not boot_id:
         return
     for directory in JOURNAL_DIRECTORIES:
@@ -159,8 +159,8 @@ def _of_dmesg(files: Files) -> Iterator[str]:
     lines = [
         match[1] for line in content.splitlines() if (match := re.match(TIMESTAMPED_LINE, line))
     ]
-    release = files.content("proc/sys/kernel/osrelease")
-    cmdline = files.content("proc/cmdline")
+    release = files.content(OSRELEASE)
+    cmdline = files.content(CMDLINE)
     if not isinstance(release, bytes) or not isinstance(cmdline, bytes):
         return
     signs = (b"Linux version " + release.strip() + b" ", b"ommand line: " + cmdline.strip())

@@ -3,13 +3,12 @@
 
 from kdumpd.model.readiness.facts import CrashKernelFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import OSRELEASE, Files
 from kdumpd.observe.readiness import kdump_tools, kdump_utils, suse_kdump
 from kdumpd.observe.readiness.boot_files import first_there
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.units import read_unit_state
 
-OSRELEASE = "proc/sys/kernel/osrelease"
 # The programs that load, and the tools that they belong to.
 TOOL_OF_PROGRAM = {
     "usr/sbin/kdump-config": kdump_tools.TOOL_NAME,

@@ -8,7 +8,7 @@ from kdumpd.model.formats.kdump_settings import assignments, kdump_conf_options
 from kdumpd.model.formats.kernel import release_in
 from kdumpd.model.readiness.facts import CrashKernelFacts
 from kdumpd.model.readiness.finding import Fact
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import KDUMP_CONF, KDUMP_SYSCONFIG, Files
 from kdumpd.observe.readiness.boot_files import (
     changed_since,
     first_there,
@@ -20,7 +20,6 @@ from kdumpd.observe.readiness.kernel import uses_fadump
 from kdumpd.observe.readiness.units import read_unit_state
 
 TOOL_NAME, KDUMP_UTILS_UNIT = "kdump-utils", "kdump.service"
-KDUMP_CONF, KDUMP_SYSCONFIG = "etc/kdump.conf", "etc/sysconfig/kdump"
 KDUMP_UTILS_DIRECTORY = "var/lib/kdump"
 BOOT_DIRECTORIES = ("boot", "boot/efi", "efi", "")
 # Files that are copied into the initrd, by the options that name them.

@@ -13,14 +13,11 @@ from kdumpd.model.formats.memory import parse_meminfo
 from kdumpd.model.readiness.facts import SYSCTLS_NEEDED_BY, FadumpFacts, KernelFacts, PolicyFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import BOOT_ID, CMDLINE, MEMINFO, OSRELEASE, Files
 
 # Newer kernels have a directory; the old files go after 2028 (ABI/testing/sysfs-kernel-kexec).
 CRASH_LOADED = ("sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded")
 CRASH_SIZE = ("sys/kernel/kexec/crash_size", "sys/kernel/kexec_crash_size")
-CMDLINE = "proc/cmdline"
-BOOT_ID = "proc/sys/kernel/random/boot_id"
-OSRELEASE = "proc/sys/kernel/osrelease"
 HOSTNAME = "proc/sys/kernel/hostname"
 BOOT_ID_PATTERN = rb"[0-9a-f-]{36}\n?"  # a UUID (drivers/char/random.c)
 RELEASE_PATTERN = rb"[0-9][!-~]{0,63}\n?"  # __NEW_UTS_LEN (include/uapi/linux/utsname.h)
@@ -191,5 +188,5 @@ def read_blocks(files: Files) -> int | None:
 
 def read_memory_total(files: Files) -> int | None:
     """Return the bytes of MemTotal: what is left when the kernel has taken what it needs."""
-    content = files.content("proc/meminfo")
+    content = files.content(MEMINFO)
     return parse_meminfo(content).get(b"MemTotal") if isinstance(content, bytes) else None

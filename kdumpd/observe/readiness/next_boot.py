@@ -24,10 +24,10 @@ from kdumpd.model.formats.boot_loader import (
 from kdumpd.model.formats.kdump_settings import assignments
 from kdumpd.model.readiness.facts import NextBootFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.observe.files import MAX_FILE_BYTES, Files
+from kdumpd.observe.files import CMDLINE, EFI_VARIABLES, MAX_FILE_BYTES, OSRELEASE, Files
 from kdumpd.observe.readiness import kdump_tools, kdump_utils
 from kdumpd.observe.readiness.boot_files import is_installed, newest_release
-from kdumpd.observe.readiness.crash_kernel import OSRELEASE, read_tool
+from kdumpd.observe.readiness.crash_kernel import read_tool
 
 # GRUB tells the kernel where it found it (grub-core/loader/i386/linux.c); zipl says BOOT_IMAGE=0.
 BOOT_IMAGE_OF_GRUB_PATTERN = rb"(?:^|[ ])BOOT_IMAGE=[/(]"
@@ -38,7 +38,6 @@ LOADER_ENTRIES = "loader/entries"
 ESP_DIRECTORIES = ("efi", "boot/efi", "boot")
 ZIPL_CONF = "etc/zipl.conf"
 # Variables of the Boot Loader Interface, after four bytes of attributes (systemd-boot(7)).
-EFI_VARIABLES = "sys/firmware/efi/efivars"
 SYSTEMD_EFI_VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 EFI_ATTRIBUTE_BYTES = 4
 MAX_GRUB_CONFIG_BYTES = 1 << 20  # of grub.cfg, which has some KiB for each kernel
@@ -170,7 +169,6 @@ def _text(files: Files, name: str, most: int = MAX_FILE_BYTES) -> Fact[str]:
     return os.fsdecode(content) if isinstance(content, bytes) else content
 
 
-CMDLINE = "proc/cmdline"
 GRUB_DEFAULTS, GRUB_DEFAULTS_DIRECTORY = "etc/default/grub", "etc/default/grub.d"
 # What grub-mkconfig puts on the command line of an ordinary entry (/etc/grub.d/10_linux).
 GRUB_CMDLINE_VARIABLES = (b"GRUB_CMDLINE_LINUX", b"GRUB_CMDLINE_LINUX_DEFAULT")

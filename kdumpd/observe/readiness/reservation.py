@@ -9,7 +9,7 @@ from kdumpd.model.formats.kernel import Distribution, parse_os_release
 from kdumpd.model.formats.memory import Iomem, Ram, Region, best_ram, parse_iomem, parse_ranges
 from kdumpd.model.readiness.facts import BootLog, ReservationFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import BOOT_ID, CMDLINE, OSRELEASE, Files
 from kdumpd.observe.readiness.boot_messages import read_boot_log
 from kdumpd.observe.readiness.kernel import (
     CRASH_SIZE,
@@ -22,10 +22,8 @@ from kdumpd.observe.readiness.kernel import (
 IOMEM = "proc/iomem"
 MAX_IOMEM_BYTES = 1 << 22  # a line for each resource
 CMA_RANGES = "sys/kernel/kexec/crash_cma_ranges"
-CMDLINE = "proc/cmdline"
 ARCHITECTURE = "proc/sys/kernel/arch"  # from Linux 6.1 on; before that, only uname() tells
 OS_RELEASE_FILES = ("etc/os-release", "usr/lib/os-release")
-OSRELEASE = "proc/sys/kernel/osrelease"
 # Fedora and RHEL end their releases with the machine, such as 5.14.0-427.13.1.el9_4.s390x.
 RELEASE_MACHINES = {"x86_64", "aarch64", "ppc64le", "s390x"}
 ARCHITECTURE_PATTERN = r"[a-z0-9_]{1,20}"
@@ -79,7 +77,7 @@ class ReservationReader:
         return self._files.unknown(CMA_RANGES, "holds no ranges") if ranges is None else ranges
 
     def _boot_log(self) -> BootLog | None:
-        boot_id = self._files.text("proc/sys/kernel/random/boot_id")
+        boot_id = self._files.text(BOOT_ID)
         if boot_id != self._boot_id:
             self._log, self._boot_id, self._looks = None, boot_id, 0
         self._looks += 1

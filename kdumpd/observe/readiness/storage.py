@@ -21,7 +21,7 @@ from kdumpd.model.formats.mounts import Mount, clean_path, find_mount
 from kdumpd.model.readiness.facts import DumpDirectory, StorageFacts, Unlocking
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable
-from kdumpd.observe.files import NOT_THERE_ERRORS, Files
+from kdumpd.observe.files import KDUMP_CONF, KDUMP_SYSCONFIG, MEMINFO, NOT_THERE_ERRORS, Files
 from kdumpd.observe.readiness.shared_files import (
     KDUMP_TOOLS_CONFIG,
     Mounts,
@@ -92,10 +92,9 @@ def _unlocked_by_itself(files: Files) -> set[str]:
 
 # kdump-utils has an /etc/sysconfig/kdump as well, which says nothing of where it writes.
 TOOL_CONFIGS: tuple[tuple[str, Callable[[bytes], DumpSettings], bool], ...] = (
-    ("etc/kdump.conf", parse_kdump_conf, False),  # whether a shell reads it
-    ("etc/sysconfig/kdump", parse_suse, True),
+    (KDUMP_CONF, parse_kdump_conf, False),  # whether a shell reads it
+    (KDUMP_SYSCONFIG, parse_suse, True),
 )
-MEMINFO = "proc/meminfo"
 MAX_NAME_BYTES = 60  # of a line that is not understood
 # ext4 keeps clusters that not even root gets, each a block but with bigalloc: the lesser of 2 % and
 # 4096. f_bfree counts them (admin-guide/ext4.rst; ext4_has_free_clusters, fs/ext4/balloc.c).

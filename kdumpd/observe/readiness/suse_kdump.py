@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from kdumpd.model.formats.kdump_settings import assignments
 from kdumpd.model.readiness.facts import CrashKernelFacts
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import KDUMP_SYSCONFIG, Files
 from kdumpd.observe.readiness.boot_files import (
     changed_since,
     first_there,
@@ -17,7 +17,6 @@ from kdumpd.observe.readiness.kernel import uses_fadump
 from kdumpd.observe.readiness.units import read_unit_state
 
 TOOL_NAME, SUSE_KDUMP_UNIT = "kdump", "kdump.service"
-SUSE_KDUMP_CONFIG = "etc/sysconfig/kdump"
 CRASH_KERNEL_IMAGE, CAPTURE_INITRD = "var/lib/kdump/kernel", "var/lib/kdump/initrd"
 KERNEL_IMAGE_NAMES = ("vmlinuz", "image", "Image", "vmlinux")  # as mkdumprd looks for them
 # What mkdumprd compares only matters where the dump goes over the network.
@@ -57,8 +56,8 @@ def _names(files: Files, running: str) -> tuple[str, str]:
 
 
 def _made_of(files: Files) -> Iterator[str]:
-    yield SUSE_KDUMP_CONFIG
-    script = files.plain(SUSE_KDUMP_CONFIG)
+    yield KDUMP_SYSCONFIG
+    script = files.plain(KDUMP_SYSCONFIG)
     values = assignments(script) if isinstance(script, bytes) else {}
     target = values.get(b"KDUMP_SAVEDIR") or b""
     if target and not target.startswith((b"/", b"file:")):

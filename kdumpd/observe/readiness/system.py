@@ -5,7 +5,7 @@ import re
 
 from kdumpd.model.readiness.facts import SystemFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import CMDLINE, EFI_VARIABLES, OSRELEASE, Files
 from kdumpd.observe.readiness.kernel import uses_fadump
 from kdumpd.observe.readiness.shared_files import Mounts, MountTable, SharedFiles
 
@@ -44,7 +44,6 @@ LIVE_SYSTEM_PATTERN = (
 PERSISTENCE_OPTIONS = {"persistence", "persistent", "rd.live.overlay"}
 LOCKDOWN = "sys/kernel/security/lockdown"
 LOCKDOWN_MODE_PATTERN = r"\[([a-z]{1,20})\]"
-EFI_VARIABLES = "sys/firmware/efi/efivars"
 EFI_GLOBAL_VENDOR = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 EFI_FLAG_BYTES = 5  # four of attributes, and one that is 0 or 1
 CRASH_KEXEC_POST_NOTIFIERS = "sys/module/kernel/parameters/crash_kexec_post_notifiers"
@@ -94,7 +93,7 @@ def _of_first_process(files: Files) -> str:
 
 
 def _of_kernel(files: Files) -> str:
-    if WSL_RELEASE_WORD in _bytes(files, "proc/sys/kernel/osrelease").lower():
+    if WSL_RELEASE_WORD in _bytes(files, OSRELEASE).lower():
         return "wsl"
     if GVISOR_VERSION in _bytes(files, "proc/version"):
         return "gvisor"
@@ -121,7 +120,7 @@ def _named(kind: str) -> str:
 
 
 def _live(files: Files) -> str:
-    words = _bytes(files, "proc/cmdline").decode("ascii", "backslashreplace").split()
+    words = _bytes(files, CMDLINE).decode("ascii", "backslashreplace").split()
     if any(word.partition("=")[0] in PERSISTENCE_OPTIONS for word in words):
         return ""
     return next(
