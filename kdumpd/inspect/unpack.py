@@ -9,7 +9,6 @@ import lzma
 import os
 import resource
 import shutil
-import struct
 import subprocess
 import zlib
 from collections.abc import Callable, Iterator
@@ -339,9 +338,8 @@ def _spool(stream: Stream, head: bytes, format_: Format, spool: Spool) -> str:
 
 def _spool_records(stream: Stream, spool: Spool) -> str:
     start = stream.take(flattened.HEADER_BYTES - stream.at)
-    kind, version = struct.unpack_from(">qq", start.ljust(16, b"\0"))
-    if (kind, version) != (flattened.TYPE, flattened.VERSION):
-        raise CoreError(f"is flattened in an unknown way (type {kind}, version {version})")
+    fields = start[: flattened.VERSION_FIELDS.size]
+    flattened.check_version(fields.ljust(flattened.VERSION_FIELDS.size, b"\0"))
     while (record := stream.take(RECORD_HEADER.size)) != END_RECORD:
         offset, size = RECORD_HEADER.unpack(record.ljust(RECORD_HEADER.size, b"\0"))
         if offset < 0 or not 0 < size < MAX_RECORD_BYTES:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import printable, shown
@@ -32,6 +33,7 @@ KDUMP_CONF = "etc/kdump.conf"  # of kdump-utils
 KDUMP_SYSCONFIG = "etc/sysconfig/kdump"  # of kdump-utils, and of SUSE's kdump
 NOT_THERE_ERRORS = {errno.ENOENT, errno.ENOTDIR}
 NONE_OPENED: Mapping[str, int] = MappingProxyType({})
+T = TypeVar("T")
 
 
 class Files:
@@ -207,6 +209,11 @@ class Files:
                     raise
             self._pause(BUSY_PAUSE_S)
         return _read(path, most)
+
+
+def first_told(facts: Iterable[Fact[T]]) -> Fact[T]:
+    """Return what the first of several files says that is there, None without any."""
+    return next((fact for fact in facts if fact is not None), None)
 
 
 def _read(path: Path, most: int) -> bytes | None:

@@ -15,7 +15,7 @@ from kdumpd.dbus.messages import BusError, CallError
 from kdumpd.model.formats.memory import parse_meminfo
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
-from kdumpd.observe.files import MEMINFO, Files
+from kdumpd.observe.files import MEMINFO, Files, first_told
 from kdumpd.observe.readiness.kernel import CRASH_LOADED
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.system import read_system
@@ -106,8 +106,7 @@ def read_machine(files: Files) -> PreflightFacts:
 
 
 def _loaded(files: Files) -> Fact[bool]:
-    found = (files.number(name) for name in CRASH_LOADED)
-    number = next((one for one in found if one is not None), None)
+    number = first_told(map(files.number, CRASH_LOADED))
     return number == 1 if isinstance(number, int) else number
 
 

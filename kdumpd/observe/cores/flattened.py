@@ -20,6 +20,7 @@ from kdumpd.observe.cores.source import CoreError, Source
 MAGIC = b"makedumpfile\0\0\0\0"
 HEADER_BYTES = 4096
 TYPE, VERSION = 1, 1
+VERSION_FIELDS = struct.Struct(">qq")
 RECORD_HEADER = struct.Struct(">qq")
 END_RECORD = b"\xff" * RECORD_HEADER.size
 
@@ -82,9 +83,7 @@ def read_flattened(source: Source) -> tuple[FlattenedSource, bool]:
     16 bytes of 0xff alone prove nothing, they may be a page's: records must lead there. They are
     walked from the front; in a file of very many, the last must fit what the first say.
     """
-    kind, version = struct.unpack(">qq", source.read(len(MAGIC), 16))
-    if (kind, version) != (TYPE, VERSION):
-        raise CoreError(f"is flattened in an unknown way (type {kind}, version {version})")
+    check_version(source.read(len(MAGIC), VERSION_FIELDS.size))
     walk = _records(source)
     records = list(islice(walk, MAX_RECORDS))
     inside = FlattenedSource(source, records[:KEPT_RECORDS], whole=False)
@@ -96,6 +95,13 @@ def read_flattened(source: Source) -> tuple[FlattenedSource, bool]:
     return inside, at == source.size - RECORD_HEADER.size and source.read(
         at, RECORD_HEADER.size
     ) == END_RECORD
+
+
+def check_version(fields: bytes) -> None:
+    """Raise CoreError unless type and version, which come behind the magic number, are known."""
+    kind, version = VERSION_FIELDS.unpack(fields)
+    if (kind, version) != (TYPE, VERSION):
+        raise CoreError(f"is flattened in an unknown way (type {kind}, version {version})")
 
 
 def find_pages(records: list[FlattenedRecord], descriptors_at: int) -> int | None:

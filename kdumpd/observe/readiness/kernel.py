@@ -13,7 +13,7 @@ from kdumpd.model.formats.memory import parse_meminfo
 from kdumpd.model.readiness.facts import SYSCTLS_NEEDED_BY, FadumpFacts, KernelFacts, PolicyFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
-from kdumpd.observe.files import BOOT_ID, CMDLINE, MEMINFO, OSRELEASE, Files
+from kdumpd.observe.files import BOOT_ID, CMDLINE, MEMINFO, OSRELEASE, Files, first_told
 
 # Newer kernels have a directory; the old files go after 2028 (ABI/testing/sysfs-kernel-kexec).
 CRASH_LOADED = ("sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded")
@@ -54,8 +54,7 @@ class KernelReader:
 
     def _number(self, names: tuple[str, ...]) -> int | None:
         """Return what the first of the files that exists holds."""
-        found = (self._files.size(name) for name in names)
-        return self._understood(next((fact for fact in found if fact is not None), None))
+        return self._understood(first_told(self._files.size(name) for name in names))
 
     def _host(self) -> str:
         name = self._files.text(HOSTNAME)
@@ -144,7 +143,8 @@ FADUMP_RESERVED = ("sys/kernel/fadump/mem_reserved",)
 def read_fadump(files: Files) -> Fact[FadumpFacts]:
     """Return what the kernel says of fadump; None where it has none, as on any other machine."""
     enabled, registered, reserved = (
-        _first(files, names) for names in (FADUMP_ENABLED, FADUMP_REGISTERED, FADUMP_RESERVED)
+        first_told(map(files.number, names))
+        for names in (FADUMP_ENABLED, FADUMP_REGISTERED, FADUMP_RESERVED)
     )
     for number in (enabled, registered, reserved):
         if isinstance(number, Unknown):
@@ -161,11 +161,6 @@ def read_fadump(files: Files) -> Fact[FadumpFacts]:
 def uses_fadump(files: Files) -> bool:
     """Return whether firmware keeps the memory: no crash kernel is loaded by kexec then."""
     return any(files.number(name) == 1 for name in FADUMP_ENABLED)
-
-
-def _first(files: Files, names: tuple[str, ...]) -> Fact[int]:
-    found = (files.number(name) for name in names)
-    return next((number for number in found if number is not None), None)
 
 
 MEMORY_BLOCKS = "sys/devices/system/memory"
