@@ -14,7 +14,13 @@ from kdumpd.inspect.kernel_log import KernelLog, has_drgn, read_log
 from kdumpd.inspect.sandbox import Share, confine, forbid_processes
 from kdumpd.inspect.unpack import DECOMPRESSOR_PROGRAMS, MAX_SPOOL_BYTES, opened_spool, unwrap
 from kdumpd.model.captures.core import CoreFacts, Format
-from kdumpd.model.captures.inspection import MAX_ANSWER_BYTES, Inspected, to_answer
+from kdumpd.model.captures.inspection import (
+    ADDRESS_SPACE_BYTES,
+    CPU_SECONDS,
+    MAX_ANSWER_BYTES,
+    Inspected,
+    to_answer,
+)
 from kdumpd.observe.cores.core import read_core
 
 CORE_FD = 0  # the descriptor: standard input
@@ -79,12 +85,16 @@ def arguments_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kdumpd-inspect {__version__}")
     parser.add_argument("--log", action="store_true", help="print only the kernel log")
     parser.add_argument(
-        "--cpu-seconds", type=int, default=600, metavar="N", help="at most (default: 600)"
+        "--cpu-seconds",
+        type=int,
+        default=CPU_SECONDS,
+        metavar="N",
+        help="at most (default: %(default)s)",
     )
     parser.add_argument(
         "--address-space",
         type=int,
-        default=1 << 30,
+        default=ADDRESS_SPACE_BYTES,
         metavar="BYTES",
         help="at most (default: 1 GiB)",
     )

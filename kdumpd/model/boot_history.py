@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from kdumpd.model.announce import is_starting
-from kdumpd.model.boots.attribution import LOG_ONLY_LAYOUTS, attribute, crashed_at, tells_of_us
+from kdumpd.model.boots.attribution import attribute, crashed_at, tells_of_us
 from kdumpd.model.boots.journal import PastBoots
 from kdumpd.model.boots.previous_boot import STILL_LOOKED_FOR, Judgement, fixes, judge
 from kdumpd.model.boots.record import (
@@ -24,7 +24,7 @@ from kdumpd.model.boots.record import (
     ended_boots,
     nameless,
 )
-from kdumpd.model.captures.capture import Capture
+from kdumpd.model.captures.capture import LOG_ONLY_LAYOUTS, Capture
 from kdumpd.model.events import Event, loop_event, not_captured_event, unclean_event
 from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.text import USEC_PER_SEC

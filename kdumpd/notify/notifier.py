@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from kdumpd.ctl.client import AbsentError, Daemon, Properties
+from kdumpd.ctl.client import KDUMPD_ABSENT, AbsentError, Daemon, Properties
 from kdumpd.dbus.connection import MESSAGE_BUS, Connection, connect
 from kdumpd.dbus.messages import (
     KDUMPD_BUS_NAME,
@@ -73,7 +73,6 @@ NEWS_SIGNALS = (
     (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE), "CrashReported"),
     (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, PROPERTIES_INTERFACE), "PropertiesChanged"),
 )
-NOT_RUNNING = "kdumpd does not run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +169,7 @@ class Notifier:
                 await self._desktop.show(notification)
                 await asyncio.to_thread(self._seen_store.add, notification.keys)
         except AbsentError:
-            return self._miss(NOT_RUNNING)
+            return self._miss(KDUMPD_ABSENT)
         except (CallError, DesktopError) as error:
             return self._miss(str(error))
         self._backoff.relieve()
@@ -209,14 +208,14 @@ class Notifier:
     async def _refusal(self, notification: Notification) -> str:
         """Have crashes acknowledged, and return why they are not."""
         if self._daemon is None:
-            return NOT_RUNNING
+            return KDUMPD_ABSENT
         try:
             if notification.acknowledges == ALL_OPTION:
                 await self._daemon.acknowledge_all(interactive=True)
             else:
                 await self._daemon.acknowledge(notification.acknowledges, interactive=True)
         except AbsentError:
-            return NOT_RUNNING
+            return KDUMPD_ABSENT
         except (CallError, BusError) as error:
             return str(error)
         return ""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from kdumpd.model.boots.record import LONG_AGO, EndedBoot
-from kdumpd.model.captures.capture import Capture, Layout
+from kdumpd.model.captures.capture import LOG_ONLY_LAYOUTS, Capture, Layout
 from kdumpd.model.captures.layouts import RecordTime, parse_record_time
 from kdumpd.model.text import USEC_PER_SEC
 
@@ -21,7 +21,6 @@ MAX_CRASH_BEFORE_BOOT = timedelta(hours=1)
 # seconds, and a part of the uptime: printk's clock is not adjusted
 CLOCK_SLACK_S, CLOCK_DRIFT_RATIO = 120.0, 0.001
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
-LOG_ONLY_LAYOUTS = frozenset({Layout.PSTORE, Layout.APPORT})  # of these there never is a core
 
 
 def attribute(

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from kdumpd.model.boots.attribution import CLOCK_TOLERANCE, LOG_ONLY_LAYOUTS, crashed_at
+from kdumpd.model.boots.attribution import CLOCK_TOLERANCE, crashed_at
 from kdumpd.model.boots.journal import Shutdown
 from kdumpd.model.boots.record import EndedBoot
-from kdumpd.model.captures.capture import Capture
+from kdumpd.model.captures.capture import LOG_ONLY_LAYOUTS, Capture
 from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.text import shown
 from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashTestVerdict

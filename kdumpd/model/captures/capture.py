@@ -27,6 +27,12 @@ class Layout(StrEnum):
     PSTORE = auto()  # the archive of systemd-pstore
 
 
+# Of these there never is a core, and the log may be a copy. apport copies the kernel log of
+# kdump-tools' captures into reports of its own. The kernel itself writes its log to pstore as well
+# where crash_kexec_post_notifiers is set, as on Hyper-V.
+LOG_ONLY_LAYOUTS = frozenset({Layout.APPORT, Layout.PSTORE})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
     """One look at one directory that holds, or may come to hold, a capture."""

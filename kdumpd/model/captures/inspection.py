@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 from kdumpd.model.captures.core import MAX_IDENTITY_BYTES, CoreFacts, is_printable
 from kdumpd.model.codec import RecordError, from_record, out_of_bounds, to_record
 
+CPU_SECONDS = 600  # what one reading may take, unless it is told otherwise
+ADDRESS_SPACE_BYTES = 1 << 30  # the same
 MAX_LOG_BYTES = 4 << 20  # of a longer one the end is kept
 MAX_ANSWER_BYTES = 16 << 20  # of JSON
 LOG_SOURCES = {"drgn", "makedumpfile", ""}

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from kdumpd.model.captures.capture import Capture, Layout, Sighting, capture_from
+from kdumpd.model.captures.capture import LOG_ONLY_LAYOUTS, Capture, Sighting, capture_from
 from kdumpd.model.captures.core import FileStamp
 from kdumpd.model.captures.reading import (
     is_awaited,
@@ -96,11 +96,6 @@ def _listed(captures: Mapping[str, Capture], sighting: Sighting) -> bool:
     return known is not None and capture_from(sighting, known.found_at, known) == known
 
 
-# apport copies the kernel log of kdump-tools' captures into reports of its own. The kernel itself
-# writes its log to pstore as well where crash_kexec_post_notifiers is set, as on Hyper-V.
-LAYOUTS_OF_COPIES = frozenset({Layout.APPORT, Layout.PSTORE})
-
-
 def without_copies(sightings: Iterable[Sighting], known: Iterable[Capture]) -> list[Sighting]:
     """Return the sightings without the logs of crashes that have a capture of their own.
 
@@ -109,15 +104,15 @@ def without_copies(sightings: Iterable[Sighting], known: Iterable[Capture]) -> l
     seen = list(sightings)
     marks: set[tuple[object, ...]] = set()
     for original in seen:
-        if original.layout not in LAYOUTS_OF_COPIES:
+        if original.layout not in LOG_ONLY_LAYOUTS:
             marks.update(_marks(original.log_id, original.crash))
     for capture in known:
-        if capture.layout not in LAYOUTS_OF_COPIES:
+        if capture.layout not in LOG_ONLY_LAYOUTS:
             marks.update(_marks(capture.log_id, capture.crash))
     return [
         one
         for one in seen
-        if one.layout not in LAYOUTS_OF_COPIES or marks.isdisjoint(_marks(one.log_id, one.crash))
+        if one.layout not in LOG_ONLY_LAYOUTS or marks.isdisjoint(_marks(one.log_id, one.crash))
     ]
 
 

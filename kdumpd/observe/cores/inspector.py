@@ -18,6 +18,8 @@ from typing import IO
 
 from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
 from kdumpd.model.captures.inspection import (
+    ADDRESS_SPACE_BYTES,
+    CPU_SECONDS,
     MAX_ANSWER_BYTES,
     Inspected,
     InspectionError,
@@ -38,8 +40,8 @@ class Limits:
     """What one reading may take."""
 
     seconds: float = 900.0  # until it is killed
-    cpu_seconds: int = 600
-    address_space: int = 1 << 30  # bytes
+    cpu_seconds: int = CPU_SECONDS
+    address_space: int = ADDRESS_SPACE_BYTES
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kdumpd.model.captures.core import Part
+from kdumpd.model.captures.core import MAX_DUMP_LEVEL, Part
 from kdumpd.observe.cores.elf import MAX_VMCOREINFO_BYTES
 from kdumpd.observe.cores.source import CoreError, Source
 
@@ -18,7 +18,6 @@ DUMP_DH_COMPRESSED_INCOMPLETE = 0x8  # set when space ran out
 FIRST_VERSION_WITH_VMCOREINFO = 3  # header_version
 VMCOREINFO_AT = 32  # offset_vmcoreinfo and size_vmcoreinfo in a 64-bit sub-header
 DUMP_LEVEL_AT = {True: 8, False: 4}  # behind an unsigned long of a 64-bit or of a 32-bit machine
-MAX_DUMP_LEVEL = 31
 FIRST_VERSION_WITH_SPLIT = 2
 SPLIT_AT = 12  # split, start_pfn and end_pfn in a 64-bit sub-header
 FIRST_VERSION_WITH_64_BIT_FRAMES = 6
