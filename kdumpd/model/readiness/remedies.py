@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What to type on a machine, by its distribution and its capture tool."""
 
+from kdumpd.model.formats.kdump_settings import Tool
 from kdumpd.model.formats.kernel import Distribution, way_to_reserve
 from kdumpd.model.readiness.facts import BootFile, CrashKernelFacts, MachineFacts
 from kdumpd.model.text import MIB
@@ -37,18 +38,18 @@ def memory_need(facts: CrashKernelFacts) -> int | None:
 
 
 # kdump-config(8); kdumpctl(8); kdump(7) of SUSE.
-LOAD_COMMANDS = {
-    "kdump-tools": "kdump-config load",
-    "kdump-utils": "kdumpctl start",
-    "kdump": "systemctl restart kdump.service",
+LOAD_COMMANDS: dict[str, str] = {
+    Tool.KDUMP_TOOLS: "kdump-config load",
+    Tool.KDUMP_UTILS: "kdumpctl start",
+    Tool.SUSE: "systemctl restart kdump.service",
 }
 LOAD_COMMANDS_OF_ANY_TOOL = (
     "kdump-config load (Debian, Ubuntu), kdumpctl start (Fedora, RHEL) or systemctl restart"
     " kdump.service (SUSE)"
 )
-SWITCH_ON_REMEDIES = {
-    "kdump-tools": "set USE_KDUMP=1 in /etc/default/kdump-tools, then kdump-config load",
-    "kdump-utils": "restore /etc/kdump.conf (see kdump.conf(5)), then kdumpctl start",
+SWITCH_ON_REMEDIES: dict[str, str] = {
+    Tool.KDUMP_TOOLS: "set USE_KDUMP=1 in /etc/default/kdump-tools, then kdump-config load",
+    Tool.KDUMP_UTILS: "restore /etc/kdump.conf (see kdump.conf(5)), then kdumpctl start",
 }
 INSTALL_COMMANDS = {
     Distribution.DEBIAN: "apt install kdump-tools",
@@ -153,7 +154,7 @@ def _first(machine: MachineFacts) -> str:
 
 def _resets(machine: MachineFacts) -> bool:
     """Return whether kdumpctl knows how much is usual: from RHEL 9 and Fedora 35 on."""
-    return machine.crash_kernel.tool == "kdump-utils" and ".el8" not in machine.kernel.release
+    return machine.crash_kernel.tool == Tool.KDUMP_UTILS and ".el8" not in machine.kernel.release
 
 
 def to_write_menu(machine: MachineFacts) -> str:

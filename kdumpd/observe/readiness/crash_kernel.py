@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read what is to be loaded as the crash kernel."""
 
+from kdumpd.model.formats.kdump_settings import Tool
 from kdumpd.model.readiness.facts import CrashKernelFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import OSRELEASE, Files
@@ -11,11 +12,11 @@ from kdumpd.observe.readiness.units import read_unit_state
 
 # The programs that load, and the tools that they belong to.
 TOOL_OF_PROGRAM = {
-    "usr/sbin/kdump-config": kdump_tools.TOOL_NAME,
-    "usr/bin/kdumpctl": kdump_utils.TOOL_NAME,
-    "usr/sbin/kdumpctl": kdump_utils.TOOL_NAME,
-    "usr/lib/kdump/load.sh": suse_kdump.TOOL_NAME,
-    "lib/kdump/load.sh": suse_kdump.TOOL_NAME,
+    "usr/sbin/kdump-config": Tool.KDUMP_TOOLS,
+    "usr/bin/kdumpctl": Tool.KDUMP_UTILS,
+    "usr/sbin/kdumpctl": Tool.KDUMP_UTILS,
+    "usr/lib/kdump/load.sh": Tool.SUSE,
+    "lib/kdump/load.sh": Tool.SUSE,
     "usr/lib/kdumpst/kdumpst-load.sh": "kdumpst",
     "usr/lib/kdump/kdump-load.sh": "kdumpst",
 }
@@ -27,11 +28,11 @@ def read_crash_kernel(shared: SharedFiles) -> CrashKernelFacts:
     files = shared.files
     tool, release = read_tool(files), files.text(OSRELEASE)
     running = release if isinstance(release, str) else ""
-    if tool == kdump_tools.TOOL_NAME:
+    if tool == Tool.KDUMP_TOOLS:
         return kdump_tools.read_kdump_tools(shared, running)
-    if tool == kdump_utils.TOOL_NAME:
+    if tool == Tool.KDUMP_UTILS:
         return kdump_utils.read_kdump_utils(files, running)
-    if tool == suse_kdump.TOOL_NAME:
+    if tool == Tool.SUSE:
         return suse_kdump.read_suse_kdump(files, running)
     there = STEAM_UNITS if isinstance(tool, str) and tool else ()
     units = ((unit, read_unit_state(files, unit)) for unit in there)

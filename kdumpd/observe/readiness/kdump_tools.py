@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kdumpd.model.formats.kdump_settings import ShellSettings
+from kdumpd.model.formats.kdump_settings import ShellSettings, Tool
 from kdumpd.model.readiness.facts import BootFile, CrashKernelFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import MIB, printable
@@ -23,9 +23,8 @@ from kdumpd.observe.readiness.boot_files import (
 )
 from kdumpd.observe.readiness.kernel import uses_fadump
 from kdumpd.observe.readiness.shared_files import KDUMP_TOOLS_CONFIG, SharedFiles
-from kdumpd.observe.readiness.units import read_unit_state
+from kdumpd.observe.readiness.units import KDUMP_TOOLS_UNIT, read_unit_state
 
-TOOL_NAME, KDUMP_TOOLS_UNIT = "kdump-tools", "kdump-tools.service"
 # kdump-config starts the crash kernel with systemd.unit=kdump-tools-dump.service.
 KDUMP_TOOLS_DUMP_UNIT = "kdump-tools-dump.service"
 KDUMP_TOOLS_DIRECTORY = "var/lib/kdump"
@@ -39,7 +38,7 @@ def read_kdump_tools(shared: SharedFiles, running: str) -> CrashKernelFacts:
     """Return what kdump-config would load for the running release."""
     files, settings = shared.files, shared.kdump_tools
     facts = CrashKernelFacts(
-        tool=TOOL_NAME,
+        tool=Tool.KDUMP_TOOLS,
         off=_off(files, settings),
         unit=KDUMP_TOOLS_UNIT,
         unit_state=read_unit_state(files, KDUMP_TOOLS_UNIT),

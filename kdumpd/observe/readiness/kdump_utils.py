@@ -4,7 +4,7 @@
 import os
 from collections.abc import Iterator, Mapping
 
-from kdumpd.model.formats.kdump_settings import assignments, kdump_conf_options
+from kdumpd.model.formats.kdump_settings import Tool, assignments, kdump_conf_options
 from kdumpd.model.formats.kernel import release_in
 from kdumpd.model.readiness.facts import CrashKernelFacts
 from kdumpd.model.readiness.finding import Fact
@@ -17,9 +17,8 @@ from kdumpd.observe.readiness.boot_files import (
     read_kernel_image,
 )
 from kdumpd.observe.readiness.kernel import uses_fadump
-from kdumpd.observe.readiness.units import read_unit_state
+from kdumpd.observe.readiness.units import KDUMP_UNIT, read_unit_state
 
-TOOL_NAME, KDUMP_UTILS_UNIT = "kdump-utils", "kdump.service"
 KDUMP_UTILS_DIRECTORY = "var/lib/kdump"
 BOOT_DIRECTORIES = ("boot", "boot/efi", "efi", "")
 # Files that are copied into the initrd, by the options that name them.
@@ -37,10 +36,10 @@ def read_kdump_utils(files: Files, running: str) -> CrashKernelFacts:
     off: Fact[str] = ""
     if not isinstance(config, bytes):
         off = config or f"'{files.shown(KDUMP_CONF)}' does not exist"
-    state = read_unit_state(files, KDUMP_UTILS_UNIT)
+    state = read_unit_state(files, KDUMP_UNIT)
     release = _release(files, settings, running)
     if uses_fadump(files) or not release:
-        return CrashKernelFacts(tool=TOOL_NAME, off=off, unit=KDUMP_UTILS_UNIT, unit_state=state)
+        return CrashKernelFacts(tool=Tool.KDUMP_UTILS, off=off, unit=KDUMP_UNIT, unit_state=state)
     kernel = _kernel_name(files, settings, release)
     initrd = _initrd_name(files, kernel, release) if kernel else ""
     made_of = () if options.get("force_no_rebuild") == "1" else _made_of(kernel, options)
@@ -48,9 +47,9 @@ def read_kdump_utils(files: Files, running: str) -> CrashKernelFacts:
     # With dracut's squash the initrd stays packed; `kdumpctl estimate` counts it once.
     memory = size.st_size if isinstance(size, os.stat_result) else None
     return CrashKernelFacts(
-        tool=TOOL_NAME,
+        tool=Tool.KDUMP_UTILS,
         off=off,
-        unit=KDUMP_UTILS_UNIT,
+        unit=KDUMP_UNIT,
         unit_state=state,
         kernel=read_kernel_image(files, kernel) if kernel else None,
         initrd=read_initrd(files, initrd, memory) if initrd else None,

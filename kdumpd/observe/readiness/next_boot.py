@@ -21,7 +21,7 @@ from kdumpd.model.formats.boot_loader import (
     parse_grubenv,
     parse_zipl,
 )
-from kdumpd.model.formats.kdump_settings import assignments
+from kdumpd.model.formats.kdump_settings import Tool, assignments
 from kdumpd.model.readiness.facts import NextBootFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import CMDLINE, EFI_VARIABLES, MAX_FILE_BYTES, OSRELEASE, Files
@@ -188,7 +188,7 @@ def read_next_boot(files: Files) -> NextBootFacts:
         wanted=read_template(files) if written else None,
         release=release,
         initrd=_has_initrd(files, tool, release),
-        makes_initrd=tool == kdump_utils.TOOL_NAME or kdump_tools.makes_initrd(files),
+        makes_initrd=tool == Tool.KDUMP_UTILS or kdump_tools.makes_initrd(files),
         running_installed=is_installed(files, running) if isinstance(running, str) else None,
     )
 
@@ -226,6 +226,6 @@ def _release(files: Files, following: NextEntry | None) -> str:
 def _has_initrd(files: Files, tool: Fact[str], release: str) -> Fact[bool]:
     if not release:
         return None
-    if tool == kdump_tools.TOOL_NAME:
+    if tool == Tool.KDUMP_TOOLS:
         return kdump_tools.has_initrd(files, release)
-    return kdump_utils.has_initrd(files, release) if tool == kdump_utils.TOOL_NAME else None
+    return kdump_utils.has_initrd(files, release) if tool == Tool.KDUMP_UTILS else None

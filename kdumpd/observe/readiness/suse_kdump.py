@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.formats.kdump_settings import assignments
+from kdumpd.model.formats.kdump_settings import Tool, assignments
 from kdumpd.model.readiness.facts import CrashKernelFacts
 from kdumpd.observe.files import KDUMP_SYSCONFIG, Files
 from kdumpd.observe.readiness.boot_files import (
@@ -14,9 +14,8 @@ from kdumpd.observe.readiness.boot_files import (
     read_kernel_image,
 )
 from kdumpd.observe.readiness.kernel import uses_fadump
-from kdumpd.observe.readiness.units import read_unit_state
+from kdumpd.observe.readiness.units import KDUMP_UNIT, read_unit_state
 
-TOOL_NAME, SUSE_KDUMP_UNIT = "kdump", "kdump.service"
 CRASH_KERNEL_IMAGE, CAPTURE_INITRD = "var/lib/kdump/kernel", "var/lib/kdump/initrd"
 KERNEL_IMAGE_NAMES = ("vmlinuz", "image", "Image", "vmlinux")  # as mkdumprd looks for them
 # What mkdumprd compares only matters where the dump goes over the network.
@@ -26,14 +25,14 @@ RELOAD_COMMAND = "mkdumprd -f && systemctl restart kdump.service"
 
 def read_suse_kdump(files: Files, running: str) -> CrashKernelFacts:
     """Return what load.sh would load."""
-    state = read_unit_state(files, SUSE_KDUMP_UNIT)
+    state = read_unit_state(files, KDUMP_UNIT)
     if uses_fadump(files) or not running:
-        return CrashKernelFacts(tool=TOOL_NAME, off="", unit=SUSE_KDUMP_UNIT, unit_state=state)
+        return CrashKernelFacts(tool=Tool.SUSE, off="", unit=KDUMP_UNIT, unit_state=state)
     kernel, initrd = _names(files, running)
     return CrashKernelFacts(
-        tool=TOOL_NAME,
+        tool=Tool.SUSE,
         off="",
-        unit=SUSE_KDUMP_UNIT,
+        unit=KDUMP_UNIT,
         unit_state=state,
         kernel=read_kernel_image(files, kernel),
         initrd=read_initrd(files, initrd),

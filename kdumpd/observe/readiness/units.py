@@ -16,10 +16,12 @@ from kdumpd.observe.files import Files
 
 SYSTEMD_NAME = "org.freedesktop.systemd1"
 SYSTEMD_MANAGER = Target(SYSTEMD_NAME, "/org/freedesktop/systemd1", f"{SYSTEMD_NAME}.Manager")
+KDUMP_TOOLS_UNIT = "kdump-tools.service"
+KDUMP_UNIT = "kdump.service"  # of kdump-utils, and of SUSE's kdump
 # Debian and Ubuntu; Fedora, RHEL and SUSE; SUSE once more; SteamOS.
 CAPTURE_TOOL_UNITS = (
-    "kdump-tools.service",
-    "kdump.service",
+    KDUMP_TOOLS_UNIT,
+    KDUMP_UNIT,
     "kdump-early.service",
     "kdumpst-init.service",
 )

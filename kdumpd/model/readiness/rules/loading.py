@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 
 from kdumpd.model.crashkernel.parse import short_size
+from kdumpd.model.formats.kdump_settings import Tool
 from kdumpd.model.readiness.facts import BootFile, MachineFacts
 from kdumpd.model.readiness.finding import Finding, Unknown, fatal, fine, info, unknown, warning
 from kdumpd.model.readiness.remedies import (
@@ -53,7 +54,7 @@ def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
         yield unknown(code, facts.off)
     elif facts.off:
         # kdump-tools asks the same file again before they save the dump, after a panic.
-        asks_again = facts.tool == "kdump-tools"
+        asks_again = facts.tool == Tool.KDUMP_TOOLS
         report, also = (fatal, ", and saves no dump") if asks_again else (warning, "")
         message = f"{facts.tool} loads no crash kernel at boot{also}: {facts.off}"
         yield report(code, message, to_switch_on(machine))
