@@ -66,8 +66,9 @@ def load_state(connection: sqlite3.Connection) -> State:
         from_record(Capture, json.loads(facts))
         for (facts,) in connection.execute("SELECT facts FROM capture ORDER BY id")
     ]
+    # By the order in which they were kept: a clock may have been in the future during one of them.
     boots = connection.execute(
-        "SELECT id, readiness, reservation FROM boot ORDER BY validated_at DESC LIMIT ?",
+        "SELECT id, readiness, reservation FROM boot ORDER BY rowid DESC LIMIT ?",
         (MAX_RECORDED_BOOTS,),
     ).fetchall()
     return State(
@@ -146,6 +147,11 @@ def write_boot(connection: sqlite3.Connection, state: State) -> None:
                 state.told,
                 json.dumps(to_record(outcomes[0])) if outcomes else None,
             ),
+        )
+        connection.execute(
+            "DELETE FROM boot WHERE rowid NOT IN"
+            " (SELECT rowid FROM boot ORDER BY rowid DESC LIMIT ?)",
+            (MAX_RECORDED_BOOTS,),
         )
 
 

@@ -202,6 +202,39 @@ async def test_the_last_boot_counts(path: Path) -> None:
     assert loaded.boots == (boot(2), boot(1))
 
 
+async def test_a_boot_whose_clock_was_in_the_future_is_not_the_last_for_ever(path: Path) -> None:
+    before = State()
+    async with opened_ledger(path) as ledger:
+        for number, hours in ((1, 1), (2, 100_000), (3, 2), (4, 3)):
+            after = validated(number, hours)
+            await ledger.record(before, after, ())
+            before = after
+            loaded = await ledger.load()
+            assert loaded.validated_boot == f"boot {number}"
+            assert loaded.boots[0] == boot(number)
+        assert (await ledger.load()).boots == (boot(4), boot(3))
+
+
+async def test_only_the_boots_that_are_compared_are_kept(path: Path) -> None:
+    """Those that an earlier kdumpd kept for ever go once another is written."""
+    await keep(path, crash(1))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO boot (id, validated_at, readiness) VALUES (?, ?, 'ready')",
+            [(f"boot {number}", str(2040 - number)) for number in range(1, 6)],
+        )
+        connection.execute("PRAGMA user_version = 4")
+    async with opened_ledger(path) as ledger:
+        loaded = await ledger.load()
+        assert loaded.validated_boot == "boot 5"
+        await ledger.record(loaded, validated(6, 1), ())
+    with closing(sqlite3.connect(path)) as connection:
+        assert [*connection.execute("SELECT id FROM boot ORDER BY rowid")] == [
+            ("boot 5",),
+            ("boot 6",),
+        ]
+
+
 async def test_a_ledger_from_before_boots_were_compared(path: Path) -> None:
     await keep(path, crash(1))
     with sqlite3.connect(path) as connection:
@@ -218,6 +251,16 @@ async def test_a_ledger_from_before_boots_were_compared(path: Path) -> None:
         events = watched.look()
         await ledger.record(loaded, watched.state, tuple(events))
         assert (await ledger.load()).boots == watched.state.boots
+
+
+def validated(number: int, hours: int) -> State:
+    """Return the state once this boot was validated, so many hours after the start."""
+    return State(
+        validated_boot=f"boot {number}",
+        verdict=verdict(hours=hours),
+        told=Readiness.READY,
+        boots=(boot(number), boot(number - 1)),
+    )
 
 
 def boot(number: int) -> LastReservation:
