@@ -129,10 +129,11 @@ async def acknowledge(daemon: Daemon, options: argparse.Namespace) -> int:
     interactive = sys.stdin.isatty()
     captures = await daemon.captures()
     if options.all:
-        done = captures
         new = sum(new_word(capture) == "yes" for capture in captures)
         await daemon.acknowledge_all(interactive=interactive)
         tell(f"All crashes are acknowledged; {new or 'none'} had not been before.")
+        # Those of strangers, and crashes that were intended, are left as they are.
+        done = [capture for capture in await daemon.captures() if capture["Acknowledged"]]
     else:
         done = select_all(captures, options.ids)
         for capture in done:

@@ -227,6 +227,22 @@ async def test_all_are_acknowledged(bus: str) -> None:
     assert "Not acknowledged" not in (await kdumpdctl("--bus", bus)).out
 
 
+async def test_what_nobody_needs_to_acknowledge_is_not_said_to_be(
+    machine: Machine, tmp_path: Path, bus: str
+) -> None:
+    stranger = machine.kdump_tools("202611230300", flattened(Crash(crash_time=1_795_402_800)))
+    os.chown(stranger.parent, 65534, 65534)
+    setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus, settle=0.1)
+    machine.kdump_tools(FIRST, flattened(Crash(crash_time=1_795_396_414)), LOG.encode())
+    async with running(setup) as kdumpd:
+        await kdumpd.wait_until_told("STATUS=ready; 2 captures")
+        listed = json.loads((await kdumpdctl("list", "--json=short", "--bus", bus)).out)
+        (trusted,) = [capture["id"] for capture in listed if capture["trusted"]]
+        done = await kdumpdctl("acknowledge", "--all", "--json=short", "--bus", bus)
+        assert done.words == "All crashes are acknowledged; 1 had not been before.\n"
+        assert json.loads(done.out) == {"acknowledged": [trusted]}
+
+
 async def test_some_and_all_is_a_mistake() -> None:
     both = await kdumpdctl("acknowledge", "--all", "170fcc1f40175c28")
     assert both.status == 64
