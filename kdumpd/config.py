@@ -152,8 +152,10 @@ def _crash_directories(settings: Settings, value: str) -> Settings:
 
 def _settle_seconds(settings: Settings, value: str) -> Settings:
     seconds = _seconds(value)
-    if not seconds:
+    if seconds is None:
         raise ConfigError(f"SettleSec={value}: no time span such as 30, 30s or 2min")
+    if not seconds:
+        raise ConfigError(f"SettleSec={value}: must be more than 0")
     if seconds > MAX_SETTLE_S:
         raise ConfigError(
             f"SettleSec={value}: an incomplete capture would be told of too late; at most"

@@ -179,6 +179,8 @@ def test_a_wrong_line(tmp_path: Path, line: str) -> None:
     [
         ("Color=blue", "unknown key 'Color' in section [Manager]"),
         ("SettleSec=soon", "SettleSec=soon: no time span such as 30, 30s or 2min"),
+        ("SettleSec=0", "SettleSec=0: must be more than 0"),
+        ("SettleSec=0min", "SettleSec=0min: must be more than 0"),
         ("CrashDirectories=crash", "'crash' is no absolute path without '..'"),
         ("CrashDirectories='/a", "No closing quotation"),
         ("nonsense", "'nonsense' is neither [SECTION] nor KEY=VALUE"),
