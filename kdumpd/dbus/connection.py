@@ -112,7 +112,7 @@ class Connection:
         except CallError as error:
             raise BusError(f"the bus refuses the name {name}: {error}") from error
         if answer not in {REPLY_PRIMARY_OWNER, REPLY_ALREADY_OWNER}:
-            raise TakenError(f"the name {name} is taken: another kdumpd runs on this bus")
+            raise TakenError(f"the name {name} is taken: another program on this bus has it")
 
     async def disown(self, name: str) -> None:
         """Give the name back: who calls it after this starts the service anew, or finds none."""
@@ -299,7 +299,7 @@ class Connection:
             log.debug("'%s' got no answer: %s", message.sender, error)
         except Exception:  # the edge: a mistake of ours must answer its caller and stop nobody else
             log.exception("%s.%s failed", message.interface, message.member)
-            sentence = "kdumpd made a mistake; its log says which"
+            sentence = "the service made a mistake; its log says which"
             await self._reply(message, Message.new_error(message, FAILED_ERROR, sentence))
 
     async def _reply(self, message: Message, answer: Message) -> None:

@@ -79,7 +79,7 @@ async def test_without_a_bus_it_says_so(setup: Setup, tmp_path: Path) -> None:
 async def test_second_daemon_leaves_the_first_alone(setup: Setup, tmp_path: Path) -> None:
     async with running(setup), started(replace(setup, state=tmp_path / "other")) as second:
         assert await end_of(second) == 1
-        assert "the name org.kdumpd1 is taken" in second.log
+        assert "the name org.kdumpd1 is taken: another program on this bus has it" in second.log
         assert not (tmp_path / "other").exists()
 
 

@@ -100,7 +100,7 @@ async def test_a_mistake_in_the_program(setup: TriggerSetup) -> None:
         async with caller(setup.bus) as who:
             answer = await Somebody(who).call("Prepare")
             assert answer["error"] == "org.kdumpd1.Error.Failed"
-            assert "kdumpd made a mistake" in answer["message"]
+            assert answer["message"] == "the service made a mistake; its log says which"
         assert await trigger.stop() == 0
         assert "ZeroDivisionError: a mistake" in trigger.log
         assert "printed by mistake" in trigger.log
@@ -147,7 +147,7 @@ async def test_without_a_bus(setup: TriggerSetup, bus: Bus) -> None:
 async def test_only_one_of_it(setup: TriggerSetup) -> None:
     async with running_trigger(setup), started_trigger(setup) as second:
         assert await second.process.wait() == 1
-        assert "is taken" in second.log
+        assert "is taken: another program on this bus has it" in second.log
 
 
 async def test_gone_when_nobody_asks_for_anything(setup: TriggerSetup) -> None:
