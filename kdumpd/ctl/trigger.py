@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Any
 
-from kdumpd.ctl.client import absence
+from kdumpd.ctl.client import PASSWORD_CALL_OPTIONS, absence
 from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import (
     PROPERTIES_INTERFACE,
@@ -27,7 +27,6 @@ TRIGGER_TARGET = Target(TRIGGER_BUS_NAME, TRIGGER_PATH, TRIGGER_INTERFACE)
 TRIGGER_TIMEOUT_S = 600.0
 # The bus starts the service, which looks at the machine; a busy one takes longer than 25 seconds.
 PREPARE_CALL_OPTIONS = CallOptions(seconds=90.0)
-PASSWORD_CALL_OPTIONS = CallOptions(seconds=90.0, interactive=True)
 COUNTDOWN_CALL_OPTIONS = CallOptions(seconds=5.0)  # while the clock counts down
 
 

@@ -12,9 +12,13 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import kdumpd.ctl.client
+import kdumpd.ctl.trigger
+from kdumpd.dbus import polkit
 from tests.ctl.person import Person, at_a_terminal
 from tests.ctl.test_main import Outcome, kdumpdctl
 from tests.support.message_bus import Broker, Bus, private_bus
@@ -30,6 +34,15 @@ FATAL = ("crash-kernel-unloaded", "fatal", "no crash kernel is loaded", "kdump-c
 PROMPT = "Type the name of this machine to crash it; anything else is a no: "
 COUNTS = "any key cancels."
 CANCELLED = "\nCancelled: the kernel is not crashed.\n"
+
+
+@pytest.mark.parametrize(
+    "module", [kdumpd.ctl.client, kdumpd.ctl.trigger], ids=lambda module: str(module.__name__)
+)
+def test_a_call_outlasts_a_password(module: ModuleType) -> None:
+    options = vars(module)["PASSWORD_CALL_OPTIONS"]
+    assert options.interactive
+    assert options.seconds > polkit.PASSWORD_CALL_OPTIONS.seconds + polkit.POLKIT_TIMEOUT_S
 
 
 @pytest.fixture
