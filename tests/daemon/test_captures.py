@@ -159,12 +159,12 @@ async def test_vanished_capture_is_told_and_stays_known(
     async with running(setup), dbus_next_client(setup.bus) as client:
         (first,) = await journal.wait_for(1, COMPLETE)
         shutil.rmtree(path.parent)
-        await client.wait_for(1, "PropertiesChanged")
+        await client.wait_for_property("State", "gone")
         assert (await only(client))["State"] == "gone"
         (gone,) = await journal.wait_for(1, GONE)
         assert gone["KDUMPD_CAPTURE"] == first["KDUMPD_CAPTURE"]
         machine.kdump_tools("202611230113", flattened(Crash()))
-        await client.wait_for(2, "PropertiesChanged")
+        await client.wait_for_property("State", "complete")
         assert (await only(client))["State"] == "complete"
     assert len(await journal.entries(COMPLETE)) == 1
 

@@ -37,6 +37,16 @@ class DbusNextClient:
                 await self._news.wait()
         return self.seen(member)
 
+    async def wait_for_property(self, name: str, value: object, seconds: float = 20) -> None:
+        """Return once a signal has come that says that a property has changed to this value."""
+        async with asyncio.timeout(seconds):
+            while not any(
+                name in changed and changed[name].value == value
+                for _, changed, _ in (signal.body for signal in self.seen("PropertiesChanged"))
+            ):
+                self._news.clear()
+                await self._news.wait()
+
     async def call(
         self,
         interface: str,
