@@ -2,7 +2,9 @@
 """docs/schema says what every JSON is, and every JSON is what it says."""
 
 import json
+import re
 from collections.abc import AsyncIterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from kdumpd.expose.dbus_properties import (
     MANAGER_PROPERTIES,
 )
 from kdumpd.json_output import READINESS_PROPERTIES, snake_case
+from kdumpd.model.captures.capture import Layout
+from kdumpd.model.vocabulary import CrashClass
 from tests.ctl.crashes import daemon_of, write_crashes
 from tests.ctl.terminal import printed
 from tests.ctl.test_watch import watching
@@ -25,7 +29,8 @@ from tests.support.cores import Crash, flattened
 from tests.support.machine import Machine
 from tests.support.rights import as_root
 
-DIRECTORY = Path(__file__).parents[2] / "docs/schema"
+PROJECT = Path(__file__).parents[2]
+DIRECTORY = PROJECT / "docs/schema"
 SCHEMAS: dict[str, Any] = {
     path.stem: json.loads(path.read_text()) for path in sorted(DIRECTORY.glob("*.json"))
 }
@@ -61,6 +66,24 @@ def test_what_d_bus_has_is_named() -> None:
     assert {*status["crash_test"]["properties"]} == named(CRASH_TEST_PROPERTIES)
     assert {*SCHEMAS["capture"]["properties"]} == named(CAPTURE_PROPERTIES)
     assert {*SCHEMAS["check"]["properties"]} == named(READINESS_PROPERTIES)
+
+
+@pytest.mark.parametrize("name", ["capture", "check", "status"])
+def test_what_it_has_is_always_there(name: str) -> None:
+    schema = SCHEMAS[name]
+    assert {*schema["required"]} == {*schema["properties"]}
+
+
+@pytest.mark.parametrize(("name", "words"), [("class", CrashClass), ("layout", Layout)])
+def test_every_word_of_a_capture_is_explained(name: str, words: type[StrEnum]) -> None:
+    """By the schema and by the interface, as whole words."""
+    schema = SCHEMAS["capture"]["properties"][name]
+    interface = (PROJECT / "dbus/org.kdumpd1.xml").read_text()
+    end = interface.index(f'<property name="{name.capitalize()}"')
+    comment = interface[interface.rindex("<!--", 0, end) : end]
+    for text in (schema["description"], comment):
+        assert {*words} <= {*re.findall(r"[a-z-]+[a-z]", text)}
+    assert schema.get("enum", [*words]) == [*words]
 
 
 @pytest.fixture
