@@ -7,6 +7,11 @@ from enum import StrEnum
 
 from kdumpd.model.crashkernel.explain import NOTHING_RESERVED, Clause, read_ranges
 from kdumpd.model.crashkernel.parse import (
+    CMA_KIND,
+    HIGH_KIND,
+    LOW_KIND,
+    PLAIN_KIND,
+    SUFFIX_KINDS,
     Ranges,
     excerpt,
     last_of_each_kind,
@@ -54,7 +59,7 @@ class Dialect:
     # Before 6.7, x86 turned to ,high not only where there is no plain one, but also where that one
     # is invalid or zero, and took the default for an invalid ,low.
     lenient: bool = False
-    kinds: tuple[bytes, ...] = (b"high", b"low", b"cma")
+    kinds: tuple[bytes, ...] = SUFFIX_KINDS
     cma: bool = True  # whether the architecture keeps ,cma, where it is a kind
     low: int = 128 * MIB  # without ,low
     unit: int = 1  # bytes that a size is rounded up to
@@ -74,7 +79,7 @@ def dialect(architecture: str, release: str = "", cmdline: bytes = b"") -> Diale
         rounding=128 * MIB if version >= RAM_ROUNDED_SINCE_LINUX else 1,
         high=version >= HIGH_SINCE_LINUX.get(architecture, NO_LINUX),
         lenient=x86 and version < GENERIC_RESERVATION_SINCE_LINUX,
-        kinds=(b"high", b"low", b"cma") if version >= CMA_READ_SINCE_LINUX else (b"high", b"low"),
+        kinds=SUFFIX_KINDS if version >= CMA_READ_SINCE_LINUX else (HIGH_KIND, LOW_KIND),
         cma=version >= CMA_SINCE_LINUX.get(architecture, NO_LINUX),
         low=_low(architecture, version, cmdline),
         # KEXEC_CRASH_MEM_ALIGN of s390; elsewhere at most a page, which may have 4 or 64 KiB.
@@ -97,9 +102,6 @@ def _swiotlb(cmdline: bytes) -> int:
     given = re.findall(SWIOTLB_PATTERN, cmdline)
     slabs = memparse(given[-1])[0] if given else 0
     return -(-slabs // 128) * 128 * SWIOTLB_SLAB_BYTES if slabs else DEFAULT_SWIOTLB_BYTES
-
-
-PLAIN_KIND, HIGH_KIND, LOW_KIND, CMA_KIND = b"", b"high", b"low", b"cma"
 
 
 class Problem(StrEnum):

@@ -178,7 +178,8 @@ def boundaries(ranges: Ranges) -> Iterator[int]:
 
 PARAMETER_PREFIX = b"crashkernel="
 VALUE_PATTERN = rb"[^ \0]*"
-SUFFIX_KINDS = (b"high", b"low", b"cma")
+PLAIN_KIND, HIGH_KIND, LOW_KIND, CMA_KIND = b"", b"high", b"low", b"cma"
+SUFFIX_KINDS = (HIGH_KIND, LOW_KIND, CMA_KIND)
 
 
 def crashkernel_parameter(cmdline: bytes) -> str:
@@ -206,7 +207,7 @@ def last_of_each_kind(
         # Where the text stands within a value, both end alike, and the inner one comes last.
         if len(value) < len(piece) or number == len(pieces):
             ending = value.rpartition(b",")[2] if b"," in value else b""
-            last[ending if ending in kinds else b""] = value
+            last[ending if ending in kinds else PLAIN_KIND] = value
     return last
 
 
@@ -245,7 +246,7 @@ def superseded(cmdline: bytes) -> tuple[bytes, ...]:
 
 def unread_rest(cmdline: bytes) -> str:
     """Return what is wrong behind the last range that can be read, empty where nothing is."""
-    value = last_of_each_kind(cmdline).get(b"", b"")
+    value = last_of_each_kind(cmdline).get(PLAIN_KIND, b"")
     return parse_ranges(value).complaint if b":" in value else ""
 
 
