@@ -102,7 +102,7 @@ class Conditions:
         self._watching = Question(
             lambda _: watch_directories(files, watcher), lambda _: None, asking
         )
-        self._kernel = Question(lambda _: read_kernel_facts(files.root), unread_kernel, asking)
+        self._kernel = Question(lambda _: read_kernel_facts(files), unread_kernel, asking)
         reservation = ReservationReader(files)
         self._reservation = Question(
             lambda _: reservation.read(), lambda why: ReservationFacts(problem=why), asking

@@ -45,7 +45,7 @@ TRIGGER_OBJECT_INTERFACES = (
     INTROSPECTABLE_INTERFACE,
     PEER_INTERFACE,
 )
-STAGE_STATES = {Stage.COUNTING_DOWN: "counting-down", Stage.CRASHING: "crashing"}
+SHOWN_STAGES = {Stage.COUNTING_DOWN, Stage.CRASHING}
 
 TENDING_INTERVAL_S = 1.0
 MAX_LOOKS_OF_USER = 4  # at the machine at once, for one user
@@ -245,10 +245,11 @@ class TriggerService:
 
     def _properties(self) -> Properties:
         test_run = self._test_run
+        stage = test_run.stage if test_run else None
         waiting = "prepared" if self._parts.admission.uids() else "idle"
         return {
             "Enabled": self._settings.crash_test,
-            "State": STAGE_STATES.get(test_run.stage, waiting) if test_run else waiting,
+            "State": stage.value if stage in SHOWN_STAGES else waiting,
             "Deadline": microseconds(test_run.deadline) if test_run else 0,
         }
 

@@ -38,7 +38,7 @@ async def machine(image: GuestImage, host: Path, scenario: Scenario) -> MachineF
     await run_guest(image, scenario, host)
     root = host / "tree"
     return MachineFacts(
-        kernel=read_kernel_facts(root),
+        kernel=read_kernel_facts(Files(root)),
         directories=(DirectoryFacts(path=b"/var/crash", present=True),),
         reservation=ReservationReader(Files(root)).read(),
     )

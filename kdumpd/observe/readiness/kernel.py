@@ -29,15 +29,15 @@ T = TypeVar("T")
 class KernelReader:
     """Reads the kernel's files below one root and keeps what was wrong with them."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._files = Files(root)
+    def __init__(self, files: Files) -> None:
+        self._files = files
         self._problems: list[str] = []
 
     def read(self) -> KernelFacts:
         """Return what the kernel says about its crash kernel; what it does not say is None."""
-        if not any(os.path.lexists(self._root / name) for name in (CMDLINE, BOOT_ID, OSRELEASE)):
-            return absent_kernel(self._root)
+        root = self._files.root
+        if not any(os.path.lexists(root / name) for name in (CMDLINE, BOOT_ID, OSRELEASE)):
+            return absent_kernel(root)
         crash_loaded = self._number(CRASH_LOADED)
         reserved = self._number(CRASH_SIZE)
         supported = crash_loaded is not None or reserved is not None or bool(self._problems)
@@ -77,9 +77,9 @@ class KernelReader:
         return None
 
 
-def read_kernel_facts(root: Path) -> KernelFacts:
-    """Return what the kernel below `root` says about its crash kernel; sizes in bytes."""
-    return KernelReader(root).read()
+def read_kernel_facts(files: Files) -> KernelFacts:
+    """Return what the kernel says about its crash kernel; sizes in bytes."""
+    return KernelReader(files).read()
 
 
 def absent_kernel(root: Path) -> KernelFacts:

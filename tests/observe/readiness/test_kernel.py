@@ -10,6 +10,7 @@ from kdumpd.model.readiness.facts import DirectoryFacts, KernelFacts, MachineFac
 from kdumpd.model.readiness.verdict import find, judge
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
+from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.kernel import read_kernel_facts, unread_kernel
 from tests.support.machine import BOOT_ID, FILES, RELEASE, Machine
 
@@ -26,13 +27,13 @@ HEALTHY = KernelFacts(
 
 
 def test_reads_the_kernel(machine: Machine) -> None:
-    assert read_kernel_facts(machine.root) == HEALTHY
+    assert read_kernel_facts(Files(machine.root)) == HEALTHY
 
 
 def test_not_loaded(machine: Machine) -> None:
     machine.write(OLD[0], "0\n")
     machine.write(OLD[1], "0\n")
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert facts.crash_loaded is False
     assert facts.reserved == 0
     assert facts.supported
@@ -43,13 +44,13 @@ def test_the_new_files(machine: Machine) -> None:
     for old, new in zip(OLD, NEW, strict=True):
         (machine.root / new).parent.mkdir(exist_ok=True)
         (machine.root / old).rename(machine.root / new)
-    assert read_kernel_facts(machine.root) == HEALTHY
+    assert read_kernel_facts(Files(machine.root)) == HEALTHY
 
 
 def test_the_new_files_come_first(machine: Machine) -> None:
     machine.write(NEW[0], "0\n")
     machine.write(NEW[1], "1048576\n")
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert facts.crash_loaded is False
     assert facts.reserved == MIB
 
@@ -57,7 +58,7 @@ def test_the_new_files_come_first(machine: Machine) -> None:
 def test_kernel_without_kexec(machine: Machine) -> None:
     for name in OLD:
         (machine.root / name).unlink()
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert not facts.supported
     assert facts.crash_loaded is None
     assert facts.reserved is None
@@ -66,7 +67,7 @@ def test_kernel_without_kexec(machine: Machine) -> None:
 
 def test_half_of_the_kernel(machine: Machine) -> None:
     (machine.root / OLD[0]).unlink()
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert facts.supported
     assert facts.crash_loaded is None
     assert facts.reserved == 256 * MIB
@@ -79,7 +80,7 @@ GARBAGE = ["", "lots\n", "-1\n", "1 2\n", "0x1\n", "²\n", "1\0", str(1 << 64), 
 @pytest.mark.parametrize("name", [*OLD, *NEW])
 def test_no_number(machine: Machine, name: str, content: str) -> None:
     machine.write(name, content)
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert facts.supported
     (problem,) = facts.problems
     assert f"{name}' holds no number" in problem
@@ -91,7 +92,7 @@ def test_no_number(machine: Machine, name: str, content: str) -> None:
 def test_unreadable(machine: Machine, name: str) -> None:
     (machine.root / name).unlink()
     (machine.root / name).mkdir()
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     (problem,) = facts.problems
     assert problem == f"'{machine.root / name}' is no regular file"
     assert facts.supported
@@ -101,7 +102,7 @@ def test_a_kernel_that_cannot_be_understood(machine: Machine) -> None:
     """It has the files: what is wrong is not that it has no kexec."""
     for name in OLD:
         machine.write(name, "?\n")
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert facts.supported
     assert len(facts.problems) == 2
 
@@ -109,14 +110,14 @@ def test_a_kernel_that_cannot_be_understood(machine: Machine) -> None:
 @pytest.mark.parametrize("name", FILES.keys() - set(OLD))
 def test_missing(machine: Machine, name: str) -> None:
     (machine.root / name).unlink()
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert facts.problems == (f"'{machine.root / name}' does not exist",)
     assert facts.supported
 
 
 def test_nothing_at_all(tmp_path: Path) -> None:
     """As below a mounted image."""
-    facts = read_kernel_facts(tmp_path)
+    facts = read_kernel_facts(Files(tmp_path))
     assert not facts.present
     assert not facts.supported
     assert facts.problems == (f"no kernel runs below '{tmp_path}'",)
@@ -134,7 +135,7 @@ def test_nothing_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "\x1b[2J\n", "crashkernel=1M\0"])
 def test_no_text_of_a_kernel(machine: Machine, name: str, what: str, content: str) -> None:
     machine.write(name, content)
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert facts.problems == (f"'{machine.root / name}' holds no {what}",)
     assert "" in {facts.boot_id, facts.release, facts.crashkernel}
 
@@ -142,13 +143,13 @@ def test_no_text_of_a_kernel(machine: Machine, name: str, what: str, content: st
 def test_a_command_line_that_holds_only_its_end(machine: Machine) -> None:
     """Nobody gave the kernel a word."""
     machine.write("proc/cmdline", "\n")
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert (facts.crashkernel, facts.problems) == ("", ())
 
 
 def test_a_command_line_without_end(machine: Machine) -> None:
     machine.write("proc/cmdline", "crashkernel=1M " + "a" * (1 << 20) + " crashkernel=2M")
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert facts.crashkernel == ""
     (problem,) = facts.problems
     assert problem == f"'{machine.root / 'proc/cmdline'}' holds more than 65536 bytes"
@@ -160,7 +161,7 @@ def test_nothing_is_read_outside_of_the_root(machine: Machine, tmp_path: Path, n
     outside.write_text("1\n")
     (machine.root / name).unlink()
     (machine.root / name).symlink_to(outside)
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert facts.problems or facts.crash_loaded is None or facts.reserved is None
 
 
@@ -168,7 +169,7 @@ def test_nothing_is_read_outside_of_the_root(machine: Machine, tmp_path: Path, n
 def test_nothing_waits_for_a_pipe(machine: Machine, name: str) -> None:
     (machine.root / name).unlink()
     os.mkfifo(machine.root / name)
-    facts = read_kernel_facts(machine.root)
+    facts = read_kernel_facts(Files(machine.root))
     assert facts.problems == (f"'{machine.root / name}' is no regular file",)
 
 
@@ -179,7 +180,7 @@ def test_any_content(tmp_path_factory: pytest.TempPathFactory, content: bytes) -
     for name in FILES:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
-    facts = read_kernel_facts(root)
+    facts = read_kernel_facts(Files(root))
     number = content.strip()
     if number.isdigit() and len(number) <= 20 and int(number) < 1 << 64:
         assert facts.reserved == int(number)
@@ -192,7 +193,7 @@ def test_any_content(tmp_path_factory: pytest.TempPathFactory, content: bytes) -
 
 def test_this_kernel() -> None:
     """Whatever it is, it says who it is, and nothing is raised."""
-    facts = read_kernel_facts(Path("/"))
+    facts = read_kernel_facts(Files(Path("/")))
     assert facts.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert facts.release == Path("/proc/sys/kernel/osrelease").read_text().strip()
 

@@ -271,7 +271,7 @@ def test_a_real_guest_has_what_it_asked_for(machine: Machine) -> None:
     machine.write("dev/kmsg", SAID.format(ram=767))
     machine.write("sys/kernel/kexec_crash_size", "201326592\n")
     facts = MachineFacts(
-        kernel=read_kernel_facts(machine.root),
+        kernel=read_kernel_facts(Files(machine.root)),
         directories=(DirectoryFacts(path=b"/var/crash", present=True),),
         reservation=read(machine),
     )
