@@ -16,6 +16,11 @@ MAX_BODY_WORD_CHARACTERS = 80  # of what is but a part of a line
 ELLIPSIS = "…"
 # Desktop Notifications Specification 1.2, Markup: that of XML, of which only these matter in text.
 MARKUP_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+ALL_OPTION = "--all"
+NOTHING_SAVED_SENTENCE = "Nothing was saved of it."
+MAX_CRASHES_AT_ONCE = 3  # crashes; more are told of in one notification
+CAPTURE_ID_PATTERN = r"[0-9a-f]{16}"
+BOOT_ID_PATTERN = r"[0-9a-f-]{1,36}"
 
 
 def visible(text: str, longest: int = MAX_BODY_LINE_CHARACTERS) -> str:
@@ -88,10 +93,6 @@ class Notification:
         if not markup:
             return "\n".join((*self.lines, f"Type: {typed}"))
         return "\n".join((*map(escaped, self.lines), f"Type: {bold(typed)}"))
-
-
-ALL_OPTION = "--all"
-NOTHING_SAVED_SENTENCE = "Nothing was saved of it."
 
 
 def crash_notification(capture: Properties, key: str) -> Notification:
@@ -261,11 +262,6 @@ def _finding_lines(_: str, __: str, message: str, remedy: str) -> Iterator[str]:
 def _sentence(text: str) -> str:
     line = visible(text.rstrip("."))
     return f"{line[:1].upper()}{line[1:]}." if line else ""
-
-
-MAX_CRASHES_AT_ONCE = 3  # crashes; more are told of in one notification
-CAPTURE_ID_PATTERN = r"[0-9a-f]{16}"
-BOOT_ID_PATTERN = r"[0-9a-f-]{1,36}"
 
 
 def new_notifications(

@@ -42,6 +42,9 @@ LOGIND_UNIT = "systemd-logind.service"
 JournalFields = Mapping[str, Any]
 # Times as journald has them; python-systemd's own conversion fails on what no calendar has.
 JOURNAL_CONVERTERS = {"__REALTIME_TIMESTAMP": int, "__MONOTONIC_TIMESTAMP": lambda value: value[0]}
+JOURNAL_TIMEOUT_S = 5.0  # for which a look waits for the journal
+MAX_JOURNAL_READING_S = 20.0  # after which what was found must do
+JOURNAL_RETRY_PAUSE_S = 10.0  # from one reading to the next
 
 
 def read_boots(
@@ -163,11 +166,6 @@ def _of_kernel(entries: Iterable[JournalFields]) -> Iterator[str]:
 def _digits(entry: JournalFields, field: str) -> str:
     """Return an id as 32 hexadecimal digits, empty where the entry has none, or several."""
     return str(getattr(entry.get(field), "hex", ""))
-
-
-JOURNAL_TIMEOUT_S = 5.0  # for which a look waits for the journal
-MAX_JOURNAL_READING_S = 20.0  # after which what was found must do
-JOURNAL_RETRY_PAUSE_S = 10.0  # from one reading to the next
 
 
 class BootsObserver:

@@ -20,6 +20,14 @@ RECENT_TEST = 10 * MINUTE
 LOOP_SPAN, MIN_LOOP_CRASHES = 30 * MINUTE, 2
 CHECK_REMEDY = "run kdumpdctl check, and do what it says"
 STATUS_REMEDY = "run kdumpdctl status, and see whether kdumpd answers: systemctl status kdumpd"
+MIN_UPTIME_S = 300.0
+MAX_LOAD_PER_PROCESSOR = 2.0
+# Percent of the last minute in which something waited for it. A crash kernel does not mind, but
+# whoever crashes a machine that is so busy has probably mistaken it for another.
+MAX_PRESSURE_PERCENT = {"cpu": 80.0, "io": 50.0, "memory": 20.0}
+MAX_DIRTY_BYTES, MAX_DIRTY_SHARE = 1 << 30, 0.1
+WAIT_REMEDY = "wait until it is done"
+MAX_NAMES_TOLD = 10
 
 
 def kdumpd_absent(facts: Facts) -> Iterator[Finding]:
@@ -213,15 +221,6 @@ def _minutes(span: timedelta) -> str:
     return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
-MIN_UPTIME_S = 300.0
-MAX_LOAD_PER_PROCESSOR = 2.0
-# Percent of the last minute in which something waited for it. A crash kernel does not mind, but
-# whoever crashes a machine that is so busy has probably mistaken it for another.
-MAX_PRESSURE_PERCENT = {"cpu": 80.0, "io": 50.0, "memory": 20.0}
-MAX_DIRTY_BYTES, MAX_DIRTY_SHARE = 1 << 30, 0.1
-WAIT_REMEDY = "wait until it is done"
-
-
 def machine_unread(facts: Facts) -> Iterator[Finding]:
     """Object that nothing could be read of the machine."""
     if facts.machine.problem:
@@ -351,9 +350,6 @@ def _silent(facts: Facts, code: str, problem: str) -> Iterator[Finding]:
     """Yield that a thing which every kernel tells is not told here; nothing if nothing is."""
     if not facts.machine.problem:
         yield unknown(code, Unknown(problem), "see whether /proc is mounted: findmnt /proc")
-
-
-MAX_NAMES_TOLD = 10
 
 
 def others_logged_in(facts: Facts) -> Iterator[Finding]:

@@ -40,6 +40,24 @@ MAX_PROC_LOCKS_BYTES = 4 << 20  # a database may hold thousands of locks
 HELD_LOCK_PATTERN = rb"^\d+: (?:POSIX|FLOCK|OFDLCK) .* ([0-9a-f]+):([0-9a-f]+):(\d+) \S+ \S+$"
 
 Inode = tuple[int, int, int]  # major, minor, inode
+PANIC_SYSCTL = "proc/sys/kernel/panic"
+PROC_UPTIME, PROC_LOADAVG = "proc/uptime", "proc/loadavg"
+ONLINE_PROCESSORS = "sys/devices/system/cpu/online"
+PROC_PRESSURE = "proc/pressure"
+PRESSURE_RESOURCES = ("cpu", "io", "memory")
+PROC_MDSTAT = "proc/mdstat"
+SYS_BTRFS, BTRFS_STATE_DIRECTORY = "sys/fs/btrfs", "var/lib/btrfs"
+PROC_ZFS_POOLS = "proc/spl/kstat/zfs"
+FIRST_NUMBER_PATTERN = rb"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:[ \n]|$)"
+PROCESSOR_RANGE_PATTERN = r"([0-9]{1,6})(?:-([0-9]{1,6}))?"
+# Documentation/accounting/psi.rst
+SOME_PRESSURE_PATTERN = rb"(?m)^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b"
+# drivers/md/md.c, status_resync() and status_unused(): "resync", "recovery", "reshape", "check",
+# with how far it is, or =DELAYED, =PENDING and =REMOTE.
+ARRAY_WORK_PATTERN = rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})"
+ARRAY_NAME_PATTERN = rb"^(md\S{0,64}) :"
+BTRFS_SCRUB_PATTERN = r"scrub\.progress\.\S{1,64}"
+FILES_TIMEOUT_S = 5.0
 
 
 def read_locks(files: Files) -> Fact[tuple[str, ...]]:
@@ -65,26 +83,6 @@ def _inode(files: Files, name: str) -> int | None:
     # number elsewhere that is locked as well is rare, and only a reason to look.
     status = files.status(name)
     return getattr(status, "st_ino", None)
-
-
-PANIC_SYSCTL = "proc/sys/kernel/panic"
-PROC_UPTIME, PROC_LOADAVG = "proc/uptime", "proc/loadavg"
-ONLINE_PROCESSORS = "sys/devices/system/cpu/online"
-PROC_PRESSURE = "proc/pressure"
-PRESSURE_RESOURCES = ("cpu", "io", "memory")
-PROC_MDSTAT = "proc/mdstat"
-SYS_BTRFS, BTRFS_STATE_DIRECTORY = "sys/fs/btrfs", "var/lib/btrfs"
-PROC_ZFS_POOLS = "proc/spl/kstat/zfs"
-
-FIRST_NUMBER_PATTERN = rb"([0-9]{1,12}(?:\.[0-9]{1,6})?)(?:[ \n]|$)"
-PROCESSOR_RANGE_PATTERN = r"([0-9]{1,6})(?:-([0-9]{1,6}))?"
-# Documentation/accounting/psi.rst
-SOME_PRESSURE_PATTERN = rb"(?m)^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b"
-# drivers/md/md.c, status_resync() and status_unused(): "resync", "recovery", "reshape", "check",
-# with how far it is, or =DELAYED, =PENDING and =REMOTE.
-ARRAY_WORK_PATTERN = rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})"
-ARRAY_NAME_PATTERN = rb"^(md\S{0,64}) :"
-BTRFS_SCRUB_PATTERN = r"scrub\.progress\.\S{1,64}"
 
 
 def read_machine(files: Files) -> PreflightFacts:
@@ -208,9 +206,6 @@ def _pools(files: Files) -> Fact[tuple[str, ...]]:
         if state not in {None, "ONLINE"}:
             found.append(f"{shown(os.fsencode(name))} is {state}")
     return tuple(found)
-
-
-FILES_TIMEOUT_S = 5.0
 
 
 class Preflight(Protocol):

@@ -172,8 +172,6 @@ def parse_complaint(text: str) -> Complaint | None:
     return None
 
 
-__all__ = ["Area", "AreaKind", "Complaint", "Reason", "ReservationLog", "parse_reservation_log"]
-
 MAX_LINE_CHARACTERS = 256  # of a line, from its beginning
 MAX_AREAS_OR_COMPLAINTS = 16  # that are kept of each
 # The time and, by CONFIG_PRINTK_CALLER, the task; then the part of the kernel that speaks (pr_fmt).

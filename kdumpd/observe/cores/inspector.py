@@ -2,7 +2,6 @@
 """Have one core read through by kdumpd-inspect, a child process that it may kill or take over."""
 
 import asyncio
-import contextlib
 import os
 import re
 import shutil
@@ -141,7 +140,7 @@ class _Child:
         """Kill and reap it with all that it started; return whether it is gone."""
         if self._pidfd < 0:
             return self._gone.is_set()
-        with contextlib.suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         try:
             await asyncio.wait_for(self._gone.wait(), KILL_TIMEOUT_S)
