@@ -169,7 +169,7 @@ async def _done(action: Awaitable[T]) -> T:
         raise CallError(FAILED_ERROR, str(error)) from error
 
 
-LOOK_TIMEOUT_S = 20.0  # a caller waits no longer for a look
+CALLER_LOOK_TIMEOUT_S = 20.0  # a caller waits no longer for a look
 
 CHILDREN_OF_PARENTS = {"/": ("org",), "/org": ("kdumpd1",)}
 PARENT_INTERFACES = (INTROSPECTABLE_INTERFACE, PEER_INTERFACE)
@@ -325,7 +325,7 @@ class DbusService:
 
     async def _look_now(self, _: Call) -> Reply:
         try:
-            async with asyncio.timeout(LOOK_TIMEOUT_S):
+            async with asyncio.timeout(CALLER_LOOK_TIMEOUT_S):
                 await self._actions.look()
         except TimeoutError as error:
             raise CallError(

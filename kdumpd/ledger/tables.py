@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from kdumpd.model.announce import MAX_RECORDED_BOOTS
+from kdumpd.model.announce import MAX_RESERVATIONS
 from kdumpd.model.boots.record import BootRecord, CrashLoop
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.captures.core import CoreFacts
@@ -69,7 +69,7 @@ def load_state(connection: sqlite3.Connection) -> State:
     # By the order in which they were kept: a clock may have been in the future during one of them.
     boots = connection.execute(
         "SELECT id, readiness, reservation FROM boot ORDER BY rowid DESC LIMIT ?",
-        (MAX_RECORDED_BOOTS,),
+        (MAX_RESERVATIONS,),
     ).fetchall()
     return State(
         captures=MappingProxyType({capture.id: capture for capture in captures}),
@@ -151,7 +151,7 @@ def write_boot(connection: sqlite3.Connection, state: State) -> None:
         connection.execute(
             "DELETE FROM boot WHERE rowid NOT IN"
             " (SELECT rowid FROM boot ORDER BY rowid DESC LIMIT ?)",
-            (MAX_RECORDED_BOOTS,),
+            (MAX_RESERVATIONS,),
         )
 
 

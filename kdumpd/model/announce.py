@@ -13,7 +13,7 @@ from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import Delays, Observation, PendingReadiness, State
 from kdumpd.model.vocabulary import Readiness
 
-MAX_RECORDED_BOOTS = 2  # this one, and the one before
+MAX_RESERVATIONS = 2  # this one, and the one before
 
 
 def with_verdict(
@@ -57,7 +57,7 @@ def _validated(state: State, verdict: Verdict) -> State:
         change=None,
         told=verdict.readiness,
         validated_boot=boot,
-        boots=(record, *others)[:MAX_RECORDED_BOOTS],
+        boots=(record, *others)[:MAX_RESERVATIONS],
     )
 
 

@@ -88,7 +88,7 @@ def _overlap(loop: CrashLoop, first: datetime, last: datetime) -> bool:
     return first <= loop.last and last >= loop.first
 
 
-CRASH_KERNEL_PARAMETER = b"elfcorehdr="
+ELFCOREHDR_PARAMETER = b"elfcorehdr="
 CRASH_TEST_ENDS = frozenset({BootEnd.TEST_CAPTURED, BootEnd.TEST_NOT_CAPTURED})
 
 
@@ -177,7 +177,7 @@ def with_stop(state: State, at: datetime) -> State:
 
 
 def _is_crash_kernel(seen: Observation) -> bool:
-    return CRASH_KERNEL_PARAMETER in seen.machine.reservation.cmdline
+    return ELFCOREHDR_PARAMETER in seen.machine.reservation.cmdline
 
 
 def _with_running(state: State, seen: Observation, past: PastBoots) -> tuple[BootRecord, ...]:

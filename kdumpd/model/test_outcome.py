@@ -17,8 +17,8 @@ from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import CaptureState, CrashClass, CrashTestVerdict
 
 # The intent is on disk a moment before the crash; what syncing takes lies between.
-MIN_CRASH_AFTER_TEST, MAX_CRASH_AFTER_TEST = timedelta(seconds=-30), timedelta(minutes=5)
-MIN_RUN_AFTER_TEST = timedelta(minutes=1)  # a kernel that runs on for so long was not crashed
+MIN_CRASH_AFTER_TEST_SPAN, MAX_CRASH_AFTER_TEST_SPAN = timedelta(seconds=-30), timedelta(minutes=5)
+MIN_RUN_AFTER_TEST_SPAN = timedelta(minutes=1)  # a kernel that runs on for so long was not crashed
 MAX_CAPTURE_SPAN = timedelta(days=1)  # beyond that a clock was wrong
 MAX_LATE_CAPTURE_SPAN = timedelta(days=7)  # a capture that is found later fixes the verdict
 MIN_FREE_BYTES = 4 * MIB  # a disk with less was filled by the dump that did not fit
@@ -64,7 +64,7 @@ def _judged(
     if test.verdict is CrashTestVerdict.FAILED:
         return test
     if state.verdict is None or test.boot_id == seen.machine.kernel.boot_id:
-        still = seen.at - test.at > MIN_RUN_AFTER_TEST
+        still = seen.at - test.at > MIN_RUN_AFTER_TEST_SPAN
         return _failed(test, None, KERNEL_RUNS_ON, seen.at) if still else test
     if is_starting(seen, delays) or state.settling or _is_awaited(state):
         return test
@@ -94,7 +94,7 @@ def _is_of(capture: Capture, test: CrashTest) -> bool:
         return capture.crash.class_ is CrashClass.SYSRQ and capture.found_at > test.at
     return (
         capture.crashed_at is not None
-        and MIN_CRASH_AFTER_TEST < capture.crashed_at - test.at < MAX_CRASH_AFTER_TEST
+        and MIN_CRASH_AFTER_TEST_SPAN < capture.crashed_at - test.at < MAX_CRASH_AFTER_TEST_SPAN
     )
 
 

@@ -195,7 +195,7 @@ class ScanThrottle:
         return max(0.0, self._owed - MAX_REST_OWED_S)
 
 
-LOOK_TIMEOUT_S = 10.0  # for one look at one crash directory
+DIRECTORY_LOOK_TIMEOUT_S = 10.0  # for one look at one crash directory
 POLL_INTERVAL_S = 60.0  # sysfs does not tell when a crash kernel is loaded or unloaded
 
 
@@ -219,7 +219,7 @@ class DirectoryObserver:
         path: bytes,
         watcher: Watcher,
         asking: Asking,
-        timeout: float = LOOK_TIMEOUT_S,
+        timeout: float = DIRECTORY_LOOK_TIMEOUT_S,
     ) -> None:
         self._path = path
         self._watcher = watcher
@@ -290,7 +290,9 @@ class Machine:
         asking = Asking(start=Worker().start, on_late=self.look_again)
         self._conditions = Conditions(files, watchers.conditions, asking)
         self._rest: Rest | None = None  # as it was when all was asked last
-        self._jobs = PatientThread[Retention](LOOK_TIMEOUT_S, asking.on_late, asking.start)
+        self._jobs = PatientThread[Retention](
+            DIRECTORY_LOOK_TIMEOUT_S, asking.on_late, asking.start
+        )
         self._hints = hints
         self._looks = 0
         self._directories = [

@@ -16,7 +16,7 @@ from kdumpd.trigger.facts import Facts
 
 ROOM_FINDINGS = {"storage-too-small", "storage-no-inodes"}  # codes of kdumpd's findings
 MINUTE = timedelta(minutes=1)
-RECENT_TEST = 10 * MINUTE
+RECENT_TEST_SPAN = 10 * MINUTE
 LOOP_SPAN, MIN_LOOP_CRASHES = 30 * MINUTE, 2
 CHECK_REMEDY = "run kdumpdctl check, and do what it says"
 STATUS_REMEDY = "run kdumpdctl status, and see whether kdumpd answers: systemctl status kdumpd"
@@ -170,7 +170,7 @@ def test_recently(facts: Facts) -> Iterator[Finding]:
     code, tested_at = "test-recently", facts.kdumpd.tested_at
     if isinstance(tested_at, Unknown):
         yield unknown(code, tested_at, STATUS_REMEDY)
-    elif tested_at is not None and abs(facts.at - tested_at) < RECENT_TEST:
+    elif tested_at is not None and abs(facts.at - tested_at) < RECENT_TEST_SPAN:
         yield warning(
             code,
             f"the last test was {_ago(facts.at - tested_at)}",

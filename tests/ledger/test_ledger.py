@@ -31,8 +31,8 @@ from tests.model.test_codec import RECORD
 from tests.support.looks import (
     BOOT,
     CUT,
+    DELAYS,
     KERNEL,
-    PATIENCE,
     START,
     Watched,
     as_listed,
@@ -158,7 +158,7 @@ async def test_readiness_comes_back(path: Path) -> None:
     before, after = State(), State()
     async with opened_ledger(path) as ledger:
         for kernel in (KERNEL, unloaded, unloaded):
-            events = watched.look(kernel=kernel, after=PATIENCE.steady)
+            events = watched.look(kernel=kernel, after=DELAYS.steady)
             before, after = after, watched.state
             await ledger.record(before, after, tuple(events))
             assert (await ledger.load()).told == after.told
@@ -168,7 +168,7 @@ async def test_readiness_comes_back(path: Path) -> None:
     still = Watched(state)
     assert still.look(kernel=unloaded) == still.look(kernel=unloaded, after=60) == []
     back = Watched(state)
-    assert len([*back.look(), *back.look(after=PATIENCE.steady)]) == 1
+    assert len([*back.look(), *back.look(after=DELAYS.steady)]) == 1
 
 
 async def test_a_ledger_from_before_rows_were_sealed(path: Path) -> None:

@@ -11,10 +11,10 @@ from kdumpd.model.readiness.facts import LastReservation, ServiceFacts
 from kdumpd.model.state import State
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
-from tests.support.looks import BOOT, KERNEL, PATIENCE, Watched
+from tests.support.looks import BOOT, DELAYS, KERNEL, Watched
 
 LOADED, UNLOADED = KERNEL, replace(KERNEL, crash_loaded=False)
-STEADY = PATIENCE.steady
+STEADY = DELAYS.steady
 STARTING, AT_WORK = (
     ServiceFacts(starting=True),
     ServiceFacts(starting=False, active_state="activating"),
@@ -102,7 +102,7 @@ def test_a_boot_that_nobody_calls_over() -> None:
 def test_while_a_boot_starts_it_is_looked_at_again_soon(booting: Watched) -> None:
     booting.look(kernel=UNLOADED, service=STARTING)
     for _ in range(3):
-        wait = next_look(booting.state, booting.clock, PATIENCE)
+        wait = next_look(booting.state, booting.clock, DELAYS)
         assert wait is not None
         assert 0 < wait <= STEADY
         booting.look(after=wait, kernel=UNLOADED, service=STARTING)
@@ -153,11 +153,11 @@ def test_a_flap_is_no_alarm(watched: Watched) -> None:
 
 def test_a_change_is_looked_at_again_when_it_may_be_told(watched: Watched) -> None:
     watched.look(kernel=LOADED)
-    assert next_look(watched.state, watched.clock, PATIENCE) is None
+    assert next_look(watched.state, watched.clock, DELAYS) is None
     watched.look(kernel=UNLOADED, after=60)
-    assert next_look(watched.state, watched.clock, PATIENCE) == STEADY
+    assert next_look(watched.state, watched.clock, DELAYS) == STEADY
     watched.look(kernel=UNLOADED, after=STEADY)
-    assert next_look(watched.state, watched.clock, PATIENCE) is None
+    assert next_look(watched.state, watched.clock, DELAYS) is None
 
 
 def test_a_unit_at_work_is_waited_for(watched: Watched) -> None:
@@ -176,7 +176,7 @@ def test_a_unit_that_ends_its_work_in_vain(watched: Watched) -> None:
 
 def test_a_unit_that_works_for_ever(watched: Watched) -> None:
     watched.look(kernel=UNLOADED, service=AT_WORK)
-    assert watched.look(kernel=UNLOADED, after=PATIENCE.unit - 1, service=AT_WORK) == []
+    assert watched.look(kernel=UNLOADED, after=DELAYS.unit - 1, service=AT_WORK) == []
     assert changes(watched.look(kernel=UNLOADED, after=1, service=AT_WORK)) == [
         ("ready", "not-ready")
     ]

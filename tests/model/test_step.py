@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kdumpd.model.announce import next_look
 from kdumpd.model.captures.capture import Layout, Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts
-from kdumpd.model.captures.listing import GONE_CAPTURE_KEPT
+from kdumpd.model.captures.listing import MAX_GONE_CAPTURE_AGE
 from kdumpd.model.captures.retention import NO_RETENTION, Retention
 from kdumpd.model.events import Event, EventKind, acknowledge
 from kdumpd.model.readiness.facts import DirectoryFacts
@@ -20,10 +20,10 @@ from tests.support.looks import (
     BOOT,
     CRASH,
     CUT,
+    DELAYS,
     DIRECTORY,
     FACTS,
     KERNEL,
-    PATIENCE,
     START,
     STUMP,
     Watched,
@@ -34,7 +34,7 @@ from tests.support.looks import (
     stamp,
 )
 
-SETTLE = PATIENCE.settle
+SETTLE = DELAYS.settle
 ELSEWHERE = b"/var/crash/saved"
 
 
@@ -246,7 +246,7 @@ def test_a_copy_of_what_is_incomplete(watched: Watched) -> None:
     assert watched.look(capture(CUT), copied, after=1) == []
     assert watched.only.directory == DIRECTORY
     assert watched.state.settling == {}
-    assert next_look(watched.state, watched.clock, PATIENCE) is None
+    assert next_look(watched.state, watched.clock, DELAYS) is None
     # So it takes the place of the first at once.
     assert watched.look(copied, after=1) == []
     assert watched.only.directory == ELSEWHERE
@@ -358,7 +358,7 @@ def test_gone_and_forgotten(watched: Watched) -> None:
     watched.look(capture())
     for _ in range(2):
         watched.look(after=SETTLE)
-    watched.look(after=GONE_CAPTURE_KEPT.total_seconds())
+    watched.look(after=MAX_GONE_CAPTURE_AGE.total_seconds())
     assert watched.only.state is CaptureState.GONE
     watched.state = acknowledge(watched.state, {watched.only.id})
     assert watched.look(after=1) == []
@@ -477,8 +477,8 @@ def test_file_system_that_never_comes_back(watched: Watched) -> None:
     on_disk = replace(capture(), filesystem=4711)
     watched.look_at(CrashDirectory(facts=facts, sightings=(on_disk,), filesystem=4711))
     watched.look_at(CrashDirectory(facts=facts, filesystem=1))
-    assert next_look(watched.state, watched.clock, PATIENCE) == PATIENCE.mount
-    events = watched.look_at(CrashDirectory(facts=facts, filesystem=1), after=PATIENCE.mount)
+    assert next_look(watched.state, watched.clock, DELAYS) == DELAYS.mount
+    events = watched.look_at(CrashDirectory(facts=facts, filesystem=1), after=DELAYS.mount)
     assert kinds(events) == [EventKind.CAPTURE_GONE]
 
 
@@ -547,36 +547,36 @@ def test_growth_that_vanishes_is_forgotten(watched: Watched) -> None:
 
 
 def test_nothing_is_due(watched: Watched) -> None:
-    assert next_look(State(), 5.0, PATIENCE) is None
+    assert next_look(State(), 5.0, DELAYS) is None
     watched.look(capture())
-    assert next_look(watched.state, watched.clock, PATIENCE) is None
+    assert next_look(watched.state, watched.clock, DELAYS) is None
 
 
 def test_due_when_something_settles(watched: Watched) -> None:
     watched.look(capture(CUT))
-    assert next_look(watched.state, watched.clock, PATIENCE) == SETTLE
-    assert next_look(watched.state, watched.clock + 10, PATIENCE) == SETTLE - 10
-    assert next_look(watched.state, watched.clock + 100, PATIENCE) == 0
-    watched.look(capture(CUT), after=next_look(watched.state, watched.clock, PATIENCE) or 0)
+    assert next_look(watched.state, watched.clock, DELAYS) == SETTLE
+    assert next_look(watched.state, watched.clock + 10, DELAYS) == SETTLE - 10
+    assert next_look(watched.state, watched.clock + 100, DELAYS) == 0
+    watched.look(capture(CUT), after=next_look(watched.state, watched.clock, DELAYS) or 0)
     assert len(watched.listed) == 1
-    assert next_look(watched.state, watched.clock, PATIENCE) is None
+    assert next_look(watched.state, watched.clock, DELAYS) is None
 
 
 def test_due_when_something_is_gone(watched: Watched) -> None:
     watched.look(capture())
     watched.look(after=1)
-    assert next_look(watched.state, watched.clock, PATIENCE) == SETTLE
-    assert next_look(watched.state, watched.clock + 10, PATIENCE) == SETTLE - 10
+    assert next_look(watched.state, watched.clock, DELAYS) == SETTLE
+    assert next_look(watched.state, watched.clock + 10, DELAYS) == SETTLE - 10
     watched.look(after=SETTLE)
     assert watched.only.state is CaptureState.GONE
-    assert next_look(watched.state, watched.clock, PATIENCE) is None
+    assert next_look(watched.state, watched.clock, DELAYS) is None
 
 
 def test_due_is_the_earliest(watched: Watched) -> None:
     other = of_another_crash(capture(CUT, directory=ELSEWHERE), b"another crash")
     watched.look(other)
     watched.look(other, capture(CUT), after=10)
-    assert next_look(watched.state, watched.clock, PATIENCE) == SETTLE - 10
+    assert next_look(watched.state, watched.clock, DELAYS) == SETTLE - 10
 
 
 def test_state_and_events_come_together(watched: Watched) -> None:
@@ -666,9 +666,9 @@ def test_any_looks(looks: list[tuple[tuple[CrashDirectory, ...], float]]) -> Non
             )
         }
         assert told == changed
-        due = next_look(state, watched.clock, PATIENCE)
+        due = next_look(state, watched.clock, DELAYS)
         assert (due is None) == (not state.settling and not state.missing and not state.change)
-        assert due is None or 0 <= due <= PATIENCE.mount
+        assert due is None or 0 <= due <= DELAYS.mount
         assert set(state.missing) <= set(state.captures)
 
 
@@ -861,9 +861,9 @@ def test_two_in_one_directory_settle_by_themselves(watched: Watched) -> None:
     first = replace(capture(None, directory=CRASH), member=b"a.crash")
     other = replace(capture(None, directory=CRASH, dmesg=b"others"), member=b"b.crash")
     watched.look(first)
-    watched.look(first, other, after=PATIENCE.settle)
+    watched.look(first, other, after=DELAYS.settle)
     assert [one.member for one in watched.listed] == [b"a.crash"]
-    watched.look(first, other, after=PATIENCE.settle)
+    watched.look(first, other, after=DELAYS.settle)
     assert len(watched.listed) == 2
 
 
@@ -872,7 +872,7 @@ def test_what_lies_below_an_unread_directory_is_not_gone(watched: Watched) -> No
     facts = DirectoryFacts(path=CRASH, present=True, problem="unread")
     directory = CrashDirectory(facts=facts, unread=frozenset({CRASH + b"/host"}))
     watched.look_at(directory)
-    watched.look_at(directory, after=PATIENCE.mount + 1)
+    watched.look_at(directory, after=DELAYS.mount + 1)
     assert watched.only.state is CaptureState.COMPLETE
 
 

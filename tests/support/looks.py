@@ -21,7 +21,7 @@ BOOT = "0f8e1a3c-5b7d-4e2f-9a6c-d4b8f0e2c1a5"
 CRASH = b"/var/crash"
 DIRECTORY = b"/var/crash/202611230113"
 START = datetime(2026, 11, 23, 1, 15, tzinfo=UTC)
-PATIENCE = Delays(settle=30.0)
+DELAYS = Delays(settle=30.0)
 
 KERNEL = KernelFacts(
     boot_id=BOOT,
@@ -165,7 +165,7 @@ class Watched:
             answers=tuple(answers),
             past=self.past,
         )
-        self.state, events = step(self.state, seen, PATIENCE)
+        self.state, events = step(self.state, seen, DELAYS)
         self.told += events
         return list(events)
 

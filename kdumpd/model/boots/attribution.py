@@ -17,7 +17,7 @@ from kdumpd.model.text import USEC_PER_SEC
 CLOCK_TOLERANCE = timedelta(minutes=5)
 NO_TOLERANCE = timedelta(0)
 # from a crash to the next boot, where nothing is known of the boot
-MAX_CRASH_BEFORE_BOOT = timedelta(hours=1)
+MAX_CRASH_BEFORE_BOOT_SPAN = timedelta(hours=1)
 # seconds, and a part of the uptime: printk's clock is not adjusted
 CLOCK_SLACK_S, CLOCK_DRIFT_RATIO = 120.0, 0.001
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
@@ -60,7 +60,7 @@ def _earliest(boot: EndedBoot) -> datetime:
         return boot.ended - CLOCK_TOLERANCE
     if boot.began is not None:
         return boot.began
-    return END_OF_TIME if boot.next_began is None else boot.next_began - MAX_CRASH_BEFORE_BOOT
+    return END_OF_TIME if boot.next_began is None else boot.next_began - MAX_CRASH_BEFORE_BOOT_SPAN
 
 
 def _boot_of(capture: Capture, boots: Sequence[EndedBoot]) -> EndedBoot | None:
@@ -122,7 +122,7 @@ def _is_at_the_end(boot: EndedBoot, at: datetime | None, tolerance: timedelta) -
         return at >= (floor if boot.began is None else max(floor, boot.began))
     if boot.began is not None:
         return at >= boot.began
-    return boot.next_began is not None and at >= boot.next_began - MAX_CRASH_BEFORE_BOOT
+    return boot.next_began is not None and at >= boot.next_began - MAX_CRASH_BEFORE_BOOT_SPAN
 
 
 def _is_within(boot: EndedBoot, at: datetime, tolerance: timedelta) -> bool:

@@ -20,11 +20,12 @@ STAMP_PATTERN = rb"\d{12}"  # kdump-tools 1.8 and kdumpst: date +%Y%m%d%H%M
 COMPRESSED = rb"\.(gz|bz2|xz|lz4|zst)"
 MAYBE_COMPRESSED = rb"(" + COMPRESSED + rb")?"  # kdump-tools' KDUMP_COMPRESSION
 PSTORE_ARCHIVE = b"/var/lib/systemd/pstore"  # made by systemd-tmpfiles
-README = b"README.txt"
-CRASH_KERNEL_LOG = b"kexec-dmesg.log"
-TEST_STATUS = b"vmcore-creation.status"
+MAX_DIRECTORY_DEPTH = 2  # levels of directories below a crash directory that are looked into
+README_NAME = b"README.txt"
+CRASH_KERNEL_LOG_NAME = b"kexec-dmesg.log"
+TEST_STATUS_NAME = b"vmcore-creation.status"
 NOTHING_SAVED = (
-    f"holds nothing of the crash: '{CRASH_KERNEL_LOG.decode()}' is the log of the kernel that"
+    f"holds nothing of the crash: '{CRASH_KERNEL_LOG_NAME.decode()}' is the log of the kernel that"
     " was to save it, and tells why it could not"
 )
 
@@ -82,15 +83,15 @@ def kdump_utils(names: Collection[bytes], directory: bytes) -> Iterable[Members]
     parts = sorted(_matching(names, rb"vmcore\.[1-9]\d{0,3}"), key=_number)
     logs = _matching(names, rb"vmcore-dmesg-incomplete\.txt", rb"vmcore-dmesg\.txt")
     nothing = not (cores or parts or logs)
-    if nothing and CRASH_KERNEL_LOG not in names:
+    if nothing and CRASH_KERNEL_LOG_NAME not in names:
         return
     yield Members(
         layout=Layout.KDUMP_UTILS,
         cores=cores,
         parts=tuple(parts),
         dmesg=_last(logs),
-        notes=(CRASH_KERNEL_LOG,) if nothing else (),
-        is_test=TEST_STATUS in names or bool(re.fullmatch(rb"kdump-test-\d+-\d+", directory)),
+        notes=(CRASH_KERNEL_LOG_NAME,) if nothing else (),
+        is_test=TEST_STATUS_NAME in names or bool(re.fullmatch(rb"kdump-test-\d+-\d+", directory)),
         problem=NOTHING_SAVED if nothing else "",
     )
 
@@ -103,8 +104,8 @@ def suse(names: Collection[bytes], _: bytes) -> Iterable[Members]:
     """
     cores = _matching(names, rb"vmcore" + MAYBE_COMPRESSED)
     logs = _matching(names, rb"dmesg\.txt", rb"dmesg")
-    if ((cores or logs) and README in names) or (cores and logs):
-        notes = (README,) if README in names else ()
+    if ((cores or logs) and README_NAME in names) or (cores and logs):
+        notes = (README_NAME,) if README_NAME in names else ()
         yield Members(layout=Layout.SUSE, cores=cores, dmesg=_last(logs), notes=notes)
 
 

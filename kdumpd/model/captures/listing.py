@@ -23,7 +23,7 @@ from kdumpd.model.state import CrashDirectory, Delays, Observation, State, Uncha
 from kdumpd.model.vocabulary import CaptureState
 
 # Nobody can open a capture that is gone; what was told of it stays in the journal.
-GONE_CAPTURE_KEPT = timedelta(days=90)  # after it was found gone
+MAX_GONE_CAPTURE_AGE = timedelta(days=90)  # after it was found gone
 MAX_GONE_CAPTURES = 1000
 
 
@@ -50,7 +50,7 @@ def without_forgotten(
 def _is_past(capture: Capture, at: datetime, *, among: int) -> bool:
     """Return whether it is gone for long, or so many are gone since; not before that was told."""
     age = at - (capture.gone_at or at)
-    return age >= GONE_CAPTURE_KEPT or (among >= MAX_GONE_CAPTURES and age > timedelta())
+    return age >= MAX_GONE_CAPTURE_AGE or (among >= MAX_GONE_CAPTURES and age > timedelta())
 
 
 def _dated(capture: Capture, at: datetime) -> Capture:

@@ -11,7 +11,7 @@ from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.text import EPOCH
 
 APPORT_DIRECTORY = b"/var/crash"
-KDUMP_TOOLS_DIRECTORY = b"/var/crash"  # kdump-tools' KDUMP_COREDIR unless configured
+KDUMP_TOOLS_CRASH_DIRECTORY = b"/var/crash"  # kdump-tools' KDUMP_COREDIR unless configured
 SUSE_NAME_PATTERN = rb"\d{4}-[01]\d-[0-3]\d-[0-2]\d[-:][0-5]\d"
 KDUMP_TOOLS_NAME_PATTERN = rb"\d{12}"
 
@@ -26,7 +26,7 @@ class Retention:
     apport_days: int | None = None  # days that apport's daily job leaves directories of 12 digits
     apport_file_days: int | None = None  # and files
     most_dumps: int | None = None  # KDUMP_NUM_DUMPS of kdump-tools
-    dump_directory: bytes = KDUMP_TOOLS_DIRECTORY
+    dump_directory: bytes = KDUMP_TOOLS_CRASH_DIRECTORY
     suse_keeps: int | None = None  # KDUMP_KEEP_OLD_DUMPS of SUSE's kdump
     ages: tuple[tuple[bytes, timedelta], ...] = ()  # tmpfiles.d(5): what lies below, and its age
 

@@ -14,7 +14,7 @@ KERNEL_CRASH_LINE = rb"(?m)^ProblemType:[ \t]*KernelCrash[ \t]*$"
 REPORT_HEAD_BYTES = 4096  # the kind is the first thing that apport writes
 MAX_REPORT_BYTES = 1 << 23  # of a report that are read; a log of 256 KiB makes 50 KiB
 LOG_KEY = b"VmCoreDmesg"
-MAX_LOG_BYTES = 1 << 24  # of a log, unpacked
+MAX_UNPACKED_LOG_BYTES = 1 << 24  # of a log, unpacked
 MAX_UNPACKED_AT_ONCE_BYTES = 1 << 20
 LOG_UNREADABLE = "holds a kernel log that is broken, cut off or too long"
 GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
@@ -54,13 +54,13 @@ def _values(report: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
 
 
 def _unpacked(blocks: list[bytes]) -> bytes:
-    """Return what the blocks hold; ReportError for more than MAX_LOG_BYTES."""
+    """Return what the blocks hold; ReportError for more than MAX_UNPACKED_LOG_BYTES."""
     stream = zlib.decompressobj(GZIP_WINDOW_BITS)
     log = bytearray()
     try:
         for block in blocks:
             packed = binascii.a2b_base64(block)
-            while packed and len(log) < MAX_LOG_BYTES:
+            while packed and len(log) < MAX_UNPACKED_LOG_BYTES:
                 log += stream.decompress(packed, MAX_UNPACKED_AT_ONCE_BYTES)
                 packed = stream.unconsumed_tail
     except (binascii.Error, zlib.error) as error:

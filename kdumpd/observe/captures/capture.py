@@ -10,7 +10,7 @@ from kdumpd.model.captures.capture import Layout, Sighting, capture_id, place_of
 from kdumpd.model.captures.core import CoreFacts, FileStamp, joined
 from kdumpd.model.captures.layouts import (
     MAX_README_BYTES,
-    README,
+    README_NAME,
     Members,
     parse_readme,
     with_readme,
@@ -72,8 +72,8 @@ def _read_anew(directory: Directory, members: Members, files: tuple[FileStamp, .
     log = b""
     if not problem:
         core, facts = _best_core(directory, cores, parts, facts)
-        if README in stamps:
-            facts = _with_readme(directory, stamps[README], facts, core)
+        if README_NAME in stamps:
+            facts = _with_readme(directory, stamps[README_NAME], facts, core)
         try:
             log = _read_log(directory, members.layout, dmesg)
         except ReportError as error:

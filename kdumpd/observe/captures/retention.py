@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from kdumpd.model.captures.retention import KDUMP_TOOLS_DIRECTORY, Retention
+from kdumpd.model.captures.retention import KDUMP_TOOLS_CRASH_DIRECTORY, Retention
 from kdumpd.model.formats.kdump_settings import (
     ShellSettings,
     parse_assignment,
@@ -41,7 +41,7 @@ def read_retention(shared: SharedFiles) -> Retention:
         apport_days=days.get(b"d"),
         apport_file_days=days.get(b"f"),
         most_dumps=parse_number(settings.plain(b"KDUMP_NUM_DUMPS")) or None,
-        dump_directory=settings.plain(b"KDUMP_COREDIR") or KDUMP_TOOLS_DIRECTORY,
+        dump_directory=settings.plain(b"KDUMP_COREDIR") or KDUMP_TOOLS_CRASH_DIRECTORY,
         suse_keeps=None if not keeps else max(0, keeps),
         ages=tuple(parse_ages(_read(files, name) for name in files.drop_ins(TMPFILES_DIRECTORIES))),
     )

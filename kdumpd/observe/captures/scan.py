@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.core import FileStamp
 from kdumpd.model.captures.layouts import (
+    MAX_DIRECTORY_DEPTH,
     PSTORE_ARCHIVE,
     TOP_DIRECTORY_PREFIXES,
     Members,
@@ -78,7 +79,6 @@ class Budget:
 
 
 OTHER_FILE_SYSTEM = "is another file system, which is not looked into"
-MAX_DIRECTORY_DEPTH = 2  # levels of directories below a crash directory that are looked into
 
 Known = Mapping[bytes, Sighting]  # by place
 

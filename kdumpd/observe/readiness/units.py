@@ -27,7 +27,7 @@ CAPTURE_TOOL_UNITS = (
 )
 SYSTEMD_TIMEOUT_S = 5.0  # for all that is asked
 SYSTEMD_CALL_OPTIONS = CallOptions(seconds=SYSTEMD_TIMEOUT_S)
-UNSUBSCRIBE_TIMEOUT_S = 2.0  # a machine that stops waits for this daemon
+STOPPING_TIMEOUT_S = 2.0  # a machine that stops waits for this daemon
 STARTING_SYSTEM_STATES = {"initializing", "starting"}
 MANAGER_SIGNALS = ("StartupFinished", "UnitFilesChanged")
 
@@ -84,7 +84,7 @@ class Units:
     async def is_stopping(self) -> bool:
         """Return whether systemd shuts the machine down; False where it does not answer in time."""
         try:
-            async with asyncio.timeout(UNSUBSCRIBE_TIMEOUT_S):
+            async with asyncio.timeout(STOPPING_TIMEOUT_S):
                 return await self._system_state() == "stopping"
         except (BusError, CallError, TimeoutError):
             return False

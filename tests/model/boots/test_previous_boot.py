@@ -20,9 +20,9 @@ from kdumpd.model.vocabulary import BootEnd, Crash, CrashTestVerdict
 from tests.support.looks import (
     BOOT,
     CUT,
+    DELAYS,
     FACTS,
     KERNEL,
-    PATIENCE,
     START,
     Watched,
     capture,
@@ -100,7 +100,7 @@ def after_seconds(seconds: int) -> Crash:
 def settle(watched: Watched, *sightings: Sighting, kernel: KernelFacts = KERNEL) -> list[Event]:
     """Look until what is there has settled, and return all events."""
     watched.look(*sightings, kernel=kernel)
-    watched.look(*sightings, kernel=kernel, after=PATIENCE.settle)
+    watched.look(*sightings, kernel=kernel, after=DELAYS.settle)
     return watched.told
 
 
@@ -361,7 +361,7 @@ def test_nothing_is_said_while_a_capture_is_written() -> None:
     watched = machine(boot())
     watched.look(dump(facts=CUT))
     assert word(watched) == "unknown"
-    watched.look(dump(facts=CUT), after=PATIENCE.settle)
+    watched.look(dump(facts=CUT), after=DELAYS.settle)
     assert word(watched) == "crash-incomplete"
 
 
@@ -370,7 +370,7 @@ def test_a_late_mount_mends_the_word() -> None:
     settle(watched)
     assert word(watched) == "unclean"
     watched.look(dump(facts=CUT))
-    watched.look(dump(facts=CUT), after=PATIENCE.settle)
+    watched.look(dump(facts=CUT), after=DELAYS.settle)
     assert word(watched) == "crash-incomplete"
     watched.look(dump())
     assert word(watched) == "crash-captured"
@@ -380,7 +380,7 @@ def test_a_word_is_not_taken_back_when_its_capture_is_removed() -> None:
     watched = machine(boot())
     watched.look(dump())
     watched.look()
-    watched.look(after=PATIENCE.settle)
+    watched.look(after=DELAYS.settle)
     assert word(watched) == "crash-captured"
 
 
@@ -573,13 +573,13 @@ def test_a_crash_without_a_capture_is_reported_without_one() -> None:
 def test_two_records_of_one_crash_are_one_crash() -> None:
     watched = machine(boot())
     both = [archived("1"), archived("2")]
-    assert len(reports(watched, both, both, both, after=PATIENCE.settle)) == 1
+    assert len(reports(watched, both, both, both, after=DELAYS.settle)) == 1
 
 
 def test_strangers_report_nothing() -> None:
     watched = machine(boot())
     looks = [[distrusted(dump())]] * 3
-    assert reports(watched, *looks, after=PATIENCE.settle) == []
+    assert reports(watched, *looks, after=DELAYS.settle) == []
 
 
 def test_every_word_is_one_of_eight() -> None:

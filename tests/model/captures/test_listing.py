@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kdumpd.model.captures.capture import Capture
-from kdumpd.model.captures.listing import GONE_CAPTURE_KEPT, MAX_GONE_CAPTURES, without_forgotten
+from kdumpd.model.captures.listing import MAX_GONE_CAPTURE_AGE, MAX_GONE_CAPTURES, without_forgotten
 from kdumpd.model.vocabulary import CaptureState
 from tests.support.looks import START, as_listed, capture
 
-LATER = START + GONE_CAPTURE_KEPT
+LATER = START + MAX_GONE_CAPTURE_AGE
 LISTED = as_listed(capture())
 
 
@@ -23,7 +23,7 @@ def known(*captures: Capture) -> dict[str, Capture]:
 
 def test_what_is_there_is_never_forgotten() -> None:
     captures = known(replace(LISTED, acknowledged=True))
-    assert without_forgotten(captures, (), LATER + GONE_CAPTURE_KEPT) is captures
+    assert without_forgotten(captures, (), LATER + MAX_GONE_CAPTURE_AGE) is captures
 
 
 def test_gone_for_long() -> None:

@@ -21,7 +21,7 @@ from kdumpd.model.captures.reading import (
 from kdumpd.model.events import EventKind
 from kdumpd.model.state import State
 from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass
-from tests.support.looks import BOOT, DIRECTORY, FACTS, PATIENCE, START, Watched, capture, stamp
+from tests.support.looks import BOOT, DELAYS, DIRECTORY, FACTS, START, Watched, capture, stamp
 
 CRASH = Crash(class_=CrashClass.NMI, signature="0123456789abcdef")
 WRAPPED = CoreFacts(wrapper="gzip", wrapped=True, problem="is not read through yet")
@@ -174,7 +174,7 @@ def test_gone_while_it_was_read(watched: Watched) -> None:
     answer = good(watched)
     watched.look()
     watched.look(answers=[answer])
-    (event,) = watched.look(after=PATIENCE.settle)
+    (event,) = watched.look(after=DELAYS.settle)
     assert event.kind is EventKind.CAPTURE_GONE
     assert not watched.only.log_awaited
 
@@ -280,22 +280,22 @@ def test_wrapped_is_listed_once_it_was_read_through(watched: Watched) -> None:
 def test_wrapped_while_it_is_written_is_not_read(watched: Watched) -> None:
     watched.look(wrapped(age=0.0))
     assert watched.state.readings == {}
-    assert next_look(watched.state, watched.clock, PATIENCE) == PATIENCE.settle
-    watched.look(wrapped(age=0.0), after=PATIENCE.settle)
+    assert next_look(watched.state, watched.clock, DELAYS) == DELAYS.settle
+    watched.look(wrapped(age=0.0), after=DELAYS.settle)
     assert watched.state.job is not None
 
 
 def test_nothing_is_due_while_a_core_is_read(watched: Watched) -> None:
     watched.look(wrapped())
-    assert next_look(watched.state, watched.clock, PATIENCE) is None
+    assert next_look(watched.state, watched.clock, DELAYS) is None
 
 
 def test_wrapped_that_was_cut_off(watched: Watched) -> None:
     watched.look(wrapped())
     cut = replace(INSIDE, complete=False, problem="has no end record")
     watched.look(wrapped(), answers=[good(watched, cut)])
-    assert next_look(watched.state, watched.clock, PATIENCE) == PATIENCE.settle
-    (event,) = watched.look(wrapped(), after=PATIENCE.settle)
+    assert next_look(watched.state, watched.clock, DELAYS) == DELAYS.settle
+    (event,) = watched.look(wrapped(), after=DELAYS.settle)
     assert event.kind is EventKind.CAPTURE_INCOMPLETE
     assert watched.only.id == capture_id(FACTS.identity)
 
@@ -304,7 +304,7 @@ def test_wrapped_that_kills_its_reader(watched: Watched) -> None:
     watched.look(wrapped())
     for _ in range(MAX_READ_ATTEMPTS):
         watched.look(wrapped(), answers=[failed(watched)])
-    watched.look(wrapped(), after=PATIENCE.settle)
+    watched.look(wrapped(), after=DELAYS.settle)
     assert watched.only.state is CaptureState.UNREADABLE
     assert "set aside" in watched.only.problem
 
@@ -314,7 +314,7 @@ def test_wrapped_that_kills_its_reader(watched: Watched) -> None:
         st.tuples(
             st.lists(st.sampled_from(["wrapped", "bare", "logged"]), unique=True, max_size=3),
             st.sampled_from(["good", "failed", "none"]),
-            st.sampled_from([0.0, 1.0, PATIENCE.settle]),
+            st.sampled_from([0.0, 1.0, DELAYS.settle]),
         ),
         max_size=12,
     )

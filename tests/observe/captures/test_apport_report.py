@@ -53,7 +53,9 @@ def test_no_whole_log(report: bytes) -> None:
 
 
 def test_a_log_that_unpacks_to_more_than_there_is_room_for() -> None:
-    bomb = report_on(bytes(apport_report.MAX_LOG_BYTES + apport_report.MAX_UNPACKED_AT_ONCE_BYTES))
+    bomb = report_on(
+        bytes(apport_report.MAX_UNPACKED_LOG_BYTES + apport_report.MAX_UNPACKED_AT_ONCE_BYTES)
+    )
     assert len(bomb) < 1 << 17
     with pytest.raises(ReportError):
         parse_report(bomb)

@@ -16,7 +16,7 @@ from kdumpd.model.state import State
 from kdumpd.model.vocabulary import BootEnd
 from kdumpd.observe.boots import read_past_boots
 from kdumpd.observe.files import Files
-from tests.support.looks import BOOT, CUT, FACTS, KERNEL, PATIENCE, Watched, capture
+from tests.support.looks import BOOT, CUT, DELAYS, FACTS, KERNEL, Watched, capture
 from tests.support.machine import Machine
 
 SAMPLES = Path(__file__).parents[2] / "samples/boots"
@@ -78,7 +78,7 @@ def at(boot_id: str, past: PastBoots) -> Watched:
 def settle(watched: Watched, boot_id: str, *sightings: Sighting) -> BootEnd:
     kernel = replace(KERNEL, boot_id=boot_id)
     watched.look(*sightings, kernel=kernel)
-    watched.look(*sightings, kernel=kernel, after=PATIENCE.settle)
+    watched.look(*sightings, kernel=kernel, after=DELAYS.settle)
     assert watched.state.previous is not None
     return watched.state.previous.end
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 
+from kdumpd.model.captures.layouts import MAX_DIRECTORY_DEPTH
 from kdumpd.model.formats.kdump_settings import DumpSettings, TargetKind, Tool
 from kdumpd.model.formats.memory import MemoryUse, steady
 from kdumpd.model.formats.mounts import Mount, clean_path, is_inside
@@ -27,8 +28,6 @@ NETWORK_FILE_SYSTEMS = {
     *("afs", "ceph", "cifs", "smb3", "smbfs", "sshfs", "ncpfs", "ncp", "nfs", "nfs4", "gfs"),
     *("gfs2", "glusterfs", "pvfs2", "ocfs2", "lustre", "davfs"),
 }
-# directories between a crash directory and the directories of its captures
-MAX_DIRECTORY_DEPTH = 1
 UNMOUNTABLE = "dump-directory-unmountable"
 DUMP_DIRECTORY_SETTINGS = {
     Tool.KDUMP_TOOLS: "/etc/default/kdump-tools (KDUMP_COREDIR=)",
@@ -195,7 +194,8 @@ def _left_out(directory: DumpDirectory, mount: Mount, where: str) -> Finding | N
 
 def _is_seen(path: bytes, watched: bytes) -> bool:
     below = path.removeprefix(watched.rstrip(b"/")).strip(b"/")
-    return is_inside(path, watched) and below.count(b"/") < MAX_DIRECTORY_DEPTH
+    levels = len(below.split(b"/")) if below else 0
+    return is_inside(path, watched) and levels < MAX_DIRECTORY_DEPTH
 
 
 def _tool(machine: MachineFacts) -> Tool | None:
