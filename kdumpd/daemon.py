@@ -38,13 +38,13 @@ from kdumpd.expose.journal import Journal, JournalOutbox
 from kdumpd.expose.motd import Motd, motd_path
 from kdumpd.expose.prometheus import Metrics
 from kdumpd.expose.systemd import SystemdNotifier, TerminalOutput
-from kdumpd.expose.textfile import Outcome, TextFile
+from kdumpd.expose.textfile import TextFile, WriteOutcome
 from kdumpd.ledger.database import LedgerError, NewerLedgerError
 from kdumpd.ledger.ledger import opened_ledger
 from kdumpd.model.state import Delays
 from kdumpd.observe.boots import BootsObserver
 from kdumpd.observe.captures.core_reader import CoreReader
-from kdumpd.observe.captures.inotify import Watch
+from kdumpd.observe.captures.inotify import InotifyWatcher
 from kdumpd.observe.captures.open_files import CaptureFiles
 from kdumpd.observe.cores.inspector import inspect, read_toolbox
 from kdumpd.observe.files import Files
@@ -189,7 +189,7 @@ async def serve_once(
             opened_ledger(options.state_dir / LEDGER_FILE_NAME, spare)
         )
         hints = Hints()
-        captures, conditions = Watch(hints.directories), Watch(hints.everything)
+        captures, conditions = InotifyWatcher(hints.directories), InotifyWatcher(hints.everything)
         for watch in (captures, conditions):
             stack.enter_context(watch.attached(loop))
         capture_files = CaptureFiles(options.root)
@@ -274,7 +274,7 @@ def public_files(
 
 def text_file(path: Path, remedy: str = "") -> TextFile:
     """Return a file that is written in a thread of its own; one that hangs stalls nobody."""
-    return TextFile(path, PatientThread[Outcome](WRITE_TIMEOUT_S, lambda: None), remedy)
+    return TextFile(path, PatientThread[WriteOutcome](WRITE_TIMEOUT_S, lambda: None), remedy)
 
 
 async def service_manager(root: Path, connection: Connection, hints: Hints) -> ServiceManager:

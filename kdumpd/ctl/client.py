@@ -213,7 +213,7 @@ class LookError(Exception):
     """There is no answer without the daemon either; the text says why."""
 
 
-class Look:
+class LookWithoutDaemon:
     """What the machine below a root is, and what lies in its crash directories."""
 
     def __init__(self, root: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, discard_stdout
-from kdumpd.ctl.client import AbsentError, Daemon, Look, LookError, SelectionError
+from kdumpd.ctl.client import AbsentError, Daemon, LookError, LookWithoutDaemon, SelectionError
 from kdumpd.ctl.options import SYSTEM_BUS_OPTION, VERBS_WITHOUT_DAEMON, parse_arguments, run_of
 from kdumpd.ctl.terminal import tell
 from kdumpd.dbus.connection import connect
@@ -58,7 +58,7 @@ async def _ask(options: argparse.Namespace) -> int:
     if options.verb == "watch":  # it outlives a connection
         return await run(None, options)
     if options.root is not None:
-        return await run(Look(options.root), options)
+        return await run(LookWithoutDaemon(options.root), options)
     try:
         async with connect(bus_address(options.bus, os.environ)) as connection:
             if options.verb == "test":
@@ -71,7 +71,7 @@ async def _ask(options: argparse.Namespace) -> int:
             raise
         bus = f" on the bus '{options.bus}'" if isinstance(error, AbsentError) else ""
         tell(f"{str(error).rstrip('.')}{bus}. {START_HINT}\n{LOOK_INSTEAD_HINT}\n")
-    return await run(Look(Path("/")), options)
+    return await run(LookWithoutDaemon(Path("/")), options)
 
 
 def _may_look(options: argparse.Namespace) -> bool:

@@ -27,17 +27,17 @@ WRITE_RETRY_S = 60.0
 REFUSAL_ERRNOS = {errno.ENOENT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-class Outcome(NamedTuple):
+class WriteOutcome(NamedTuple):
     """A text that was to be written, and what kept it from being."""
 
     text: str
     problem: OSError | None
 
 
-class Worker(Protocol):
+class FileWriter(Protocol):
     """Who does what may block: a directory can lie on a server that is dead."""
 
-    async def run(self, work: Callable[[], Outcome]) -> Outcome:
+    async def run(self, work: Callable[[], WriteOutcome]) -> WriteOutcome:
         """Return what the work returns, or what late work did; OSError if it does not end."""
 
 
@@ -45,10 +45,10 @@ class TextFile:
     """One file that says the latest text; an empty text is no file."""
 
     def __init__(
-        self, path: Path, worker: Worker, remedy: str = "", retry_seconds: float = WRITE_RETRY_S
+        self, path: Path, writer: FileWriter, remedy: str = "", retry_seconds: float = WRITE_RETRY_S
     ) -> None:
         self._path = path
-        self._worker = worker
+        self._writer = writer
         self._retry_seconds = retry_seconds
         self._remedy = remedy  # a sentence for where it may not be written
         self._text: str | None = None  # what it is to say; None as long as nobody has said
@@ -79,7 +79,9 @@ class TextFile:
 
     async def _write(self, text: str) -> OSError | None:
         try:
-            outcome = await self._worker.run(lambda: Outcome(text, write_whole(self._path, text)))
+            outcome = await self._writer.run(
+                lambda: WriteOutcome(text, write_whole(self._path, text))
+            )
         except OSError as stuck:
             return stuck
         if outcome.text != self._text:  # something was put meanwhile, or an older writing ended

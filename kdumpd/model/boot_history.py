@@ -92,7 +92,7 @@ ELFCOREHDR_PARAMETER = b"elfcorehdr="
 CRASH_TEST_ENDS = frozenset({BootEnd.TEST_CAPTURED, BootEnd.TEST_NOT_CAPTURED})
 
 
-class Scene(NamedTuple):
+class BootsWithCaptures(NamedTuple):
     """The boots before this one, the newest first, and which capture is of which of them."""
 
     boots: tuple[EndedBoot, ...]
@@ -114,31 +114,33 @@ def with_boots(state: State, seen: Observation, delays: Delays) -> tuple[State, 
     if past is None or not running or inside or _is_crash_kernel(seen):
         return state, ()
     state = replace(state, past=past, history=_with_running(state, seen, past))
-    scene = scene_of(state, past, running, seen.machine.kernel.host)
+    joined = boots_with_captures(state, past, running, seen.machine.kernel.host)
     over = not is_starting(seen, delays) and not state.settling
     history = {record.id: record for record in state.history}
-    if UNKNOWN_BOOT_PREFIX + running != scene.boots[0].id:  # what had no name has one now
+    if UNKNOWN_BOOT_PREFIX + running != joined.boots[0].id:  # what had no name has one now
         history.pop(UNKNOWN_BOOT_PREFIX + running, None)
     events: list[Event] = []
-    for boot, judgement in reversed(list(_to_judge(scene, history, state))):
+    for boot, judgement in reversed(list(_to_judge(joined, history, state))):
         record = _decided(boot, judgement, history.get(boot.id), seen.at, over=over)
         if record is None:
             continue
-        event = _event(record, judgement, is_last=boot is scene.boots[0])
+        event = _event(record, judgement, is_last=boot is joined.boots[0])
         events += [event] if event else []
         history[boot.id] = replace(record, told=event is not None)
-    loops, new = with_loops(state.loops, _crashes(scene, history.values(), seen))
+    loops, new = with_loops(state.loops, _crashes(joined, history.values(), seen))
     events += [loop_event(one.loop, one.crashes, seen.at) for one in new]
     return replace(
         state,
         history=_kept(history.values(), running),
-        previous=history.get(scene.boots[0].id) or _undecided(scene.boots[0], seen.at),
-        attributed=MappingProxyType(dict(scene.attributed)),
+        previous=history.get(joined.boots[0].id) or _undecided(joined.boots[0], seen.at),
+        attributed=MappingProxyType(dict(joined.attributed)),
         loops=loops,
     ), tuple(events)
 
 
-def scene_of(state: State, past: PastBoots, running: str, host: str) -> Scene:
+def boots_with_captures(
+    state: State, past: PastBoots, running: str, host: str
+) -> BootsWithCaptures:
     """Return the boots before the running one, and which captures tell of the end of which.
 
     The newest may be one that no record has: its crash alone tells that it was.
@@ -159,7 +161,7 @@ def scene_of(state: State, past: PastBoots, running: str, host: str) -> Scene:
     unrecorded = attribute([last], rest, host, {}) if past.began is not None else {}
     if unrecorded or not boots:
         boots = (last, *boots)
-    return Scene(boots, state.captures, {**attributed, **unrecorded})
+    return BootsWithCaptures(boots, state.captures, {**attributed, **unrecorded})
 
 
 def decided(state: State) -> bool:
@@ -208,20 +210,20 @@ def _fits_between(capture: Capture, newest: EndedBoot, past: PastBoots) -> bool:
 
 
 def _to_judge(
-    scene: Scene, history: Mapping[str, BootRecord], state: State
+    joined: BootsWithCaptures, history: Mapping[str, BootRecord], state: State
 ) -> Iterable[tuple[EndedBoot, Judgement]]:
     """Yield the boots that are to be judged, the newest first, up to one that was already.
 
     Where none ever was, those before the last that ended in order are of the past.
     """
-    last, *older = scene.boots
-    yield last, judge(last, scene.of(last), state.tests)
+    last, *older = joined.boots
+    yield last, judge(last, joined.of(last), state.tests)
     ever = any(one.decided for id_, one in history.items() if id_ != last.id)
     for boot in older:
         record = history.get(boot.id)
         if record is not None and record.decided:
             return
-        judgement = judge(boot, scene.of(boot), state.tests)
+        judgement = judge(boot, joined.of(boot), state.tests)
         if not ever and judgement.end is BootEnd.CLEAN:
             return
         yield boot, judgement
@@ -262,11 +264,13 @@ def _event(record: BootRecord, judgement: Judgement, *, is_last: bool) -> Event 
     return None
 
 
-def _crashes(scene: Scene, records: Iterable[BootRecord], seen: Observation) -> Iterable[CrashTime]:
+def _crashes(
+    joined: BootsWithCaptures, records: Iterable[BootRecord], seen: Observation
+) -> Iterable[CrashTime]:
     """Yield the crashes of this host, each once; no tests."""
     tested = {one.id for one in records if one.end in CRASH_TEST_ENDS}
-    for capture in scene.captures.values():
-        is_test = capture.is_test or scene.attributed.get(capture.id) in tested
+    for capture in joined.captures.values():
+        is_test = capture.is_test or joined.attributed.get(capture.id) in tested
         if capture.layout in LOG_ONLY_LAYOUTS or is_test or capture.crashed_at is None:
             continue
         if tells_of_us(capture, seen.machine.kernel.host):

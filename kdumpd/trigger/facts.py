@@ -9,7 +9,7 @@ from kdumpd.model.readiness.finding import Fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class KdumpdFinding:
     """A finding of kdumpd about the next capture, as it is told on the bus."""
 
     code: str
@@ -24,7 +24,7 @@ class KdumpdFacts:
     problem: str = ""  # why it says nothing at all
     outdated: str = ""  # why it has not looked at the machine once more
     readiness: Fact[str] = None
-    findings: Fact[tuple[Told, ...]] = None
+    findings: Fact[tuple[KdumpdFinding, ...]] = None
     mechanism: Fact[str] = None
     loaded: Fact[bool] = None  # CrashKernelLoaded
     settling: Fact[int] = None  # captures that are being written
@@ -85,7 +85,7 @@ class PeopleFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class PreflightAnswers:
     """All that the objections follow from."""
 
     at: datetime

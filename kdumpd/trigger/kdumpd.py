@@ -22,7 +22,7 @@ from kdumpd.dbus.messages import (
 )
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.text import shown, time_if_any
-from kdumpd.trigger.facts import KdumpdFacts, Told
+from kdumpd.trigger.facts import KdumpdFacts, KdumpdFinding
 
 KDUMPD_TIMEOUT_S = 8.0  # for all that is asked at once
 PROPERTIES_CALL_OPTIONS = CallOptions(seconds=KDUMPD_TIMEOUT_S)
@@ -91,14 +91,14 @@ def facts_of(manager: object, test: object, objects: object) -> KdumpdFacts:
     )
 
 
-def _findings(rows: object) -> tuple[Told, ...] | None:
+def _findings(rows: object) -> tuple[KdumpdFinding, ...] | None:
     if not isinstance(rows, list):
         return None
     told = []
     for row in rows:
         match row:
             case [str(code), str(severity), str(message), str()]:
-                told.append(Told(code=code, severity=severity, message=message))
+                told.append(KdumpdFinding(code=code, severity=severity, message=message))
             case _:
                 return None
     return tuple(told)

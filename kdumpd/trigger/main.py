@@ -84,7 +84,7 @@ LAST_ANSWERS_TIMEOUT_S = 5.0  # for the answers to what still came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class TriggerTimeouts:
     """How long the program waits, in seconds."""
 
     idle: float = 60.0  # for somebody to ask for something
@@ -96,8 +96,8 @@ class EndError(Exception):
     """The program is to end; the text says why."""
 
 
-class Configuration:
-    """The configuration, read anew each time; what is wrong with it is said once."""
+class ConfigurationReader:
+    """Reads the configuration anew each time; what is wrong with it is said once."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
@@ -118,7 +118,9 @@ class Configuration:
         return (await self.settings()).crash_test
 
 
-async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits) -> None:
+async def serve(
+    options: argparse.Namespace, sysrq: SysrqTrigger, timeouts: TriggerTimeouts
+) -> None:
     """Serve until the bus is lost, a signal ends it, or nobody asks for anything any more."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -127,7 +129,7 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
     sd_notify = SdNotify(os.environ)
     async with connect(bus_address(options.bus, os.environ)) as connection:
         service = TriggerService(
-            connection, read_interfaces(TRIGGER_XML), parts_of(options, connection, sysrq, limits)
+            connection, read_interfaces(TRIGGER_XML), parts_of(options, connection, sysrq, timeouts)
         )
         connection.serve(service.answer)
         await connection.own(TRIGGER_BUS_NAME)
@@ -135,7 +137,7 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
         log.info("READY: kdumpd-trigger%s", ", for a rehearsal" if sysrq.rehearses else "")
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_until_idle(service, limits.idle))
+                group.create_task(_until_idle(service, timeouts.idle))
                 group.create_task(_until_lost(connection))
                 group.create_task(_until_set(stop))
         except* EndError as ends:
@@ -147,10 +149,17 @@ async def serve(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits
 
 
 def parts_of(
-    options: argparse.Namespace, connection: Connection, sysrq: SysrqTrigger, limits: Limits
+    options: argparse.Namespace,
+    connection: Connection,
+    sysrq: SysrqTrigger,
+    timeouts: TriggerTimeouts,
 ) -> ServiceParts:
     """Return what the service works with."""
-    configuration, peers, kdumpd = Configuration(options), Peers(connection), Kdumpd(connection)
+    reader, peers, kdumpd = (
+        ConfigurationReader(options),
+        Peers(connection),
+        Kdumpd(connection),
+    )
     trigger_journal = TriggerJournal(Journal(TRIGGER_SYSLOG_IDENTIFIER), time.monotonic)
     dependencies = RunDependencies(
         preflight=MachinePreflight(options.root, kdumpd, Logind(connection)),
@@ -158,22 +167,24 @@ def parts_of(
         peers=peers,
         key=sysrq,
         tell=trigger_journal.tell,
-        allowed=configuration.allows,
-        timeouts=limits.test_run,
+        allowed=reader.allows,
+        timeouts=timeouts.test_run,
     )
     return ServiceParts(
-        authority=Authority(connection, limits.polkit),
+        authority=Authority(connection, timeouts.polkit),
         peers=peers,
         admission=Admission(Tokens(time.monotonic), peers),
         trigger_journal=trigger_journal,
         dependencies=dependencies,
-        settings=configuration.settings,
+        settings=reader.settings,
         user_name=user_name,
         host=os.uname().nodename,
     )
 
 
-def main(arguments: Sequence[str] | None = None, limits: Limits = Limits()) -> int:
+def main(
+    arguments: Sequence[str] | None = None, timeouts: TriggerTimeouts = TriggerTimeouts()
+) -> int:
     """Run kdumpd-trigger's command line and return its exit status."""
     # First of all: should stderr be the descriptor, a word of argparse's would be a command.
     fd, problem = _take_descriptor()
@@ -183,14 +194,14 @@ def main(arguments: Sequence[str] | None = None, limits: Limits = Limits()) -> i
     if problem:
         log.error("kdumpd-trigger: %s", problem)
         return EXIT_FAILURE
-    return run(options, SysrqTrigger(fd, options.key), limits)
+    return run(options, SysrqTrigger(fd, options.key), timeouts)
 
 
-def run(options: argparse.Namespace, sysrq: SysrqTrigger, limits: Limits) -> int:
+def run(options: argparse.Namespace, sysrq: SysrqTrigger, timeouts: TriggerTimeouts) -> int:
     """Serve, and return 0 when it came to its end, 1 when it could not go on."""
     failures: list[Exception] = []
     try:
-        asyncio.run(serve(options, sysrq, limits))
+        asyncio.run(serve(options, sysrq, timeouts))
     except* (BusError, InterfaceError) as group:
         failures.extend(group.exceptions)
     for failure in failures:

@@ -12,7 +12,7 @@ from kdumpd.model.readiness.rules.system import (
     describe_live_system,
 )
 from kdumpd.model.text import human_size
-from kdumpd.trigger.facts import Facts
+from kdumpd.trigger.facts import PreflightAnswers
 
 ROOM_FINDINGS = {"storage-too-small", "storage-no-inodes"}  # codes of kdumpd's findings
 MINUTE = timedelta(minutes=1)
@@ -30,7 +30,7 @@ WAIT_REMEDY = "wait until it is done"
 MAX_NAMES_TOLD = 10
 
 
-def kdumpd_absent(facts: Facts) -> Iterator[Finding]:
+def kdumpd_absent(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that nobody would record the test, nor look for what it left."""
     if facts.kdumpd.problem:
         yield fatal(
@@ -41,25 +41,25 @@ def kdumpd_absent(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def container(facts: Facts) -> Iterator[Finding]:
+def container(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that this is a container: the kernel is its host's."""
     if message := describe_container(facts.machine.system):
         yield fatal("container", message, "test on the host")
 
 
-def live_system(facts: Facts) -> Iterator[Finding]:
+def live_system(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that a live system forgets the dump, and all else."""
     if message := describe_live_system(facts.machine.system):
         yield fatal("live-system", message, "install the system, and test then")
 
 
-def crash_kernel_running(facts: Facts) -> Iterator[Finding]:
+def crash_kernel_running(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that the kernel that runs is the one that saves a dump."""
     if message := describe_crash_kernel(facts.machine.system):
         yield fatal("crash-kernel-running", message, TO_LEAVE_CRASH_KERNEL)
 
 
-def unsupported(facts: Facts) -> Iterator[Finding]:
+def unsupported(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that this kernel cannot capture its own crash."""
     if facts.kdumpd.readiness == "unsupported":
         yield fatal(
@@ -69,7 +69,7 @@ def unsupported(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def not_ready(facts: Facts) -> Iterator[Finding]:
+def not_ready(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that kdumpd expects no usable dump, or cannot tell."""
     code, readiness = "not-ready", facts.kdumpd.readiness
     if facts.kdumpd.problem:
@@ -86,7 +86,7 @@ def not_ready(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def not_judged_anew(facts: Facts) -> Iterator[Finding]:
+def not_judged_anew(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that kdumpd could not look once more, as its disks may not answer."""
     if facts.kdumpd.outdated and not facts.kdumpd.problem:
         yield warning(
@@ -97,7 +97,7 @@ def not_judged_anew(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def crash_kernel_unloaded(facts: Facts) -> Iterator[Finding]:
+def crash_kernel_unloaded(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that nothing would capture the crash, by the kernel's own word."""
     code, loaded = "crash-kernel-unloaded", facts.machine.loaded
     remedy = "load the crash kernel: restart the unit that does, as kdumpdctl check names it"
@@ -111,7 +111,7 @@ def crash_kernel_unloaded(facts: Facts) -> Iterator[Finding]:
         yield fatal(code, "no crash kernel is loaded: a crash now leaves no dump", remedy)
 
 
-def would_hang(facts: Facts) -> Iterator[Finding]:
+def would_hang(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that nothing would boot the machine again.
 
     With kernel.panic=0 a panic without a crash kernel loops for ever (kernel/panic.c).
@@ -131,7 +131,7 @@ def would_hang(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def capture_being_written(facts: Facts) -> Iterator[Finding]:
+def capture_being_written(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that a crash would cut off a dump that is being saved."""
     code, settling = "capture-being-written", facts.kdumpd.settling
     if facts.kdumpd.problem:
@@ -147,7 +147,7 @@ def capture_being_written(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def too_little_space(facts: Facts) -> Iterator[Finding]:
+def too_little_space(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that the disk may be full before the dump is whole."""
     code, findings = "too-little-space", facts.kdumpd.findings
     if facts.kdumpd.problem:
@@ -165,7 +165,7 @@ def too_little_space(facts: Facts) -> Iterator[Finding]:
         yield warning(code, "; ".join(short), CHECK_REMEDY)
 
 
-def test_recently(facts: Facts) -> Iterator[Finding]:
+def test_recently(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that there was a test just now."""
     code, tested_at = "test-recently", facts.kdumpd.tested_at
     if isinstance(tested_at, Unknown):
@@ -178,7 +178,7 @@ def test_recently(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def boot_loop(facts: Facts) -> Iterator[Finding]:
+def boot_loop(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that the machine crashes again and again by itself."""
     code, crashes = "boot-loop", facts.kdumpd.crashes
     if facts.kdumpd.problem:
@@ -197,13 +197,13 @@ def boot_loop(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _waits(facts: Facts) -> bool:
+def _waits(facts: PreflightAnswers) -> bool:
     """Return whether something waits for the crash: a crash kernel, or fadump's firmware."""
     fadump = facts.kdumpd.mechanism == "fadump" and facts.kdumpd.loaded is True
     return facts.machine.loaded is True or fadump
 
 
-def _codes(facts: Facts) -> str:
+def _codes(facts: PreflightAnswers) -> str:
     findings = facts.kdumpd.findings
     told = findings if isinstance(findings, tuple) else ()
     codes = [one.code for one in told if one.severity != Severity.INFO]
@@ -221,7 +221,7 @@ def _minutes(span: timedelta) -> str:
     return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
-def machine_unread(facts: Facts) -> Iterator[Finding]:
+def machine_unread(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that nothing could be read of the machine."""
     if facts.machine.problem:
         yield unknown(
@@ -231,7 +231,7 @@ def machine_unread(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def just_booted(facts: Facts) -> Iterator[Finding]:
+def just_booted(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that the machine is still starting, or may crash by itself in a loop."""
     code, uptime = "just-booted", facts.machine.uptime
     if isinstance(uptime, Unknown):
@@ -246,7 +246,7 @@ def just_booted(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def busy(facts: Facts) -> Iterator[Finding]:
+def busy(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that the machine has more to do than it can."""
     code, load, processors = "busy", facts.machine.load, facts.machine.processors
     if isinstance(load, Unknown):
@@ -263,7 +263,7 @@ def busy(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def pressure(facts: Facts) -> Iterator[Finding]:
+def pressure(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that programs wait for processors, disks or memory (a kernel may not measure it)."""
     code, measured = "pressure", facts.machine.pressure
     if isinstance(measured, Unknown):
@@ -282,7 +282,7 @@ def pressure(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def dirty_pages(facts: Facts) -> Iterator[Finding]:
+def dirty_pages(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that much has to be written to disks before: a crash loses what is not."""
     code, memory = "dirty-pages", facts.machine.memory
     if isinstance(memory, Unknown):
@@ -297,7 +297,7 @@ def dirty_pages(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def md_rebuilding(facts: Facts) -> Iterator[Finding]:
+def md_rebuilding(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that an array of md is being rebuilt or checked."""
     code, arrays = "md-rebuilding", facts.machine.arrays
     if isinstance(arrays, Unknown):
@@ -307,7 +307,7 @@ def md_rebuilding(facts: Facts) -> Iterator[Finding]:
         yield warning(code, f"md is at work: {', '.join(arrays)}", remedy)
 
 
-def btrfs_busy(facts: Facts) -> Iterator[Finding]:
+def btrfs_busy(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that a file system of btrfs is being balanced, resized, scrubbed and the like."""
     code, at_work = "btrfs-busy", facts.machine.btrfs
     if isinstance(at_work, Unknown):
@@ -320,7 +320,7 @@ def btrfs_busy(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def zfs_degraded(facts: Facts) -> Iterator[Finding]:
+def zfs_degraded(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that a pool of ZFS is not whole."""
     code, pools = "zfs-degraded", facts.machine.pools
     if isinstance(pools, Unknown):
@@ -330,7 +330,7 @@ def zfs_degraded(facts: Facts) -> Iterator[Finding]:
         yield warning(code, f"ZFS: {', '.join(pools)}", remedy)
 
 
-def packages_changing(facts: Facts) -> Iterator[Finding]:
+def packages_changing(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that packages are being installed: a crash leaves half of one."""
     code, locks = "packages-changing", facts.machine.locks
     if isinstance(locks, Unknown):
@@ -346,13 +346,13 @@ def packages_changing(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _silent(facts: Facts, code: str, problem: str) -> Iterator[Finding]:
+def _silent(facts: PreflightAnswers, code: str, problem: str) -> Iterator[Finding]:
     """Yield that a thing which every kernel tells is not told here; nothing if nothing is."""
     if not facts.machine.problem:
         yield unknown(code, Unknown(problem), "see whether /proc is mounted: findmnt /proc")
 
 
-def others_logged_in(facts: Facts) -> Iterator[Finding]:
+def others_logged_in(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that others are logged in, who lose what they have not saved."""
     code, sessions = "others-logged-in", facts.people.sessions
     if isinstance(sessions, Unknown):
@@ -367,7 +367,7 @@ def others_logged_in(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def inhibited(facts: Facts) -> Iterator[Finding]:
+def inhibited(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that a program has asked for the machine not to be shut down now."""
     code, inhibitors = "inhibited", facts.people.inhibitors
     if isinstance(inhibitors, Unknown):
@@ -386,7 +386,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:MAX_NAMES_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
-ObjectionRule = Callable[[Facts], Iterator[Finding]]
+ObjectionRule = Callable[[PreflightAnswers], Iterator[Finding]]
 
 RULES: Sequence[ObjectionRule] = (
     kdumpd_absent,
@@ -416,7 +416,9 @@ RULES: Sequence[ObjectionRule] = (
 )
 
 
-def objections(facts: Facts, rules: Sequence[ObjectionRule] = RULES) -> tuple[Finding, ...]:
+def objections(
+    facts: PreflightAnswers, rules: Sequence[ObjectionRule] = RULES
+) -> tuple[Finding, ...]:
     """Return all that speaks against a crash, the rules in their order."""
     return tuple(objection for rule in rules for objection in rule(facts))
 

@@ -20,7 +20,7 @@ from kdumpd.observe.readiness.kernel import CRASH_LOADED
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.system import read_system
 from kdumpd.observe.threads import PatientThread, StuckError, ThreadError
-from kdumpd.trigger.facts import Facts, MemoryFacts, PreflightFacts
+from kdumpd.trigger.facts import MemoryFacts, PreflightAnswers, PreflightFacts
 from kdumpd.trigger.kdumpd import Kdumpd
 from kdumpd.trigger.logind import Logind
 
@@ -211,10 +211,10 @@ def _pools(files: Files) -> Fact[tuple[str, ...]]:
 class Preflight(Protocol):
     """Somebody who knows what there is to know before a crash."""
 
-    async def look(self, uid: int) -> Facts:
+    async def look(self, uid: int) -> PreflightAnswers:
         """Return what is known now, for a crash that this user asks for."""
 
-    async def look_anew(self, uid: int) -> Facts:
+    async def look_anew(self, uid: int) -> PreflightAnswers:
         """Return the same, after kdumpd has looked at the machine once more."""
 
 
@@ -227,15 +227,15 @@ class MachinePreflight:
         self._logind = logind
         self._thread = self._new_thread()
 
-    async def look(self, uid: int) -> Facts:
+    async def look(self, uid: int) -> PreflightAnswers:
         """Return what is known now, for a crash that this user asks for."""
         machine, kdumpd, people = await asyncio.gather(
             self._machine(), self._kdumpd.read(), self._logind.read()
         )
         at = datetime.now(UTC)
-        return Facts(at=at, uid=uid, machine=machine, kdumpd=kdumpd, people=people)
+        return PreflightAnswers(at=at, uid=uid, machine=machine, kdumpd=kdumpd, people=people)
 
-    async def look_anew(self, uid: int) -> Facts:
+    async def look_anew(self, uid: int) -> PreflightAnswers:
         """Return the same, after kdumpd has looked at the machine once more."""
         outdated = ""
         try:

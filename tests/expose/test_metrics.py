@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.expose.prometheus import MAX_METRICS_AGE, Metrics, is_due
-from kdumpd.expose.textfile import Outcome, TextFile
+from kdumpd.expose.textfile import TextFile, WriteOutcome
 from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import State
 from tests.support.looks import START, as_listed, capture
@@ -26,7 +26,7 @@ class Here:
     def __init__(self) -> None:
         self.done = asyncio.Semaphore(0)
 
-    async def run(self, work: Callable[[], Outcome]) -> Outcome:
+    async def run(self, work: Callable[[], WriteOutcome]) -> WriteOutcome:
         outcome = work()
         self.done.release()
         return outcome

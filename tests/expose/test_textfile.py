@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.expose import textfile
-from kdumpd.expose.textfile import Outcome, TextFile, write_whole
+from kdumpd.expose.textfile import TextFile, WriteOutcome, write_whole
 from kdumpd.observe.threads import PatientThread
 
 PATIENCE, STUCK = 10.0, 0.05
@@ -39,7 +39,7 @@ def says(path: Path, text: str) -> bool:
 
 
 def text_file(path: Path) -> TextFile:
-    return TextFile(path, PatientThread[Outcome](PATIENCE, lambda: None))
+    return TextFile(path, PatientThread[WriteOutcome](PATIENCE, lambda: None))
 
 
 def test_everybody_may_read_it_whatever_the_umask(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_trouble_that_ends_is_noticed_though_nothing_new_is_to_be_said(
 ) -> None:
     caplog.set_level(logging.WARNING, textfile.__name__)
     path = tmp_path / "missing" / "kdumpd.prom"
-    worker = PatientThread[Outcome](PATIENCE, lambda: None)
+    worker = PatientThread[WriteOutcome](PATIENCE, lambda: None)
     file = TextFile(path, worker, retry_seconds=0.1)
     async with kept(file):
         file.put("one\n")
@@ -138,10 +138,10 @@ class Hanging:
 
     def __init__(self) -> None:
         self.freed = threading.Event()
-        self._thread = PatientThread[Outcome](STUCK, lambda: None)
+        self._thread = PatientThread[WriteOutcome](STUCK, lambda: None)
 
-    async def run(self, work: Callable[[], Outcome]) -> Outcome:
-        def late() -> Outcome:
+    async def run(self, work: Callable[[], WriteOutcome]) -> WriteOutcome:
+        def late() -> WriteOutcome:
             self.freed.wait()
             return work()
 

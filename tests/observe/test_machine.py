@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.model.vocabulary import CaptureState
-from kdumpd.observe.captures.inotify import Watch
+from kdumpd.observe.captures.inotify import InotifyWatcher
 from kdumpd.observe.captures.scan_cache import Identity, Unwatched
 from kdumpd.observe.captures.scan_cache import Watcher as Watching
 from kdumpd.observe.files import Files
@@ -252,7 +252,7 @@ async def test_what_is_due_is_asked(machine: Machine, observed: Observed) -> Non
 
 async def test_a_kernel_that_is_installed_is_a_hint(machine: Machine, hints: Hints) -> None:
     (machine.root / "boot/grub").mkdir(parents=True)
-    watch = Watch(hints.everything)
+    watch = InotifyWatcher(hints.everything)
     watchers = Watchers(conditions=watch)
     observed = Observed(
         Files(machine.root), Plan(directories=(CRASH,)), hints, watchers, NoServiceManager()

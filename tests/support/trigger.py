@@ -25,9 +25,9 @@ PASSING = 'exec 3>&1 1>&2; LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=sysrq exec 
 PROGRAM = (sys.executable, "-m", "kdumpd.trigger.main")
 LIMITED = """
 import sys
-from kdumpd.trigger.main import Limits, main
+from kdumpd.trigger.main import TriggerTimeouts, main
 from kdumpd.trigger.run import CrashTestTimeouts
-sys.exit(main(limits=Limits({})))
+sys.exit(main(timeouts=TriggerTimeouts({})))
 """
 ENABLED = "[CrashTest]\nEnabled=yes\nCountdownSec=3\n"
 
@@ -215,9 +215,9 @@ class Somebody:
                 await asyncio.sleep(0.02)
 
 
-def limited(limits: str) -> Sequence[str]:
-    """Return the program with other limits, as Python has its arguments."""
-    return (sys.executable, "-c", LIMITED.format(limits))
+def limited(timeouts: str) -> Sequence[str]:
+    """Return the program with other timeouts, as Python has its arguments."""
+    return (sys.executable, "-c", LIMITED.format(timeouts))
 
 
 def arguments(token: str, *overridden: str) -> str:

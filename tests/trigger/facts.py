@@ -7,17 +7,17 @@ from typing import Any
 
 from kdumpd.model.readiness.facts import SystemFacts
 from kdumpd.trigger.facts import (
-    Facts,
     KdumpdFacts,
     MemoryFacts,
     PeopleFacts,
+    PreflightAnswers,
     PreflightFacts,
     Session,
 )
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 UID = 1000
-QUIET = Facts(
+QUIET = PreflightAnswers(
     at=AT,
     uid=UID,
     kdumpd=KdumpdFacts(
@@ -37,12 +37,12 @@ QUIET = Facts(
 )
 
 
-def changed(group: str, **values: Any) -> Facts:  # noqa: ANN401  # a row of a table
+def changed(group: str, **values: Any) -> PreflightAnswers:  # noqa: ANN401  # a row of a table
     """Return the quiet machine with these facts of one group in place of its own."""
     facts: Any = {group: replace(getattr(QUIET, group), **values)}
     return replace(QUIET, **facts)
 
 
-def around(**values: Any) -> Facts:  # noqa: ANN401  # a row of a table
+def around(**values: Any) -> PreflightAnswers:  # noqa: ANN401  # a row of a table
     """Return the quiet machine where these facts of what surrounds the kernel are others."""
     return changed("machine", system=SystemFacts(**values))

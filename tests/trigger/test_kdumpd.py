@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kdumpd.model.text import microseconds
-from kdumpd.trigger.facts import KdumpdFacts, Told
+from kdumpd.trigger.facts import KdumpdFacts, KdumpdFinding
 from kdumpd.trigger.kdumpd import facts_of
 from kdumpd.trigger.logind import blockers
 
@@ -33,7 +33,9 @@ def captures(*properties: dict[str, Any]) -> dict[str, Any]:
 def test_all_that_is_told() -> None:
     assert facts_of(MANAGER, {"TestedAt": microseconds(AT)}, captures({})) == KdumpdFacts(
         readiness="ready",
-        findings=(Told(code="live-system", severity="warning", message="this is a live system"),),
+        findings=(
+            KdumpdFinding(code="live-system", severity="warning", message="this is a live system"),
+        ),
         mechanism="kdump",
         loaded=True,
         settling=0,

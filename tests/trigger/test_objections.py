@@ -10,14 +10,14 @@ from kdumpd.model.crash_test import OBJECTION_CODES
 from kdumpd.model.readiness.finding import Severity, Unknown
 from kdumpd.model.readiness.verdict import find
 from kdumpd.trigger.facts import (
-    Facts,
     Inhibitor,
     KdumpdFacts,
+    KdumpdFinding,
     MemoryFacts,
     PeopleFacts,
+    PreflightAnswers,
     PreflightFacts,
     Session,
-    Told,
 )
 from kdumpd.trigger.objections import RULES, fatal_ones, objections, sentence, standing
 from tests.support.machine_facts import HEALTHY
@@ -25,15 +25,15 @@ from tests.trigger.facts import AT, QUIET, UID, around, changed
 
 FATAL, WARNING = Severity.FATAL, Severity.WARNING
 BAD = Unknown("'/proc/x' holds no number but '?'")
-NO_ROOM = Told(code="storage-no-inodes", severity="fatal", message="no free inodes")
-SPARE = Told(code="storage-too-small", severity="info", message="plenty")
+NO_ROOM = KdumpdFinding(code="storage-no-inodes", severity="fatal", message="no free inodes")
+SPARE = KdumpdFinding(code="storage-too-small", severity="info", message="plenty")
 UNLOADED = replace(changed("machine", loaded=False, panic_timeout=10))
 HANGING = changed("machine", loaded=False)
 LOOP = (AT - timedelta(minutes=4), AT - timedelta(minutes=29))
 CROWD = tuple(Session(uid=2000 + number, name=f"user{number:02}") for number in range(12))
 
 # What speaks, how gravely, and words of it; besides the codes of what cannot but speak as well.
-OBJECTIONS: list[tuple[Facts, str, Severity, str, tuple[str, ...]]] = [
+OBJECTIONS: list[tuple[PreflightAnswers, str, Severity, str, tuple[str, ...]]] = [
     (replace(QUIET, kdumpd=KdumpdFacts(problem="gone")), "kdumpd-absent", FATAL, "gone", ()),
     (around(container="lxc"), "container", FATAL, "(lxc)", ()),
     (around(live="boot=live"), "live-system", FATAL, "(boot=live)", ()),
@@ -189,7 +189,7 @@ def test_nothing_speaks_against_crashing_a_quiet_machine() -> None:
         changed("machine", loaded=None, panic_timeout=None),
     ],
 )
-def test_fadump_is_what_waits(facts: Facts) -> None:
+def test_fadump_is_what_waits(facts: PreflightAnswers) -> None:
     told = replace(facts, kdumpd=replace(facts.kdumpd, mechanism="fadump"))
     assert objections(told) == ()
     unregistered = replace(told, kdumpd=replace(told.kdumpd, loaded=False))
@@ -213,7 +213,7 @@ def test_fadump_is_what_waits(facts: Facts) -> None:
         replace(QUIET, people=PeopleFacts()),
     ],
 )
-def test_what_is_no_reason(facts: Facts) -> None:
+def test_what_is_no_reason(facts: PreflightAnswers) -> None:
     assert objections(facts) == ()
 
 
@@ -223,7 +223,7 @@ def test_what_is_no_reason(facts: Facts) -> None:
     ids=[f"{number}-{row[1]}" for number, row in enumerate(OBJECTIONS)],
 )
 def test_one_objection(
-    facts: Facts, code: str, severity: Severity, words: str, besides: tuple[str, ...]
+    facts: PreflightAnswers, code: str, severity: Severity, words: str, besides: tuple[str, ...]
 ) -> None:
     found = {one.code: one for one in objections(facts)}
     assert set(found) == {code, *besides}
@@ -268,7 +268,7 @@ def test_a_warning_is_overridden_by_its_code() -> None:
 @pytest.mark.parametrize(
     "facts", [around(container="lxc"), around(live="boot=live"), around(capturing=True)]
 )
-def test_readiness_says_the_same_of_what_the_machine_is(facts: Facts) -> None:
+def test_readiness_says_the_same_of_what_the_machine_is(facts: PreflightAnswers) -> None:
     ((code, message),) = ((one.code, one.message) for one in objections(facts))
     found = find(replace(HEALTHY, system=facts.machine.system))
     assert (code, message) in {(one.code, one.message) for one in found}

@@ -12,7 +12,7 @@ import pytest
 from kdumpd.dbus.messages import BusError, CallError
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.finding import Finding, warning
-from kdumpd.trigger.facts import Facts, KdumpdFacts
+from kdumpd.trigger.facts import KdumpdFacts, PreflightAnswers
 from kdumpd.trigger.run import CrashTestRun, CrashTestTimeouts, Request, RunDependencies, Stage
 from tests.trigger.facts import QUIET, changed
 
@@ -29,7 +29,7 @@ class StandIn:
     events: list[Event] = field(default_factory=list)
     present: bool = True
     enabled: bool = True
-    facts: Facts = QUIET
+    facts: PreflightAnswers = QUIET
     rehearses: bool = False
     refusal: Exception | None = None  # of the record
     deaf: OSError | None = None  # of the key
@@ -44,11 +44,11 @@ class StandIn:
             self.at.get("last look", lambda: None)()
         return self.present
 
-    async def look(self, _: int) -> Facts:
+    async def look(self, _: int) -> PreflightAnswers:
         self.happen("look")
         return self.facts
 
-    async def look_anew(self, uid: int) -> Facts:
+    async def look_anew(self, uid: int) -> PreflightAnswers:
         return await self.look(uid)
 
     async def record(self, _: str, __: int, overridden: Sequence[Finding]) -> None:

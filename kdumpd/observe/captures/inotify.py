@@ -39,7 +39,7 @@ WATCHED_EVENTS = (
 )
 
 
-class Watch:
+class InotifyWatcher:
     """Watches on directories and on the mount table; calls `hint` on the loop for any change."""
 
     def __init__(self, hint: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.observe.captures.inotify import MAX_WATCHES, Watch
+from kdumpd.observe.captures.inotify import MAX_WATCHES, InotifyWatcher
 from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.support.process import output
 
@@ -51,7 +51,7 @@ class Watched:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._hinted = asyncio.Event()
-        self.watch = Watch(self._hinted.set)
+        self.watch = InotifyWatcher(self._hinted.set)
 
     def again(self) -> None:
         """Watch the directory, if it is not yet, as every look does."""
@@ -352,7 +352,7 @@ async def test_nothing_is_left_after_a_failure(tmp_path: Path) -> None:
 
 PROGRAM = """
 import asyncio, logging, os, subprocess, sys
-from kdumpd.observe.captures.inotify import Watch
+from kdumpd.observe.captures.inotify import InotifyWatcher
 
 def directory(watch, path):
     fd = os.open(path, os.O_RDONLY)
@@ -361,7 +361,7 @@ def directory(watch, path):
 
 async def main(path):
     hinted = asyncio.Event()
-    watch = Watch(hinted.set)
+    watch = InotifyWatcher(hinted.set)
     with watch.attached(asyncio.get_running_loop()):
 """
 MOUNT = """
