@@ -210,7 +210,7 @@ async def serve_once(
             ledger=ledger,
             outbox=JournalOutbox(ledger, Journal()),
             terminal=TerminalOutput(),
-            delays=patience_of(settings),
+            delays=delays_of(settings),
         )
         files = public_files(options, settings, os.environ)
         await run_parts(connection, parts, capture_files, signals, files)
@@ -286,7 +286,7 @@ async def service_manager(root: Path, connection: Connection, hints: Hints) -> S
     return units
 
 
-def patience_of(settings: Settings) -> Delays:
+def delays_of(settings: Settings) -> Delays:
     """Return how long to wait; readiness is settled sooner than a file that may still grow."""
     usual = Delays(settle=settings.settle_seconds)
     return replace(usual, steady=min(usual.steady, usual.settle))

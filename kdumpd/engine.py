@@ -28,7 +28,7 @@ from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.captures.inspection import Inspected, InspectionError
 from kdumpd.model.captures.reading import put_down, worth_keeping
 from kdumpd.model.crash_test import MAX_KEPT_TESTS, Intent, intended
-from kdumpd.model.events import Event, acknowledge, test_event
+from kdumpd.model.events import Event, acknowledge, triggered_event
 from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.step import step
@@ -120,7 +120,7 @@ class Engine:
             test = intended(intent, self._state.verdict)
             state = replace(self._state, tests=(test, *self._state.tests)[:MAX_KEPT_TESTS])
             # Unlike what is seen, an intent that cannot be kept is not told either: nobody crashes.
-            events = (*self._unrecorded, test_event(test))
+            events = (*self._unrecorded, triggered_event(test))
             await self._parts.ledger.record(self._recorded, state, events)
             self._keep(state, events)
             await self._show()

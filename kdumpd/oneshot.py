@@ -32,7 +32,7 @@ def check(files: Files, configuration: Configuration, form: str) -> int:
         lines = list(check_lines(readiness_report(manager)))
     else:
         lines = [to_json(readiness_record(manager), pretty=form == "pretty")]
-    return EXIT_STATUS[verdict.readiness] if printed(lines) else EXIT_IO
+    return EXIT_STATUS[verdict.readiness] if print_lines(lines) else EXIT_IO
 
 
 def list_captures(files: Files, configuration: Configuration, form: str) -> int:
@@ -51,7 +51,7 @@ def list_captures(files: Files, configuration: Configuration, form: str) -> int:
         if directory.facts.problem:
             log.warning("%s", directory.facts.problem)
     records = [plain_record(capture_properties(one)) for one in state.captures.values()]
-    if not printed([to_json(records, pretty=form != "short")]):
+    if not print_lines([to_json(records, pretty=form != "short")]):
         return EXIT_IO
     return 0 if records else EXIT_FAILURE
 
@@ -68,7 +68,7 @@ async def observe_once(files: Files, configuration: Configuration) -> Observatio
     return await machine.look()
 
 
-def printed(lines: Iterable[str]) -> bool:
+def print_lines(lines: Iterable[str]) -> bool:
     """Print the lines; where that fails, say why and return False."""
     if sys.stdout is None:  # closed by whoever started this
         return False

@@ -50,7 +50,7 @@ def next_telling(state: State, delays: Delays) -> float | None:
 
 def _validated(state: State, verdict: Verdict) -> State:
     boot = verdict.kernel.boot_id
-    record = outcome(verdict)
+    record = last_reservation_of(verdict)
     others = tuple(one for one in state.boots if one.boot_id != boot)
     return replace(
         state,
@@ -71,7 +71,7 @@ def _armed(boots: tuple[LastReservation, ...], verdict: Verdict) -> tuple[LastRe
     )
 
 
-def outcome(verdict: Verdict) -> LastReservation:
+def last_reservation_of(verdict: Verdict) -> LastReservation:
     """Return what the boot came to, as the next one compares itself with it."""
     reservation = verdict.reservation
     return LastReservation(

@@ -22,7 +22,7 @@ from kdumpd.model.boots.record import (
     CrashLoop,
     EndedBoot,
     ended_boots,
-    nameless,
+    unrecorded_boot,
 )
 from kdumpd.model.captures.capture import LOG_ONLY_LAYOUTS, Capture
 from kdumpd.model.events import Event, loop_event, not_captured_event, unclean_event
@@ -152,7 +152,7 @@ def boots_with_captures(
         if one.capture and not one.id.startswith(UNKNOWN_BOOT_PREFIX)
     }
     attributed = attribute(boots, state.captures.values(), host, taken)
-    last = nameless(running, boots, past)
+    last = unrecorded_boot(running, boots, past)
     rest = [
         one
         for one in state.captures.values()

@@ -44,7 +44,7 @@ class FieldSpec(NamedTuple):
 
 
 @cache
-def _kinds(kind: type[Recordable]) -> tuple[FieldSpec, ...]:
+def _field_specs(kind: type[Recordable]) -> tuple[FieldSpec, ...]:
     """Return what the records of these values have."""
     types = get_type_hints(kind)
     return tuple(
@@ -74,7 +74,7 @@ def to_record(value: Recordable) -> dict[str, Plain]:
 def from_record(kind: type[T], record: Mapping[str, object]) -> T:
     """Return the value; RecordError when something is missing or of the wrong kind."""
     known: dict[str, Any] = {}
-    for one in _kinds(kind):
+    for one in _field_specs(kind):
         if one.name in record:
             known[one.name] = _value(kind, one, record[one.name])
         elif one.required:

@@ -111,7 +111,7 @@ def readiness_event(verdict: Verdict, before: Readiness) -> Event:
     )
 
 
-def test_event(test: CrashTest) -> Event:
+def triggered_event(test: CrashTest) -> Event:
     """Return the event that tells that the kernel is about to be crashed."""
     return Event(
         id=_event_id(EventKind.TEST_TRIGGERED, test.id),
@@ -121,7 +121,7 @@ def test_event(test: CrashTest) -> Event:
     )
 
 
-def verdict_event(test: CrashTest, at: datetime) -> Event:
+def outcome_event(test: CrashTest, at: datetime) -> Event:
     """Return the event that tells what came of a test."""
     return Event(
         id=_event_id(EventKind.TEST_VERDICT, test.id, test.verdict),

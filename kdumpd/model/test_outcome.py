@@ -10,7 +10,7 @@ from kdumpd.model.announce import is_starting
 from kdumpd.model.boots.record import ended_boots, find_ended
 from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.crash_test import KERNEL_RUNS_ON, MAX_KEPT_TESTS, CrashTest
-from kdumpd.model.events import Event, verdict_event
+from kdumpd.model.events import Event, outcome_event
 from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.text import MIB
@@ -37,7 +37,7 @@ def with_tests(state: State, seen: Observation, delays: Delays) -> tuple[State, 
     if tests == state.tests:
         return state, ()
     events = tuple(
-        verdict_event(test, seen.at)
+        outcome_event(test, seen.at)
         for test in reversed(tests)
         if test.verdict is not CrashTestVerdict.PENDING and test != known.get(test.id)
     )

@@ -48,9 +48,9 @@ from kdumpd.model.formats.kernel import (
 from kdumpd.model.formats.memory import (
     best_ram,
     memory_use,
+    parse_cma_ranges,
     parse_iomem,
     parse_meminfo,
-    parse_ranges,
     steady,
 )
 from kdumpd.model.formats.mounts import find_mount, mount_unit, parse_fstab, parse_mountinfo
@@ -142,7 +142,7 @@ def read_iomem(content: bytes) -> None:
 
 
 def read_cma_ranges(content: bytes) -> None:
-    regions = parse_ranges(content)
+    regions = parse_cma_ranges(content)
     if regions is not None:
         assert all(region.size > 0 for region in regions)
         cma = sum(region.size for region in regions)

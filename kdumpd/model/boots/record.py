@@ -130,7 +130,7 @@ def find_ended(boots: Sequence[EndedBoot], boot_id: str) -> EndedBoot | None:
     return next((boot for boot in boots if boot.id == boot_id), None)
 
 
-def nameless(running: str, boots: Sequence[EndedBoot], past: PastBoots) -> EndedBoot:
+def unrecorded_boot(running: str, boots: Sequence[EndedBoot], past: PastBoots) -> EndedBoot:
     """Return the boot before the running one of which no record has the id."""
     return EndedBoot(
         id=UNKNOWN_BOOT_PREFIX + running,

@@ -236,7 +236,7 @@ def _miss(
             continue
         if _among(capture.place, unread):
             continue
-        wait = _delays(answering, capture, delays)
+        wait = _wait_until_gone(answering, capture, delays)
         if wait is None:
             continue
         due = min(seen.clock + wait, state.missing.get(id_, inf))
@@ -249,7 +249,7 @@ def _miss(
     return {id_: one for id_, one in captures.items() if id_ not in forgotten}, missing
 
 
-def _delays(
+def _wait_until_gone(
     directories: Iterable[CrashDirectory], capture: Capture, delays: Delays
 ) -> float | None:
     """Return how long a capture that is not seen may be missing, None while nobody looks there.

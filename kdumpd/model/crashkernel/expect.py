@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from kdumpd.model.crashkernel.explain import NOTHING_RESERVED, Clause, read_ranges
+from kdumpd.model.crashkernel.explain import NOTHING_RESERVED, Clause, clauses_of
 from kdumpd.model.crashkernel.parse import (
     CMA_KIND,
     HIGH_KIND,
@@ -66,7 +66,7 @@ class Dialect:
     auto: bool = False  # whether the kernel itself chooses a size for crashkernel=auto
 
 
-def dialect(architecture: str, release: str = "", cmdline: bytes = b"") -> Dialect:
+def dialect_of(architecture: str, release: str = "", cmdline: bytes = b"") -> Dialect:
     """Return the dialect of a kernel release such as 6.1.0-18-amd64; without one, the newest.
 
     A distribution may have taken a change into an older kernel: Red Hat's 5.14 has many. The
@@ -153,8 +153,8 @@ def expect(
     kernel/crash_reserve.c (Linux 6.7 and later), before that kernel/crash_core.c with
     arch/x86/kernel/setup.c and arch/arm64/mm/init.c.
     """
-    rules = dialect(architecture, release, cmdline)
-    values = last_of_each_kind(cmdline, rules.kinds)
+    dialect = dialect_of(architecture, release, cmdline)
+    values = last_of_each_kind(cmdline, dialect.kinds)
     if not values:
         return Expectation(
             problem=Problem.ABSENT,
@@ -162,21 +162,21 @@ def expect(
             f" {NOTHING_RESERVED}",
             reading=(Clause(text=NOTHING_RESERVED, applies=True),),
         )
-    plain = _plain(values[PLAIN_KIND], ram, rules) if PLAIN_KIND in values else None
-    high = _high(values, ram, rules) if HIGH_KIND in values and rules.high else None
-    chosen = _choose(plain, high, rules)
-    chosen = _with_cma(chosen, values, rules)
-    ignored = _left_out(values, chosen, rules)
+    plain = _plain(values[PLAIN_KIND], ram, dialect) if PLAIN_KIND in values else None
+    high = _high(values, ram, dialect) if HIGH_KIND in values and dialect.high else None
+    chosen = _choose(plain, high, dialect)
+    chosen = _with_cma(chosen, values, dialect)
+    ignored = _left_out(values, chosen, dialect)
     return replace(
         chosen,
-        main=-(-chosen.main // rules.unit) * rules.unit,
+        main=-(-chosen.main // dialect.unit) * dialect.unit,
         reading=(*chosen.reading, *ignored),
         ignored=ignored,
     )
 
 
-def _choose(plain: Expectation | None, high: Expectation | None, rules: Dialect) -> Expectation:
-    if plain and high and rules.lenient and not plain.main:
+def _choose(plain: Expectation | None, high: Expectation | None, dialect: Dialect) -> Expectation:
+    if plain and high and dialect.lenient and not plain.main:
         return high if high.main else plain
     if found := plain or high:
         return found
@@ -184,17 +184,17 @@ def _choose(plain: Expectation | None, high: Expectation | None, rules: Dialect)
     return _alone(Expectation(problem=Problem.IGNORED, explanation=explanation))
 
 
-def _plain(value: bytes, ram: int, rules: Dialect) -> Expectation:
+def _plain(value: bytes, ram: int, dialect: Dialect) -> Expectation:
     if b":" in value:
-        expected = _of_ranges(parse_ranges(value), ram, rules)
+        expected = _of_ranges(parse_ranges(value), ram, dialect)
     else:
-        expected = _of_size(value, ram, rules)
-    fallback = rules.low if expected.main and expected.offset is None and rules.high else 0
+        expected = _of_size(value, ram, dialect)
+    fallback = dialect.low if expected.main and expected.offset is None and dialect.high else 0
     return replace(expected, low_beside_plain=fallback)
 
 
-def _of_ranges(ranges: Ranges, ram: int, rules: Dialect) -> Expectation:
-    rounded = -(-ram // rules.rounding) * rules.rounding
+def _of_ranges(ranges: Ranges, ram: int, dialect: Dialect) -> Expectation:
+    rounded = -(-ram // dialect.rounding) * dialect.rounding
     walked = walk(ranges, rounded)
     this = f"RAM {short_size(rounded)}"
     if walked.stop:
@@ -219,7 +219,7 @@ def _of_ranges(ranges: Ranges, ram: int, rules: Dialect) -> Expectation:
     else:
         expected = _of_match(walked.match.size, walked.match.text, ranges.offset, this)
         expected = _bounded(expected, ram)
-    reading = read_ranges(ranges, rounded)
+    reading = clauses_of(ranges, rounded)
     return replace(expected, reading=reading) if reading else _alone(expected)
 
 
@@ -232,7 +232,7 @@ def _of_match(size: int, text: str, offset: int, this: str) -> Expectation:
     )
 
 
-def _of_size(value: bytes, ram: int, rules: Dialect) -> Expectation:
+def _of_size(value: bytes, ram: int, dialect: Dialect) -> Expectation:
     """Return what a SIZE[@OFFSET] asks for (parse_crashkernel_simple)."""
     size, rest = memparse(value)
     if value.startswith(b"auto"):
@@ -240,7 +240,7 @@ def _of_size(value: bytes, ram: int, rules: Dialect) -> Expectation:
             problem=Problem.AUTO,
             explanation="this kernel itself chooses how much is reserved, by the RAM; with little"
             f" RAM {NOTHING_RESERVED}"
-            if rules.auto
+            if dialect.auto
             else "crashkernel=auto is a size for the kernels of RHEL 8 and before alone; with"
             f" others {NOTHING_RESERVED}",
         )
@@ -263,11 +263,11 @@ def _of_size(value: bytes, ram: int, rules: Dialect) -> Expectation:
     return _alone(expected)
 
 
-def _high(values: dict[bytes, bytes], ram: int, rules: Dialect) -> Expectation:
+def _high(values: dict[bytes, bytes], ram: int, dialect: Dialect) -> Expectation:
     """Return what SIZE,high asks for, and SIZE,low beside it."""
     size, complaint = _suffixed(values[HIGH_KIND], HIGH_KIND)
     low, low_complaint = (
-        _suffixed(values[LOW_KIND], LOW_KIND) if LOW_KIND in values else (rules.low, "")
+        _suffixed(values[LOW_KIND], LOW_KIND) if LOW_KIND in values else (dialect.low, "")
     )
     if complaint:
         return _alone(_unreadable(complaint))
@@ -275,9 +275,9 @@ def _high(values: dict[bytes, bytes], ram: int, rules: Dialect) -> Expectation:
         return _alone(
             Expectation(problem=Problem.ZERO, explanation=f"the size is 0: {NOTHING_RESERVED}")
         )
-    if low_complaint and not rules.lenient:
+    if low_complaint and not dialect.lenient:
         return _alone(_unreadable(low_complaint))
-    low = rules.low if low_complaint else low
+    low = dialect.low if low_complaint else low
     expected = Expectation(
         main=size,
         low=low,
@@ -289,8 +289,8 @@ def _high(values: dict[bytes, bytes], ram: int, rules: Dialect) -> Expectation:
     return replace(bounded, reading=(*bounded.reading, beside)) if bounded.low else bounded
 
 
-def _with_cma(expected: Expectation, values: dict[bytes, bytes], rules: Dialect) -> Expectation:
-    if CMA_KIND not in values or not rules.cma or not expected.main:
+def _with_cma(expected: Expectation, values: dict[bytes, bytes], dialect: Dialect) -> Expectation:
+    if CMA_KIND not in values or not dialect.cma or not expected.main:
         return expected
     size = memparse(values[CMA_KIND])[0]  # counts even where what follows it is wrong
     text = f"{short_size(size)} more is set aside, which programs may use until a crash"
@@ -299,7 +299,7 @@ def _with_cma(expected: Expectation, values: dict[bytes, bytes], rules: Dialect)
 
 
 def _left_out(
-    values: dict[bytes, bytes], chosen: Expectation, rules: Dialect
+    values: dict[bytes, bytes], chosen: Expectation, dialect: Dialect
 ) -> tuple[Clause, ...]:
     """Say which kinds do not count, and why."""
     why = {HIGH_KIND: "a plain crashkernel= is there", LOW_KIND: "no crashkernel=SIZE,high counts"}
@@ -307,7 +307,9 @@ def _left_out(
         why = {PLAIN_KIND: "it comes to nothing"}
     elif HIGH_KIND in values and PLAIN_KIND not in values:
         why = (
-            {} if rules.high else dict.fromkeys((HIGH_KIND, LOW_KIND), "this architecture has none")
+            {}
+            if dialect.high
+            else dict.fromkeys((HIGH_KIND, LOW_KIND), "this architecture has none")
         )
     if not chosen.cma:
         why[CMA_KIND] = (

@@ -27,7 +27,7 @@ class _Span(NamedTuple):
     entry: RamRange | None
 
 
-def read_ranges(ranges: Ranges, ram: int) -> tuple[Clause, ...]:
+def clauses_of(ranges: Ranges, ram: int) -> tuple[Clause, ...]:
     """Return how the whole parameter reads; one line is of this RAM, which is rounded up already.
 
     Nothing is returned for more than MAX_EXPLAINED_RANGES ranges.

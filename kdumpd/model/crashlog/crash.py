@@ -22,7 +22,7 @@ from kdumpd.model.crashlog.trace import (
     own_frames,
     parse_trace,
     plain_name,
-    program_counter,
+    program_counter_index,
 )
 from kdumpd.model.text import printable
 from kdumpd.model.vocabulary import Crash, CrashClass
@@ -116,7 +116,9 @@ def _trace(lines: Sequence[LogLine], incident: Incident) -> Sequence[Frame]:
     stop = len(lines)
     start = incident.start
     if incident.class_ in CLASSES_OF_A_PROCESSOR:
-        start = program_counter(lines, start, stop if incident.panic is None else incident.panic)
+        start = program_counter_index(
+            lines, start, stop if incident.panic is None else incident.panic
+        )
     return parse_trace(lines, start, stop)
 
 

@@ -155,7 +155,7 @@ def parse_trace(lines: Sequence[LogLine], start: int, stop: int) -> Sequence[Fra
     return frames
 
 
-def program_counter(lines: Sequence[LogLine], start: int, stop: int) -> int:
+def program_counter_index(lines: Sequence[LogLine], start: int, stop: int) -> int:
     """Return the first line after a line that says what was executed, the same line for none."""
     indices = range(start, min(stop, start + MAX_TRACE_LINES))
     return next((index for index in indices if _program_counter(lines[index])), start)

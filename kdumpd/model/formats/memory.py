@@ -59,7 +59,7 @@ def parse_iomem(content: bytes) -> Iomem | None:
     )
 
 
-def parse_ranges(content: bytes) -> tuple[Region, ...] | None:
+def parse_cma_ranges(content: bytes) -> tuple[Region, ...] | None:
     """Return the ranges of /sys/kernel/kexec/crash_cma_ranges, None for what is none.
 
     A line for each, START-END in hexadecimal, the end inclusive; empty where there is none

@@ -90,11 +90,11 @@ class CaptureFiles:
     async def open(self, directory: bytes, path: bytes) -> int:
         """Return a read-only descriptor of a file in a crash directory, which the caller closes."""
         return await self._openings.run(
-            directory, lambda: open_evidence(self._root, directory, path)
+            directory, lambda: open_capture_file(self._root, directory, path)
         )
 
 
-def open_evidence(root: Path, directory: bytes, path: bytes) -> int:
+def open_capture_file(root: Path, directory: bytes, path: bytes) -> int:
     """Return a read-only descriptor of a capture's file that lies inside the crash directory.
 
     CaptureFileError when it is not trusted, is no regular file with one name, or cannot be opened;

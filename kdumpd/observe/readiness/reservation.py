@@ -6,7 +6,7 @@ import re
 from typing import TypeVar
 
 from kdumpd.model.formats.kernel import Distribution, parse_os_release
-from kdumpd.model.formats.memory import Iomem, Ram, Region, best_ram, parse_iomem, parse_ranges
+from kdumpd.model.formats.memory import Iomem, Ram, Region, best_ram, parse_cma_ranges, parse_iomem
 from kdumpd.model.readiness.facts import BootLog, ReservationFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.observe.files import BOOT_ID, CMDLINE, OSRELEASE, Files
@@ -73,7 +73,7 @@ class ReservationReader:
         content = self._files.content(CMA_RANGES)
         if not isinstance(content, bytes):
             return content
-        ranges = parse_ranges(content)
+        ranges = parse_cma_ranges(content)
         return self._files.unknown(CMA_RANGES, "holds no ranges") if ranges is None else ranges
 
     def _boot_log(self) -> BootLog | None:

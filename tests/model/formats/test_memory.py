@@ -2,7 +2,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.formats.memory import Iomem, Region, parse_iomem, parse_ranges
+from kdumpd.model.formats.memory import Iomem, Region, parse_cma_ranges, parse_iomem
 
 GIB = 1 << 30
 ARM64 = b"""40000000-bfffffff : System RAM
@@ -51,7 +51,7 @@ def test_ranges_smaller_than_a_page() -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes(content: bytes) -> None:
     parse_iomem(content)
-    parse_ranges(content)
+    parse_cma_ranges(content)
 
 
 @given(

@@ -16,7 +16,7 @@ from kdumpd.observe.captures.open_files import (
     CaptureFiles,
     FileGoneError,
     Openings,
-    open_evidence,
+    open_capture_file,
 )
 from tests.support.looks import as_listed, capture
 from tests.support.machine import Machine
@@ -33,7 +33,7 @@ def core(machine: Machine) -> Path:
 
 
 def read(machine: Machine, path: bytes = CORE, directory: bytes = DIRECTORY) -> bytes:
-    with os.fdopen(open_evidence(machine.root, directory, path), "rb") as file:
+    with os.fdopen(open_capture_file(machine.root, directory, path), "rb") as file:
         return file.read()
 
 
@@ -45,7 +45,7 @@ def test_the_file_is_opened(machine: Machine, core: Path) -> None:
 
 
 def test_descriptor_cannot_be_written_to_or_inherited(machine: Machine, core: Path) -> None:
-    fd = open_evidence(machine.root, DIRECTORY, CORE)
+    fd = open_capture_file(machine.root, DIRECTORY, CORE)
     try:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.write(fd, b"x")
