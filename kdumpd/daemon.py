@@ -183,10 +183,10 @@ async def serve_once(
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(connect(bus_address(options.bus, os.environ)))
         await connection.own(KDUMPD_BUS_NAME)
-        word = motd_path(os.environ)  # in the runtime directory, which is in memory
-        spare = word.parent if word else None
+        motd = motd_path(os.environ)  # in the runtime directory, which is in memory
+        spare_directory = motd.parent if motd else None
         ledger = await stack.enter_async_context(
-            opened_ledger(options.state_dir / LEDGER_FILE_NAME, spare)
+            opened_ledger(options.state_dir / LEDGER_FILE_NAME, spare_directory)
         )
         hints = Hints()
         captures, conditions = InotifyWatcher(hints.directories), InotifyWatcher(hints.everything)
@@ -203,7 +203,7 @@ async def serve_once(
                 services,
             ),
             services=services,
-            past=BootsObserver(options.root, hints.everything),
+            boots=BootsObserver(options.root, hints.everything),
             reader=CoreReader(
                 CaptureFiles(options.root), settings.directories, inspect, read_toolbox
             ),

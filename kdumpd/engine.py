@@ -57,7 +57,7 @@ class EngineParts:
 
     machine: Machine
     services: ServiceManager
-    past: BootsObserver
+    boots: BootsObserver
     reader: CoreReader
     ledger: Ledger
     outbox: JournalOutbox
@@ -140,7 +140,7 @@ class Engine:
         """Observe, for ever."""
         self._sinks = sinks
         async for look in self._parts.machine.observations(self._due):
-            past = await self._parts.past.ask(again=not decided(self._state))
+            past = await self._parts.boots.ask(again=not decided(self._state))
             self._seen = replace(look, past=past)
             await self._advance(self._seen)
             async with self._looked:

@@ -24,18 +24,18 @@ log = logging.getLogger(__name__)
 NO_SETTLING = Delays(settle=0.0)
 
 
-def check(files: Files, configuration: Configuration, form: str) -> int:
+def check(files: Files, configuration: Configuration, json_mode: str) -> int:
     """Print readiness, and return the exit status that says it."""
     verdict = asyncio.run(look_once(files, configuration))
     manager = manager_properties(State(verdict=verdict))
-    if form == "off":
+    if json_mode == "off":
         lines = list(check_lines(readiness_report(manager)))
     else:
-        lines = [to_json(readiness_record(manager), pretty=form == "pretty")]
+        lines = [to_json(readiness_record(manager), pretty=json_mode == "pretty")]
     return EXIT_STATUS[verdict.readiness] if print_lines(lines) else EXIT_IO
 
 
-def list_captures(files: Files, configuration: Configuration, form: str) -> int:
+def list_captures(files: Files, configuration: Configuration, json_mode: str) -> int:
     """Print the captures in the crash directories as JSON, and return 1 where there are none.
 
     No core is read through: whoever asks may be root, and the daemon, which does that, is not. So
@@ -51,7 +51,7 @@ def list_captures(files: Files, configuration: Configuration, form: str) -> int:
         if directory.facts.problem:
             log.warning("%s", directory.facts.problem)
     records = [plain_record(capture_properties(one)) for one in state.captures.values()]
-    if not print_lines([to_json(records, pretty=form != "short")]):
+    if not print_lines([to_json(records, pretty=json_mode != "short")]):
         return EXIT_IO
     return 0 if records else EXIT_FAILURE
 

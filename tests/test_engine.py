@@ -66,7 +66,7 @@ async def running(machine: Machine, work: Path, start: Start = start) -> AsyncIt
                 NoServiceManager(),
             ),
             services=NoServiceManager(),
-            past=BootsObserver(machine.root, hints.everything, JOURNAL_PATIENCE, start=start),
+            boots=BootsObserver(machine.root, hints.everything, JOURNAL_PATIENCE, start=start),
             reader=CoreReader(CaptureFiles(machine.root), (CRASH,), inspect),
             ledger=ledger,
             outbox=JournalOutbox(ledger, Journal()),  # which is not run: nothing is journaled

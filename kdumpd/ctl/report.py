@@ -34,14 +34,14 @@ async def report(daemon: Daemon, options: argparse.Namespace) -> int:
     """Print what is known of one crash, or of the newest, to paste it into a bug."""
     capture = select(await daemon.captures(), options.id)
     log = read_log(await daemon.open_dmesg(capture["Id"], interactive=sys.stdin.isatty()))
-    call_options = ReportOptions(addresses=options.addresses, host=options.host)
+    report_options = ReportOptions(addresses=options.addresses, host=options.host)
     lines = parse_lines(log)
     facts, log_lines = (
-        report_facts(capture, lines, call_options),
-        log_extract(capture, lines, call_options),
+        report_facts(capture, lines, report_options),
+        log_extract(capture, lines, report_options),
     )
     if options.json == "off":
-        print_lines(report_lines(facts, log_lines, call_options))
+        print_lines(report_lines(facts, log_lines, report_options))
     else:
         named = {name.lower().replace(" ", "_"): text for name, text in facts.items()}
         print_json({**named, "log": log_lines}, options.json)
@@ -51,21 +51,21 @@ async def report(daemon: Daemon, options: argparse.Namespace) -> int:
 
 
 def report_lines(
-    facts: dict[str, str], log_lines: Sequence[str], call_options: ReportOptions
+    facts: dict[str, str], log_lines: Sequence[str], report_options: ReportOptions
 ) -> Iterator[str]:
     """Yield the whole text."""
     known = {name: text for name, text in facts.items() if text}
     width = max(len(name) for name in known)
     yield from (f"{name:>{width}}: {text}" for name, text in known.items())
     yield ""
-    without = "" if call_options.addresses else "; * stands for what may be an address"
+    without = "" if report_options.addresses else "; * stands for what may be an address"
     yield f"The kernel's log, from the first sign of it to its end{without}:"
     yield ""
     yield from log_lines
 
 
 def report_facts(
-    capture: Properties, lines: Sequence[LogLine], call_options: ReportOptions
+    capture: Properties, lines: Sequence[LogLine], report_options: ReportOptions
 ) -> dict[str, str]:
     """Return what the report says before the log, by its names; an unknown text is empty."""
     return {
@@ -80,7 +80,7 @@ def report_facts(
         "Tainted": capture["Tainted"],
         "Hardware": hardware(lines),
         "Hardware error": "the log tells of one" if capture["HardwareError"] else "",
-        "Host": capture["Host"] if call_options.host else "",
+        "Host": capture["Host"] if report_options.host else "",
         "Dump": _dump(capture),
         "Reported by": f"kdumpdctl {__version__}",
     }
@@ -95,13 +95,13 @@ def hardware(lines: Sequence[LogLine]) -> str:
 
 
 def log_extract(
-    capture: Properties, lines: Sequence[LogLine], call_options: ReportOptions
+    capture: Properties, lines: Sequence[LogLine], report_options: ReportOptions
 ) -> list[str]:
     """Return the log's lines from the first sign of the crash, or its last where there is none."""
     incident = find_incident(lines)
     start = max(0, len(lines) - MAX_LINES_WITHOUT_INCIDENT) if incident is None else incident.start
-    host = "" if call_options.host else capture["Host"]
-    return [_shown(line, host, call_options) for line in lines[start:]]
+    host = "" if report_options.host else capture["Host"]
+    return [_shown(line, host, report_options) for line in lines[start:]]
 
 
 def read_log(fd: int) -> bytes:
@@ -112,8 +112,8 @@ def read_log(fd: int) -> bytes:
         return log.read(MAX_LOG_BYTES)
 
 
-def _shown(line: LogLine, host: str, call_options: ReportOptions) -> str:
-    text = printable(line.text) if call_options.addresses else scrubbed(line.text)
+def _shown(line: LogLine, host: str, report_options: ReportOptions) -> str:
+    text = printable(line.text) if report_options.addresses else scrubbed(line.text)
     if host:
         text = text.replace(host, HOST_PLACEHOLDER)
     if line.time is None:

@@ -184,14 +184,14 @@ async def _end(following: asyncio.Task[None], stop: Stop) -> None:
         following.result()
 
 
-async def _follow(address: str, form: str) -> None:
+async def _follow(address: str, json_mode: str) -> None:
     """Tell what happens, for ever; a bus that is lost is tried again, one never there is not."""
     known = False
     while True:
         try:
             async with connect(address) as connection:
                 known = True
-                await _Teller(connection, form).run()
+                await _Teller(connection, json_mode).run()
         except BusError as error:
             if not known:
                 raise
@@ -202,9 +202,9 @@ async def _follow(address: str, form: str) -> None:
 class _Teller:
     """Tells what comes over one connection."""
 
-    def __init__(self, connection: Connection, form: str) -> None:
+    def __init__(self, connection: Connection, json_mode: str) -> None:
         self._connection = connection
-        self._form = form
+        self._json_mode = json_mode
         self._daemon = Daemon(connection)
         self._owners: dict[str, str] = {}  # of the two names, by whom else no signal counts
 
@@ -255,6 +255,6 @@ class _Teller:
             print_lines([self._line(one, now)])
 
     def _line(self, one: WatchEvent, now: datetime) -> str:
-        if self._form == "off":
+        if self._json_mode == "off":
             return f"{now.astimezone():%b %d %H:%M:%S} {one.text}"
-        return to_json(one.record(now), pretty=self._form == "pretty")
+        return to_json(one.record(now), pretty=self._json_mode == "pretty")

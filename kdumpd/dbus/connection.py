@@ -81,7 +81,7 @@ class Connection:
         self._socket = os.dup(cast("int", bus._fd))  # noqa: SLF001
         self._sending = asyncio.Lock()
         # Of each peer's answers, one at a time waits for the socket: who asks much waits longest.
-        self._limit: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sent: asyncio.Future[None] | None = None
         self._handler: Handler = _nothing
         self._served = asyncio.Event()
@@ -310,9 +310,9 @@ class Connection:
                 await self._send(answer)
 
     def _turn(self, peer: str) -> asyncio.Lock:
-        turn = self._limit.get(peer)
+        turn = self._turns.get(peer)
         if turn is None:
-            turn = self._limit[peer] = asyncio.Lock()
+            turn = self._turns[peer] = asyncio.Lock()
         return turn
 
     async def _send(self, message: Message) -> None:

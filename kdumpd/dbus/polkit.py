@@ -85,9 +85,9 @@ SERVICE_ABSENT_ERRORS = {
 class Authority:
     """Asks polkit, for each call anew."""
 
-    def __init__(self, connection: Connection, polkit: float = POLKIT_TIMEOUT_S) -> None:
+    def __init__(self, connection: Connection, timeout: float = POLKIT_TIMEOUT_S) -> None:
         self._connection = connection
-        self._plain_call_options = CallOptions(seconds=polkit)
+        self._plain_call_options = CallOptions(seconds=timeout)
         self._limit = ConcurrencyLimit(
             "Too many of your requests wait for polkit. Try again later."
         )

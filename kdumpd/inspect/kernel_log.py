@@ -38,7 +38,7 @@ class CrashMemory(Protocol):
     """The memory of the machine that died."""
 
     @property
-    def machine(self) -> ByteOrder:
+    def byte_order(self) -> ByteOrder:
         """How it writes numbers."""
 
     def read(self, address: int, size: int) -> bytes:
@@ -61,7 +61,7 @@ def _read_ring_log(memory: CrashMemory, values: Values) -> bytes:
     layout = StructLayout(values)
     address = _read_long(memory, layout.symbol("prb"))
     content = memory.read(address, layout.size("printk_ringbuffer"))
-    ring = parse_ring(content, memory.machine, values)
+    ring = parse_ring(content, memory.byte_order, values)
     return ring_log(
         ring,
         _read_entries(memory, ring, ring.descriptors_at, layout.size("prb_desc")),
@@ -72,19 +72,19 @@ def _read_ring_log(memory: CrashMemory, values: Values) -> bytes:
 
 
 def _read_records_log(memory: CrashMemory, values: Values) -> bytes:
-    layout, machine = StructLayout(values), memory.machine
+    layout, byte_order = StructLayout(values), memory.byte_order
     first, beyond, size = (
-        machine.number(memory.read(layout.symbol(name), LOG_INDEX_BYTES), 0, LOG_INDEX_BYTES)
+        byte_order.number(memory.read(layout.symbol(name), LOG_INDEX_BYTES), 0, LOG_INDEX_BYTES)
         for name in ("log_first_idx", "log_next_idx", "log_buf_len")
     )
     if size > 1 << MAX_RING_SIZE_BITS:
         raise PrintkError(f"claims a kernel log of {size} bytes")
     content = memory.read(_read_long(memory, layout.symbol("log_buf")), size)
-    return records_log(parse_records(content, first, beyond, machine, values), MAX_LOG_BYTES)
+    return records_log(parse_records(content, first, beyond, byte_order, values), MAX_LOG_BYTES)
 
 
 def _read_long(memory: CrashMemory, address: int) -> int:
-    return memory.machine.long(memory.read(address, memory.machine.word), 0)
+    return memory.byte_order.long(memory.read(address, memory.byte_order.word), 0)
 
 
 def _read_entries(memory: CrashMemory, ring: Ring, address: int, size: int) -> bytes:
@@ -102,8 +102,8 @@ class UnopenableCoreError(UnreadableMemoryError):
 class CoreMemory:
     """What a core holds of it."""
 
-    def __init__(self, program: "drgn.Program", machine: ByteOrder) -> None:
-        self.machine = machine
+    def __init__(self, program: "drgn.Program", byte_order: ByteOrder) -> None:
+        self.byte_order = byte_order
         self._program = program
 
     def read(self, address: int, size: int) -> bytes:

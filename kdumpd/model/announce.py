@@ -106,9 +106,9 @@ def is_starting(seen: Observation, delays: Delays) -> bool:
 def next_look(state: State, clock: float, delays: Delays) -> float | None:
     """Return in how many seconds something is due to settle, None when nothing is."""
     due = [
-        growth.since + delays.settle
-        for growth in state.settling.values()
-        if not growth.awaits_reading
+        unchanged.since + delays.settle
+        for unchanged in state.settling.values()
+        if not unchanged.awaits_reading
     ]
     due += state.missing.values()
     telling = next_telling(state, delays)

@@ -357,4 +357,4 @@ def acknowledge(state: State, ids: Collection[str]) -> State:
 
 def unacknowledged(state: State) -> frozenset[str]:
     """Return the ids of the crashes of which nobody has taken note yet."""
-    return frozenset(id_ for id_, capture in state.captures.items() if capture.waits)
+    return frozenset(id_ for id_, capture in state.captures.items() if capture.is_unacknowledged)

@@ -89,7 +89,7 @@ class State:
     readings: Mapping[str, Reading] = field(default_factory=dict)  # of cores, by their keys
     job: Job | None = None  # the core that is to be read now
     directories: tuple[bytes, ...] = ()
-    shown: UnchangedLook | None = None  # by the last look, where the next may show no more
+    unchanged_look: UnchangedLook | None = None  # by the last look, where the next may show no more
     verdict: Verdict | None = None
     validated_boot: str = ""  # the boot id whose validation was told
     told: Readiness | None = None  # what was last told of readiness in that boot

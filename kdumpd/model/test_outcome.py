@@ -141,7 +141,7 @@ def _started(test: CrashTest, state: State, seen: Observation) -> bool:
     if past is None:
         return False
     boot = find_ended(ended_boots(past, state.history, state.boots, running), test.boot_id)
-    return boot is not None and boot.capture_started
+    return boot is not None and boot.crash_kernel_started
 
 
 def _not_complete(found: Capture, verdict: Verdict) -> str:

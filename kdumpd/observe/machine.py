@@ -354,7 +354,7 @@ class Machine:
 
         All is asked at least once a minute, however many hints at crash directories come in.
         """
-        everything, pace, poll_at = True, ScanThrottle(), now()
+        everything, throttle, poll_at = True, ScanThrottle(), now()
         while True:
             began = now()
             everything = self._hints.take() or everything or began >= poll_at
@@ -363,7 +363,7 @@ class Machine:
             seen = await self.look(everything=everything)
             ended = now()
             yield seen
-            await asyncio.sleep(pace.pause(began, ended))
+            await asyncio.sleep(throttle.pause(began, ended))
             wait, left = due(), max(0.0, poll_at - now())
             everything = False
             try:

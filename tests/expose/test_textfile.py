@@ -121,8 +121,8 @@ async def test_trouble_that_ends_is_noticed_though_nothing_new_is_to_be_said(
 ) -> None:
     caplog.set_level(logging.WARNING, textfile.__name__)
     path = tmp_path / "missing" / "kdumpd.prom"
-    worker = PatientThread[WriteOutcome](PATIENCE, lambda: None)
-    file = TextFile(path, worker, retry_seconds=0.1)
+    writer = PatientThread[WriteOutcome](PATIENCE, lambda: None)
+    file = TextFile(path, writer, retry_seconds=0.1)
     async with kept(file):
         file.put("one\n")
         await until(lambda: "cannot be written" in caplog.text)

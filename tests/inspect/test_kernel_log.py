@@ -13,10 +13,10 @@ from tests.support.printk import (
     AMD64,
     BEYOND,
     BUFFER,
+    BYTE_ORDERS,
     COMMITTED,
     HEADER,
     INFOS,
-    MACHINES,
     RESERVED,
     REUSABLE,
     Line,
@@ -37,7 +37,7 @@ PRINTED = b"""\
 [    3.994318] BUG: kernel NULL pointer dereference
 [123456.789012] ---[ end Kernel panic ]---
 """
-of_every_machine = pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+of_every_byte_order = pytest.mark.parametrize("byte_order", BYTE_ORDERS.values(), ids=BYTE_ORDERS)
 
 
 def printed(log: Log) -> bytes:
@@ -48,14 +48,14 @@ def numbered(numbers: range) -> bytes:
     return b"".join(b"[    0.000000] line %d\n" % number for number in numbers)
 
 
-@of_every_machine
-def test_a_ring(machine: ByteOrder) -> None:
-    assert printed(ring(LINES, machine)) == PRINTED
+@of_every_byte_order
+def test_a_ring(byte_order: ByteOrder) -> None:
+    assert printed(ring(LINES, byte_order)) == PRINTED
 
 
-@of_every_machine
-def test_a_record_buffer(machine: ByteOrder) -> None:
-    assert printed(records(LINES, machine)) == PRINTED
+@of_every_byte_order
+def test_a_record_buffer(byte_order: ByteOrder) -> None:
+    assert printed(records(LINES, byte_order)) == PRINTED
 
 
 def test_a_record_buffer_before_linux_3_11() -> None:
@@ -66,10 +66,10 @@ def test_a_record_buffer_that_wraps() -> None:
     assert printed(records(LINES, size=256, start=180)) == PRINTED
 
 
-@of_every_machine
+@of_every_byte_order
 @pytest.mark.parametrize("count", [16, 17, 40, 1000])
-def test_a_ring_that_was_filled_again_and_again(machine: ByteOrder, count: int) -> None:
-    made = Ring(machine, size_bits=12)
+def test_a_ring_that_was_filled_again_and_again(byte_order: ByteOrder, count: int) -> None:
+    made = Ring(byte_order, size_bits=12)
     for number in range(count):
         made.add(0, b"line %d" % number)
     assert printed(made.log()) == numbered(range(count - 16, count))
@@ -90,9 +90,9 @@ def test_a_line_that_would_not_fit_before_the_ring_ends() -> None:
     assert b"] after the end\n" in printed(made.log())
 
 
-@of_every_machine
-def test_ids_that_begin_again(machine: ByteOrder) -> None:
-    made = Ring(machine, first=-2)
+@of_every_byte_order
+def test_ids_that_begin_again(byte_order: ByteOrder) -> None:
+    made = Ring(byte_order, first=-2)
     for number in range(5):
         made.add(0, b"line %d" % number)
     assert printed(made.log()) == numbered(range(5))

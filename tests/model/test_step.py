@@ -677,9 +677,11 @@ def look_at_all_again(looks: list[tuple[tuple[CrashDirectory, ...], float]]) -> 
     quick, thorough = Watched(), Watched()
     for seen, after in looks:
         for again in (after, 0.0, SETTLE):
-            thorough.state = replace(thorough.state, shown=None)
+            thorough.state = replace(thorough.state, unchanged_look=None)
             assert quick.look_at(*seen, after=again) == thorough.look_at(*seen, after=again)
-            assert replace(quick.state, shown=None) == replace(thorough.state, shown=None)
+            assert replace(quick.state, unchanged_look=None) == replace(
+                thorough.state, unchanged_look=None
+            )
 
 
 @given(looks=LOOKS)
@@ -739,9 +741,11 @@ def test_what_is_shown_again_is_known_already(
     for seen, retention in looks:
         quick.retention = thorough.retention = retention
         for after in (0.0, SETTLE):
-            thorough.state = replace(thorough.state, shown=None)
+            thorough.state = replace(thorough.state, unchanged_look=None)
             assert quick.look_at(*seen, after=after) == thorough.look_at(*seen, after=after)
-            assert replace(quick.state, shown=None) == replace(thorough.state, shown=None)
+            assert replace(quick.state, unchanged_look=None) == replace(
+                thorough.state, unchanged_look=None
+            )
         ids = noted.draw(st.sets(st.sampled_from(sorted(quick.state.captures) or [""])))
         quick.state, thorough.state = (acknowledge(one.state, ids) for one in (quick, thorough))
 
@@ -787,7 +791,9 @@ def test_of_the_same_facts_a_verdict_stands(watched: Watched) -> None:
 def test_captures_are_gone_through_once(watched: Watched) -> None:
     sighting = capture()
     watched.look(sighting)
-    assert watched.state.shown is None  # what was listed only now may change what is listed next
+    assert (
+        watched.state.unchanged_look is None
+    )  # what was listed only now may change what is listed next
     watched.look(sighting)
     before = watched.state.captures
     watched.look(sighting)

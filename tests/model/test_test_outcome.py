@@ -233,7 +233,7 @@ def test_the_boot_of_a_crash_kernel_tells_that_it_started() -> None:
         began=DIED + timedelta(seconds=5),
         ended=DIED + minute,
         uptime=50.0,
-        is_capture=True,
+        is_crash_kernel=True,
     )
     died = PastBoot(id=BEFORE, began=DIED - 60 * minute, ended=DIED, uptime=3600.0)
     watched = booted()

@@ -142,7 +142,7 @@ def test_the_crash_kernel_is_told_apart(machine: Machine) -> None:
     capture = Boot(SECOND, NOON + 100, opening(command_line=line))
     journal(machine, ending((60, kernel("x"))), capture, running())
     boots = read(machine).boots
-    assert [(boot.id, boot.is_capture) for boot in boots] == [
+    assert [(boot.id, boot.is_crash_kernel) for boot in boots] == [
         (uuid(SECOND), True),
         (uuid(FIRST), False),
     ]
@@ -154,14 +154,14 @@ def test_the_crash_kernel_of_a_device_tree(machine: Machine) -> None:
         1, (0.05, kernel("OF: fdt: Reserving 1 KiB of memory at 0xf4fff000 for elfcorehdr"))
     )
     journal(machine, Boot(FIRST, NOON, boot), running())
-    assert [boot.is_capture for boot in read(machine).boots] == [True]
+    assert [boot.is_crash_kernel for boot in read(machine).boots] == [True]
 
 
 def test_no_program_makes_a_crash_kernel(machine: Machine) -> None:
     words = {**USER, "MESSAGE": "Kernel command line: elfcorehdr=1K", "_TRANSPORT": "stdout"}
     boot = Boot(FIRST, NOON, [(0.0, words), *opening()])
     journal(machine, boot, running())
-    assert [boot.is_capture for boot in read(machine).boots] == [False]
+    assert [boot.is_crash_kernel for boot in read(machine).boots] == [False]
 
 
 def test_the_newest_comes_first_and_the_running_one_not_at_all(machine: Machine) -> None:

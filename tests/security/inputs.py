@@ -17,7 +17,7 @@ from kdumpd.model.vocabulary import CaptureState, CrashClass
 from kdumpd.model.vocabulary import Crash as Died
 from tests.security.mutator import Parts
 from tests.support import cores
-from tests.support.printk import MACHINES, records, ring
+from tests.support.printk import BYTE_ORDERS, records, ring
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 TRIPLE = struct.Struct(">qqq")
@@ -183,8 +183,8 @@ KDUMP_KEEP_OLD_DUMPS=-2
 def printk_inputs() -> Iterator[Parts]:
     """Yield the kernel log of each kind of machine, of new kernels and of old ones."""
     lines = [(number * 1_000_000, b"line %d\nof two" % number) for number in range(6)]
-    for name, machine in MACHINES.items():
-        for log in (ring(lines, machine), records(lines, machine, size=256)):
+    for name, byte_order in BYTE_ORDERS.items():
+        for log in (ring(lines, byte_order), records(lines, byte_order, size=256)):
             said = {"OSRELEASE": "6.1.0", **log.values}
             note = "".join(f"{key}={value}\n" for key, value in said.items())
             pieces = [

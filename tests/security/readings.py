@@ -31,7 +31,7 @@ from kdumpd.observe.cores.core import parse_magic, read_core
 from kdumpd.observe.cores.flattened import FlattenedRecord, find_pages, parse_tail
 from tests.security.address_leaks import is_telling
 from tests.security.inputs import RECORD, SAID, SAID_FACTS, TRIPLE
-from tests.support.printk import AMD64, MACHINES, Segments
+from tests.support.printk import AMD64, BYTE_ORDERS, Segments
 
 LONGEST_REASON = 200
 MOST_SPOOLED = 1 << 20
@@ -153,7 +153,7 @@ def read_printk(machine: bytes, note: bytes, *pieces: bytes) -> None:
     """Read a log out of memory: `pieces` are addresses and contents in turn."""
     addresses = [_number(piece) for piece in pieces[::2]]
     memory = Segments(
-        MACHINES.get(machine.decode("latin-1"), AMD64),
+        BYTE_ORDERS.get(machine.decode("latin-1"), AMD64),
         dict(zip(addresses, pieces[1::2], strict=True)),
     )
     log = read_kernel_log(memory, parse_vmcoreinfo(note).values)

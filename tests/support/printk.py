@@ -8,7 +8,7 @@ from kdumpd.inspect.kernel_log import UnreadableMemoryError
 from kdumpd.model.crashlog.printk import ByteOrder
 
 AMD64, I386, S390X = ByteOrder("little", 8), ByteOrder("little", 4), ByteOrder("big", 8)
-MACHINES = {"amd64": AMD64, "i386": I386, "s390x": S390X}
+BYTE_ORDERS = {"amd64": AMD64, "i386": I386, "s390x": S390X}
 POINTER, HEADER, DESCRIPTORS, INFOS, TEXT = 0x1000, 0x2000, 0x10000000, 0x20000000, 0x30000000
 FIRST, BEYOND, LENGTH, BUFFER = 0x3000, 0x3010, 0x3020, 0x40000000
 RESERVED, COMMITTED, FINALIZED, REUSABLE = range(4)
@@ -21,7 +21,7 @@ Line = tuple[int, bytes]  # nanoseconds since boot, and text
 class Segments:
     """Memory of which only some is there."""
 
-    machine: ByteOrder
+    byte_order: ByteOrder
     contents: Mapping[int, bytes]
 
     def read(self, address: int, size: int) -> bytes:
@@ -43,23 +43,28 @@ class Ring:
     """The ring buffer since Linux 5.10, filled as prb_reserve and data_alloc do."""
 
     def __init__(
-        self, machine: ByteOrder = AMD64, *, count_bits: int = 4, size_bits: int = 9, first: int = 0
+        self,
+        byte_order: ByteOrder = AMD64,
+        *,
+        count_bits: int = 4,
+        size_bits: int = 9,
+        first: int = 0,
     ) -> None:
-        self._machine = machine
+        self._byte_order = byte_order
         self._count_bits, self._size_bits = count_bits, size_bits
         self._tail = self._next = first % self._ids
-        self._position = (1 << 8 * machine.word) - (1 << size_bits)  # as the kernel begins
-        self._descriptors = bytearray(3 * machine.word << count_bits)
+        self._position = (1 << 8 * byte_order.word) - (1 << size_bits)  # as the kernel begins
+        self._descriptors = bytearray(3 * byte_order.word << count_bits)
         self._infos = bytearray(INFO_SIZE << count_bits)
         self._text = bytearray(1 << size_bits)
 
     @property
     def _ids(self) -> int:
-        return 1 << (8 * self._machine.word - 2)
+        return 1 << (8 * self._byte_order.word - 2)
 
     def add(self, time: int, text: bytes, *, state: int = FINALIZED) -> None:
         """Print a line; the oldest makes room for it where there is none."""
-        word, identity = self._machine.word, self._next
+        word, identity = self._byte_order.word, self._next
         begin, beyond = self._block(text) if text else (NO_TEXT, NO_TEXT)
         at = identity % (1 << self._count_bits)
         descriptor = self._longs(state * self._ids + identity, begin, beyond)
@@ -72,7 +77,7 @@ class Ring:
 
     def log(self) -> Log:
         """Return what a core holds of it."""
-        word, newest = self._machine.word, (self._next - 1) % self._ids
+        word, newest = self._byte_order.word, (self._next - 1) % self._ids
         bits = self._number(self._count_bits, 4).ljust(word, b"\0")
         size_bits = self._number(self._size_bits, 4).ljust(word, b"\0")
         header = bits + self._longs(DESCRIPTORS, INFOS, newest, self._tail, 0)
@@ -84,10 +89,10 @@ class Ring:
             INFOS: bytes(self._infos),
             TEXT: bytes(self._text),
         }
-        return Log(Segments(self._machine, contents), ring_values(word))
+        return Log(Segments(self._byte_order, contents), ring_values(word))
 
     def _block(self, text: bytes) -> tuple[int, int]:
-        word, size, longs = self._machine.word, len(self._text), 1 << 8 * self._machine.word
+        word, size, longs = self._byte_order.word, len(self._text), 1 << 8 * self._byte_order.word
         length = -(-(word + len(text)) // word) * word
         begin = self._position
         beyond = begin + length
@@ -99,15 +104,15 @@ class Ring:
         return begin, self._position
 
     def _longs(self, *values: int) -> bytes:
-        return b"".join(self._number(value, self._machine.word) for value in values)
+        return b"".join(self._number(value, self._byte_order.word) for value in values)
 
     def _number(self, value: int, size: int) -> bytes:
-        return value.to_bytes(size, self._machine.order)
+        return value.to_bytes(size, self._byte_order.order)
 
 
-def ring(lines: Iterable[Line], machine: ByteOrder = AMD64) -> Log:
+def ring(lines: Iterable[Line], byte_order: ByteOrder = AMD64) -> Log:
     """Return a ring buffer with these lines."""
-    made = Ring(machine)
+    made = Ring(byte_order)
     for line in lines:
         made.add(*line)
     return made.log()
@@ -141,7 +146,7 @@ def ring_values(word: int) -> dict[str, str]:
 
 def records(
     lines: Iterable[Line],
-    machine: ByteOrder = AMD64,
+    byte_order: ByteOrder = AMD64,
     *,
     size: int = 4096,
     start: int = 0,
@@ -154,14 +159,14 @@ def records(
         if at + length + 16 > size:  # room for the empty record that says so
             at = 0
         numbers = ((time, 8), (length, 2), (len(text), 2), (0, 4))
-        header = b"".join(value.to_bytes(width, machine.order) for value, width in numbers)
+        header = b"".join(value.to_bytes(width, byte_order.order) for value, width in numbers)
         buffer[at : at + length] = (header + text).ljust(length, b"\0")
         at += length
     contents = {
-        POINTER: BUFFER.to_bytes(machine.word, machine.order),
-        FIRST: start.to_bytes(4, machine.order),
-        BEYOND: at.to_bytes(4, machine.order),
-        LENGTH: size.to_bytes(4, machine.order),
+        POINTER: BUFFER.to_bytes(byte_order.word, byte_order.order),
+        FIRST: start.to_bytes(4, byte_order.order),
+        BEYOND: at.to_bytes(4, byte_order.order),
+        LENGTH: size.to_bytes(4, byte_order.order),
         BUFFER: bytes(buffer),
     }
     values = {
@@ -174,4 +179,4 @@ def records(
         f"OFFSET({struct}.len)": "8",
         f"OFFSET({struct}.text_len)": "10",
     }
-    return Log(Segments(machine, contents), values)
+    return Log(Segments(byte_order, contents), values)

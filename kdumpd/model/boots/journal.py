@@ -28,7 +28,7 @@ class PastBoot:
     ended: datetime  # when its last entry was written
     uptime: float  # seconds at its last entry; what the machine slept does not count
     release: str = ""  # of its kernel
-    is_capture: bool = False  # whether it was the kernel that saves the dump of another
+    is_crash_kernel: bool = False  # whether it was the kernel that saves the dump of another
     shutdown: Shutdown = Shutdown.NONE
     panic: str = ""  # the kernel's last words, if it is a panic and they came that far
 
@@ -88,14 +88,14 @@ def parse_boot(entries: BootEntries) -> PastBoot | None:
     match = re.fullmatch(BOOT_ID_PATTERN, entries.boot_id)
     if match is None or ended is None or began is None or entries.last.monotonic < 0:
         return None
-    release, is_capture = parse_opening(entries.opening)
+    release, is_crash_kernel = parse_opening(entries.opening)
     return PastBoot(
         id="-".join(match.groups()),
         began=began,
         ended=ended,
         uptime=entries.last.monotonic / USEC_PER_SEC,
         release=release,
-        is_capture=is_capture,
+        is_crash_kernel=is_crash_kernel,
         shutdown=_shutdown(entries),
         panic=parse_closing(entries.closing),
     )
@@ -103,17 +103,17 @@ def parse_boot(entries: BootEntries) -> PastBoot | None:
 
 def parse_opening(messages: Iterable[str]) -> tuple[str, bool]:
     """Return the kernel's release, and whether it is one that saves the dump of another."""
-    release, is_capture = "", False
+    release, is_crash_kernel = "", False
     for message in early_messages(messages):
         line = message[:MAX_MESSAGE_CHARACTERS]
         if not release and (match := re.match(BANNER_LINE, line)):
             release = printable(match[1].encode("utf-8", "surrogateescape"))
         if match := re.match(COMMAND_LINE_PATTERN, line):
-            is_capture = is_capture or bool(re.search(ELFCOREHDR_PATTERN, match[1]))
-        is_capture = is_capture or bool(
+            is_crash_kernel = is_crash_kernel or bool(re.search(ELFCOREHDR_PATTERN, match[1]))
+        is_crash_kernel = is_crash_kernel or bool(
             re.match(ELFCOREHDR_RESERVED_LINE, line) or re.match(FADUMP_ACTIVE_LINE, line)
         )
-    return release, is_capture
+    return release, is_crash_kernel
 
 
 def early_messages(messages: Iterable[str]) -> Iterator[str]:

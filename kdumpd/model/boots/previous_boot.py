@@ -137,7 +137,7 @@ def _of_a_dump(dump: Capture) -> Judgement:
 
 
 def _without_capture(boot: EndedBoot) -> Judgement:
-    if boot.capture_started:
+    if boot.crash_kernel_started:
         reason = f"The kernel crashed, and nothing of it was found: {CRASH_KERNEL_STARTED}"
         return Judgement(end=BootEnd.CRASH_NOT_CAPTURED, reason=reason, at=boot.ended)
     if boot.panic:
@@ -165,7 +165,7 @@ def _may_have_ended(boot: EndedBoot, test: CrashTest) -> bool:
 
 
 def _why_not(boot: EndedBoot, *, armed: bool | None) -> str:
-    if boot.capture_started:
+    if boot.crash_kernel_started:
         return CRASH_KERNEL_STARTED
     if armed is None:
         return CRASH_KERNEL_UNKNOWN

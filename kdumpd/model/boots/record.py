@@ -74,7 +74,7 @@ class EndedBoot:
     shutdown: Shutdown | None = None  # None where no journal has this boot
     stopped: bool = False  # whether kdumpd was ended because the machine shut down
     panic: str = ""  # the kernel's last words
-    capture_started: bool = False  # whether the crash kernel was seen to boot after it
+    crash_kernel_started: bool = False  # whether the crash kernel was seen to boot after it
     problem: str = ""  # why the journal could not be read, where no other has this boot
 
     @property
@@ -108,7 +108,7 @@ def ended_boots(
     ids.reverse()
     for newer, id_ in zip([running, *ids], ids, strict=False):
         boot, record = journaled.get(id_), recorded.get(id_)
-        if boot is not None and boot.is_capture:
+        if boot is not None and boot.is_crash_kernel:
             continue
         after = journaled.get(newer)
         ended = _ended(id_, boot, record, reserved.get(id_))
@@ -117,7 +117,7 @@ def ended_boots(
                 ended,
                 next_began=next_began,
                 next_seen=next_seen,
-                capture_started=after is not None and after.is_capture,
+                crash_kernel_started=after is not None and after.is_crash_kernel,
                 problem="" if boot else past.problem,
             )
         )

@@ -142,7 +142,7 @@ class Capture:
         return crash_was_intended(self.crash.class_, is_test=self.is_test)
 
     @property
-    def waits(self) -> bool:
+    def is_unacknowledged(self) -> bool:
         """Whether it tells of a crash of which nobody has taken note yet.
 
         What a stranger put into a crash directory is no crash; a test, or one by hand, is no

@@ -39,7 +39,7 @@ def without_forgotten(
     kept = {
         one.id: one
         for number, one in enumerate(gone)
-        if one.waits or one.id in wanted or not _is_past(one, at, among=number)
+        if one.is_unacknowledged or one.id in wanted or not _is_past(one, at, among=number)
     }
     if all(captures[id_] is one for id_, one in kept.items()) and len(kept) == len(gone):
         return captures
@@ -121,14 +121,14 @@ def with_captures(state: State, seen: Observation, delays: Delays) -> State:
     waits = parted.settling or parted.to_read or missing or after.job
     # What was listed only now may make room for another one: the next look is to try that again.
     stands = not waits and _are_the_same(state.captures, captures)
-    return replace(after, shown=_shown(after, seen) if stands else None)
+    return replace(after, unchanged_look=_unchanged_look(after, seen) if stands else None)
 
 
 def _are_the_same(before: Mapping[str, Capture], after: Mapping[str, Capture]) -> bool:
     return before.keys() == after.keys() and all(before[id_] is after[id_] for id_ in after)
 
 
-def _shown(state: State, seen: Observation) -> UnchangedLook:
+def _unchanged_look(state: State, seen: Observation) -> UnchangedLook:
     return UnchangedLook(
         directories=seen.directories,
         retention=seen.retention,
@@ -280,12 +280,12 @@ def shows_no_more(state: State, seen: Observation) -> bool:
 
     What is unchanged is the same object, so that this takes no time where there are many.
     """
-    shown = state.shown
+    unchanged = state.unchanged_look
     return (
-        shown is not None
+        unchanged is not None
         and not seen.answers
-        and shown.captures is state.captures
-        and shown.readings is state.readings
-        and shown.retention == seen.retention
-        and shown.directories == seen.directories
+        and unchanged.captures is state.captures
+        and unchanged.readings is state.readings
+        and unchanged.retention == seen.retention
+        and unchanged.directories == seen.directories
     )

@@ -31,27 +31,27 @@ def settle(state: State, seen: Observation, delays: Delays) -> Settlement:
     parted = Settlement()
     listed = _by_place(state.captures)
     ids = {capture.id for capture in listed.values()}
-    for shown in seen.sightings:
-        growth = state.settling.get(shown.place) or state.resting.get(shown.place)
-        if growth is None or growth.files != shown.files:
-            growth = UnchangedFiles(files=shown.files, since=seen.clock)
-        known = listed.get(shown.place)
-        sighting = read_through(shown, state.readings)
-        if known is not None and sighting.id not in ids:
-            sighting = _named(sighting, known)
-        waited = seen.clock - growth.since >= delays.settle
-        awaited, finished = is_awaited(shown, state.readings), _finished(sighting)
-        if awaited and shown.facts.wrapped:
+    for sighting in seen.sightings:
+        unchanged = state.settling.get(sighting.place) or state.resting.get(sighting.place)
+        if unchanged is None or unchanged.files != sighting.files:
+            unchanged = UnchangedFiles(files=sighting.files, since=seen.clock)
+        known = listed.get(sighting.place)
+        read = read_through(sighting, state.readings)
+        if known is not None and read.id not in ids:
+            read = _named(read, known)
+        waited = seen.clock - unchanged.since >= delays.settle
+        awaited, finished = is_awaited(sighting, state.readings), _finished(read)
+        if awaited and sighting.facts.wrapped:
             # Nothing is known of it, not even which crash it is, before it was read through.
-            rested = waited or _is_old(sighting.core, seen, delays)
-            parted.settling[shown.place] = replace(growth, awaits_reading=rested)
-            parted.to_read.extend([shown] if rested else [])
-        elif finished or waited or _listed(state.captures, sighting):
-            parted.settled.append(sighting)
-            parted.resting.update({} if finished else {shown.place: growth})
-            parted.to_read.extend([shown] if awaited else [])
+            rested = waited or _is_old(read.core, seen, delays)
+            parted.settling[sighting.place] = replace(unchanged, awaits_reading=rested)
+            parted.to_read.extend([sighting] if rested else [])
+        elif finished or waited or _listed(state.captures, read):
+            parted.settled.append(read)
+            parted.resting.update({} if finished else {sighting.place: unchanged})
+            parted.to_read.extend([sighting] if awaited else [])
         else:
-            parted.settling[shown.place] = replace(growth, awaits_reading=False)
+            parted.settling[sighting.place] = replace(unchanged, awaits_reading=False)
     return parted
 
 

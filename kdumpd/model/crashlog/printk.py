@@ -93,7 +93,7 @@ class StructLayout:
 class Ring:
     """What struct printk_ringbuffer says: where its parts lie, and which records there are."""
 
-    machine: ByteOrder
+    byte_order: ByteOrder
     layout: StructLayout
     descriptors_at: int
     infos_at: int
@@ -111,7 +111,7 @@ class Ring:
     @property
     def ids(self) -> int:
         """The number of ids there can be: two bits of a word are the state."""
-        return 1 << (8 * self.machine.word - 2)
+        return 1 << (8 * self.byte_order.word - 2)
 
     @property
     def spans(self) -> list[Span]:
@@ -121,32 +121,32 @@ class Ring:
         return [span for span in ((first, before), (0, self.records - before)) if span[1]]
 
 
-def parse_ring(content: bytes, machine: ByteOrder, values: Values) -> Ring:
+def parse_ring(content: bytes, byte_order: ByteOrder, values: Values) -> Ring:
     """Return what the bytes of a struct printk_ringbuffer say, within bounds."""
     layout = StructLayout(values)
     descriptors = layout.offset("printk_ringbuffer.desc_ring")
     text = layout.offset("printk_ringbuffer.text_data_ring")
 
     def bits(at: int) -> int:
-        value = machine.number(content, at, 4)
+        value = byte_order.number(content, at, 4)
         if not 0 < value <= MAX_RING_SIZE_BITS:
             raise PrintkError(f"claims a kernel log of 2^{value} bytes or records")
         return value
 
     def identity(name: str) -> int:
         at = descriptors + layout.offset(f"prb_desc_ring.{name}", "atomic_long_t.counter")
-        return machine.long(content, at) % ids
+        return byte_order.long(content, at) % ids
 
-    ids = 1 << (8 * machine.word - 2)
+    ids = 1 << (8 * byte_order.word - 2)
     count = 1 << bits(descriptors + layout.offset("prb_desc_ring.count_bits"))
     newest, oldest = identity("head_id"), identity("tail_id")
     return Ring(
-        machine=machine,
+        byte_order=byte_order,
         layout=layout,
-        descriptors_at=machine.long(content, descriptors + layout.offset("prb_desc_ring.descs")),
-        infos_at=machine.long(content, descriptors + layout.offset("prb_desc_ring.infos")),
+        descriptors_at=byte_order.long(content, descriptors + layout.offset("prb_desc_ring.descs")),
+        infos_at=byte_order.long(content, descriptors + layout.offset("prb_desc_ring.infos")),
         count=count,
-        text_at=machine.long(content, text + layout.offset("prb_data_ring.data")),
+        text_at=byte_order.long(content, text + layout.offset("prb_data_ring.data")),
         text_size=1 << bits(text + layout.offset("prb_data_ring.size_bits")),
         newest=newest,
         records=min((newest - oldest) % ids + 1, count, MAX_PRINTK_RECORDS),
@@ -167,8 +167,8 @@ def ring_log(ring: Ring, descriptors: bytes, infos: bytes, text: bytes, most: in
         if not _readable(ring, desc, (ring.oldest + number) % ring.ids):
             return b""
         info = infos[number * info_size : (number + 1) * info_size]
-        length = ring.machine.number(info, layout.offset("printk_info.text_len"), LENGTH_BYTES)
-        time = ring.machine.number(info, layout.offset("printk_info.ts_nsec"), TIME_BYTES)
+        length = ring.byte_order.number(info, layout.offset("printk_info.text_len"), LENGTH_BYTES)
+        time = ring.byte_order.number(info, layout.offset("printk_info.ts_nsec"), TIME_BYTES)
         start, end = _block(ring, desc)
         return to_line(time, text[start:end][:length]) if start < end else b""
 
@@ -176,7 +176,7 @@ def ring_log(ring: Ring, descriptors: bytes, infos: bytes, text: bytes, most: in
 
 
 def parse_records(
-    content: bytes, first: int, beyond: int, machine: ByteOrder, values: Values
+    content: bytes, first: int, beyond: int, byte_order: ByteOrder, values: Values
 ) -> Sequence[PrintkRecord]:
     """Return the newest records of a log buffer of Linux 3.5 to 5.9, oldest first.
 
@@ -192,15 +192,15 @@ def parse_records(
     records: deque[PrintkRecord] = deque(maxlen=MAX_PRINTK_RECORDS)
     at, left = first, len(content)
     while at != beyond:
-        length = machine.number(content, at + length_at, LENGTH_BYTES)
+        length = byte_order.number(content, at + length_at, LENGTH_BYTES)
         if length == 0 and at != 0:
             at = 0
             continue
         left -= length
         if length < header or left < 0:
             raise PrintkError("holds a kernel log whose records lead nowhere")
-        size = machine.number(content, at + text_length_at, LENGTH_BYTES)
-        time = machine.number(content, at + time_at, TIME_BYTES)
+        size = byte_order.number(content, at + text_length_at, LENGTH_BYTES)
+        time = byte_order.number(content, at + time_at, TIME_BYTES)
         records.append((time, content[at + header : at + length][:size]))
         at += length
     return records
@@ -220,9 +220,9 @@ def to_line(nanoseconds: int, text: bytes) -> bytes:
 
 
 def _readable(ring: Ring, desc: bytes, identity: int) -> bool:
-    layout, machine = ring.layout, ring.machine
+    layout, byte_order = ring.layout, ring.byte_order
     at = layout.offset("prb_desc.state_var", "atomic_long_t.counter")
-    state, found = divmod(machine.long(desc, at), ring.ids)
+    state, found = divmod(byte_order.long(desc, at), ring.ids)
     return found == identity and state in (DESC_COMMITTED, DESC_FINALIZED)
 
 
@@ -232,16 +232,16 @@ def _block(ring: Ring, desc: bytes) -> tuple[int, int]:
     Positions only grow, and a block lies in one piece: one that would not fit before the ring's end
     lies at its beginning. A block that has no text says odd positions, or twice the same.
     """
-    layout, machine, size = ring.layout, ring.machine, ring.text_size
+    layout, byte_order, size = ring.layout, ring.byte_order, ring.text_size
     block = layout.offset("prb_desc.text_blk_lpos")
-    begin = machine.long(desc, block + layout.offset("prb_data_blk_lpos.begin"))
-    beyond = machine.long(desc, block + layout.offset("prb_data_blk_lpos.next"))
+    begin = byte_order.long(desc, block + layout.offset("prb_data_blk_lpos.begin"))
+    beyond = byte_order.long(desc, block + layout.offset("prb_data_blk_lpos.next"))
     if begin == beyond or begin & beyond & 1:
         return 0, 0
-    longs = 1 << (8 * machine.word)
+    longs = 1 << (8 * byte_order.word)
     if begin // size == (beyond - 1) % longs // size:
-        return begin % size + machine.word, (beyond - 1) % size + 1
-    return machine.word, beyond % size
+        return begin % size + byte_order.word, (beyond - 1) % size + 1
+    return byte_order.word, beyond % size
 
 
 def _newest(line: Callable[[int], bytes], count: int, most: int) -> bytes:

@@ -176,13 +176,13 @@ def reservation_of(machine: MachineFacts) -> Reservation:
 class JudgedMachine(MachineFacts):
     """What the rules judge by: the facts, and the reservation that follows from them."""
 
-    memory: Reservation
+    reservation_judged: Reservation
 
 
 def with_reservation(machine: MachineFacts) -> JudgedMachine:
     """Return the facts with what is known of the memory for the next capture."""
     facts = {one.name: getattr(machine, one.name) for one in fields(MachineFacts)}
-    return JudgedMachine(**facts, memory=reservation_of(machine))
+    return JudgedMachine(**facts, reservation_judged=reservation_of(machine))
 
 
 def mechanism_of(machine: MachineFacts) -> Mechanism:

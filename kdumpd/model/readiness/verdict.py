@@ -164,7 +164,7 @@ def verdict_of(machine: MachineFacts, at: datetime) -> Verdict:
     return Verdict(
         at=at,
         machine=machine,
-        reservation=judged.memory,
+        reservation=judged.reservation_judged,
         readiness=judge(machine, checks),
         checks=checks,
     )

@@ -45,7 +45,7 @@ def boot(  # noqa: PLR0913  # a boot has as many sides
     shutdown: Shutdown = Shutdown.NONE,
     panic: str = "",
     release: str = RELEASE,
-    is_capture: bool = False,
+    is_crash_kernel: bool = False,
 ) -> PastBoot:
     return PastBoot(
         id=id_,
@@ -53,14 +53,17 @@ def boot(  # noqa: PLR0913  # a boot has as many sides
         ended=ended,
         uptime=lasted.total_seconds(),
         release=release,
-        is_capture=is_capture,
+        is_crash_kernel=is_crash_kernel,
         shutdown=shutdown,
         panic=panic,
     )
 
 
 CAPTURE_BOOT = boot(
-    CAPTURING, ended=DIED + timedelta(seconds=40), lasted=timedelta(seconds=30), is_capture=True
+    CAPTURING,
+    ended=DIED + timedelta(seconds=40),
+    lasted=timedelta(seconds=30),
+    is_crash_kernel=True,
 )
 
 
@@ -261,7 +264,7 @@ def test_crash_not_captured_by_the_boot_of_the_crash_kernel() -> None:
 def test_a_crash_kernel_of_an_earlier_crash_says_nothing_of_the_last_boot() -> None:
     later = boot(ended=BEGAN - timedelta(seconds=9), lasted=timedelta(seconds=20))
     earlier = boot(EARLIER, ended=DIED - 2 * MINUTE)
-    capturing = boot(CAPTURING, ended=DIED, lasted=timedelta(seconds=20), is_capture=True)
+    capturing = boot(CAPTURING, ended=DIED, lasted=timedelta(seconds=20), is_crash_kernel=True)
     watched = machine(later, capturing, earlier)
     settle(watched)
     assert word(watched) == "unclean"

@@ -45,10 +45,10 @@ def ram(size: int, source: RamSource = RamSource.IOMEM) -> Ram:
     return Ram(size=size, source=source, exact=source in (RamSource.IOMEM, RamSource.LOG))
 
 
-def placed(found: Reservation) -> tuple[int, int]:
+def placed(reservation: Reservation) -> tuple[int, int]:
     """Return the bytes above 4 GiB, and those below."""
-    assert found.areas is not None
-    regions = [one for one in (found.areas.main, found.areas.low) if one is not None]
+    assert reservation.areas is not None
+    regions = [one for one in (reservation.areas.main, reservation.areas.low) if one is not None]
     high = sum(one.size for one in regions if one.is_high)
     return high, sum(one.size for one in regions) - high
 

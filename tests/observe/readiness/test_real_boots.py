@@ -48,7 +48,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> PastBoots:
 
 
 def test_every_boot_is_found_in_its_order(past: PastBoots) -> None:
-    assert [(boot.id, boot.is_capture, boot.shutdown) for boot in past.boots] == [
+    assert [(boot.id, boot.is_crash_kernel, boot.shutdown) for boot in past.boots] == [
         (RESET, False, Shutdown.NONE),
         (NOT_CAPTURED, False, Shutdown.NONE),
         (REBOOTED, False, Shutdown.DONE),
@@ -61,7 +61,7 @@ def test_every_boot_is_found_in_its_order(past: PastBoots) -> None:
 
 def test_the_crash_kernel_belongs_to_the_boot_before_it(past: PastBoots) -> None:
     boots = ended_boots(past, (), (), RUNNING)
-    started = {boot.id: boot.capture_started for boot in boots}
+    started = {boot.id: boot.crash_kernel_started for boot in boots}
     assert started == {RESET: False, NOT_CAPTURED: False, REBOOTED: False, CAPTURED: True}
     assert find_ended(boots, CRASH_KERNEL) is None
 

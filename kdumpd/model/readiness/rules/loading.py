@@ -178,7 +178,7 @@ def reservation_below_estimate(machine: JudgedMachine) -> Iterator[Finding]:
     estimate = memory_need(machine.crash_kernel)
     if not reserved or estimate is None:
         return
-    usual = machine.memory.suggested
+    usual = machine.reservation_judged.suggested
     if reserved >= estimate:
         yield fine(
             code, "the reservation is enough for the crash kernel and its initrd by their sizes"

@@ -15,14 +15,14 @@ def next_boot_unreserved(machine: JudgedMachine) -> Iterator[Finding]:
     code, facts = "next-boot-unreserved", machine.next_boot
     if isinstance(facts.crashkernel, Unknown):
         yield unknown(code, facts.crashkernel, _to_write_again(machine, facts.crashkernel))
-    elif facts.crashkernel and (refusal := machine.memory.next_refusal):
+    elif facts.crashkernel and (refusal := machine.reservation_judged.next_refusal):
         # What the running kernel refused as well is told of it.
         if machine.kernel.reserved or not _same(facts.crashkernel, machine.kernel.crashkernel):
             yield warning(
                 code,
                 "the next boot reserves no memory for the crash kernel:"
                 f" {as_written(facts.crashkernel)} comes to nothing, {refusal}",
-                to_reserve(machine, machine.memory.usual),
+                to_reserve(machine, machine.reservation_judged.usual),
             )
     elif facts.crashkernel:
         yield fine(code, f"the next boot has {as_written(facts.crashkernel)}")

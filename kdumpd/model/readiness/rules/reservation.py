@@ -38,15 +38,15 @@ def reservation_unreadable(machine: MachineFacts) -> Iterator[Finding]:
 def reservation_missing(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that no memory is set aside, whatever was asked for, and why."""
     code = "reservation-missing"
-    found = machine.memory
-    if not machine.kernel.supported or found.reserved is None:
+    reservation = machine.reservation_judged
+    if not machine.kernel.supported or reservation.reserved is None:
         return
-    if found.reserved:
-        yield fine(code, f"{human_size(found.reserved)} is reserved for the crash kernel")
+    if reservation.reserved:
+        yield fine(code, f"{human_size(reservation.reserved)} is reserved for the crash kernel")
         return
-    reasons = tuple(_reasons(machine, found))
+    reasons = tuple(_reasons(machine, reservation))
     request = f"no memory is reserved for the crash kernel: {_request(machine)}"
-    way = _way(machine, found)
+    way = _way(machine, reservation)
     unexplained = machine.kernel.crashkernel and not reasons
     message = "; ".join((request, *reasons, *_before(machine)))
     yield fatal(code, message, READ_BOOT_LOG if unexplained else way)
@@ -55,15 +55,15 @@ def reservation_missing(machine: JudgedMachine) -> Iterator[Finding]:
 def reservation_short(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that the kernel reserved less than it was asked for."""
     code = "reservation-short"
-    found = machine.memory
-    expected = _expected_main(found)
-    if not found.main or not expected:
+    reservation = machine.reservation_judged
+    expected = _expected_main(reservation)
+    if not reservation.main or not expected:
         return
-    if found.main >= expected:
+    if reservation.main >= expected:
         yield fine(code, f"the reservation is no less than the {human_size(expected)} requested")
-    elif not _was_cut(machine, found):
+    elif not _was_cut(machine, reservation):
         message = (
-            f"only {found.main // MIB} MiB of the {expected // MIB} MiB requested by"
+            f"only {reservation.main // MIB} MiB of the {expected // MIB} MiB requested by"
             f" {as_written(machine.kernel.crashkernel)} is reserved, so the crash kernel may run"
             " out of memory"
         )
@@ -74,13 +74,18 @@ def reservation_short(machine: JudgedMachine) -> Iterator[Finding]:
 
 def reservation_cut(machine: JudgedMachine) -> Iterator[Finding]:
     """Report a reservation that was as requested at boot, and was made smaller since."""
-    found = machine.memory
-    expected = _expected_main(found)
-    if found.main and expected and found.main < expected and _was_cut(machine, found):
+    reservation = machine.reservation_judged
+    expected = _expected_main(reservation)
+    if (
+        reservation.main
+        and expected
+        and reservation.main < expected
+        and _was_cut(machine, reservation)
+    ):
         yield info(
             "reservation-cut",
-            f"{human_size(expected)} was reserved at boot, but only {human_size(found.main)} is"
-            " left, because someone wrote a smaller size to kexec_crash_size",
+            f"{human_size(expected)} was reserved at boot, but only {human_size(reservation.main)}"
+            " is left, because someone wrote a smaller size to kexec_crash_size",
             "nothing if that was meant; else reboot, and look for what writes to"
             " /sys/kernel/kexec_crash_size",
         )
@@ -89,11 +94,11 @@ def reservation_cut(machine: JudgedMachine) -> Iterator[Finding]:
 def reservation_low(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that a reservation above 4 GiB has too little below, which many devices need."""
     code = "reservation-low"
-    found = machine.memory
+    reservation = machine.reservation_judged
     report = LOW_AREA_REPORTS.get(machine.reservation.architecture)
-    if not report or not found.areas or not found.areas.main.is_high:
+    if not report or not reservation.areas or not reservation.areas.main.is_high:
         return
-    low = found.areas.low.size if found.areas.low else 0
+    low = reservation.areas.low.size if reservation.areas.low else 0
     if low >= MIN_LOW_BYTES:
         yield fine(
             code, f"{human_size(low)} of the reservation is below 4 GiB, for devices that need that"
@@ -104,7 +109,7 @@ def reservation_low(machine: JudgedMachine) -> Iterator[Finding]:
         code,
         f"the memory reserved for the crash kernel is above 4 GiB, with {has}: a disk or network"
         " card that cannot reach it may not work, and no dump be written",
-        f"set crashkernel={short_size(found.areas.main.size)},high"
+        f"set crashkernel={short_size(reservation.areas.main.size)},high"
         f" crashkernel={MIN_LOW_BYTES // MIB}M,low on the kernel's command line in the boot loader,"
         " and reboot",
     )
@@ -113,19 +118,25 @@ def reservation_low(machine: JudgedMachine) -> Iterator[Finding]:
 def reservation_cma_short(machine: JudgedMachine) -> Iterator[Finding]:
     """Report that less of the memory that programs may use is set aside than was asked for."""
     code = "reservation-cma-short"
-    found = machine.memory
-    if found.expectation is None or not found.expectation.cma or found.cma is None:
+    reservation = machine.reservation_judged
+    if (
+        reservation.expectation is None
+        or not reservation.expectation.cma
+        or reservation.cma is None
+    ):
         return
-    if found.cma >= found.expectation.cma:
+    if reservation.cma >= reservation.expectation.cma:
         yield fine(
             code,
-            f"{human_size(found.cma)} beside the reservation is the crash kernel's as well (,cma)",
+            f"{human_size(reservation.cma)} beside the reservation is the crash kernel's as well"
+            " (,cma)",
         )
     else:
         yield warning(
             code,
-            f"only {found.cma // MIB} MiB of the {found.expectation.cma // MIB} MiB requested by"
-            " crashkernel=SIZE,cma is set aside, so the crash kernel may run out of memory",
+            f"only {reservation.cma // MIB} MiB of the {reservation.expectation.cma // MIB} MiB"
+            " requested by crashkernel=SIZE,cma is set aside, so the crash kernel may run out of"
+            " memory",
             "ask for less of ,cma and more without it, and reboot",
         )
 
@@ -133,28 +144,28 @@ def reservation_cma_short(machine: JudgedMachine) -> Iterator[Finding]:
 def reservation_small(machine: JudgedMachine) -> Iterator[Finding]:
     """Report less memory than is usual, where no estimate of this machine's own says so."""
     code = "reservation-small"
-    found = machine.memory
-    if not found.reserved or not found.least or found.ram is None:
+    reservation = machine.reservation_judged
+    if not reservation.reserved or not reservation.least or reservation.ram is None:
         return
-    if found.reserved < (memory_need(machine.crash_kernel) or 0):
+    if reservation.reserved < (memory_need(machine.crash_kernel) or 0):
         return  # reservation-below-estimate, by a better reason
-    if (found.main or 0) < _expected_main(found) and _was_cut(machine, found):
+    if (reservation.main or 0) < _expected_main(reservation) and _was_cut(machine, reservation):
         return  # reservation-cut: asking for more would help nothing
-    size = found.reserved + (found.cma or 0)
-    if size >= found.least:
-        least = human_size(found.least)
+    size = reservation.reserved + (reservation.cma or 0)
+    if size >= reservation.least:
+        least = human_size(reservation.least)
         yield fine(
             code,
             f"the reservation is no less than the {least} that a distribution makes with this RAM,"
-            f" {found.ram.words}",
+            f" {reservation.ram.words}",
         )
         return
-    report = warning if size * CLEARLY_TOO_SMALL_RATIO < found.least else info
+    report = warning if size * CLEARLY_TOO_SMALL_RATIO < reservation.least else info
     yield report(
         code,
-        f"only {human_size(size)} is reserved, and {human_size(found.suggested)} is usual for"
-        f" {human_size(found.ram.size)} of RAM: the crash kernel may run out of memory",
-        to_reserve(machine, found.usual),
+        f"only {human_size(size)} is reserved, and {human_size(reservation.suggested)} is usual for"
+        f" {human_size(reservation.ram.size)} of RAM: the crash kernel may run out of memory",
+        to_reserve(machine, reservation.usual),
     )
 
 
@@ -178,20 +189,20 @@ def _request(machine: MachineFacts) -> str:
     return "no crashkernel= on the kernel's command line"
 
 
-def _way(machine: MachineFacts, found: Reservation) -> str:
+def _way(machine: MachineFacts, reservation: Reservation) -> str:
     following = machine.next_boot.crashkernel
     if (
         following
         and isinstance(following, str)
         and not machine.kernel.crashkernel
-        and not found.next_refusal
+        and not reservation.next_refusal
     ):
         return f"reboot: the next boot has {as_written(following)}"
-    return to_reserve(machine, found.usual)
+    return to_reserve(machine, reservation.usual)
 
 
-def _reasons(machine: MachineFacts, found: Reservation) -> Iterator[str]:
-    expectation = found.expectation
+def _reasons(machine: MachineFacts, reservation: Reservation) -> Iterator[str]:
+    expectation = reservation.expectation
     if expectation and expectation.problem not in (Problem.NONE, Problem.ABSENT):
         yield expectation.explanation
     else:
@@ -216,30 +227,35 @@ def _before(machine: MachineFacts) -> Iterator[str]:
         yield f"the boot before had {human_size(last.reserved)}{ram}"
 
 
-def _expected_main(found: Reservation) -> int:
+def _expected_main(reservation: Reservation) -> int:
     """Return what the main area should have: sizes are never rounded down by a kernel."""
-    if not found.sure:
+    if not reservation.sure:
         return 0
-    if found.mechanism is Mechanism.FADUMP:
-        return found.expected or 0
-    return found.expectation.main if found.expectation else 0
+    if reservation.mechanism is Mechanism.FADUMP:
+        return reservation.expected or 0
+    return reservation.expectation.main if reservation.expectation else 0
 
 
-def _was_cut(machine: MachineFacts, found: Reservation) -> bool:
+def _was_cut(machine: MachineFacts, reservation: Reservation) -> bool:
     """Return whether the log says that at boot there was as much as expected."""
     log = machine.reservation.log
     sizes = [area.size for area in log.log.areas if area.kind in MAIN_AREAS] if log else []
-    return max(sizes, default=0) >= _expected_main(found)
+    return max(sizes, default=0) >= _expected_main(reservation)
 
 
 def reservation_shrank(machine: JudgedMachine) -> Iterator[Finding]:
     """Report less memory than at the last boot although the same was asked for."""
-    found = machine.memory
-    last = _comparable(machine, found)
-    if last and found.reserved and found.reserved < last.reserved and not _was_whole(machine, last):
+    reservation = machine.reservation_judged
+    last = _comparable(machine, reservation)
+    if (
+        last
+        and reservation.reserved
+        and reservation.reserved < last.reserved
+        and not _was_whole(machine, last)
+    ):
         yield warning(
             "reservation-shrank",
-            f"only {_now(found)} is reserved, and the boot before had {_then(last)}, although"
+            f"only {_now(reservation)} is reserved, and the boot before had {_then(last)}, although"
             " crashkernel= is the same: the crash kernel may run out of memory",
             "see whether memory was taken out, or give crashkernel= a size for this RAM",
         )
@@ -247,22 +263,22 @@ def reservation_shrank(machine: JudgedMachine) -> Iterator[Finding]:
 
 def reservation_grew(machine: JudgedMachine) -> Iterator[Finding]:
     """Report more memory than at the last boot although the same was asked for."""
-    found = machine.memory
-    last = _comparable(machine, found)
-    if last and found.reserved and found.reserved > last.reserved:
+    reservation = machine.reservation_judged
+    last = _comparable(machine, reservation)
+    if last and reservation.reserved and reservation.reserved > last.reserved:
         yield info(
             "reservation-grew",
-            f"{_now(found)} is reserved, and the boot before had {_then(last)}, although"
+            f"{_now(reservation)} is reserved, and the boot before had {_then(last)}, although"
             " crashkernel= is the same",
             "nothing, if memory was added or the kernel is another one",
         )
 
 
-def _comparable(machine: MachineFacts, found: Reservation) -> LastReservation | None:
+def _comparable(machine: MachineFacts, reservation: Reservation) -> LastReservation | None:
     last, kernel = machine.reservation.last, machine.kernel
     if last is None or last.boot_id == kernel.boot_id or not last.reserved:
         return None
-    return last if found.reserved and last.crashkernel == kernel.crashkernel else None
+    return last if reservation.reserved and last.crashkernel == kernel.crashkernel else None
 
 
 def _was_whole(machine: MachineFacts, last: LastReservation) -> bool:
@@ -271,8 +287,9 @@ def _was_whole(machine: MachineFacts, last: LastReservation) -> bool:
     return log is not None and sum(area.size for area in log.log.areas) >= last.reserved
 
 
-def _now(found: Reservation) -> str:
-    return f"{human_size(found.reserved or 0)}{_of(found.ram.size if found.ram else None)}"
+def _now(reservation: Reservation) -> str:
+    ram = reservation.ram.size if reservation.ram else None
+    return f"{human_size(reservation.reserved or 0)}{_of(ram)}"
 
 
 def _then(last: LastReservation) -> str:
@@ -297,7 +314,9 @@ def crashkernel_ignored(machine: JudgedMachine) -> Iterator[Finding]:
     """Report a ,high, ,low or ,cma that does not count beside what else is there."""
     if not machine.kernel.reserved:
         return
-    for clause in (clause for one in machine.memory.expectations[:1] for clause in one.ignored):
+    for clause in (
+        clause for one in machine.reservation_judged.expectations[:1] for clause in one.ignored
+    ):
         yield info("crashkernel-ignored", clause.text, _without(clause.text.partition(" ")[0]))
 
 
@@ -315,19 +334,19 @@ def crashkernel_misspelled(machine: MachineFacts) -> Iterator[Finding]:
 
 def crashkernel_without_unit(machine: JudgedMachine) -> Iterator[Finding]:
     """Report a size in bytes, as memparse() reads a number without K, M or G (lib/cmdline.c)."""
-    for found in machine.memory.expectations[:1]:
-        if 0 < found.main < MIB:
+    for expectation in machine.reservation_judged.expectations[:1]:
+        if 0 < expectation.main < MIB:
             yield warning(
                 "crashkernel-without-unit",
-                f"crashkernel= asks for {found.main} bytes: a unit such as M is missing, and no"
-                " crash kernel fits in there",
-                to_reserve(machine, machine.memory.usual),
+                f"crashkernel= asks for {expectation.main} bytes: a unit such as M is missing, and"
+                " no crash kernel fits in there",
+                to_reserve(machine, machine.reservation_judged.usual),
             )
 
 
 def crashkernel_fragile(machine: JudgedMachine) -> Iterator[Finding]:
     """Report ranges that only work because the kernel stops reading before what is wrong."""
-    if not any(one.main for one in machine.memory.expectations):
+    if not any(one.main for one in machine.reservation_judged.expectations):
         return
     if complaint := unread_rest(cmdline_of(machine)):
         yield info(

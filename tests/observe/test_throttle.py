@@ -7,40 +7,40 @@ from kdumpd.observe.machine import MAX_PAUSE_S, MAX_REST_OWED_S, REST_RATIO, Sca
 
 
 def test_after_quiet_nothing_waits() -> None:
-    pace = ScanThrottle()
-    assert pace.pause(100.0, 100.25) == 0.0
-    assert pace.pause(100.25, 100.5) == 0.0
+    throttle = ScanThrottle()
+    assert throttle.pause(100.0, 100.25) == 0.0
+    assert throttle.pause(100.25, 100.5) == 0.0
 
 
 def test_looks_without_rest_are_kept_apart() -> None:
-    pace = ScanThrottle()
+    throttle = ScanThrottle()
     now = 100.0
     pauses = []
     for _ in range(20):
-        pauses.append(pace.pause(now, now + 0.25))
+        pauses.append(throttle.pause(now, now + 0.25))
         now += 0.25 + pauses[-1]
     assert pauses[:2] == [0.0, 0.0]
     assert pauses[-1] == pytest.approx(REST_RATIO * 0.25)
 
 
 def test_rest_pays_what_is_owed() -> None:
-    pace = ScanThrottle()
-    assert pace.pause(100.0, 101.0) == 1.0
-    assert pace.pause(103.0, 103.25) == 0.0
+    throttle = ScanThrottle()
+    assert throttle.pause(100.0, 101.0) == 1.0
+    assert throttle.pause(103.0, 103.25) == 0.0
 
 
 def test_a_directory_that_hardly_answers() -> None:
-    pace = ScanThrottle()
-    assert pace.pause(100.0, 110.0) == MAX_PAUSE_S
-    assert pace.pause(112.0, 122.0) == MAX_PAUSE_S
+    throttle = ScanThrottle()
+    assert throttle.pause(100.0, 110.0) == MAX_PAUSE_S
+    assert throttle.pause(112.0, 122.0) == MAX_PAUSE_S
 
 
 @given(takes=st.lists(st.floats(0.001, 1.0), min_size=1, max_size=50))
 def test_a_share_of_the_time_at_most(takes: list[float]) -> None:
     """Whatever the looks take that follow one another at once."""
-    pace, now = ScanThrottle(), 100.0
+    throttle, now = ScanThrottle(), 100.0
     for took in takes:
         ended = now + took
-        now = ended + pace.pause(now, ended)
+        now = ended + throttle.pause(now, ended)
     rested = now - 100.0 - sum(takes)
     assert rested >= REST_RATIO * sum(takes) - MAX_REST_OWED_S - 1e-6
