@@ -9,10 +9,10 @@ from kdumpd.model.announce import with_verdict
 from kdumpd.model.boot_history import with_boots
 from kdumpd.model.captures.listing import shows_no_more, with_captures
 from kdumpd.model.crash_test import last_test
+from kdumpd.model.crash_test_outcome import with_tests
 from kdumpd.model.events import Event, capture_event, exposure_event
 from kdumpd.model.readiness.verdict import Verdict, verdict_of
 from kdumpd.model.state import Delays, Observation, State
-from kdumpd.model.test_outcome import with_tests
 
 
 def step(state: State, seen: Observation, delays: Delays) -> tuple[State, tuple[Event, ...]]:

@@ -8,16 +8,16 @@ from kdumpd.model.readiness.reservation import with_reservation
 from kdumpd.model.readiness.verdict import RULES, check, find, judge
 from kdumpd.model.vocabulary import Readiness
 from tests.model.readiness.rules import (
-    test_directory,
-    test_experience,
+    test_dump_target_directory,
+    test_dump_target_storage,
     test_kernel,
     test_loading,
+    test_loading_service,
     test_next_boot,
     test_panic_policy,
     test_reservation,
-    test_service,
-    test_storage,
     test_system,
+    test_system_last_test,
 )
 from tests.model.readiness.rules.broken_machine import Fault
 from tests.support.machine_facts import HEALTHY
@@ -27,12 +27,12 @@ ALL: list[Fault] = [
     *test_reservation.FAULTS,
     *test_loading.FAULTS,
     *test_next_boot.FAULTS,
-    *test_storage.FAULTS,
-    *test_directory.FAULTS,
+    *test_dump_target_storage.FAULTS,
+    *test_dump_target_directory.FAULTS,
     *test_panic_policy.FAULTS,
-    *test_experience.FAULTS,
+    *test_system_last_test.FAULTS,
     *test_system.FAULTS,
-    *test_service.FAULTS,
+    *test_loading_service.FAULTS,
 ]
 NAMES = [f"{number}-{one.code}" for number, one in enumerate(ALL)]
 
