@@ -36,11 +36,11 @@ MODULE = ("-m", "kdumpd.trigger.main")
 MISTAKEN = """
 import sys
 from kdumpd.trigger import main as program
-class Broken(program.Configuration):
+class Broken(program.ConfigurationReader):
     async def settings(self):
         print("printed by mistake")
         raise ZeroDivisionError("a mistake")
-program.Configuration = Broken
+program.ConfigurationReader = Broken
 sys.exit(program.main())
 """
 
