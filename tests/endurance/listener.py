@@ -41,8 +41,8 @@ class Listener:
         return frozenset(self.told)
 
     def remove_one(self) -> None:
-        """Remove a capture that was announced: only the ledger knows of it then."""
-        there = sorted(set(self.told.values()) - self.stream.removed)
+        """Remove one that was announced and is whole by now: only the ledger has it then."""
+        there = sorted(set(self.told.values()) - self.stream.removed - self.stream.growing)
         if there:
             self.stream.remove(self.stream.random.choice(there))
 

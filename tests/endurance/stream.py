@@ -39,6 +39,7 @@ class Stream:
     whole: set[bytes] = field(default_factory=set)
     cut: set[bytes] = field(default_factory=set)
     removed: set[bytes] = field(default_factory=set)
+    growing: set[bytes] = field(default_factory=set)  # of the whole ones, those not whole yet
 
     usual = Kind.WHOLE
 
@@ -84,6 +85,7 @@ class Stream:
         directory = self.machine.crash / stamp
         directory.mkdir()
         self.whole.add(self.below(directory))
+        self.growing.add(self.below(directory))
         growing = directory / "dump-incomplete"
         half = len(core) // 2
         growing.write_bytes(core[:half])
@@ -92,6 +94,7 @@ class Stream:
         with growing.open("ab") as file:
             file.write(core[half:])
         growing.rename(directory / f"dump.{stamp}")
+        self.growing.remove(self.below(directory))
         return directory
 
 
