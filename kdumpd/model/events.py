@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
+from typing import NamedTuple
 
 from kdumpd.model.boots.record import BootRecord, CrashLoop
 from kdumpd.model.captures.capture import Capture, by_time
@@ -283,8 +284,7 @@ def _event_id(*parts: str) -> str:
     return sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:EVENT_ID_DIGITS]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrashReport:
+class CrashReport(NamedTuple):
     """A crash; without a capture where nothing was saved of it."""
 
     capture: str  # its id

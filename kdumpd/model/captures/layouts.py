@@ -8,7 +8,7 @@ names: people rename directories, and a server that collects from hosts adds the
 
 import re
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -30,8 +30,7 @@ NOTHING_SAVED = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Members:
+class Members(NamedTuple):
     """The files of a capture: cores in the order of preference, and the kernel log beside them."""
 
     layout: Layout

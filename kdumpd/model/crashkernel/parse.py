@@ -3,7 +3,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from kdumpd.model.text import printable
@@ -67,8 +66,7 @@ class RamRange(NamedTuple):
         return self.start <= ram < self.end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranges:
+class Ranges(NamedTuple):
     """The entries that can be read, and what is wrong behind them."""
 
     entries: tuple[RamRange, ...]

@@ -4,6 +4,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kdumpd.model.formats.kernel import is_ordinary, release_in, release_key
 
@@ -12,8 +13,7 @@ VARIABLE_PATTERN = r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?"
 MAX_COMMAND_LINE_CHARACTERS = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class BootEntry:
+class BootEntry(NamedTuple):
     """A kernel that the boot loader may start."""
 
     name: str

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kdumpd.model.crashkernel.explain import Clause
 from kdumpd.model.crashkernel.parse import as_written
@@ -37,8 +38,7 @@ EXIT_STATUS = {
 APPLIES_PREFIX, APPLIES_NOT_PREFIX = "  > ", "    "
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(NamedTuple):
     """What came of one check, as everybody is told it."""
 
     code: str

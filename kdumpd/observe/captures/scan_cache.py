@@ -4,8 +4,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kdumpd.model.captures.capture import Sighting
 from kdumpd.model.captures.core import FileStamp
@@ -54,8 +53,7 @@ def keep_all(_: Identity) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visit:
+class Visit(NamedTuple):
     """What a look found in a directory without directories of captures inside."""
 
     stamp: FileStamp  # the directory's own, from before it was listed
