@@ -18,6 +18,15 @@ MANAGER, CAPTURE = "org.kdumpd1.Manager", "org.kdumpd1.Capture"
 TRIGGER, TRIGGER_PATH = "org.kdumpd1.Trigger", "/org/kdumpd1/trigger"
 PROPERTIES = "org.freedesktop.DBus.Properties"
 OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
+PRINTABLE = {*range(0x20, 0x7F)} - {ord("\\")}
+
+
+def shown(text: bytes) -> str:
+    r"""Return a text for a terminal: what is not printable ASCII, and the backslash, as \xNN.
+
+    A user of the machine that crashed may have chosen it: a line break would forge a line.
+    """
+    return "".join(chr(byte) if byte in PRINTABLE else f"\\x{byte:02x}" for byte in text)
 
 
 async def call(
@@ -37,7 +46,7 @@ async def call(
         )
     )
     if answer.message_type is MessageType.ERROR:
-        sys.exit(f"{answer.error_name}: {answer.body[0]}")
+        sys.exit(f"{answer.error_name}: {shown(answer.body[0].encode())}")
     return answer
 
 
@@ -47,7 +56,7 @@ async def readiness(bus: MessageBus) -> None:
     manager = {name: variant.value for name, variant in answer.body[0].items()}
     print(manager["Readiness"])
     for code, severity, message, _remedy in manager["Findings"]:
-        print(f"{severity} {code}: {message}")
+        print(f"{severity} {code}: {shown(message.encode())}")
 
 
 async def list_captures(bus: MessageBus) -> None:
@@ -56,7 +65,7 @@ async def list_captures(bus: MessageBus) -> None:
     for interfaces in answer.body[0].values():
         capture = {name: variant.value for name, variant in interfaces[CAPTURE].items()}
         # A file name is bytes, which need not be UTF-8.
-        directory = os.fsdecode(capture["Directory"])
+        directory = shown(bytes(capture["Directory"]))
         print(capture["Id"], capture["State"], capture["Class"] or "-", directory)
 
 
@@ -64,7 +73,7 @@ def tell(message: Message) -> None:
     """Print a signal of the manager."""
     if message.interface == MANAGER and message.member == "CrashReported":
         path, class_, reason = message.body
-        print("crash", path, class_, reason, flush=True)
+        print("crash", path, class_, shown(reason.encode()), flush=True)
     elif message.interface == MANAGER and message.member == "ReadinessChanged":
         print("readiness", *message.body, flush=True)
 
@@ -97,7 +106,7 @@ async def prepare(bus: MessageBus) -> None:
     answer = await call(bus, TRIGGER, TRIGGER_PATH, TRIGGER, "Prepare")
     _token, objections, _expires = answer.body
     for code, severity, sentence, _remedy in objections:
-        print(f"{severity} {code}: {sentence}")
+        print(f"{severity} {code}: {shown(sentence.encode())}")
 
 
 VERBS: dict[str, Any] = {

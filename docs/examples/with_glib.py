@@ -17,8 +17,17 @@ from gi.repository import Gio, GLib  # noqa: E402  # only now it is known which 
 NAME, PATH = "org.kdumpd1", "/org/kdumpd1"
 MANAGER, CAPTURE = "org.kdumpd1.Manager", "org.kdumpd1.Capture"
 TRIGGER, TRIGGER_PATH = "org.kdumpd1.Trigger", "/org/kdumpd1/trigger"
+PRINTABLE = {*range(0x20, 0x7F)} - {ord("\\")}
 # polkit may ask for a password, which takes longer than the 25 seconds that are usual.
 FLAGS, TIMEOUT = Gio.DBusCallFlags.ALLOW_INTERACTIVE_AUTHORIZATION, 300_000
+
+
+def shown(text: bytes) -> str:
+    r"""Return a text for a terminal: what is not printable ASCII, and the backslash, as \xNN.
+
+    A user of the machine that crashed may have chosen it: a line break would forge a line.
+    """
+    return "".join(chr(byte) if byte in PRINTABLE else f"\\x{byte:02x}" for byte in text)
 
 
 def proxy(name: str, path: str, interface: str) -> Any:  # noqa: ANN401  # python3-gi has no types
@@ -42,7 +51,7 @@ def readiness() -> None:
     manager = proxy(NAME, PATH, MANAGER)
     print(manager.get_cached_property("Readiness").unpack())
     for code, severity, message, _remedy in manager.get_cached_property("Findings").unpack():
-        print(f"{severity} {code}: {message}")
+        print(f"{severity} {code}: {shown(message.encode())}")
 
 
 def list_captures() -> None:
@@ -54,14 +63,14 @@ def list_captures() -> None:
             for name in ("Id", "State", "Class", "Directory")
         )
         # A file name is bytes, which need not be UTF-8.
-        print(id_, state, class_ or "-", os.fsdecode(bytes(directory)))
+        print(id_, state, class_ or "-", shown(bytes(directory)))
 
 
 def tell(_proxy: Any, _sender: str, member: str, values: Any) -> None:  # noqa: ANN401
     """Print a signal of the manager."""
     if member == "CrashReported":
         path, class_, reason = values.unpack()
-        print("crash", path, class_, reason, flush=True)
+        print("crash", path, class_, shown(reason.encode()), flush=True)
     elif member == "ReadinessChanged":
         print("readiness", *values.unpack(), flush=True)
 
@@ -100,7 +109,7 @@ def prepare() -> None:
     answer = trigger.call_sync("Prepare", None, FLAGS, TIMEOUT, None)
     _token, objections, _expires = answer.unpack()
     for code, severity, sentence, _remedy in objections:
-        print(f"{severity} {code}: {sentence}")
+        print(f"{severity} {code}: {shown(sentence.encode())}")
 
 
 VERBS: dict[str, Any] = {
@@ -118,4 +127,4 @@ if __name__ == "__main__":
     except GLib.Error as error:
         name = Gio.DBusError.get_remote_error(error)
         Gio.DBusError.strip_remote_error(error)
-        sys.exit(f"{name}: {error.message}")
+        sys.exit(f"{name}: {shown(error.message.encode())}")

@@ -23,6 +23,19 @@
 /* Functions return 0 or more, or an errno below 0; `error` then has the service's own sentence. */
 static sd_bus_error error = SD_BUS_ERROR_NULL;
 
+/* Print a text for a terminal: what is not printable ASCII, and the backslash, as \xNN. A user of the machine that
+ * crashed may have chosen it: a line break would forge a line. */
+static void print_shown(FILE *to, const void *text, size_t size) {
+        const unsigned char *byte = text, *end = byte + size;
+
+        for (; byte < end; byte++)
+                if (*byte >= 0x20 && *byte < 0x7f && *byte != '\\')
+                        putc(*byte, to);
+                else
+                        fprintf(to, "\\x%02x", *byte);
+        putc('\n', to);
+}
+
 /* Print an array of a(ssss): code, severity, sentence, remedy. */
 static int print_rows(sd_bus_message *m) {
         const char *code, *severity, *sentence, *remedy;
@@ -30,8 +43,10 @@ static int print_rows(sd_bus_message *m) {
 
         if (r < 0)
                 return r;
-        while ((r = sd_bus_message_read(m, "(ssss)", &code, &severity, &sentence, &remedy)) > 0)
-                printf("%s %s: %s\n", severity, code, sentence);
+        while ((r = sd_bus_message_read(m, "(ssss)", &code, &severity, &sentence, &remedy)) > 0) {
+                printf("%s %s: ", severity, code);
+                print_shown(stdout, sentence, strlen(sentence));
+        }
         return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
@@ -44,10 +59,8 @@ static int print_directory(sd_bus *bus, const char *path) {
 
         if (r >= 0)
                 r = sd_bus_message_read_array(m, 'y', &bytes, &size);
-        if (r >= 0) {
-                fwrite(bytes, 1, size, stdout);
-                putchar('\n');
-        }
+        if (r >= 0)
+                print_shown(stdout, bytes, size);
         sd_bus_message_unref(m);
         return r;
 }
@@ -111,9 +124,10 @@ static int tell(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         (void)userdata;
         (void)ret_error;
         if (sd_bus_message_is_signal(m, MANAGER, "CrashReported") &&
-            sd_bus_message_read(m, "oss", &one, &two, &three) >= 0)
-                printf("crash %s %s %s\n", one, two, three);
-        else if (sd_bus_message_is_signal(m, MANAGER, "ReadinessChanged") &&
+            sd_bus_message_read(m, "oss", &one, &two, &three) >= 0) {
+                printf("crash %s %s ", one, two);
+                print_shown(stdout, three, strlen(three));
+        } else if (sd_bus_message_is_signal(m, MANAGER, "ReadinessChanged") &&
                  sd_bus_message_read(m, "ss", &one, &two) >= 0)
                 printf("readiness %s %s\n", one, two);
         return fflush(stdout);
@@ -202,9 +216,10 @@ int main(int argc, char **argv) {
                 r = sd_bus_set_method_call_timeout(bus, 300 * UINT64_C(1000000));
         if (r >= 0)
                 r = run(bus, argc > 1 ? argv[1] : "readiness", argc > 2 ? argv[2] : "");
-        if (sd_bus_error_is_set(&error))
-                fprintf(stderr, "%s: %s\n", error.name, error.message);
-        else if (r < 0)
+        if (sd_bus_error_is_set(&error)) {
+                fprintf(stderr, "%s: ", error.name);
+                print_shown(stderr, error.message, strlen(error.message));
+        } else if (r < 0)
                 fprintf(stderr, "%s\n", strerror(-r));
         sd_bus_error_free(&error);
         sd_bus_unref(bus);

@@ -105,6 +105,31 @@ async def test_the_list_has_every_capture_as_it_is(served: Served) -> None:
     )
 
 
+FORGED = "ffffffffffffffff complete oops x"
+NAMES = {
+    f"k\n{FORGED}-202611230113".encode(): f"k\\x0a{FORGED}-202611230113",
+    b"k\x1b[31m\x1b[2J-202611230113": "k\\x1b[31m\\x1b[2J-202611230113",
+    "k\u202e\u2066-202611230113".encode(): "k\\xe2\\x80\\xae\\xe2\\x81\\xa6-202611230113",
+    b"k\xff\xc3-202611230113": "k\\xff\\xc3-202611230113",
+    b"k\\x0a-202611230113": "k\\x5cx0a-202611230113",
+}
+
+
+async def test_a_name_reaches_a_terminal_as_printable_text(served: Served, tmp_path: Path) -> None:
+    elsewhere = Machine(tmp_path / "elsewhere")
+    async with dbus_next_client(served.address) as client:
+        for number, name in enumerate(NAMES):
+            crash = Crash(crash_time=1_795_400_000 + number)
+            made = elsewhere.kdump_tools("202611230113", flattened(crash)).parent
+            made.rename(served.machine.crash / os.fsdecode(name))
+        await client.wait_for(len(NAMES), "InterfacesAdded")
+    said = (await served.said("list")).split("\n")
+    assert said.pop() == ""
+    assert sorted(line.split(" ", 3)[3] for line in said) == sorted(
+        f"/var/crash/{name}" for name in NAMES.values()
+    )
+
+
 async def test_what_happens_is_told(served: Served) -> None:
     async with following(served.address, *served.argv, "follow") as follower:
         await follower.wait_for("ready")
