@@ -98,8 +98,10 @@ def _directories(machine: Container, directories: Block) -> None:
 
 
 def _uninstalled(machine: Container, purge: Block) -> None:
+    assert machine.run("ls /etc/kdumpd/kdumpd.conf.d")
     machine.run(purge.text, 120)
     assert machine.attempt("getent passwd kdumpd kdumpd-trigger").output == ""
-    assert machine.attempt("ls /var/lib/kdumpd").status != 0
+    assert machine.attempt("ls -d /var/lib/kdumpd").status != 0
+    assert machine.attempt("ls -d /etc/kdumpd").status != 0
     assert machine.run(f"ls /var/crash/{STAMP}").split() == [f"dmesg.{STAMP}", f"dump.{STAMP}"]
     assert machine.run("ls /etc/polkit-1/rules.d/50-kdumpd.rules")

@@ -11,6 +11,7 @@ from tests.container.captures import write_capture
 from tests.container.container import Container, booted
 from tests.support.cores import Crash, flattened
 from tests.support.deb import TREE, change_version
+from tests.support.page import all_blocks
 
 pytestmark = pytest.mark.container
 
@@ -76,6 +77,9 @@ def _go_back(container: Container, previous: Path, package: Path) -> None:
 
 
 def _remove_and_purge(container: Container, fresh: set[str]) -> None:
+    enable, *_ = all_blocks("sh", "installed")
+    assert "Enabled=yes" in enable.text
+    container.run(enable.text)
     container.run("apt-get remove --yes kdumpd", 120)
     assert container.attempt("systemctl is-active kdumpd").output == "inactive\n"
     assert container.run(f"ls {LEDGER} /etc/kdumpd/kdumpd.conf")
