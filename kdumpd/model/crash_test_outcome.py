@@ -86,7 +86,9 @@ def _found(test: CrashTest, captures: Iterable[Capture]) -> Capture | None:
 
 
 def _is_of(capture: Capture, test: CrashTest) -> bool:
-    if not capture.trusted or capture.crash.class_ not in {CrashClass.SYSRQ, CrashClass.UNKNOWN}:
+    if not capture.was_believed:
+        return False
+    if capture.crash.class_ not in {CrashClass.SYSRQ, CrashClass.UNKNOWN}:
         return False
     if test.kernel and capture.kernel_release not in {"", test.kernel}:
         return False

@@ -322,7 +322,7 @@ def _newly_told(before: State, after: State) -> list[Capture]:
     outgrown = {
         capture.place
         for id_, capture in before.captures.items()
-        if id_ not in after.captures and capture.trusted and not capture.log_awaited
+        if id_ not in after.captures and _tells(capture)
     }
     new = [
         capture
@@ -336,9 +336,7 @@ def _newly_told(before: State, after: State) -> list[Capture]:
 
 def _tells(capture: Capture | None) -> bool:
     """Return whether a capture is known well enough to tell of a crash."""
-    if capture is None or not capture.trusted or capture.log_awaited:
-        return False
-    return capture.state is not CaptureState.GONE or capture.was_read
+    return capture is not None and capture.was_read and not capture.log_awaited
 
 
 def acknowledge(state: State, ids: Collection[str]) -> State:

@@ -51,6 +51,8 @@ def _capture_events(before: State, after: State, at: datetime) -> Iterable[Event
         known = before.captures.get(id_)
         if known is capture:
             continue
+        if known is not None and capture.is_as_before(known):
+            continue
         if not capture.log_awaited and (
             known is None or known.log_awaited or known.state is not capture.state
         ):

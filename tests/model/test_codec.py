@@ -114,6 +114,7 @@ def test_a_value_of_a_wrong_kind(name: str) -> None:
             "written_at",
             "gone_at",
             "exposed_at",
+            "told_state",
         }:
             assert getattr(from_record(Capture, {**RECORD, name: value}), name) is None
             continue

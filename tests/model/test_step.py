@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdumpd.model.announce import next_look
-from kdumpd.model.captures.capture import Layout, Sighting, capture_id
+from kdumpd.model.captures.capture import Layout, Sighting, capture_id, files_id
 from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.captures.listing import MAX_GONE_CAPTURE_AGE
 from kdumpd.model.captures.retention import NO_RETENTION, Retention
@@ -496,7 +496,14 @@ def test_what_a_stranger_put_there_is_forgotten(watched: Watched) -> None:
 def test_what_a_stranger_put_in_its_place(watched: Watched) -> None:
     """His directory of the same name is not the capture that was there."""
     watched.look(capture())
-    theirs = replace(distrusted(capture()), trusted_directory=False)
+    files = (stamp(b"dump.202611230113", inode=8), stamp(b"dmesg.202611230113", inode=9))
+    theirs = replace(
+        distrusted(capture()),
+        trusted_directory=False,
+        own_files=False,
+        files=files,
+        files_id=files_id(files),
+    )
     watched.look(theirs, after=1)
     watched.look(theirs, after=SETTLE)
     states = {one.id: one.state for one in watched.listed}

@@ -6,7 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from kdumpd.model.boots.journal import PastBoots
-from kdumpd.model.captures.capture import Capture, Layout, Sighting, capture_from, capture_id
+from kdumpd.model.captures.capture import (
+    Capture,
+    Layout,
+    Sighting,
+    capture_from,
+    capture_id,
+    files_id,
+)
 from kdumpd.model.captures.core import CoreFacts, FileStamp, Format
 from kdumpd.model.captures.reading import Answer
 from kdumpd.model.captures.retention import NO_RETENTION
@@ -76,11 +83,13 @@ def capture(
     log = stamp(b"dmesg.202611230113") if dmesg else None
     core = stamp(name, size=size) if facts else None
     read = facts or CoreFacts()
+    files = tuple(file for file in (core, log) if file)
     return Sighting(
         directory=directory,
         layout=Layout.KDUMP_TOOLS,
         trusted=True,
-        files=tuple(file for file in (core, log) if file),
+        files=files,
+        files_id=files_id(files),
         core=core,
         dmesg=log,
         facts=read,

@@ -51,7 +51,7 @@ def attribute(
 
 def tells_of_us(capture: Capture, host: str) -> bool:
     """Return whether a capture is to be believed, and is not of another host than this one."""
-    return capture.trusted and not (capture.host and host and capture.host != host)
+    return capture.was_believed and not (capture.host and host and capture.host != host)
 
 
 def _earliest(boot: EndedBoot) -> datetime:

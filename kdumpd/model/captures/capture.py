@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A capture: what one crash of a kernel left on disk."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum, auto
@@ -41,6 +42,9 @@ class Sighting:
     layout: Layout
     trusted: bool
     trusted_directory: bool = True  # whether only the machine's owner can have made the directory
+    own_files: bool = True  # whether only he can have written the files, wherever they lie
+    doubtful: bool = False  # whether only its contents, which are not read, tell if it is a capture
+    files_id: str = ""  # the same while nobody wrote to the files, whoever may by now
     problem: str = ""  # why the contents were not read
     files: tuple[FileStamp, ...]
     core: FileStamp | None
@@ -125,6 +129,8 @@ class Capture:
     acknowledged: bool = False  # whether somebody has taken note of it
     written_at: datetime | None = None  # when the core was last written to
     gone_at: datetime | None = None  # when it was found to be gone
+    files_id: str = ""  # of the files as they were seen last
+    told_state: CaptureState | None = None  # what its contents last showed, None for never read
 
     @property
     def happened_at(self) -> datetime:
@@ -161,9 +167,21 @@ class Capture:
         return place_of(self.directory, self.member)
 
     @property
+    def was_believed(self) -> bool:
+        """Whether its contents are believed, or were until somebody else could change them."""
+        return self.trusted or self.told_state is not None
+
+    @property
     def was_read(self) -> bool:
         """Whether its contents were ever believed and read."""
-        return self.trusted or self.crashed_at is not None or bool(self.kernel_release)
+        # An older kdumpd kept only what it had read.
+        return self.was_believed or self.crashed_at is not None or bool(self.kernel_release)
+
+    def is_as_before(self, distrusted: "Capture") -> bool:
+        """Return whether it is believed again, and shows what was told before it no more was."""
+        if distrusted.trusted or not self.trusted or self.log_awaited:
+            return False
+        return distrusted.told_state is self.state
 
 
 def place_of(directory: bytes, member: bytes) -> bytes:
@@ -177,6 +195,15 @@ def capture_id(*parts: bytes) -> str:
     for part in parts:
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()[:CAPTURE_ID_DIGITS]
+
+
+def files_id(files: Iterable[FileStamp]) -> str:
+    """Return what names the content of files without reading it.
+
+    It stays the same when rights and owners change, as those of a whole tree may by mistake.
+    """
+    stamps = [(file.name, file.inode, file.size, file.modified_ns) for file in files]
+    return capture_id(repr(stamps).encode("ascii"))
 
 
 def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None = None) -> Capture:
@@ -235,7 +262,17 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         exposed_at=time_of_file(exposed.changed_ns) if exposed else None,
         acknowledged=before is not None and before.acknowledged,
         written_at=_written_at(sighting),
+        files_id=sighting.files_id,
+        told_state=_told_state(sighting, before),
     )
+
+
+def _told_state(sighting: Sighting, before: Capture | None) -> CaptureState | None:
+    if sighting.trusted and not sighting.log_awaited:
+        return sighting.state
+    if before is None or before.told_state or before.log_awaited or not before.trusted:
+        return before.told_state if before else None
+    return before.state  # an older kdumpd did not keep it
 
 
 def _written_at(sighting: Sighting) -> datetime | None:

@@ -174,9 +174,12 @@ def _list(
 def _is_outgrown(other: Capture, sighting: Sighting) -> bool:
     """Return whether what was listed at the place of a sighting is the beginning of it.
 
-    One that was complete, or that said itself which crash it is, was another crash.
+    One that was complete, or that said itself which crash it is, was another crash. Nothing that
+    is not read is the rest of what was.
     """
     if other.state is CaptureState.COMPLETE or other.identified:
+        return False
+    if other.was_read and not sighting.trusted:
         return False
     return is_same_log(sighting, other)
 

@@ -146,8 +146,12 @@ def put_down(readings: Readings) -> dict[str, Reading]:
 
 
 def sighted(readings: Readings, sightings: Iterable[Sighting]) -> dict[str, Reading]:
-    """Return the readings of what is still there."""
-    keys = {reading_key(sighting) for sighting in sightings if needs_reading(sighting)}
+    """Return the readings of what is still there, also where it is not trusted now."""
+    keys = {
+        reading_key(sighting)
+        for sighting in sightings
+        if needs_reading(sighting) or not sighting.trusted
+    }
     return {key: reading for key, reading in readings.items() if key in keys or reading.under_way}
 
 

@@ -36,6 +36,8 @@ def settle(state: State, seen: Observation, delays: Delays) -> Settlement:
         if unchanged is None or unchanged.files != sighting.files:
             unchanged = UnchangedFiles(files=sighting.files, since=seen.clock)
         known = listed.get(sighting.place)
+        if sighting.doubtful and known is None:
+            continue
         read = read_through(sighting, state.readings)
         if known is not None and read.id not in ids:
             read = _named(read, known)
@@ -70,13 +72,21 @@ def _by_place(captures: Mapping[str, Capture]) -> dict[bytes, Capture]:
 
 def _named(sighting: Sighting, known: Capture) -> Sighting:
     """Return the sighting under the id listed for its place, unless it proves another crash."""
-    if sighting.facts.identity:
+    if sighting.facts.identity or not is_same_log(sighting, known):
         return sighting
-    if not sighting.trusted_directory:  # a stranger's, made where the capture was
-        return sighting
-    if not is_same_log(sighting, known):
-        return sighting
-    return replace(sighting, id=known.id)
+    # What never was believed has no id that its contents gave it.
+    same = known.was_read if sighting.trusted else _is_unchanged(sighting, known)
+    return replace(sighting, id=known.id) if same else sighting
+
+
+def _is_unchanged(sighting: Sighting, known: Capture) -> bool:
+    """Return whether what is not read is the capture that was there, not a stranger's.
+
+    Rights and owners change without a word of the contents being another.
+    """
+    if sighting.trusted_directory or sighting.own_files:
+        return True
+    return bool(known.files_id) and sighting.files_id == known.files_id
 
 
 def is_same_log(sighting: Sighting, known: Capture) -> bool:

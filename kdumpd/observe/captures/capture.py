@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from kdumpd.model.captures.capture import Layout, Sighting, capture_id, place_of
+from kdumpd.model.captures.capture import (
+    Layout,
+    Sighting,
+    capture_id,
+    files_id,
+    place_of,
+)
 from kdumpd.model.captures.core import CoreFacts, FileStamp, joined
 from kdumpd.model.captures.layouts import (
     MAX_README_BYTES,
@@ -47,18 +53,23 @@ def read_sighting(
     files = tuple(directory.stamp(name) for name in members.names)
     made_at = _made_at(directory, members, files)
     trusted_directory = directory.trusted and not _of_strangers(directory, members, files)
+    own_files = directory.own and not any(untrusted_reason(one, directory.owner) for one in files)
     before = known.get(place_of(directory.path, members.member))
     if (
         before is not None
         and before.files == files
-        and before.trusted_directory == trusted_directory
+        and (before.trusted_directory, before.own_files) == (trusted_directory, own_files)
     ):
         if (before.made_at, before.reachable) == (made_at, directory.reachable):
             return before
         return replace(before, made_at=made_at, reachable=directory.reachable)
     anew = _read_anew(directory, members, files)
     return replace(
-        anew, made_at=made_at, trusted_directory=trusted_directory, reachable=directory.reachable
+        anew,
+        made_at=made_at,
+        trusted_directory=trusted_directory,
+        own_files=own_files,
+        reachable=directory.reachable,
     )
 
 
@@ -82,7 +93,8 @@ def _read_anew(directory: Directory, members: Members, files: tuple[FileStamp, .
     # What says nothing of itself is what lies there; and strangers' is never one of the owner's.
     place = place_of(directory.path, members.member)
     crash = parse_kernel_log(log) if log else None
-    if members.layout is Layout.PSTORE and _is_a_note(directory, crash):
+    is_note = members.layout is Layout.PSTORE and _is_a_note(directory, crash)
+    if is_note and not problem:
         raise NoCaptureError(directory.path)
     identity = facts.identity or log_end or (UNTRUSTED_ID_PREFIX + place if problem else place)
     return Sighting(
@@ -90,7 +102,9 @@ def _read_anew(directory: Directory, members: Members, files: tuple[FileStamp, .
         layout=members.layout,
         trusted=not problem,
         problem=problem,
+        doubtful=is_note,
         files=files,
+        files_id=files_id(files),
         core=core,
         dmesg=dmesg,
         facts=facts,

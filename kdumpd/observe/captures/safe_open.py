@@ -57,6 +57,7 @@ class Directory:
     path: bytes
     distrust: str  # which directory on the path others can change, and why; empty for none
     owner: int  # the machine's owner: of the root directory, 0 on a real machine
+    own: bool = True  # whether only the machine's owner can change what lies in it, whatever above
     reachable: bool = True  # whether everybody may go through every directory on its path
 
     @property
@@ -129,11 +130,13 @@ class Directory:
             raise VanishedError(str(error)) from error
         try:
             status = os.fstat(fd)
+            distrust = _distrust(status, self.owner, self.path_of(name))
             yield Directory(
                 fd=fd,
                 path=self.path_of(name),
-                distrust=self.distrust or _distrust(status, self.owner, self.path_of(name)),
+                distrust=self.distrust or distrust,
                 owner=self.owner,
+                own=not distrust,
                 reachable=self.reachable and bool(status.st_mode & stat.S_IXOTH),
             )
         finally:
@@ -166,6 +169,7 @@ def open_crash_directory(
     try:
         owner = os.fstat(fd).st_uid
         distrust, done, reachable = "", b"", True
+        own = True
         for name in filter(None, path.split(b"/")):
             below = _open_below(fd, name, path, on_directory)
             if below is None:
@@ -175,10 +179,13 @@ def open_crash_directory(
             fd = below
             done = _join(done, name)
             status = os.fstat(fd)
+            own = not _distrust(status, owner, done)
             distrust = distrust or _distrust(status, owner, done)
             reachable = reachable and bool(status.st_mode & stat.S_IXOTH)
         on_directory(fd)
-        yield Directory(fd=fd, path=path, distrust=distrust, owner=owner, reachable=reachable)
+        yield Directory(
+            fd=fd, path=path, distrust=distrust, owner=owner, own=own, reachable=reachable
+        )
     finally:
         os.close(fd)
 
