@@ -8,7 +8,7 @@ import errno
 import os
 import shlex
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,10 @@ BOOLEANS = {  # systemd.syntax(7)
     **dict.fromkeys(("1", "yes", "true", "on"), True),
     **dict.fromkeys(("0", "no", "false", "off"), False),
 }
+MAX_CRASH_DIRECTORIES = 64  # each is watched, and looked into at every look
+MAX_PATH_BYTES = 4095  # PATH_MAX has a zero at the end (limits.h)
+MAX_PROBLEMS = 20  # that are told of one reading
+MAX_TOLD_CHARACTERS = 80  # of a line or a value that cannot be used
 MAX_SETTLE_S = 600.0
 MIN_COUNTDOWN_S, MAX_COUNTDOWN_S = 3.0, 60.0
 
@@ -91,7 +95,15 @@ def read_configuration(root: Path, file: Path | None) -> Configuration:
                 problems.append(f"{where}{error}")
                 settings = _with_doubt(settings, line)
     settings, misplaced = _checked(settings)
-    return Configuration(settings, (*problems, *misplaced))
+    return Configuration(settings, _at_most([*problems, *misplaced]))
+
+
+def _at_most(problems: Sequence[str]) -> tuple[str, ...]:
+    """Return the problems; of many the first, and how many more there are."""
+    more = len(problems) - MAX_PROBLEMS
+    if more <= 0:
+        return tuple(problems)
+    return *problems[:MAX_PROBLEMS], f"{more} more of such problems are not listed"
 
 
 def parse_assignments(text: str, name: str) -> Iterator[Assignment | ConfigError]:
@@ -106,7 +118,7 @@ def parse_assignments(text: str, name: str) -> Iterator[Assignment | ConfigError
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1]
         elif not equals:
-            yield ConfigError(f"{where}'{line}' is neither [SECTION] nor KEY=VALUE")
+            yield ConfigError(f"{where}'{_start(line)}' is neither [SECTION] nor KEY=VALUE")
         else:
             yield Assignment(section=section, key=key.strip(), value=value.strip(), where=where)
 
@@ -117,9 +129,10 @@ def apply(settings: Settings, line: Assignment | ConfigError) -> Settings:
         raise line
     setter = SETTERS.get((line.section, line.key))
     if setter is None and not line.section:
-        raise ConfigError(f"'{line.key}=' stands before any section")
+        raise ConfigError(f"'{_start(line.key)}=' stands before any section")
     if setter is None:
-        raise ConfigError(f"unknown key '{line.key}' in section [{line.section}]")
+        key, section = _start(line.key), _start(line.section)
+        raise ConfigError(f"unknown key '{key}' in section [{section}]")
     return setter(settings, line.value)
 
 
@@ -136,29 +149,45 @@ def _with_doubt(settings: Settings, line: Assignment | ConfigError) -> Settings:
 def _crash_directories(settings: Settings, value: str) -> Settings:
     if not value:
         return replace(settings, crash_directories=())
+    told = f"CrashDirectories={_start(value)}: "
+    # Before it is taken apart, which takes long for what is long.
+    if len(value) > MAX_CRASH_DIRECTORIES * MAX_PATH_BYTES:
+        raise ConfigError(f"{told}too long")
     try:
         words = shlex.split(value)
     except ValueError as error:
-        raise ConfigError(f"CrashDirectories={value}: {error}") from error
+        raise ConfigError(f"{told}{error}") from error
     for word in words:
         if not word.startswith("/") or ".." in word.split("/") or "\0" in word:
+            raise ConfigError(f"{told}'{_start(word)}' is no absolute path without '..'")
+        if len(os.fsencode(word)) > MAX_PATH_BYTES:
             raise ConfigError(
-                f"CrashDirectories={value}: '{word}' is no absolute path without '..'"
+                f"{told}'{_start(word)}' is longer than a path can be, {MAX_PATH_BYTES} bytes"
             )
     added = [bytes(Path("/", *word.split("/"))) for word in words]
     both = tuple(dict.fromkeys((*settings.crash_directories, *added)))
+    if len(both) > MAX_CRASH_DIRECTORIES:
+        raise ConfigError(
+            f"{told}{len(both)} directories are too many, at most {MAX_CRASH_DIRECTORIES} are"
+            " watched"
+        )
     return replace(settings, crash_directories=both)
+
+
+def _start(text: str) -> str:
+    """Return the text, or the beginning of one that is too long for a log."""
+    return text if len(text) <= MAX_TOLD_CHARACTERS else f"{text[:MAX_TOLD_CHARACTERS]}…"
 
 
 def _settle_seconds(settings: Settings, value: str) -> Settings:
     seconds = _seconds(value)
     if seconds is None:
-        raise ConfigError(f"SettleSec={value}: no time span such as 30, 30s or 2min")
+        raise ConfigError(f"SettleSec={_start(value)}: no time span such as 30, 30s or 2min")
     if not seconds:
-        raise ConfigError(f"SettleSec={value}: must be more than 0")
+        raise ConfigError(f"SettleSec={_start(value)}: must be more than 0")
     if seconds > MAX_SETTLE_S:
         raise ConfigError(
-            f"SettleSec={value}: an incomplete capture would be told of too late; at most"
+            f"SettleSec={_start(value)}: an incomplete capture would be told of too late; at most"
             f" {MAX_SETTLE_S:g} s"
         )
     return replace(settings, settle_seconds=seconds)
@@ -167,17 +196,19 @@ def _settle_seconds(settings: Settings, value: str) -> Settings:
 def _crash_test(settings: Settings, value: str) -> Settings:
     enabled = BOOLEANS.get(value.lower())
     if enabled is None:
-        raise ConfigError(f"Enabled={value}: neither yes nor no, so no crash test is allowed")
+        raise ConfigError(
+            f"Enabled={_start(value)}: neither yes nor no, so no crash test is allowed"
+        )
     return replace(settings, crash_test=enabled)
 
 
 def _countdown_seconds(settings: Settings, value: str) -> Settings:
     seconds = _seconds(value)
     if seconds is None:
-        raise ConfigError(f"CountdownSec={value}: no time span such as 10, 10s or 1min")
+        raise ConfigError(f"CountdownSec={_start(value)}: no time span such as 10, 10s or 1min")
     if not MIN_COUNTDOWN_S <= seconds <= MAX_COUNTDOWN_S:
         raise ConfigError(
-            f"CountdownSec={value}: a countdown takes from {MIN_COUNTDOWN_S:g} s,"
+            f"CountdownSec={_start(value)}: a countdown takes from {MIN_COUNTDOWN_S:g} s,"
             f" in which a person can stop it, to {MAX_COUNTDOWN_S:g} s"
         )
     return replace(settings, countdown_seconds=seconds)
@@ -195,7 +226,8 @@ def _metrics_file(settings: Settings, value: str) -> Settings:
     # node_exporter's textfile collector reads no other names.
     if not path.is_absolute() or ".." in path.parts or "\0" in value or path.suffix != ".prom":
         raise ConfigError(
-            f"TextFile={value}: no absolute path without '..' of a file whose name ends in .prom"
+            f"TextFile={_start(value)}: no absolute path without '..' of a file whose name ends in"
+            " .prom"
         )
     return replace(settings, metrics_file=path)
 
@@ -218,7 +250,9 @@ def _checked(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
         is_inside(bytes(file), directory) for directory in settings.directories
     ):
         return settings, ()
-    problem = f"TextFile={file}: it lies in a crash directory, where nothing is ever written"
+    problem = (
+        f"TextFile={_start(str(file))}: it lies in a crash directory, where nothing is ever written"
+    )
     return replace(settings, metrics_file=None), (problem,)
 
 
@@ -256,4 +290,9 @@ def _read(path: Path) -> str:
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode) or stat.S_ISFIFO(mode):
             raise IsADirectoryError(errno.EISDIR, "is no file")
-        return file.read(MAX_FILE_CHARACTERS) if stat.S_ISREG(mode) else ""
+        text = file.read(MAX_FILE_CHARACTERS + 1) if stat.S_ISREG(mode) else ""
+    if len(text) > MAX_FILE_CHARACTERS:
+        raise OSError(
+            errno.EFBIG, f"is not read, as it has more than {MAX_FILE_CHARACTERS} characters"
+        )
+    return text

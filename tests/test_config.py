@@ -447,3 +447,56 @@ def test_a_pipe_in_place_of_a_file_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(directory / "10.conf")
     (problem,) = read_configuration(tmp_path, None).problems
     assert problem.endswith("10.conf: is no file")
+
+
+def test_no_more_crash_directories_than_can_be_watched(tmp_path: Path) -> None:
+    names = [f"/srv/{number}" for number in range(65)]
+    fits = configured(tmp_path, f"CrashDirectories={' '.join(names[:64])}")
+    assert len(fits.crash_directories) == 64
+    first = "CrashDirectories=/first"
+    for more in (" ".join(names), " ".join(f"/d{number}" for number in range(100_000))):
+        path = write(tmp_path, MAIN, first, f"CrashDirectories={more}", "SettleSec=5s")
+        configuration = read_configuration(tmp_path, path)
+        (problem,) = configuration.problems
+        assert problem.startswith(f"{path}:3: CrashDirectories=/")
+        assert len(problem) < len(str(path)) + 200
+        assert configuration.settings == Settings(crash_directories=(b"/first",), settle_seconds=5)
+    path = write(tmp_path, MAIN, *(f"CrashDirectories={name}" for name in names))
+    configuration = read_configuration(tmp_path, path)
+    assert configuration.settings.crash_directories == tuple(map(os.fsencode, names[:64]))
+    (problem,) = configuration.problems
+    assert problem.endswith("65 directories are too many, at most 64 are watched")
+
+
+def test_no_path_that_is_longer_than_one_can_be(tmp_path: Path) -> None:
+    longest = "/" + "/".join(["x" * 127] * 32)[:4094]
+    assert configured(tmp_path, f"CrashDirectories={longest}").crash_directories == (
+        longest.encode(),
+    )
+    for name in (f"{longest}x", "/" + "ä" * 2048):
+        path = write(tmp_path, MAIN, f"CrashDirectories={name}")
+        configuration = read_configuration(tmp_path, path)
+        assert configuration.settings == Settings()
+        (problem,) = configuration.problems
+        assert problem.startswith(f"{path}:2: CrashDirectories=/")
+        assert problem.endswith("is longer than a path can be, 4095 bytes")
+        assert len(problem) < len(str(path)) + 300
+
+
+def test_a_file_that_is_too_long_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, MAIN, "SettleSec=5s", "#" * (1 << 20))
+    configuration = read_configuration(tmp_path, path)
+    assert configuration == Configuration(
+        Settings(), (f"{path}: is not read, as it has more than 1048576 characters",)
+    )
+
+
+def test_a_file_full_of_nonsense_is_told_in_a_few_lines(tmp_path: Path) -> None:
+    path = write(tmp_path, MAIN, *(["x"] * 100_000), "y" * 100_000)
+    problems = read_configuration(tmp_path, path).problems
+    assert problems[0] == f"{path}:2: 'x' is neither [SECTION] nor KEY=VALUE"
+    assert problems[-1] == "99981 more of such problems are not listed"
+    assert len(problems) == 21
+    path = write(tmp_path, MAIN, "SettleSec=" + "9" * 100_000, "k" * 100_000 + "=1", "z" * 100_000)
+    for problem in read_configuration(tmp_path, path).problems:
+        assert len(problem) < len(str(path)) + 250

@@ -28,6 +28,9 @@ from kdumpd.json_output import properties_of
 from kdumpd.model.readiness.report import EXIT_STATUS
 from kdumpd.model.vocabulary import CaptureState
 
+MASKED_ERROR = "org.freedesktop.systemd1.UnitMasked"
+# It was there, or was started for the question, and is gone: its log says why.
+ENDED_ERROR = "org.freedesktop.DBus.Error.NoReply"
 NOT_RUNNING_ERRORS = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
@@ -35,7 +38,7 @@ NOT_RUNNING_ERRORS = {
     # masked, and failed to start.
     "org.freedesktop.systemd1.NoSuchUnit",
     "org.freedesktop.systemd1.LoadFailed",
-    "org.freedesktop.systemd1.UnitMasked",
+    MASKED_ERROR,
     "org.freedesktop.DBus.Error.TimedOut",
 }
 SPAWN_ERROR_PREFIX = "org.freedesktop.DBus.Error.Spawn."  # what a bus without systemd says
@@ -44,13 +47,21 @@ SPAWN_ERROR_PREFIX = "org.freedesktop.DBus.Error.Spawn."  # what a bus without s
 class AbsentError(Exception):
     """Nobody answers for the service; the text says so, without the bus and a full stop."""
 
+    def __init__(self, words: str, *, is_masked: bool = False) -> None:
+        super().__init__(words)
+        self.is_masked = is_masked  # an administrator does not want it to be started
+
 
 @contextmanager
-def absence(words: str) -> Iterator[None]:
-    """Turn the bus's errors that say so into an AbsentError with these words."""
+def absence(words: str, name: str) -> Iterator[None]:
+    """Turn the bus's errors that say so into an AbsentError with these words, or of this name."""
     try:
         yield
     except CallError as error:
+        if error.name == MASKED_ERROR:
+            raise AbsentError(words, is_masked=True) from error
+        if error.name == ENDED_ERROR:
+            raise AbsentError(f"{name} ended before it answered") from error
         if error.name in NOT_RUNNING_ERRORS or error.name.startswith(SPAWN_ERROR_PREFIX):
             raise AbsentError(words) from error
         raise
@@ -146,7 +157,7 @@ class Daemon:
     async def open_dmesg(self, id_: str, *, interactive: bool) -> int:
         """Return a descriptor of the capture's kernel log, which the caller closes."""
         call_options = PASSWORD_CALL_OPTIONS if interactive else PLAIN_CALL_OPTIONS
-        with absence(KDUMPD_ABSENT):
+        with absence(KDUMPD_ABSENT, "kdumpd"):
             return await self._connection.call_for_descriptor(
                 _capture(id_), "OpenDmesg", call_options
             )
@@ -183,7 +194,7 @@ class Daemon:
         *body: object,
         call_options: CallOptions = DEFAULT_CALL_OPTIONS,
     ) -> list[Any]:
-        with absence(KDUMPD_ABSENT):
+        with absence(KDUMPD_ABSENT, "kdumpd"):
             return await self._connection.call(target, member, signature, list(body), call_options)
 
 

@@ -206,7 +206,8 @@ def overview_lines(
     yield armed_line(manager)
     yield crash_test_line(manager, test, now)
     if manager["PreviousBoot"] != BootEnd.CLEAN:
-        yield f"Boot before: {manager['PreviousBoot']}  ({manager['PreviousBootReason']})"
+        why = manager["PreviousBootReason"]
+        yield f"Boot before: {manager['PreviousBoot']}" + (f"  ({why})" if why else "")
     yield f"Captures: {count_captures(manager, captures)}"
     if manager["Unacknowledged"]:
         yield f"Not acknowledged: {manager['Unacknowledged']}  (kdumpdctl acknowledge --all)"

@@ -14,13 +14,15 @@ from kdumpd.ctl.client import AbsentError, Daemon, LookError, LookWithoutDaemon,
 from kdumpd.ctl.options import SYSTEM_BUS_OPTION, VERBS_WITHOUT_DAEMON, parse_arguments, run_of
 from kdumpd.ctl.terminal import tell
 from kdumpd.dbus.connection import connect
-from kdumpd.dbus.messages import BusError, CallError, bus_address
+from kdumpd.dbus.messages import BUS_SENTENCES, BusError, CallError, bus_address
 
 EXIT_ABSENT = 4
 ROOT_UID = 0
+READINESS_VERBS = {"status", "check"}  # whose other exit statuses are words of readiness
 LOOK_INSTEAD_HINT = (
     "This is a look without kdumpd, which would know more: what is gone, or acknowledged."
 )
+UNMASK_HINT = "Its unit is masked. To allow its start: systemctl unmask {unit}"
 START_HINT = "To start kdumpd: systemctl start kdumpd. Why it does not run: journalctl -u kdumpd"
 TRIGGER_LOG_HINT = "Why it does not start: journalctl -u kdumpd-trigger"
 AS_ROOT_HINT = "Root gets an answer to this without kdumpd too."
@@ -34,16 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(_ask(options))
     except (CallError, SelectionError) as error:
         tell(str(error))
-        return EXIT_ABSENT if options.verb in {"status", "check"} else EXIT_FAILURE
+        is_of_the_bus = isinstance(error, CallError) and error.name in BUS_SENTENCES
+        return EXIT_ABSENT if is_of_the_bus or options.verb in READINESS_VERBS else EXIT_FAILURE
     except (BusError, LookError) as error:
         tell(str(error))
         _advise(options)
         return EXIT_ABSENT
     except AbsentError as error:
         tell(f"{error} on the bus '{options.bus}'.")
-        if options.bus == SYSTEM_BUS_OPTION and options.verb == "test":
+        is_test = options.verb == "test"
+        if error.is_masked:
+            tell(UNMASK_HINT.format(unit="kdumpd-trigger" if is_test else "kdumpd"))
+        elif options.bus == SYSTEM_BUS_OPTION and is_test:
             tell(TRIGGER_LOG_HINT)
-        _advise(options)
+        _advise(options, START_HINT if not error.is_masked else "")
         return EXIT_ABSENT
     except OSError as error:
         # Of a closed pipe nobody is told: whoever read has seen enough.
@@ -70,7 +76,9 @@ async def _ask(options: argparse.Namespace) -> int:
         if not _may_look(options):
             raise
         bus = f" on the bus '{options.bus}'" if isinstance(error, AbsentError) else ""
-        tell(f"{str(error).rstrip('.')}{bus}. {START_HINT}\n{LOOK_INSTEAD_HINT}\n")
+        masked = isinstance(error, AbsentError) and error.is_masked
+        hint = UNMASK_HINT.format(unit="kdumpd") if masked else START_HINT
+        tell(f"{str(error).rstrip('.')}{bus}. {hint}\n{LOOK_INSTEAD_HINT}\n")
     return await run(LookWithoutDaemon(Path("/")), options)
 
 
@@ -83,13 +91,14 @@ def _may_look(options: argparse.Namespace) -> bool:
     )
 
 
-def _advise(options: argparse.Namespace) -> None:
+def _advise(options: argparse.Namespace, hint: str = START_HINT) -> None:
     """Say what to type where the daemon is not to be reached."""
     if options.bus == SYSTEM_BUS_OPTION and options.root is None and options.verb != "test":
-        tell(START_HINT)
+        if hint:
+            tell(hint)
         if options.verb in VERBS_WITHOUT_DAEMON and os.geteuid() != ROOT_UID:
             tell(AS_ROOT_HINT)
-    if options.verb in {"status", "check"}:
+    if options.verb in READINESS_VERBS:
         tell("Without kdumpd running: kdumpd --check judges readiness once.")
 
 

@@ -115,8 +115,8 @@ def _what_to_do(manager: Properties, screen: Screen) -> Iterator[str]:
         for number, line in enumerate(_wrapped(text, _width(screen) - len(INDENT))):
             outcome = screen.styled(one.outcome, OUTCOME_STYLES.get(one.outcome))
             yield INDENT + (outcome + line.removeprefix(one.outcome) if number == 0 else line)
-        # Whole, however long: it is copied and typed.
-        yield f"{INDENT * 2}{one.remedy}"
+        if one.remedy:  # whole, however long: it is copied and typed
+            yield f"{INDENT * 2}{one.remedy}"
     if unacknowledged:
         crashes = "crash is" if unacknowledged == 1 else "crashes are"
         yield f"{INDENT}{unacknowledged} {crashes} not acknowledged"

@@ -21,6 +21,8 @@ from kdumpd.json_output import to_json
 
 STYLE_RESET = "\x1b[0m"
 DUMB_TERMINALS = {"", "dumb"}
+PLAIN_LOCALES = {"C", "POSIX"}
+COERCED_LOCALES = {"C.UTF-8", "C.utf8", "UTF-8"}  # what Python may make of them
 MIN_SCREEN_COLUMNS = 40  # what is narrower is shown as if it were not
 
 
@@ -63,8 +65,20 @@ def read_screen(stream: TextIO, environment: Mapping[str, str]) -> Screen:
         width=max(MIN_SCREEN_COLUMNS, shutil.get_terminal_size().columns),
         colour=environment.get("TERM", "") not in DUMB_TERMINALS
         and not environment.get("NO_COLOR"),
-        unicode=stream.encoding.lower().replace("-", "") == "utf8",
+        unicode=stream.encoding.lower().replace("-", "") == "utf8" and not is_plain(environment),
     )
+
+
+def is_plain(environment: Mapping[str, str]) -> bool:
+    """Return whether the locale is C or POSIX, which has ASCII alone (locale(7)).
+
+    Python writes UTF-8 there all the same, and makes LC_CTYPE=C.UTF-8 of it (PEP 538 and 540).
+    """
+    character_type = environment.get("LC_CTYPE", "")
+    if character_type in COERCED_LOCALES:
+        character_type = ""
+    names = (environment.get("LC_ALL", ""), character_type, environment.get("LANG", ""))
+    return next(filter(None, names), "C") in PLAIN_LOCALES
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -129,7 +129,7 @@ class Trigger:
         *body: object,
         call_options: CallOptions | None = None,
     ) -> list[Any]:
-        with absence(TRIGGER_ABSENT):
+        with absence(TRIGGER_ABSENT, "kdumpd-trigger"):
             return await self._connection.call(
                 target, member, signature, list(body), call_options or CallOptions()
             )

@@ -32,7 +32,7 @@ from kdumpd.dbus.messages import (
     bus_address,
 )
 from kdumpd.json_output import plain_record, to_json
-from kdumpd.model.text import microseconds
+from kdumpd.model.text import microseconds, shown
 
 CAPTURE_ADDED = "capture-added"
 CAPTURE_REMOVED = "capture-removed"
@@ -48,6 +48,24 @@ TOLD_MANAGER_PROPERTIES = (
     "Unacknowledged",
     "PreviousBoot",
 )
+
+# Those of a capture that a person wants to know of, in the order in which they are told; of a pair,
+# what is said where the property is true, and where it is not.
+CAPTURE_NEWS: Mapping[str, str | tuple[str, str]] = {
+    "State": "it is {}",
+    "Directory": "it lies in {}",
+    "KernelRelease": "kernel {}",
+    "Class": "the crash is of class {}",
+    "Function": "in {}",
+    "Reason": "the kernel said: {}",
+    "IsTest": ("it is of a test", "it is of no test"),
+    "HardwareError": ("the log tells of a hardware error", ""),
+    "Acknowledged": ("it is acknowledged", "it is not acknowledged any more"),
+    "Trusted": ("only root can change it", "others than root can change it"),
+    "WorldReadable": ("everybody may read it", "it is not readable for everybody any more"),
+    "Problem": "the core {}",
+    "RemovalReason": "it will be removed: {}",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +104,9 @@ def watch_events(signal: Signal) -> Iterator[WatchEvent]:
             text = f"Readiness went from {before} to {after}, and stays so"
             yield WatchEvent(event=READINESS_CHANGED, text=text)
         case "CrashReported", "oss", (path, class_, reason):
-            text = f"Crash: {joined(class_, reason)}"
+            # Of a crash without a capture the path is / (dbus/org.kdumpd1.xml).
+            which = f" ({_id(path)})" if _id(path) else ", nothing was captured"
+            text = f"Crash: {joined(class_, reason)}{which}"
             yield WatchEvent(event=CRASH_REPORTED, text=text, capture=_id(path))
         case "Countdown", "tu", (deadline, uid) if signal.interface == TRIGGER_INTERFACE:
             text = f"This machine is crashed as a test at {local_time(deadline)}, for uid {uid}"
@@ -97,8 +117,8 @@ def watch_events(signal: Signal) -> Iterator[WatchEvent]:
 
 def _changes(path: str, interface: str, changed: Properties) -> Iterator[WatchEvent]:
     if interface == CAPTURE_INTERFACE:
-        what = ", ".join(_words(name, value) for name, value in changed.items())
-        text = f"Capture {_id(path)}: {what}"
+        what = joined(*(_news(name, changed[name]) for name in CAPTURE_NEWS if name in changed))
+        text = f"Capture {_id(path)}: {what or 'more is known of it'}"
         yield WatchEvent(event=CAPTURE_CHANGED, text=text, capture=_id(path), properties=changed)
     elif interface == MANAGER_INTERFACE:
         told = [_told(name, changed[name]) for name in TOLD_MANAGER_PROPERTIES if name in changed]
@@ -120,20 +140,14 @@ def _told(name: str, value: Any) -> str:  # noqa: ANN401  # any D-Bus value
             return f"boot before: {value}"
 
 
-def _words(name: str, value: Any) -> str:  # noqa: ANN401  # any D-Bus value
-    record = plain_record({name: value})
-    (word, plain), *_ = record.items()
-    return f"{word.replace('_', ' ')} is now {_shown(plain)}"
-
-
-def _shown(value: object) -> str:
-    text = {True: "yes", False: "no", "": "empty"}.get(value) if _is_word(value) else None
-    plain = str(value) if text is None else text
-    return plain if plain.isprintable() else ascii(plain)
-
-
-def _is_word(value: object) -> bool:
-    return isinstance(value, bool) or value == ""
+def _news(name: str, value: Any) -> str:  # noqa: ANN401  # any D-Bus value
+    """Return in words that a property of a capture is now this, empty where it says nothing."""
+    words = CAPTURE_NEWS[name]
+    if isinstance(words, tuple):
+        return words[0] if value else words[1]
+    if not value:
+        return ""
+    return words.format(shown(value if isinstance(value, bytes) else str(value).encode()))
 
 
 def _id(path: str) -> str:
@@ -162,6 +176,10 @@ INTERESTS = (
     Interest(MESSAGE_BUS, (NAME_OWNER_CHANGED,), about=TRIGGER_BUS_NAME),
 )
 WAITING_LINE = "kdumpd does not run; waiting for it. To start it: systemctl start kdumpd"
+MASKED_LINE = (
+    "kdumpd does not run, as its unit is masked; waiting for it."
+    " To allow its start: systemctl unmask kdumpd"
+)
 GONE_LINE = "kdumpd is gone; waiting for its return."
 
 
@@ -232,8 +250,8 @@ class _Teller:
         """Say what is true now: a bus starts the daemon for whoever asks."""
         try:
             manager = await self._daemon.manager()
-        except AbsentError:
-            tell(WAITING_LINE)
+        except AbsentError as error:
+            tell(MASKED_LINE if error.is_masked else WAITING_LINE)
         except CallError as error:
             tell(str(error))
         else:

@@ -48,11 +48,28 @@ class TakenError(BusError):
     """Somebody else on the bus has the name."""
 
 
+# What a bus answers in the place of a service, in the words of its own developers (dbus-daemon:
+# "Rejected: destination has a full message queue, 0 matched rules; type=…").
+BUS_SENTENCES = {
+    "org.freedesktop.DBus.Error.AccessDenied": "The message bus does not allow that.",
+    "org.freedesktop.DBus.Error.Disconnected": "The message bus was lost.",
+    "org.freedesktop.DBus.Error.LimitsExceeded": (
+        "Too many messages are under way on the message bus. Try again later."
+    ),
+    "org.freedesktop.DBus.Error.NameHasNoOwner": "The service does not run.",
+    "org.freedesktop.DBus.Error.NoMemory": "The message bus has no memory left.",
+    "org.freedesktop.DBus.Error.NoReply": "The service ended before it answered.",
+    "org.freedesktop.DBus.Error.ServiceUnknown": "The service does not run.",
+    "org.freedesktop.DBus.Error.TimedOut": "The service does not start.",
+    "org.freedesktop.DBus.Error.Timeout": "The service does not answer.",
+}
+
+
 class CallError(Exception):
     """A method call's error answer, ours or another's: the error's name and a sentence."""
 
     def __init__(self, name: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(BUS_SENTENCES.get(name, message))
         self.name = name
 
 

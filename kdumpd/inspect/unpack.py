@@ -21,7 +21,7 @@ from kdumpd.model.crashlog.scrub import plain_sentence
 from kdumpd.observe.cores import flattened
 from kdumpd.observe.cores.core import MAGIC_BYTES, judge, no_end_record, parse_magic
 from kdumpd.observe.cores.flattened import END_RECORD, MAX_RECORD_BYTES, RECORD_HEADER
-from kdumpd.observe.cores.source import CoreError
+from kdumpd.observe.cores.source import CoreError, check_place
 
 PIECE_BYTES = 1 << 20  # read or unpacked at once
 
@@ -256,7 +256,8 @@ class Spool:
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes, zeros where nothing was written; else CoreError."""
-        if offset < 0 or length < 0 or offset + length > self.size:
+        check_place(offset, length)
+        if offset + length > self.size:
             raise CoreError(f"ends at {self.size} bytes unpacked, before {offset + length}")
         if offset + length > self._most:
             raise CoreError(f"is unpacked too large to be judged here ({self.size} bytes)")

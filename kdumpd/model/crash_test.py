@@ -145,7 +145,8 @@ def _stamp(file: BootFile) -> str:
 
 
 MAX_UNKNOWN_CODES_TOLD, MAX_CODE_CHARACTERS = 5, 40  # of what a caller made up
-OBJECTION_CODES = (
+# Those that are fatal whenever they are there: nobody can override them.
+FATAL_OBJECTION_CODES = (
     "kdumpd-absent",
     "container",
     "live-system",
@@ -153,6 +154,8 @@ OBJECTION_CODES = (
     "unsupported",
     "crash-kernel-unloaded",
     "would-hang",
+)
+OVERRIDABLE_OBJECTION_CODES = (
     "not-ready",
     "not-judged-anew",
     "too-little-space",
@@ -171,6 +174,7 @@ OBJECTION_CODES = (
     "others-logged-in",
     "inhibited",
 )
+OBJECTION_CODES = (*FATAL_OBJECTION_CODES, *OVERRIDABLE_OBJECTION_CODES)
 
 
 def unheard_of(codes: Iterable[str]) -> str:
@@ -179,7 +183,8 @@ def unheard_of(codes: Iterable[str]) -> str:
     if not unknown:
         return ""
     words = ", ".join(f"'{_word(code)}'" for code in unknown[:MAX_UNKNOWN_CODES_TOLD])
-    return f"No objection has the code {words}. The codes are: {', '.join(OBJECTION_CODES)}."
+    known = ", ".join(OVERRIDABLE_OBJECTION_CODES)
+    return f"No objection has the code {words}. Those that can be overridden are: {known}."
 
 
 def _word(code: str) -> str:

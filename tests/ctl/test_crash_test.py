@@ -19,6 +19,7 @@ import pytest
 import kdumpd.ctl.client
 import kdumpd.ctl.trigger
 from kdumpd.dbus import polkit
+from kdumpd.model.crash_test import FATAL_OBJECTION_CODES
 from tests.ctl.person import Person, at_a_terminal
 from tests.ctl.test_main import Outcome, kdumpdctl
 from tests.support.message_bus import Broker, Bus, private_bus
@@ -124,7 +125,9 @@ async def test_dry_run_shows_what_speaks_against_it(bus: Bus, trigger: TriggerSe
 async def test_an_objection_that_there_is_not_is_refused(bus: Bus, trigger: TriggerService) -> None:
     refused = await kdumpdctl("test", "--dry-run", "--override=no-such", "--bus", bus.address)
     assert (refused.status, refused.out) == (64, "")
-    assert "No objection has the code 'no-such'. The codes are: " in refused.words
+    assert (
+        "No objection has the code 'no-such'. Those that can be overridden are: " in refused.words
+    )
     assert trigger.members() == []
 
 
@@ -401,3 +404,13 @@ async def test_keys_cancel_though_the_words_go_elsewhere(bus: Bus, trigger: Trig
     finally:
         os.close(terminal)
         os.close(master)
+
+
+async def test_of_the_codes_only_those_are_named_that_can_be_overridden() -> None:
+    refused = await kdumpdctl("test", "--dry-run", "--override=nonsense", "--bus=unix:path=/")
+    assert refused.status == 64
+    assert "No objection has the code 'nonsense'. Those that can be overridden are: not-ready," in (
+        refused.words
+    )
+    for code in FATAL_OBJECTION_CODES:
+        assert code not in refused.words

@@ -61,3 +61,19 @@ def test_the_overview(changed: Properties, line: str) -> None:
 def test_a_boot_that_ended_in_order_is_no_news() -> None:
     lines = overview_lines(MANAGER, [], NO_TEST, datetime.now(UTC))
     assert not any("oot before" in line for line in lines)
+
+
+@pytest.mark.parametrize("end", ["unknown", "unclean", "crash-not-captured"])
+def test_a_reason_that_is_not_known_leaves_no_brackets(end: str) -> None:
+    manager = {**MANAGER, "PreviousBoot": end, "PreviousBootReason": ""}
+    lines = list(overview_lines(manager, [], NO_TEST, datetime.now(UTC)))
+    assert f"Boot before: {end}" in lines
+    assert not any("()" in line or line != line.rstrip() for line in lines)
+
+
+def test_a_finding_without_a_remedy_leaves_no_empty_one() -> None:
+    finding = ("some-code", "warning", "something is odd", "")
+    manager = {**MANAGER, "Findings": [finding], "Checks": [finding]}
+    lines = list(overview_lines(manager, [], NO_TEST, datetime.now(UTC)))
+    assert "  warning: something is odd [some-code]" in lines
+    assert not any("what to do" in line for line in lines)

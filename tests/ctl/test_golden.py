@@ -34,6 +34,9 @@ async def test_with_a_daemon(machine: Machine, tmp_path: Path, count: int) -> No
         assert_golden(f"status-of-{count}-dumb", dumb.out)
         assert dumb.out.isascii()
         assert "\x1b" not in dumb.out
+        for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+            locale = {"LC_ALL": "", name: "C", "TERM": "dumb"}
+            assert (await shown("status", "--bus", bus, environment=locale)).out == dumb.out
 
 
 async def test_of_a_machine_that_is_not_ready(machine: Machine, tmp_path: Path) -> None:

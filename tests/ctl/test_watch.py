@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from kdumpd.ctl.watch import watch_events
+from kdumpd.dbus.messages import Signal
+from tests.ctl.crashes import LOGS
 from tests.ctl.terminal import ENVIRONMENT
 from tests.support.cores import Crash, flattened
 from tests.support.daemon import Setup, running
@@ -20,6 +23,7 @@ from tests.support.message_bus import Broker, private_bus
 from tests.support.process import BOUND, end
 
 pytestmark = pytest.mark.bus
+SYSRQ_LOG = (LOGS / "sysrq.txt").read_bytes()
 
 
 class Watcher:
@@ -77,9 +81,11 @@ async def test_a_day(machine: Machine, tmp_path: Path, bus: str) -> None:
         await watcher.word("kdumpd does not run; waiting for it.")
         async with running(setup):
             await watcher.word("ready: The next kernel panic would leave a dump.")
-            machine.kdump_tools("202611230113", flattened(Crash()))
+            machine.kdump_tools("202611230113", flattened(Crash()), SYSRQ_LOG)
             captured = await watcher.line("Captured: kernel 6.1.0-56-amd64, Mon 2026-11-23")
             assert "complete, /var/crash/202611230113 (" in captured
+            id_ = captured.rpartition("(")[2].rstrip(")\n")
+            assert (await watcher.line("Crash: ")).endswith(f" ({id_})\n")
         await watcher.word("kdumpd is gone; waiting for its return.")
         machine.write("sys/kernel/kexec_crash_loaded", "0\n")
         async with running(setup):
@@ -144,3 +150,44 @@ async def test_a_bus_that_is_none_is_said() -> None:
         await watcher.word("cannot connect to the bus")
         async with asyncio.timeout(20):
             assert await watcher.process.wait() == 4
+
+
+def told(path: str, member: str, signature: str, *body: object) -> list[str]:
+    """Return the texts of what a signal of the daemon tells."""
+    signal_ = Signal(path=path, interface="", member=member, signature=signature, body=body)
+    return [one.text for one in watch_events(signal_)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"State": "gone"}, "it is gone"),
+        (
+            {"Reason": "Oops", "Class": "kernel-bug", "Signature": "7b40", "Occurrence": 2},
+            "the crash is of class kernel-bug, the kernel said: Oops",
+        ),
+        ({"Acknowledged": True}, "it is acknowledged"),
+        ({"Acknowledged": False}, "it is not acknowledged any more"),
+        ({"Trusted": False}, "others than root can change it"),
+        ({"Directory": b"/var/crash/a\n\x1b"}, "it lies in /var/crash/a\\n\\x1b"),
+        ({"Problem": ""}, "more is known of it"),
+        ({"Problem": "was cut off"}, "the core was cut off"),
+        ({"Size": 4711, "Reason": ""}, "more is known of it"),
+    ],
+)
+def test_a_change_of_a_capture_is_told_in_words(changed: dict[str, object], words: str) -> None:
+    path = "/org/kdumpd1/capture/0123456789abcdef"
+    body = ("org.kdumpd1.Capture", changed, [])
+    assert told(path, "PropertiesChanged", "sa{sv}as", *body) == [
+        f"Capture 0123456789abcdef: {words}"
+    ]
+
+
+def test_a_crash_is_told_with_its_capture_or_that_there_is_none() -> None:
+    capture = "/org/kdumpd1/capture/0123456789abcdef"
+    assert told("/org/kdumpd1", "CrashReported", "oss", capture, "sysrq", "") == [
+        "Crash: sysrq (0123456789abcdef)"
+    ]
+    assert told("/org/kdumpd1", "CrashReported", "oss", "/", "unknown", "It hung") == [
+        "Crash: unknown, It hung, nothing was captured"
+    ]

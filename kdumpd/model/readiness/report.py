@@ -83,7 +83,8 @@ def status_lines(report: Report) -> Iterator[str]:
         if one.outcome != Severity.OK:
             yield ""
             yield f"  {one.outcome}: {one.message} [{one.code}]"
-            yield f"  what to do: {one.remedy}"
+            if one.remedy:
+                yield f"  what to do: {one.remedy}"
 
 
 def check_lines(report: Report) -> Iterator[str]:

@@ -15,7 +15,7 @@ from itertools import islice
 
 from kdumpd.observe.cores import kdump_compressed
 from kdumpd.observe.cores.kdump_compressed import KdumpHeader, read_kdump_header
-from kdumpd.observe.cores.source import CoreError, Source
+from kdumpd.observe.cores.source import CoreError, Source, check_place
 
 MAGIC = b"makedumpfile\0\0\0\0"
 HEADER_BYTES = 4096
@@ -63,6 +63,7 @@ class FlattenedSource:
 
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes of the core inside; CoreError when no known record holds them."""
+        check_place(offset, length)
         pieces = [
             (max(offset, record.offset), min(offset + length, record.offset + record.size), record)
             for record in self._records

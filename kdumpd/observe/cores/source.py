@@ -9,6 +9,15 @@ class CoreError(Exception):
     """A core cannot be read further; the text says what is wrong with it."""
 
 
+MAX_FILE_BYTES = (1 << 63) - 1  # loff_t
+
+
+def check_place(offset: int, length: int) -> None:
+    """Raise CoreError for bytes that lie where no file has any."""
+    if offset < 0 or length < 0 or offset + length > MAX_FILE_BYTES:
+        raise CoreError("is damaged: it names a place that no file can have")
+
+
 class Source(Protocol):
     """Something with a size and bytes at offsets."""
 
@@ -32,7 +41,8 @@ class FileSource:
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes; CoreError when the file does not hold them."""
-        if offset < 0 or length < 0 or offset + length > self.size:
+        check_place(offset, length)
+        if offset + length > self.size:
             raise CoreError(f"ends at {self.size} bytes, before {offset + length}")
         try:
             data = os.pread(self._fd, length, offset)

@@ -2,6 +2,7 @@
 import gzip
 import lzma
 import os
+import struct
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -403,6 +404,14 @@ def test_a_core_cut_within_its_notes_says_what_it_is() -> None:
     assert facts.identity == b""
 
 
+def elf_header(program_headers: int) -> bytes:
+    """Return the header of a core (elf(5)) with one program header at this offset."""
+    ident = b"\x7fELF\2\1\1".ljust(16, b"\0")
+    return ident + struct.pack(
+        "<HHIQQQIHHHHHH", 4, 62, 1, 0, program_headers, 0, 0, 64, 56, 1, 0, 0, 0
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -416,6 +425,9 @@ def test_a_core_cut_within_its_notes_says_what_it_is() -> None:
         (b"KDUMP   ", "ends at 8 bytes"),
         (b"KDUMP   ".ljust(1 << 14, b"\0"), "broken"),
         (b"\x7fELF", "ends at 4 bytes"),
+        (elf_header(program_headers=64), "ends at 64 bytes, before 120"),
+        (elf_header(program_headers=(1 << 64) - 1), "names a place that no file can have"),
+        (elf_header(program_headers=1 << 63), "names a place that no file can have"),
         (b"\x7fELF".ljust(1 << 14, b"\0"), "broken"),
     ],
 )

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What kdumpdctl says where the bus answers in the place of the service: never the bus's words."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from dbus_next import Message
+from dbus_next.aio import MessageBus
+from dbus_next.constants import MessageType, RequestNameReply
+
+from tests.ctl.terminal import printed
+from tests.ctl.test_watch import watching
+from tests.support.message_bus import Broker, Bus, private_bus
+
+pytestmark = pytest.mark.bus
+
+KDUMPD, TRIGGER = "org.kdumpd1", "org.kdumpd1.Trigger"
+DBUS_ERROR = "org.freedesktop.DBus.Error."
+MASKED = "org.freedesktop.systemd1.UnitMasked"
+RAW = "Rejected: destination has a full message queue, 0 matched rules; type=method_call"
+QUESTIONS = (("status",), ("check",), ("list",), ("info",), ("path",), ("acknowledge", "--all"))
+Answer = Callable[[MessageBus, Message], Message | None]
+
+
+@pytest.fixture(params=Broker)
+async def bus(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bus]:
+    async with private_bus(tmp_path, request.param) as bus:
+        yield bus
+
+
+@asynccontextmanager
+async def answering(address: str, answer: Answer, name: str = KDUMPD) -> AsyncIterator[None]:
+    """Have somebody own the name who answers each call so."""
+    bus = await MessageBus(bus_address=address).connect()
+
+    def take(message: Message) -> Message | bool:
+        if message.message_type is not MessageType.METHOD_CALL:
+            return False
+        return answer(bus, message) or True
+
+    bus.add_message_handler(take)
+    assert await bus.request_name(name) is RequestNameReply.PRIMARY_OWNER
+    try:
+        yield
+    finally:
+        bus.disconnect()
+        with suppress(EOFError):
+            async with asyncio.timeout(5):
+                await bus.wait_for_disconnect()
+        # dbus-next leaves its socket to the garbage collector, and has no public way to close it.
+        bus._stream.close()
+        bus._sock.close()
+
+
+def with_error(name: str) -> Answer:
+    return lambda _, message: Message.new_error(message, name, RAW)
+
+
+def leave(bus: MessageBus, _: Message) -> None:
+    """Be gone without an answer, as a daemon is that finds the ledger of a newer one."""
+    bus.disconnect()
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=" ".join)
+async def test_a_service_that_is_gone_before_it_answers(
+    bus: Bus, question: tuple[str, ...]
+) -> None:
+    async with answering(bus.address, leave):
+        told = await printed(*question, environment={"DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+    assert "kdumpd ended before it answered on the bus 'system'" in told.words
+    assert "journalctl -u kdumpd" in told.words
+    if "This is a look without kdumpd" not in told.words:
+        assert (told.status, told.out) == (4, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("LimitsExceeded", "Too many messages are under way on the message bus. Try again later."),
+        ("AccessDenied", "The message bus does not allow that."),
+        ("NoMemory", "The message bus has no memory left."),
+        ("Timeout", "The service does not answer."),
+        ("Disconnected", "The message bus was lost."),
+    ],
+)
+async def test_no_word_of_the_bus_is_told(bus: Bus, name: str, words: str) -> None:
+    async with answering(bus.address, with_error(DBUS_ERROR + name)):
+        for question in QUESTIONS:
+            told = await printed(*question, "--bus", bus.address)
+            assert (told.status, told.out) == (4, "")
+            assert told.words.splitlines()[-1] == words
+            assert "Rejected" not in told.words
+
+
+async def test_a_unit_that_is_masked_is_told_as_masked(bus: Bus) -> None:
+    environment = {"DBUS_SYSTEM_BUS_ADDRESS": bus.address}
+    async with (
+        answering(bus.address, with_error(MASKED)),
+        answering(bus.address, with_error(MASKED), TRIGGER),
+    ):
+        for question in QUESTIONS:
+            told = (await printed(*question, environment=environment)).words
+            assert "kdumpd does not run on the bus 'system'" in told
+            assert "Its unit is masked. To allow its start: systemctl unmask kdumpd\n" in told
+            assert "systemctl start" not in told
+        test = await printed("test", "--dry-run", environment=environment)
+        assert test.status == 4
+        assert "systemctl unmask kdumpd-trigger\n" in test.words
+        async with watching(bus.address) as watcher:
+            await watcher.word("as its unit is masked; waiting for it.")
+            watcher.process.send_signal(signal.SIGINT)
+            assert await watcher.process.wait() == 0
