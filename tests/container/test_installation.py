@@ -64,6 +64,10 @@ def _go_back(container: Container, previous: Path, package: Path) -> None:
     container.install(previous)
     assert container.attempt("systemctl is-failed kdumpd").output == "failed\n"
     assert container.run("systemctl show -P NRestarts kdumpd") == "0"
+    listed = container.attempt("kdumpdctl list", user="nobody")
+    assert listed.status == 4
+    assert "kdumpd ended before it answered" in listed.output
+    assert "journalctl -u kdumpd" in listed.output
     said = container.run("journalctl -q -o cat -u kdumpd -n 20 _COMM=kdumpd")
     assert f"'{LEDGER}' is from a newer kdumpd" in said
     assert "install that one again" in said

@@ -209,7 +209,10 @@ def test_is_not_started_against_the_administrator(installed: Container) -> None:
         assert "kdumpd --check" in outcome.output
         assert installed.attempt("systemctl is-active kdumpd").output == "inactive\n"
         installed.run("systemctl mask kdumpd 2>&1")
-        assert "kdumpd does not run" in installed.attempt("kdumpdctl status").output
+        masked = installed.attempt("kdumpdctl status").output
+        assert "kdumpd does not run" in masked
+        assert "Its unit is masked. To allow its start: systemctl unmask kdumpd" in masked
+        assert "systemctl start" not in masked
         installed.run("systemctl unmask kdumpd 2>&1")
     finally:
         installed.run("systemctl enable --now kdumpd 2>&1")
@@ -229,6 +232,20 @@ def test_a_file_that_is_replaced_is_seen_as_it_is_now(installed: Container) -> N
         f"nsenter --target=$({MAIN_PID}) --mount grep -q panic=10 /etc/kdump/sysctl.conf"
     )
     installed.wait_for(ACTIVE)
+
+
+def test_new_libraries_do_not_restart_it(installed: Container) -> None:
+    """As ldconfig does it, when a package is installed that has a library."""
+    pid = installed.run(MAIN_PID)
+    installed.run("cp -p /etc/ld.so.cache /etc/ld.so.cache~; mv /etc/ld.so.cache~ /etc/ld.so.cache")
+    began = "systemctl show -P ExecMainStartTimestampMonotonic kdumpd-refresh.service"
+    before = installed.run(began)
+    installed.run("touch /etc/new; rm /etc/new")
+    installed.wait_for(
+        f'test "$({began})" != "{before}";'
+        " systemctl show -P ActiveState kdumpd-refresh.service | grep -qx inactive"
+    )
+    assert installed.run(MAIN_PID) == pid
 
 
 def test_a_directory_elsewhere_is_said_to_be_hidden_until_a_drop_in_shows_it(
