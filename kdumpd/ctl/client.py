@@ -26,7 +26,7 @@ from kdumpd.dbus.messages import (
 )
 from kdumpd.json_output import properties_of
 from kdumpd.model.readiness.report import EXIT_STATUS
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.vocabulary import CaptureState, Readiness
 
 MASKED_ERROR = "org.freedesktop.systemd1.UnitMasked"
 # It was there, or was started for the question, and is gone: its log says why.
@@ -115,6 +115,23 @@ def select_all(captures: Sequence[Properties], ids: Sequence[str]) -> list[Prope
 def age(capture: Properties) -> tuple[bool, int, str]:
     """Return what sorts captures: the newest crash last, and what a stranger put there first."""
     return capture["Trusted"], capture["CrashedAt"] or capture["FoundAt"], capture["Id"]
+
+
+# Objections of kdumpd-trigger that are fatal, by the findings that are their cause.
+OBSTACLE_SENTENCES = {
+    "container": "the kernel is that of the container's host",
+    "crash-kernel-running": "the crash kernel runs, and has a dump to save",
+    "live-system": "a live system forgets the dump at the reboot",
+}
+
+
+def obstacle_line(manager: Properties) -> str:
+    """Return why a crash test is refused whatever is done, empty where one can be made."""
+    codes = [code for code, *_ in manager["Findings"]]
+    why = next((why for code, why in OBSTACLE_SENTENCES.items() if code in codes), "")
+    if not why and manager["Readiness"] == Readiness.UNSUPPORTED:
+        why = "the kernel cannot capture its own crash"
+    return f"Crash test: not possible here, as {why}" if why else ""
 
 
 KDUMPD_ABSENT = "kdumpd does not run"

@@ -130,8 +130,9 @@ class RefusedError(Exception):
 async def crash_test(trigger: Trigger, options: argparse.Namespace) -> int:
     """Crash this machine on purpose after a countdown, to prove that a dump is saved."""
     try:
-        if options.cancel:
+        if options.cancel:  # first: it must not wait for kdumpd
             return await cancel(trigger)
+        await _check_possible(trigger)
         if options.dry_run:
             return dry_run(await trigger.prepare(), options)
         tell(await _attempt(trigger, options))
@@ -143,6 +144,11 @@ async def crash_test(trigger: Trigger, options: argparse.Namespace) -> int:
     except CallError as error:
         tell(str(error))
     return EXIT_FAILURE
+
+
+async def _check_possible(trigger: Trigger) -> None:
+    if obstacle := await trigger.obstacle():
+        raise RefusedError(f"{obstacle}.")
 
 
 async def cancel(trigger: Trigger) -> int:

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from kdumpd.ctl.client import Properties
+from kdumpd.ctl.client import Properties, obstacle_line
 from kdumpd.json_output import readiness_report
 from kdumpd.model.readiness.report import status_lines
 from kdumpd.model.text import human_size, shown, time_from_microseconds
@@ -15,7 +15,6 @@ from kdumpd.model.vocabulary import (
     CrashClass,
     CrashTestVerdict,
     Mechanism,
-    Readiness,
     crash_was_intended,
 )
 
@@ -129,20 +128,14 @@ DURATION_UNITS = (
     ("hour", timedelta(hours=1)),
     ("minute", timedelta(minutes=1)),
 )
-# Objections of kdumpd-trigger that are fatal, by the findings that are their cause.
-OBSTACLE_SENTENCES = {
-    "container": "the kernel is that of the container's host",
-    "crash-kernel-running": "the crash kernel runs, and has a dump to save",
-    "live-system": "a live system forgets the dump at the reboot",
-}
 MIN_UNITS = 2  # of a unit, or it would be too rough
 
 
 def crash_test_line(manager: Properties, test: Properties, now: datetime) -> str:
     """Return what the properties of org.kdumpd1.CrashTest say, of the machine as it is."""
     match test["Verdict"]:
-        case CrashTestVerdict.NONE if obstacle := _obstacle(manager):
-            return f"Crash test: not possible here, as {obstacle}"
+        case CrashTestVerdict.NONE if obstacle := obstacle_line(manager):
+            return obstacle
         case CrashTestVerdict.NONE:
             return "Never proven: kdumpdctl test crashes this machine to see (kdumpd-trigger(8))"
         case CrashTestVerdict.PASSED:
@@ -164,15 +157,6 @@ def ago(at: datetime, now: datetime) -> str:
             return f"{passed // unit} {name}s ago"
     seconds = passed // timedelta(seconds=1)
     return f"{seconds} second{'' if seconds == 1 else 's'} ago"
-
-
-def _obstacle(manager: Properties) -> str:
-    """Return why a test is refused whatever is done, empty where one can be made."""
-    codes = [code for code, *_ in manager["Findings"]]
-    why = next((why for code, why in OBSTACLE_SENTENCES.items() if code in codes), "")
-    if not why and manager["Readiness"] == Readiness.UNSUPPORTED:
-        return "the kernel cannot capture its own crash"
-    return why
 
 
 def _occasion(test: Properties, now: datetime) -> str:

@@ -7,13 +7,21 @@ from datetime import datetime
 from enum import StrEnum, auto
 from typing import Any
 
-from kdumpd.ctl.client import PASSWORD_CALL_OPTIONS, absence
+from kdumpd.ctl.client import (
+    PASSWORD_CALL_OPTIONS,
+    AbsentError,
+    Daemon,
+    absence,
+    obstacle_line,
+)
 from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import (
     PROPERTIES_INTERFACE,
     TRIGGER_BUS_NAME,
     TRIGGER_INTERFACE,
     TRIGGER_PATH,
+    BusError,
+    CallError,
     CallOptions,
     Target,
 )
@@ -74,6 +82,13 @@ class Trigger:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def obstacle(self) -> str:
+        """Return why no test is possible here, as kdumpd knows it; empty where it does not."""
+        try:
+            return obstacle_line(await Daemon(self._connection).manager())
+        except (AbsentError, BusError, CallError):
+            return ""  # kdumpd-trigger is asked, which says what it knows
 
     async def prepare(self) -> Preparation:
         """Return a token for a crash, and what speaks against one."""

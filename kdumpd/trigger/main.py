@@ -58,6 +58,11 @@ def arguments_parser() -> argparse.ArgumentParser:
         default=CRASH_KEY,
         help="the key of SysRq: c crashes (the default), h rehearses: the kernel prints its help",
     )
+    parser.add_argument(
+        "--refuse",
+        action="store_true",
+        help="crash nothing, and need no descriptor: answer that no test is possible here",
+    )
     return parser
 
 
@@ -90,6 +95,11 @@ class TriggerTimeouts:
     idle: float = 60.0  # for somebody to ask for something
     polkit: float = POLKIT_TIMEOUT_S
     test_run: CrashTestTimeouts = field(default_factory=CrashTestTimeouts)
+
+
+NO_SYSRQ_SENTENCE = (
+    "Crash test: not possible here, as there is no /proc/sysrq-trigger that could be written to."
+)
 
 
 class EndError(Exception):
@@ -179,6 +189,7 @@ def parts_of(
         settings=reader.settings,
         user_name=user_name,
         host=os.uname().nodename,
+        obstacle=NO_SYSRQ_SENTENCE if options.refuse else "",
     )
 
 
@@ -191,7 +202,7 @@ def main(
     options = arguments_parser().parse_args(arguments)
     level = logging.WARNING if "JOURNAL_STREAM" in os.environ else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
-    if problem:
+    if problem and not options.refuse:
         log.error("kdumpd-trigger: %s", problem)
         return EXIT_FAILURE
     return run(options, SysrqTrigger(fd, options.key), timeouts)

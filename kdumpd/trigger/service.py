@@ -64,6 +64,7 @@ class ServiceParts:
     settings: Callable[[], Awaitable[Settings]]  # reads them anew
     user_name: Callable[[int], Awaitable[str]]  # by the uid
     host: str  # the machine's name
+    obstacle: str  # a sentence, where no test is possible whatever is done
 
 
 class TriggerService:
@@ -131,6 +132,7 @@ class TriggerService:
 
     async def _prepare(self, call: Call) -> Reply:
         uid = await self._parts.peers.uid(call.sender)
+        self._check_possible()
         self._check_enabled()
         self._check_open()
         with self._limit.turn(uid, MAX_LOOKS_OF_USER):
@@ -176,6 +178,7 @@ class TriggerService:
                 await self._show()
 
     async def _cancel(self, call: Call) -> Reply:
+        self._check_possible()
         uid, test_run = await self._parts.peers.uid(call.sender), self._test_run
         if test_run is None:
             return await self._call_off(call, uid)
@@ -207,6 +210,7 @@ class TriggerService:
         """Return the token that was given to the sender, which is spent then."""
         uid = await self._parts.peers.uid(sender)
         try:
+            self._check_possible()
             self._check_enabled()
             return self._parts.admission.admit(sender, text)
         except TokenError as error:
@@ -225,6 +229,10 @@ class TriggerService:
             self._parts.trigger_journal.refuse(request.uid, told, tuple(one.code for one in left))
             raise CallError(OBJECTIONS_ERROR, f"This speaks against a crash now: {told}.")
         return [one for one in found if one.code in request.overridden]
+
+    def _check_possible(self) -> None:
+        if self._parts.obstacle:
+            raise CallError(FAILED_ERROR, self._parts.obstacle)
 
     def _check_enabled(self) -> None:
         if not self._settings.crash_test:

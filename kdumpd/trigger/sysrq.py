@@ -61,7 +61,7 @@ def passed_descriptor(environment: Mapping[str, str], pid: int) -> int:
 def _number(environment: Mapping[str, str], pid: int) -> int:
     count, owner = environment.get("LISTEN_FDS", ""), environment.get("LISTEN_PID", "")
     names = environment.get("LISTEN_FDNAMES", "").split(":")
-    hint = "The unit has OpenFile=/proc/sysrq-trigger:sysrq (systemd 253), or its drop-in for 252"
+    hint = "The unit has it from its drop-in sysrq.conf, which systemd links at a boot or a reload"
     if not count.isdecimal() or owner != str(pid):
         raise DescriptorError(f"no descriptor was passed to this process. {hint}")
     if not 1 <= int(count) <= MAX_LISTEN_FDS or len(names) != int(count):

@@ -22,6 +22,8 @@ from kdumpd.dbus import polkit
 from kdumpd.model.crash_test import FATAL_OBJECTION_CODES
 from tests.ctl.person import Person, at_a_terminal
 from tests.ctl.test_main import Outcome, kdumpdctl
+from tests.support.daemon import Setup, running
+from tests.support.machine import Machine
 from tests.support.message_bus import Broker, Bus, private_bus
 from tests.support.process import end
 from tests.support.trigger_service import ERROR, TOKEN, TriggerService, may_ask, trigger_service
@@ -404,6 +406,21 @@ async def test_keys_cancel_though_the_words_go_elsewhere(bus: Bus, trigger: Trig
     finally:
         os.close(terminal)
         os.close(master)
+
+
+async def test_where_none_is_possible_the_words_of_status_are_said_at_once(
+    machine: Machine, tmp_path: Path, bus: Bus, trigger: TriggerService
+) -> None:
+    machine.write("run/systemd/container", "systemd-nspawn\n")
+    setup = Setup(root=machine.root, state=tmp_path / "state", bus=bus.address)
+    async with running(setup):
+        status = await kdumpdctl("status", "--bus", bus.address)
+        sentence = "Crash test: not possible here, as the kernel is that of the container's host"
+        assert f"\n{sentence}\n" in status.out
+        for options in ((), ("--dry-run",), (f"--yes={HOST}",), ("--dry-run", "--json")):
+            refused = await kdumpdctl("test", *options, "--bus", bus.address)
+            assert refused == Outcome(1, "", f"Nothing was crashed. {sentence}.\n")
+    assert trigger.members() == []
 
 
 async def test_of_the_codes_only_those_are_named_that_can_be_overridden() -> None:

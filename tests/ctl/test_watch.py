@@ -177,7 +177,7 @@ def told(path: str, member: str, signature: str, *body: object) -> list[str]:
 )
 def test_a_change_of_a_capture_is_told_in_words(changed: dict[str, object], words: str) -> None:
     path = "/org/kdumpd1/capture/0123456789abcdef"
-    body = ("org.kdumpd1.Capture", changed, [])
+    body: tuple[object, ...] = ("org.kdumpd1.Capture", changed, [])
     assert told(path, "PropertiesChanged", "sa{sv}as", *body) == [
         f"Capture 0123456789abcdef: {words}"
     ]

@@ -107,6 +107,23 @@ async def test_a_mistake_in_the_program(setup: TriggerSetup) -> None:
         assert trigger.pressed == b""
 
 
+async def test_without_a_descriptor_it_refuses_whatever_it_is_asked(setup: TriggerSetup) -> None:
+    """As the unit runs where there is no /proc/sysrq-trigger: nothing fails but what is asked."""
+    refusing = replace(setup, program=(*PROGRAM, "--refuse"), passing='exec "$@"')
+    async with running_trigger(refusing) as trigger:
+        async with caller(setup.bus) as who:
+            for member, given in (("Prepare", ""), ("Cancel", ""), ("Trigger", "('0', @as [])")):
+                answer = await who.call(TRIGGER_PATH, TRIGGER, member, arguments=given)
+                assert answer["error"] == "org.kdumpd1.Error.Failed"
+                assert answer["message"] == (
+                    "Crash test: not possible here, as there is no /proc/sysrq-trigger that could"
+                    " be written to."
+                )
+        assert trigger.pressed == b""
+        assert await trigger.stop() == 0
+        assert "Traceback" not in trigger.log
+
+
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE])
 async def test_a_fault_of_the_interpreter(setup: TriggerSetup, number: signal.Signals) -> None:
     noisy = replace(setup, program=(PYTHON, "-X", "faulthandler", *MODULE))

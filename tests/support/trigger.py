@@ -20,7 +20,7 @@ from tests.support.message_bus import Broker, Bus
 from tests.support.polkit import Polkit, polkit_on, system_bus
 from tests.support.process import BOUND, Message, ServiceError, end
 
-# What the unit's drop-in for systemd 252 does: the descriptor is moved away from stdout.
+# What the unit's drop-in does: the descriptor is moved away from stdout.
 PASSING = 'exec 3>&1 1>&2; LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=sysrq exec "$@"'
 PROGRAM = (sys.executable, "-m", "kdumpd.trigger.main")
 LIMITED = """

@@ -13,7 +13,7 @@ import pytest
 from kdumpd.trigger.sysrq import DescriptorError, passed_descriptor
 
 PID = 4711
-# What systemd passes for OpenFile=/proc/sysrq-trigger:sysrq, and the shell line for 252.
+# What the shell line of the unit's drop-in passes, and OpenFile= of a newer systemd would.
 PASSED = {"LISTEN_FDS": "1", "LISTEN_PID": str(PID), "LISTEN_FDNAMES": "sysrq"}
 # The program that takes a descriptor and says what it got, where nothing of pytest's is open.
 TAKE = """
@@ -66,7 +66,7 @@ LISTEN = "LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=sysrq exec"
     ],
 )
 def test_what_was_not_passed(environment: dict[str, str]) -> None:
-    with pytest.raises(DescriptorError, match="OpenFile=/proc/sysrq-trigger:sysrq"):
+    with pytest.raises(DescriptorError, match=r"The unit has it from its drop-in sysrq.conf"):
         passed_descriptor(environment, PID)
 
 

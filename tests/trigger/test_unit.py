@@ -11,9 +11,9 @@ from tests.support.process import output, program
 
 UNITS = Path(__file__).parents[2] / "systemd"
 UNIT = UNITS / "kdumpd-trigger.service"
-OLD = UNITS / "kdumpd-trigger.service.d/systemd-252.conf"
+DROP_IN = UNITS / "sysrq.conf"
+GENERATOR = UNITS / "system-generators/kdumpd-sysrq"
 ACTIVATION = Path(__file__).parents[2] / "dbus/org.kdumpd1.Trigger.service"
-KNOWS_OPENFILE = 253
 BINARY = "/usr/sbin/kdumpd-trigger"
 
 
@@ -22,19 +22,14 @@ async def analyzed(*arguments: str) -> str:
     return (await output(program("systemd-analyze", "systemd"), *arguments)).decode()
 
 
-@pytest.mark.parametrize("drop_in", [False, True], ids=["unit", "systemd-252"])
+@pytest.mark.parametrize("drop_in", [False, True], ids=["unit", "sysrq"])
 async def test_systemd_understands_it(tmp_path: Path, *, drop_in: bool) -> None:
     """With a program that is there in the place of ours."""
-    unit = UNIT.read_text().replace(BINARY, "/bin/true")
-    version = int((await analyzed("--version")).split()[1])
-    if version < KNOWS_OPENFILE:
-        unit = unit.replace("\nOpenFile=", "\n#")
-    (tmp_path / UNIT.name).write_text(unit)
+    (tmp_path / UNIT.name).write_text(UNIT.read_text().replace(BINARY, "/bin/true"))
     if drop_in:
-        (tmp_path / OLD.parent.name).mkdir()
-        (tmp_path / OLD.parent.name / OLD.name).write_text(
-            OLD.read_text().replace(BINARY, "/bin/true")
-        )
+        directory = tmp_path / f"{UNIT.name}.d"
+        directory.mkdir()
+        (directory / DROP_IN.name).write_text(DROP_IN.read_text().replace(BINARY, "/bin/true"))
     arguments = ("verify", "--man=no", "--recursive-errors=no", str(tmp_path / UNIT.name))
     assert await analyzed(*arguments) == ""
 
@@ -48,11 +43,12 @@ async def test_little_is_exposed(tmp_path: Path) -> None:
 
 
 def test_the_descriptor_is_never_one_that_is_printed_to() -> None:
-    unit, old = UNIT.read_text(), OLD.read_text()
-    assert "\nOpenFile=/proc/sysrq-trigger:sysrq\n" in unit
+    unit, drop_in = UNIT.read_text(), DROP_IN.read_text()
+    assert "OpenFile=" not in unit
     assert "\nStandardOutput=journal\nStandardError=journal\n" in unit
-    assert "StandardError" not in old
-    (line,) = re.findall(r"^ExecStart=/bin/sh -c '(.*)'$", old, re.MULTILINE)
+    assert "\nStandardOutput=file:/proc/sysrq-trigger\n" in drop_in
+    assert "StandardError" not in drop_in
+    (line,) = re.findall(r"^ExecStart=/bin/sh -c '(.*)'$", drop_in, re.MULTILINE)
     assert line == (
         "exec 3>&1 1>&2; LISTEN_FDS=1 LISTEN_PID=$$$$ LISTEN_FDNAMES=sysrq exec " + BINARY
     )
@@ -64,3 +60,23 @@ def test_the_bus_starts_the_unit() -> None:
         assert f"\n{line}\n" in said
     assert "\nBusName=org.kdumpd1.Trigger\n" in UNIT.read_text()
     assert "\nUser=kdumpd-trigger\n" in UNIT.read_text()
+
+
+def test_without_the_descriptor_it_refuses() -> None:
+    assert re.findall(r"^ExecStart=(.*)$", UNIT.read_text(), re.MULTILINE) == [f"{BINARY} --refuse"]
+
+
+@pytest.mark.parametrize("mode", [0o200, None])
+async def test_the_descriptor_is_passed_where_there_is_such_a_file(
+    tmp_path: Path, mode: int | None
+) -> None:
+    """With another name in the place of /proc/sysrq-trigger: there may be none, or it is used."""
+    file, out = tmp_path / "sysrq-trigger", tmp_path / "generator"
+    out.mkdir()
+    if mode is not None:
+        file.touch(mode)
+    script = GENERATOR.read_text().replace("/proc/sysrq-trigger ]", f"{file} ]")
+    assert str(file) in script
+    await output(program("sh", "dash"), "-c", script, "generator", str(out), str(out), str(out))
+    links = {path.name: str(path.readlink()) for path in out.glob(f"{UNIT.name}.d/*")}
+    assert links == ({} if mode is None else {DROP_IN.name: "/usr/lib/kdumpd/sysrq.conf"})
