@@ -18,6 +18,7 @@ from kdumpd.dbus.messages import BUS_SENTENCES, BusError, CallError, bus_address
 
 EXIT_ABSENT = 4
 ROOT_UID = 0
+MASK_PATHS = (Path("/etc/systemd/system"), Path("/run/systemd/system"))
 READINESS_VERBS = {"status", "check"}  # whose other exit statuses are words of readiness
 LOOK_INSTEAD_HINT = (
     "This is a look without kdumpd, which would know more: what is gone, or acknowledged."
@@ -40,16 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_ABSENT if is_of_the_bus or options.verb in READINESS_VERBS else EXIT_FAILURE
     except (BusError, LookError) as error:
         tell(str(error))
-        _advise(options)
+        _advise(options, START_HINT if options.verb != "test" else "")
         return EXIT_ABSENT
     except AbsentError as error:
         tell(f"{error} on the bus '{options.bus}'.")
-        is_test = options.verb == "test"
-        if error.is_masked:
-            tell(UNMASK_HINT.format(unit="kdumpd-trigger" if is_test else "kdumpd"))
-        elif options.bus == SYSTEM_BUS_OPTION and is_test:
-            tell(TRIGGER_LOG_HINT)
-        _advise(options, START_HINT if not error.is_masked else "")
+        _advise(options, start_hint(error, options))
         return EXIT_ABSENT
     except OSError as error:
         # Of a closed pipe nobody is told: whoever read has seen enough.
@@ -76,8 +72,7 @@ async def _ask(options: argparse.Namespace) -> int:
         if not _may_look(options):
             raise
         bus = f" on the bus '{options.bus}'" if isinstance(error, AbsentError) else ""
-        masked = isinstance(error, AbsentError) and error.is_masked
-        hint = UNMASK_HINT.format(unit="kdumpd") if masked else START_HINT
+        hint = start_hint(error, options) if isinstance(error, AbsentError) else START_HINT
         tell(f"{str(error).rstrip('.')}{bus}. {hint}\n{LOOK_INSTEAD_HINT}\n")
     return await run(LookWithoutDaemon(Path("/")), options)
 
@@ -91,11 +86,28 @@ def _may_look(options: argparse.Namespace) -> bool:
     )
 
 
+def start_hint(error: AbsentError, options: argparse.Namespace) -> str:
+    """Return how to have the service started that the command asks, or where it says why not."""
+    unit = "kdumpd-trigger" if options.verb == "test" else "kdumpd"
+    if error.is_masked or (options.bus == SYSTEM_BUS_OPTION and _is_masked(unit)):
+        return UNMASK_HINT.format(unit=unit)
+    return TRIGGER_LOG_HINT if options.verb == "test" else START_HINT
+
+
+def _is_masked(unit: str) -> bool:
+    """Return whether an administrator has masked the unit (systemd.unit(5)).
+
+    The bus says so only of one that is enabled, too: the name it starts is an alias.
+    """
+    return any(
+        (directory / f"{unit}.service").resolve() == Path(os.devnull) for directory in MASK_PATHS
+    )
+
+
 def _advise(options: argparse.Namespace, hint: str = START_HINT) -> None:
-    """Say what to type where the daemon is not to be reached."""
-    if options.bus == SYSTEM_BUS_OPTION and options.root is None and options.verb != "test":
-        if hint:
-            tell(hint)
+    """Say what to type where the service is not to be reached."""
+    if hint and options.bus == SYSTEM_BUS_OPTION and options.root is None:
+        tell(hint)
         if options.verb in VERBS_WITHOUT_DAEMON and os.geteuid() != ROOT_UID:
             tell(AS_ROOT_HINT)
     if options.verb in READINESS_VERBS:

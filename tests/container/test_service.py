@@ -213,8 +213,12 @@ def test_is_not_started_against_the_administrator(installed: Container) -> None:
         assert "kdumpd does not run" in masked
         assert "Its unit is masked. To allow its start: systemctl unmask kdumpd" in masked
         assert "systemctl start" not in masked
-        installed.run("systemctl unmask kdumpd 2>&1")
+        installed.run("systemctl unmask kdumpd 2>&1; systemctl enable kdumpd 2>&1")
+        installed.run("systemctl mask kdumpd 2>&1")  # now with the alias that the bus starts
+        masked = installed.attempt("kdumpdctl status").output
+        assert "Its unit is masked. To allow its start: systemctl unmask kdumpd" in masked
     finally:
+        installed.run("systemctl unmask kdumpd 2>&1")
         installed.run("systemctl enable --now kdumpd 2>&1")
 
 
