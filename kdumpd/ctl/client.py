@@ -34,14 +34,11 @@ ENDED_ERROR = "org.freedesktop.DBus.Error.NoReply"
 NOT_RUNNING_ERRORS = {
     "org.freedesktop.DBus.Error.ServiceUnknown",
     "org.freedesktop.DBus.Error.NameHasNoOwner",
-    # Where systemd starts what has a name (sd-bus, bus-common-errors.h): disabled, unreadable,
-    # masked, and failed to start.
-    "org.freedesktop.systemd1.NoSuchUnit",
-    "org.freedesktop.systemd1.LoadFailed",
-    MASKED_ERROR,
     "org.freedesktop.DBus.Error.TimedOut",
 }
-SPAWN_ERROR_PREFIX = "org.freedesktop.DBus.Error.Spawn."  # what a bus without systemd says
+# What the bus says where it could not start the service: itself, or systemd for it (sd-bus,
+# bus-common-errors.h: disabled, unreadable, broken, masked).
+ACTIVATION_ERROR_PREFIXES = ("org.freedesktop.DBus.Error.Spawn.", "org.freedesktop.systemd1.")
 
 
 class AbsentError(Exception):
@@ -62,7 +59,7 @@ def absence(words: str, name: str) -> Iterator[None]:
             raise AbsentError(words, is_masked=True) from error
         if error.name == ENDED_ERROR:
             raise AbsentError(f"{name} ended before it answered") from error
-        if error.name in NOT_RUNNING_ERRORS or error.name.startswith(SPAWN_ERROR_PREFIX):
+        if error.name in NOT_RUNNING_ERRORS or error.name.startswith(ACTIVATION_ERROR_PREFIXES):
             raise AbsentError(words) from error
         raise
 

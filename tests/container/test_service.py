@@ -241,10 +241,10 @@ def test_a_file_that_is_replaced_is_seen_as_it_is_now(installed: Container) -> N
 def test_new_libraries_do_not_restart_it(installed: Container) -> None:
     """As ldconfig does it, when a package is installed that has a library."""
     pid = installed.run(MAIN_PID)
-    installed.run("cp -p /etc/ld.so.cache /etc/ld.so.cache~; mv /etc/ld.so.cache~ /etc/ld.so.cache")
     began = "systemctl show -P ExecMainStartTimestampMonotonic kdumpd-refresh.service"
+    installed.wait_for("systemctl show -P ActiveState kdumpd-refresh.service | grep -qx inactive")
     before = installed.run(began)
-    installed.run("touch /etc/new; rm /etc/new")
+    installed.run("cp -p /etc/ld.so.cache /etc/ld.so.cache~; mv /etc/ld.so.cache~ /etc/ld.so.cache")
     installed.wait_for(
         f'test "$({began})" != "{before}";'
         " systemctl show -P ActiveState kdumpd-refresh.service | grep -qx inactive"

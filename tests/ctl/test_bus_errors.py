@@ -114,3 +114,17 @@ async def test_a_unit_that_is_masked_is_told_as_masked(bus: Bus) -> None:
             await watcher.word("as its unit is masked; waiting for it.")
             watcher.process.send_signal(signal.SIGINT)
             assert await watcher.process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("systemd1.BadUnitSetting", "systemd1.NoSuchUnit", "systemd1.LoadFailed"),
+        *("DBus.Error.Spawn.ChildExited", "DBus.Error.ServiceUnknown", "DBus.Error.TimedOut"),
+    ],
+)
+async def test_a_service_that_cannot_be_started(bus: Bus, name: str) -> None:
+    async with answering(bus.address, with_error(f"org.freedesktop.{name}")):
+        told = await printed("path", "--bus", bus.address)
+    assert (told.status, told.out) == (4, "")
+    assert told.words == f"kdumpd does not run on the bus '{bus.address}'.\n"
