@@ -113,7 +113,12 @@ def last_test(tests: Iterable[CrashTest], machine: MachineFacts) -> LastTest | N
     test = next(decided, None)
     if test is None or staleness(test, machine):
         return None
-    return LastTest(at=test.at, passed=test.verdict is CrashTestVerdict.PASSED, reason=test.reason)
+    return LastTest(
+        at=test.at,
+        passed=test.verdict is CrashTestVerdict.PASSED,
+        reason=test.reason,
+        of_capture=bool(test.capture),
+    )
 
 
 def _differs(then: str, now: str) -> bool:

@@ -102,6 +102,11 @@ class State:
     attributed: Mapping[str, str] = field(default_factory=dict)  # captures, and the boots they end
     loops: tuple[CrashLoop, ...] = ()  # of crashes, the newest first
 
+    @property
+    def log_restricted(self) -> bool:
+        """Whether the kernel keeps its log from users; also where it does not say so."""
+        return self.verdict is None or self.verdict.machine.policy.dmesg_restrict != 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delays:

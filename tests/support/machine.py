@@ -17,6 +17,8 @@ FILES = {
     "sys/kernel/kexec_crash_loaded": "1\n",
     "sys/kernel/kexec_crash_size": f"{256 << 20}\n",
 }
+# Its users may read the kernel log.
+DMESG_RESTRICT = "proc/sys/kernel/dmesg_restrict"
 # What tells that it is at rest.
 AT_REST = {
     "proc/sys/kernel/panic": "10\n",
@@ -62,6 +64,7 @@ class Machine:
         self.root = root
         for name, text in (FILES | AT_REST).items():
             self.write(name, text)
+        self.write(DMESG_RESTRICT, "0\n")
         self.crash.mkdir(parents=True)
 
     @property

@@ -89,6 +89,7 @@ POLICY = PolicyFacts(
     needs={"hung_task_timeout_secs": 120},
     sysrq=438,
     timeout=10,
+    dmesg_restrict=0,
 )
 SURROUNDINGS = SystemFacts(
     lockdown="none", load_disabled=False, loads_left=-1, post_notifiers=False

@@ -60,6 +60,7 @@ class Sighting:
     log_id: str = ""  # of the end of its kernel log; two of one crash have the same
     logged_at: datetime | None = None  # when its kernel log was last written
     reachable: bool = True  # whether everybody may go through the directories on its path
+    listable: bool = True  # whether everybody may also list those from the crash directory on
     made_at: datetime | None = None  # when its directory, or its file in a shared one, last changed
 
     @property
@@ -131,6 +132,7 @@ class Capture:
     gone_at: datetime | None = None  # when it was found to be gone
     files_id: str = ""  # of the files as they were seen last
     told_state: CaptureState | None = None  # what its contents last showed, None for never read
+    listable: bool = False  # whether everybody may see the names of its directory and its files
 
     @property
     def happened_at(self) -> datetime:
@@ -264,6 +266,7 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         written_at=_written_at(sighting),
         files_id=sighting.files_id,
         told_state=_told_state(sighting, before),
+        listable=sighting.listable,
     )
 
 

@@ -53,6 +53,7 @@ class DirectoryFacts:
     problem: str = ""
     hidden: bool = False  # from the daemon alone
     optional: bool = False  # whether the next capture needs none there
+    listable: bool = False  # whether everybody may list it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class LastTest:
     at: datetime
     passed: bool
     reason: str = ""  # why it failed, as a sentence
+    of_capture: bool = False  # whether the reason tells what is wrong with a capture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,7 @@ class PolicyFacts:
     needs: Mapping[str, Fact[int]] = field(default_factory=dict)
     sysrq: Fact[int] = None  # kernel.sysrq
     timeout: Fact[int] = None  # kernel.panic: seconds until a reboot, 0 never, negative at once
+    dmesg_restrict: Fact[int] = None  # kernel.dmesg_restrict: 0 where users may read the kernel log
     problem: str = ""  # why nothing of it could be read
 
     @property

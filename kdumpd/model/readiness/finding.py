@@ -2,7 +2,7 @@
 """Findings and facts: what was seen, or why it could not be read, and how to fix that."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum, auto
 from typing import TypeVar, Union
 
@@ -67,6 +67,8 @@ class Finding:
     message: str
     remedy: str = ""
     unknown: bool = False  # whether the rule could not tell
+    # The message for everybody, where the other names what lies in a crash directory.
+    public_message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def unknown(
     fact: Unknown,
     remedy: str = "",
     severity: Severity = Severity.WARNING,
+    public_message: str = "",
 ) -> Finding:
     """Return that a rule could not tell, and why; the remedy follows from that if none is given."""
     return Finding(
@@ -113,4 +116,15 @@ def unknown(
         message=fact.problem,
         remedy=remedy or remedy_for_unreadable(fact.problem),
         unknown=True,
+        public_message=public_message,
     )
+
+
+SEE_AS_ROOT = "ask as root, who is told more: sudo kdumpdctl check"
+
+
+def without_names(finding: Finding) -> Finding:
+    """Return the finding as everybody may read it, also who may not list a crash directory."""
+    if not finding.public_message:
+        return finding
+    return replace(finding, message=finding.public_message, remedy=SEE_AS_ROOT, public_message="")

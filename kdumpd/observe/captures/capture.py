@@ -60,9 +60,18 @@ def read_sighting(
         and before.files == files
         and (before.trusted_directory, before.own_files) == (trusted_directory, own_files)
     ):
-        if (before.made_at, before.reachable) == (made_at, directory.reachable):
+        if (before.made_at, before.reachable, before.listable) == (
+            made_at,
+            directory.reachable,
+            directory.listable,
+        ):
             return before
-        return replace(before, made_at=made_at, reachable=directory.reachable)
+        return replace(
+            before,
+            made_at=made_at,
+            reachable=directory.reachable,
+            listable=directory.listable,
+        )
     anew = _read_anew(directory, members, files)
     return replace(
         anew,
@@ -70,6 +79,7 @@ def read_sighting(
         trusted_directory=trusted_directory,
         own_files=own_files,
         reachable=directory.reachable,
+        listable=directory.listable,
     )
 
 

@@ -22,6 +22,7 @@ from kdumpd.model.text import shown
 # O_NONBLOCK: a FIFO or a file under a write lease would hold a plain open (tried: 45 s).
 OPEN_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 OPEN_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+FOR_EVERYBODY = stat.S_IROTH | stat.S_IXOTH
 
 MAX_NAMES_IN_DIRECTORY = 1_000  # a capture has fewer than ten files
 
@@ -59,6 +60,7 @@ class Directory:
     owner: int  # the machine's owner: of the root directory, 0 on a real machine
     own: bool = True  # whether only the machine's owner can change what lies in it, whatever above
     reachable: bool = True  # whether everybody may go through every directory on its path
+    listable: bool = True  # whether everybody may also list it, from the crash directory on
 
     @property
     def trusted(self) -> bool:
@@ -138,6 +140,7 @@ class Directory:
                 owner=self.owner,
                 own=not distrust,
                 reachable=self.reachable and bool(status.st_mode & stat.S_IXOTH),
+                listable=self.listable and status.st_mode & FOR_EVERYBODY == FOR_EVERYBODY,
             )
         finally:
             os.close(fd)
@@ -184,7 +187,13 @@ def open_crash_directory(
             reachable = reachable and bool(status.st_mode & stat.S_IXOTH)
         on_directory(fd)
         yield Directory(
-            fd=fd, path=path, distrust=distrust, owner=owner, own=own, reachable=reachable
+            fd=fd,
+            path=path,
+            distrust=distrust,
+            owner=owner,
+            own=own,
+            reachable=reachable,
+            listable=reachable and bool(os.fstat(fd).st_mode & stat.S_IROTH),
         )
     finally:
         os.close(fd)

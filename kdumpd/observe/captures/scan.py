@@ -121,7 +121,12 @@ def read_crash_directory(
             look.visits.begin()
             sightings = sorted(look.at_the_top(directory), key=lambda one: one.place)
             return CrashDirectory(
-                facts=DirectoryFacts(path=path, present=True, problem=look.summed_up(directory)),
+                facts=DirectoryFacts(
+                    path=path,
+                    present=True,
+                    problem=look.summed_up(directory),
+                    listable=directory.listable,
+                ),
                 sightings=tuple(sightings),
                 listed=look.budget.all_seen,
                 filesystem=directory.filesystem,

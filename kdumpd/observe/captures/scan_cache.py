@@ -58,7 +58,7 @@ class Visit(NamedTuple):
 
     stamp: FileStamp  # the directory's own, from before it was listed
     identity: Identity
-    around: tuple[str, bool]  # what is thought of the directory above
+    around: tuple[str, bool, bool]  # what is thought of the directory above
     entries: int
     sightings: tuple[Sighting, ...]
     since: float  # when a look had seen this stamp for the first time
@@ -136,8 +136,8 @@ class Visits:
         )
 
 
-def _around(above: Directory) -> tuple[str, bool]:
-    return above.distrust, above.reachable
+def _around(above: Directory) -> tuple[str, bool, bool]:
+    return above.distrust, above.reachable, above.listable
 
 
 def _is_unchanged(fd: int, path: bytes, known: FileStamp) -> bool:

@@ -126,6 +126,7 @@ def read_policy(files: Files) -> PolicyFacts:
         needs=_numbers(files, ((name, KERNEL_SYSCTLS) for name in needs)),
         sysrq=files.number(f"{KERNEL_SYSCTLS}/sysrq"),
         timeout=files.number(f"{KERNEL_SYSCTLS}/panic"),
+        dmesg_restrict=files.number(f"{KERNEL_SYSCTLS}/dmesg_restrict"),
     )
 
 

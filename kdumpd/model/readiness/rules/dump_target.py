@@ -7,7 +7,7 @@ from kdumpd.model.captures.layouts import MAX_DIRECTORY_DEPTH
 from kdumpd.model.formats.kdump_settings import DumpSettings, TargetKind, Tool
 from kdumpd.model.formats.memory import MemoryUse, steady
 from kdumpd.model.formats.mounts import Mount, clean_path, is_inside
-from kdumpd.model.readiness.facts import DumpDirectory, MachineFacts, Unlocking
+from kdumpd.model.readiness.facts import DirectoryFacts, DumpDirectory, MachineFacts, Unlocking
 from kdumpd.model.readiness.finding import (
     Finding,
     Unknown,
@@ -347,7 +347,15 @@ def crash_directory_unreadable(machine: MachineFacts) -> Iterator[Finding]:
                 "crash-directory-unreadable",
                 Unknown(directory.problem),
                 _to_see(directory.path) if directory.hidden else _to_read(directory.problem),
+                public_message=_without_names(directory),
             )
+
+
+def _without_names(directory: DirectoryFacts) -> str:
+    """Return what the problem comes to, empty where it names nothing that lies inside."""
+    path = shown(directory.path).rstrip("/")
+    names_more = f"'{path}/" in directory.problem
+    return f"something in '{path}' cannot be looked into" if names_more else ""
 
 
 def _to_see(path: bytes) -> str:

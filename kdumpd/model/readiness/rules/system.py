@@ -213,8 +213,10 @@ def crash_test_failed(machine: MachineFacts) -> Iterator[Finding]:
         return
     reason = test.reason.rstrip(".")
     because = f": {reason[:1].lower()}{reason[1:]}" if reason else ""
-    yield warning(
-        code,
-        f"the crash test of {day} failed{because}",
-        "fix what it names, and see by another test whether that was it: kdumpdctl test",
+    yield Finding(
+        code=code,
+        severity=Severity.WARNING,
+        message=f"the crash test of {day} failed{because}",
+        remedy="fix what it names, and see by another test whether that was it: kdumpdctl test",
+        public_message=f"the crash test of {day} failed" if because and test.of_capture else "",
     )
