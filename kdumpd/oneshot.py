@@ -27,7 +27,7 @@ NO_SETTLING = Delays(settle=0.0)
 def check(files: Files, configuration: Configuration, json_mode: str) -> int:
     """Print readiness, and return the exit status that says it."""
     verdict = asyncio.run(look_once(files, configuration))
-    manager = manager_properties(State(verdict=verdict))
+    manager = manager_properties(State(verdict=verdict)).known
     if json_mode == "off":
         lines = list(check_lines(readiness_report(manager)))
     else:
@@ -50,7 +50,9 @@ def list_captures(files: Files, configuration: Configuration, json_mode: str) ->
     for directory in seen.directories:
         if directory.facts.problem:
             log.warning("%s", directory.facts.problem)
-    records = [plain_record(capture_properties(one)) for one in state.captures.values()]
+    # Whoever asks reads the files by rights of his own.
+    captures = (capture_properties(one, state).known for one in state.captures.values())
+    records = [plain_record(one) for one in captures]
     if not print_lines([to_json(records, pretty=json_mode != "short")]):
         return EXIT_IO
     return 0 if records else EXIT_FAILURE

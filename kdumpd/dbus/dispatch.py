@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Answer method calls on a service's objects, by the interfaces that its XML declares."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from kdumpd.dbus.connection import variant
 from kdumpd.dbus.introspection import Interface, InterfaceError, node, standard_interfaces
@@ -24,6 +24,18 @@ from kdumpd.dbus.messages import (
 Properties = dict[str, Any]
 Method = Callable[[Call], Awaitable[Reply]]
 Methods = Mapping[tuple[str, str], Method]  # by interface and name
+ANNOUNCED = {"true", "invalidates"}  # how a change of a property may be announced
+
+
+class PropertyValues(NamedTuple):
+    """The plain values of an interface's properties, and what some readers are told instead."""
+
+    known: Properties
+    instead: Properties  # of those that are hidden
+
+    def told(self, *, everything: bool) -> Properties:
+        """Return the values for who may read everything, or for everybody."""
+        return self.known if everything else self.known | self.instead
 
 
 class Objects(Protocol):
@@ -35,8 +47,11 @@ class Objects(Protocol):
     def children(self, path: str) -> tuple[str, ...]:
         """Return the names of the objects below."""
 
-    def properties(self, path: str, interface: str) -> Properties:
-        """Return the plain values of an interface's properties."""
+    async def properties(self, call: Call, interface: str) -> Properties:
+        """Return the plain values of the properties of an interface at the call's path.
+
+        They are those that the sender of the call may read.
+        """
 
 
 class Dispatcher:
@@ -81,18 +96,32 @@ class Dispatcher:
         )
 
     def changes(
-        self, path: str, interface: str, before: Properties, after: Properties
+        self,
+        path: str,
+        interface: str,
+        before: PropertyValues,
+        after: PropertyValues,
     ) -> Iterator[Signal]:
-        """Yield the signal that announces which properties have changed, if any has."""
+        """Yield the signal that announces which properties have changed, if any has.
+
+        Everybody hears it: of those that are hidden from some it says only that they have.
+        """
         announced = self._interfaces[interface].properties
-        changed = {
-            name: variant(announced[name].signature, value)
-            for name, value in after.items()
-            if announced[name].emits == "true" and before[name] != value
-        }
-        if changed:
+        changed: Properties = {}
+        invalidated: list[str] = []
+        for name, value in after.known.items():
+            emits = announced[name].emits
+            told_instead = before.instead.get(name), after.instead.get(name)
+            same = before.known[name] == value and told_instead[0] == told_instead[1]
+            if emits not in ANNOUNCED or same:
+                continue
+            if emits == "invalidates" or name in after.instead:
+                invalidated.append(name)
+            else:
+                changed[name] = variant(announced[name].signature, value)
+        if changed or invalidated:
             yield self.signal(
-                path, PROPERTIES_INTERFACE, "PropertiesChanged", interface, changed, []
+                path, PROPERTIES_INTERFACE, "PropertiesChanged", interface, changed, invalidated
             )
 
     def typed(self, interface: str, properties: Properties) -> Properties:
@@ -104,17 +133,18 @@ class Dispatcher:
 
     async def _get(self, call: Call) -> Reply:
         interface, name = call.body
-        properties = self._properties(call.path, interface)
+        properties = await self._properties(call, interface)
         if name not in properties:
             raise CallError(UNKNOWN_PROPERTY_ERROR, f"no property {name} in {interface}")
         return Reply("v", (properties[name],))
 
     async def _get_all(self, call: Call) -> Reply:
-        return Reply("a{sv}", (self._properties(call.path, call.body[0]),))
+        return Reply("a{sv}", (await self._properties(call, call.body[0]),))
 
     async def _set(self, call: Call) -> Reply:
         interface, name, _ = call.body
-        if name not in self._properties(call.path, interface):
+        present = self._interfaces_named(call.path, interface)
+        if not any(name in self._interfaces[one].properties for one in present):
             raise CallError(UNKNOWN_PROPERTY_ERROR, f"no property {name} in {interface}")
         raise CallError(PROPERTY_READ_ONLY_ERROR, f"{interface}.{name} cannot be set")
 
@@ -136,17 +166,19 @@ class Dispatcher:
                 return self._interfaces[name]
         raise CallError(UNKNOWN_METHOD_ERROR, f"no method {call.member} here")
 
-    def _properties(self, path: str, interface: str) -> Properties:
+    async def _properties(self, call: Call, interface: str) -> Properties:
         """Return an interface's properties as variants; of no interface, those of all."""
+        found: Properties = {}
+        for one in self._interfaces_named(call.path, interface):
+            found |= self.typed(one, await self._objects.properties(call, one))
+        return found
+
+    def _interfaces_named(self, path: str, interface: str) -> Sequence[str]:
+        """Return the interface that is named, if the object there has it, or all that it has."""
         present = self._objects.interfaces_at(path)
         if interface and interface not in present:
             raise CallError(UNKNOWN_INTERFACE_ERROR, f"no interface {interface} here")
-        wanted = [interface] if interface else present
-        return {
-            name: value
-            for one in wanted
-            for name, value in self.typed(one, self._objects.properties(path, one)).items()
-        }
+        return [interface] if interface else present
 
 
 def check_served(

@@ -14,7 +14,7 @@ EMITS_CHANGED_ANNOTATION = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 
 
 class Property(NamedTuple):
-    """A property: its type, and whether a change of it is announced (true, false or const)."""
+    """A property: its type, and how a change is announced (true, invalidates, false or const)."""
 
     signature: str
     emits: str
@@ -75,7 +75,7 @@ def _property(element: ET.Element) -> Property:
         for annotation in element.iter("annotation")
         if annotation.get("name") == EMITS_CHANGED_ANNOTATION
     ]
-    if element.get("access") != "read" or emits not in (["true"], ["false"], ["const"]):
+    if element.get("access") != "read" or emits not in ANNOUNCEMENTS:
         raise InterfaceError(f"property {_name(element)} is not read-only or hides its changes")
     return Property(signature=element.get("type", ""), emits=emits[0])
 
@@ -95,6 +95,7 @@ def _name(element: ET.Element) -> str:
     return name
 
 
+ANNOUNCEMENTS = (["true"], ["invalidates"], ["false"], ["const"])
 DOCTYPE = (
     '<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"\n'
     ' "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">\n'

@@ -6,7 +6,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from typing import Protocol, TypeVar
 
 from kdumpd.dbus.connection import Connection
-from kdumpd.dbus.dispatch import Dispatcher, Methods, Properties, check_served
+from kdumpd.dbus.dispatch import (
+    Dispatcher,
+    Methods,
+    Properties,
+    PropertyValues,
+    check_served,
+)
 from kdumpd.dbus.introspection import Interface
 from kdumpd.dbus.messages import (
     BUSY_ERROR,
@@ -33,6 +39,7 @@ from kdumpd.dbus.polkit import MANAGE_ACTION, READ_ACTION, Authority
 from kdumpd.expose.dbus_properties import (
     CAPTURE_PROPERTIES,
     CRASH_TEST_PROPERTIES,
+    HIDDEN,
     MANAGER_PROPERTIES,
     capture_path,
     capture_properties,
@@ -49,6 +56,7 @@ TRIGGER_USER_NAME = "kdumpd-trigger"
 
 T = TypeVar("T")
 Objections = Sequence[Sequence[str]]  # code, severity, sentence, remedy
+Managed = dict[str, dict[str, Properties]]  # the properties by object path and interface
 
 
 class ActionError(Exception):
@@ -133,11 +141,18 @@ class GuardedMethods:
         return await self._open(call, self._actions.open_dmesg)
 
     async def _open(self, call: Call, open_: Callable[[str], Awaitable[int]]) -> Reply:
-        check_readable(self._known(call))  # nobody types a password for what is public
+        capture = self._known(call)  # nobody types a password for what is public
+        check_readable(capture, "" if capture.trusted else await self._problem(call, capture))
         await self._authority.demand(call, READ_ACTION)
         capture = self._known(call)
-        check_readable(capture)
+        check_readable(capture, capture.problem)
         return Reply("h", (0,), (await _done(open_(capture.id)),))
+
+    async def _problem(self, call: Call, capture: Capture) -> str:
+        """Return what is wrong with the capture, empty where the caller may not know."""
+        values = capture_properties(capture, self._state())
+        everything = not values.instead or await self._authority.may_read(call.sender)
+        return str(values.told(everything=everything)["Problem"])
 
     def _known(self, call: Call) -> Capture:
         capture = self._state().captures.get(call.path.removeprefix(CAPTURES_PATH + "/"))
@@ -146,14 +161,13 @@ class GuardedMethods:
         return capture
 
 
-def check_readable(capture: Capture) -> None:
-    """Raise CallError, which says why, for a capture of which nothing is handed out."""
+def check_readable(capture: Capture, why: str) -> None:
+    """Raise CallError for a capture of which nothing is handed out; why, if the caller may know."""
     if capture.state is CaptureState.GONE:
         raise CallError(NOT_FOUND_ERROR, f"The files of capture {capture.id} are gone.")
     if not capture.trusted:
-        raise CallError(
-            FAILED_ERROR, f"Capture {capture.id} is not to be trusted: {capture.problem}."
-        )
+        because = f": {why}" if why else ""
+        raise CallError(FAILED_ERROR, f"Capture {capture.id} is not to be trusted{because}.")
 
 
 async def _done(action: Awaitable[T]) -> T:
@@ -202,12 +216,13 @@ class DbusService:
         self._connection = connection
         self._state = state
         self._captures = exported_captures(state)
-        self._managed: dict[str, dict[str, Properties]] | None = (
-            None  # once built, till they change
-        )
+        # Once built, till they change: for those who may read everything, and for the others.
+        self._managed: dict[bool, Managed] = {}
+        self._hides: bool | None = None  # whether something of a capture is hidden from the others
         self._actions = actions
         self._shown = asyncio.Event()
-        guarded = GuardedMethods(Authority(connection), actions, lambda: self._state)
+        self._authority = Authority(connection)
+        guarded = GuardedMethods(self._authority, actions, lambda: self._state)
         methods = {
             **guarded.table(),
             (MANAGER_INTERFACE, "Rescan"): self._look_now,
@@ -235,9 +250,12 @@ class DbusService:
         before, self._state = self._state, state
         captures_before = self._captures
         if state.captures is not before.captures:
-            self._captures, self._managed = exported_captures(state), None
+            self._captures = exported_captures(state)
+        if state.captures is not before.captures or state.log_restricted != before.log_restricted:
+            self._managed.clear()
+            self._hides = None
         self._shown.set()
-        for signal in self._capture_changes(captures_before, self._captures):
+        for signal in self._capture_changes(captures_before, before):
             await self._connection.emit(signal)
         for signal in self._manager_changes(before, state):
             await self._connection.emit(signal)
@@ -259,21 +277,31 @@ class DbusService:
             return tuple(self._captures)
         return CHILDREN_OF_PARENTS.get(path, ())
 
-    def properties(self, path: str, interface: str) -> Properties:
-        """Return the plain values of an interface's properties."""
+    async def properties(self, call: Call, interface: str) -> Properties:
+        """Return the plain values of an interface's properties that the caller may read."""
+        values = self._values(call.path, interface)
+        asked = set(call.body[1:]) if call.member == "Get" else values.instead.keys()
+        if not asked & values.instead.keys():
+            return values.known
+        return values.told(everything=await self._authority.may_read(call.sender))
+
+    def _values(self, path: str, interface: str) -> PropertyValues:
         if interface == MANAGER_INTERFACE:
             return manager_properties(self._state)
         if interface == CRASH_TEST_INTERFACE:
             return crash_test_properties(self._state)
         if interface == CAPTURE_INTERFACE:
-            return capture_properties(self._capture(path))
-        return {}
+            return capture_properties(self._capture(path), self._state)
+        return PropertyValues({}, {})
 
     def _capture_changes(
-        self, before: Mapping[str, Capture], after: Mapping[str, Capture]
+        self, before: Mapping[str, Capture], state_before: State
     ) -> Iterator[Signal]:
-        signal = self._dispatcher.signal
-        if before is after:
+        signal, after = self._dispatcher.signal, self._captures
+        # Before the first look nobody was told anything, so that nothing is newly hidden.
+        first = state_before.verdict is None
+        toggled = not first and self._state.log_restricted != state_before.log_restricted
+        if before is after and not toggled:
             return
         for id_ in before.keys() - after.keys():
             yield signal(
@@ -291,30 +319,30 @@ class DbusService:
                     OBJECT_MANAGER_INTERFACE,
                     "InterfacesAdded",
                     capture_path(id_),
-                    self._capture_interfaces(capture),
+                    self._public_interfaces(capture),
                 )
-            elif known is not capture:
+            elif known is not capture or toggled:
                 yield from self._dispatcher.changes(
                     capture_path(id_),
                     CAPTURE_INTERFACE,
-                    capture_properties(known),
-                    capture_properties(capture),
+                    capture_properties(known, self._state if first else state_before),
+                    capture_properties(capture, self._state),
                 )
 
     def _manager_changes(self, before: State, after: State) -> Iterator[Signal]:
-        yield from self._dispatcher.changes(
-            KDUMPD_PATH, MANAGER_INTERFACE, manager_properties(before), manager_properties(after)
-        )
-        yield from self._dispatcher.changes(
-            KDUMPD_PATH,
-            CRASH_TEST_INTERFACE,
-            crash_test_properties(before),
-            crash_test_properties(after),
-        )
+        for interface, values in (
+            (MANAGER_INTERFACE, manager_properties),
+            (CRASH_TEST_INTERFACE, crash_test_properties),
+        ):
+            old_values, new_values = values(before), values(after)
+            if before.verdict is None:  # as above
+                old_values = PropertyValues(old_values.known, new_values.instead)
+            yield from self._dispatcher.changes(KDUMPD_PATH, interface, old_values, new_values)
         for report in new_crashes(before, after):
             path = capture_path(report.capture) if report.capture else "/"
+            reason = "" if after.log_restricted else report.reason
             yield self._dispatcher.signal(
-                KDUMPD_PATH, MANAGER_INTERFACE, "CrashReported", path, report.class_, report.reason
+                KDUMPD_PATH, MANAGER_INTERFACE, "CrashReported", path, report.class_, reason
             )
         old, new = before.told, after.told
         same_boot = before.validated_boot == after.validated_boot
@@ -333,13 +361,22 @@ class DbusService:
             ) from error
         return Reply()
 
-    async def _get_managed_objects(self, _: Call) -> Reply:
-        if self._managed is None:
-            self._managed = {
-                capture_path(id_): self._capture_interfaces(capture)
+    async def _get_managed_objects(self, call: Call) -> Reply:
+        everything = not self._hides_something() or await self._authority.may_read(call.sender)
+        if everything not in self._managed:
+            self._managed[everything] = {
+                capture_path(id_): self._capture_interfaces(
+                    capture_properties(capture, self._state).told(everything=everything)
+                )
                 for id_, capture in self._captures.items()
             }
-        return Reply("a{oa{sa{sv}}}", (self._managed,))
+        return Reply("a{oa{sa{sv}}}", (self._managed[everything],))
+
+    def _hides_something(self) -> bool:
+        if self._hides is None:
+            captures = self._captures.values()
+            self._hides = any(capture_properties(one, self._state).instead for one in captures)
+        return self._hides
 
     def _capture(self, path: str) -> Capture:
         capture = self._captures.get(path.removeprefix(CAPTURES_PATH + "/"))
@@ -347,9 +384,20 @@ class DbusService:
             raise CallError(UNKNOWN_OBJECT_ERROR, f"no object {path}")
         return capture
 
-    def _capture_interfaces(self, capture: Capture) -> dict[str, Properties]:
+    def _public_interfaces(self, capture: Capture) -> dict[str, Properties]:
+        """Return what everybody hears of a new capture: nothing in the place of what is hidden."""
+        values = capture_properties(capture, self._state)
+        return self._capture_interfaces(
+            {
+                name: value
+                for name, value in values.known.items()
+                if name not in values.instead and name != HIDDEN
+            }
+        )
+
+    def _capture_interfaces(self, properties: Properties) -> dict[str, Properties]:
         standard: dict[str, Properties] = {
             name: {} for name in CAPTURE_OBJECT_INTERFACES if name != CAPTURE_INTERFACE
         }
-        typed = self._dispatcher.typed(CAPTURE_INTERFACE, capture_properties(capture))
+        typed = self._dispatcher.typed(CAPTURE_INTERFACE, properties)
         return {CAPTURE_INTERFACE: typed, **standard}

@@ -84,6 +84,21 @@ def entry_of(event: Event) -> JournalEntry:
     )
 
 
+def public_message(event: Event) -> str:
+    """Return what everybody may read of a capture: no path, and nothing in the kernel's words."""
+    facts = {name: text for name, text in event.facts.items() if name != "reason"}
+    match facts["state"]:
+        case CaptureState.COMPLETE:
+            what = f"a complete dump of {_size(facts)} was saved"
+        case CaptureState.DMESG_ONLY:
+            what = "only the kernel log was saved"
+        case CaptureState.GONE:
+            what = "its capture is gone"
+        case _:
+            what = "no complete dump was saved"
+    return f"{_crash(facts)}: {what}"
+
+
 def _as_field(name: str, text: str) -> str:
     # As _BOOT_ID has it, and journalctl -b takes it.
     return text.replace("-", "") if name == "boot" else text

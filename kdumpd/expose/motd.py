@@ -2,13 +2,14 @@
 """Tell whoever logs in of a crash that nobody has acknowledged, and of a machine not ready for one.
 
 pam_motd shows the files in /run/motd.d, also where one is a link, and is silent about a link that
-leads nowhere (Linux-PAM 1.5.2, modules/pam_motd/pam_motd.c). It reads them as the user who logs in.
+leads nowhere (Linux-PAM 1.5.2, modules/pam_motd/pam_motd.c). It reads them as the user who logs in,
+so the file is one that everybody may read.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from kdumpd.expose.journal_entries import entry_of
+from kdumpd.expose.journal_entries import entry_of, public_message
 from kdumpd.expose.textfile import TextFile
 from kdumpd.model.captures.capture import by_time
 from kdumpd.model.events import capture_event, unacknowledged
@@ -48,7 +49,9 @@ def lines(state: State) -> Iterator[str]:
     waiting = [state.captures[id_] for id_ in unacknowledged(state)]
     if waiting:
         last = max(waiting, key=by_time)
-        yield entry_of(capture_event(last, last.found_at)).message
+        event = capture_event(last, last.found_at)
+        hidden = state.log_restricted or not last.listable
+        yield public_message(event) if hidden else entry_of(event).message
         yield f"{_count(len(waiting))}: see kdumpdctl list, and kdumpdctl acknowledge"
     verdict = state.verdict
     # A change that has not stood yet, such as at boot before anything is loaded, is no news.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from kdumpd.config import Settings
 from kdumpd.dbus.connection import Connection
-from kdumpd.dbus.dispatch import Dispatcher, Properties, check_served
+from kdumpd.dbus.dispatch import Dispatcher, Properties, PropertyValues, check_served
 from kdumpd.dbus.introspection import Interface
 from kdumpd.dbus.messages import (
     BAD_TOKEN_ERROR,
@@ -126,9 +126,10 @@ class TriggerService:
         """Return the names of the objects below."""
         return CHILDREN_OF_PARENTS.get(path, ())
 
-    def properties(self, path: str, interface: str) -> Properties:
-        """Return the plain values of an interface's properties."""
-        return self._properties() if (path, interface) == (TRIGGER_PATH, TRIGGER_INTERFACE) else {}
+    async def properties(self, call: Call, interface: str) -> Properties:
+        """Return the plain values of an interface's properties, which everybody may read."""
+        ours = (call.path, interface) == (TRIGGER_PATH, TRIGGER_INTERFACE)
+        return self._properties() if ours else {}
 
     async def _prepare(self, call: Call) -> Reply:
         uid = await self._parts.peers.uid(call.sender)
@@ -267,7 +268,10 @@ class TriggerService:
         test_run = self._test_run
         begins = self._shown["Deadline"] and not before["Deadline"]
         for signal in self._dispatcher.changes(
-            TRIGGER_PATH, TRIGGER_INTERFACE, before, self._shown
+            TRIGGER_PATH,
+            TRIGGER_INTERFACE,
+            PropertyValues(before, {}),
+            PropertyValues(self._shown, {}),
         ):
             await self._connection.emit(signal)
         if begins and test_run is not None:

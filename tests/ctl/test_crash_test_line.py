@@ -158,6 +158,7 @@ async def test_status_tells_of_no_test_and_of_one_just_asked_for(
             "capture": "/",
             "stale": False,
             "stale_reason": "",
+            "hidden": [],
         }
 
 

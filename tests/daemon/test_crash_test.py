@@ -79,6 +79,7 @@ async def test_there_was_none(setup: Setup) -> None:
         "Capture": "/",
         "Stale": False,
         "StaleReason": "",
+        "Hidden": [],
     }
 
 

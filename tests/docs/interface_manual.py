@@ -21,6 +21,7 @@ EMITS = {
     "const": "constant",
     "true": "announced",
     "false": "not announced",
+    "invalidates": "announced without its value",
 }
 HEAD = r"""
 .\" SPDX-License-Identifier: GPL-2.0-or-later

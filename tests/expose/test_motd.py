@@ -9,7 +9,7 @@ import pytest
 from kdumpd.expose.motd import lines, motd_path
 from kdumpd.model.readiness.verdict import verdict_of
 from kdumpd.model.state import PendingReadiness, State
-from kdumpd.model.vocabulary import Crash, CrashClass, Readiness
+from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass, Readiness
 from tests.support.looks import CUT, KERNEL, START, as_listed, capture, of_another_crash
 from tests.support.machine_facts import HEALTHY
 
@@ -48,6 +48,33 @@ def test_a_crash_and_how_many_more() -> None:
         CRASHED,
         "Nobody has acknowledged this and 1 more: see kdumpdctl list, and kdumpdctl acknowledge",
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "what"),
+    [
+        (CaptureState.COMPLETE, "a complete dump of 16.5 MiB was saved"),
+        (CaptureState.DMESG_ONLY, "only the kernel log was saved"),
+        (CaptureState.INCOMPLETE, "no complete dump was saved"),
+        (CaptureState.UNREADABLE, "no complete dump was saved"),
+        (CaptureState.GONE, "its capture is gone"),
+    ],
+)
+@pytest.mark.parametrize("hidden", ["the log", "the directory"])
+def test_what_is_hidden_is_not_told_at_the_login(
+    state: CaptureState, what: str, hidden: str
+) -> None:
+    policy = replace(HEALTHY.policy, dmesg_restrict=1 if hidden == "the log" else 0)
+    told = replace(READY, verdict=verdict_of(replace(HEALTHY, policy=policy), START))
+    capture = replace(
+        OOPS,
+        state=state,
+        listable=hidden == "the log",
+        problem="ends in 'opensesame'",
+        crash=Crash(class_=CrashClass.UNKNOWN, reason="opensesame"),
+    )
+    first, _ = lines(replace(told, captures={capture.id: capture}))
+    assert first == f"Kernel 6.1.0-56-amd64 crashed at 2026-11-23 01:13:34 UTC: {what}"
 
 
 def test_not_ready() -> None:
