@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 
 from kdumpd.arguments import EXIT_FAILURE
 from kdumpd.ctl.client import Answers, Daemon, Properties, SelectionError, select, select_all
-from kdumpd.ctl.describe import headline, info_lines, new_word, overview_lines, state_word
+from kdumpd.ctl.describe import (
+    headline,
+    hidden_sentence,
+    info_lines,
+    new_word,
+    overview_lines,
+    state_word,
+)
 from kdumpd.ctl.overview import list_lines, screen_lines
 from kdumpd.ctl.terminal import print_json, print_lines, read_screen, tell
 from kdumpd.dbus.messages import CallError
@@ -29,6 +36,7 @@ async def list_captures(answers: Answers, options: argparse.Namespace) -> int:
     elif chosen:
         screen = read_screen(sys.stdout, os.environ)
         print_lines(list_lines(chosen, screen, legend=options.legend))
+        _tell_hidden(*chosen)
     elif captures:
         tell("No captures match.")
     else:
@@ -80,8 +88,10 @@ async def status(daemon: Daemon, options: argparse.Namespace) -> int:
         print_json(plain_record(manager) | more, options.json)
     elif screen.is_terminal:
         print_lines(screen_lines(manager, captures, test, now, screen))
+        _tell_hidden(manager, test, *captures)
     else:
         print_lines(overview_lines(manager, captures, test, now))
+        _tell_hidden(manager, test, *captures)
     return EXIT_STATUS[Readiness(manager["Readiness"])]
 
 
@@ -91,6 +101,7 @@ async def info(answers: Answers, options: argparse.Namespace) -> int:
     if options.json == "off":
         for number, capture in enumerate(chosen):
             print_lines([*([""] if number else []), *info_lines(capture)])
+        _tell_hidden(*chosen)
     elif len(options.ids) > 1:
         print_json([plain_record(capture) for capture in chosen], options.json)
     else:
@@ -107,6 +118,7 @@ async def check(answers: Answers, options: argparse.Namespace) -> int:
     manager = await answers.manager()
     if options.json == "off":
         print_lines(check_lines(readiness_report(manager)))
+        _tell_hidden(manager)
     else:
         print_json(readiness_record(manager), options.json)
     return EXIT_STATUS[Readiness(manager["Readiness"])]
@@ -115,6 +127,8 @@ async def check(answers: Answers, options: argparse.Namespace) -> int:
 async def path(daemon: Daemon, options: argparse.Namespace) -> int:
     """Print the path of one capture's core, or of the newest's, byte for byte."""
     capture = select(await daemon.captures(), options.id)
+    if {"Directory", "CoreFile"} & {*capture.get("Hidden", ())}:
+        raise SelectionError(hidden_sentence(capture))
     place = bytes(capture["Directory"] if options.directory else core_path(capture))
     if options.json == "off":
         print_path(place)
@@ -143,6 +157,12 @@ async def acknowledge(daemon: Daemon, options: argparse.Namespace) -> int:
     if options.json != "off":
         print_json({"acknowledged": [capture["Id"] for capture in done]}, options.json)
     return 0
+
+
+def _tell_hidden(*objects: Properties) -> None:
+    """Say what is hidden, beside what is printed."""
+    if sentence := hidden_sentence(*objects):
+        tell(sentence)
 
 
 def core_path(capture: Properties) -> bytes:

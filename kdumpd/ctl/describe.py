@@ -44,6 +44,40 @@ def cause(capture: Properties) -> str:
     return f"{class_} in {function}{owner}".lstrip()
 
 
+# What a property holds, in the order in which it is said that this is hidden.
+HIDDEN_WORDS = {
+    "Reason": "reasons",
+    "PreviousBootReason": "reasons",
+    "Command": "commands",
+    "Directory": "paths",
+    "CoreFile": "paths",
+    "DmesgFile": "paths",
+    "Problem": "problems",
+    "Findings": "names in findings",
+    "Checks": "names in findings",
+}
+
+
+def hidden_sentence(*objects: Properties) -> str:
+    """Return what of the objects is hidden from whoever asks, and who sees it; empty for nothing.
+
+    A kdumpd that is older hides nothing.
+    """
+    names = {name for properties in objects for name in properties.get("Hidden", ())}
+    words = dict.fromkeys(word for name, word in HIDDEN_WORDS.items() if name in names)
+    if not words:
+        return ""
+    return (
+        f"Hidden from you: {', '.join(words)}. On this machine they are for administrators, as the"
+        " kernel's log or the crash directory is. To see them, run kdumpdctl as root."
+    )
+
+
+def has(capture: Properties, name: str) -> bool:
+    """Return whether the capture has something of this name, such as a core, hidden or not."""
+    return bool(capture[name]) or name in capture.get("Hidden", ())
+
+
 def problem(capture: Properties) -> str:
     """Return what is wrong with the capture, as a clause of its own."""
     if capture["Problem"] and capture["CoreFile"] and capture["Trusted"]:
@@ -105,21 +139,24 @@ def _how(capture: Properties) -> str:
 
 def _saved(capture: Properties) -> str:
     core, log = shown(capture["CoreFile"]), shown(capture["DmesgFile"])
-    size = human_size(capture["Size"])
+    directory, size = shown(capture["Directory"]), human_size(capture["Size"])
     match capture["State"]:
         case CaptureState.COMPLETE:
-            return f"The dump is complete: {core}, {size}"
+            return f"The dump is complete: {joined(core, size)}"
         case CaptureState.DMESG_ONLY:
-            return f"There is no dump, only the kernel log: {log}"
+            return _with_place("There is no dump, only the kernel log", log)
         case CaptureState.GONE:
-            return f"What was captured is gone from {shown(capture['Directory'])}"
-        case CaptureState.INCOMPLETE if core:
-            return f"The dump is incomplete: {core}, {size}"
+            return "What was captured is gone" + (f" from {directory}" if directory else "")
+        case CaptureState.INCOMPLETE if has(capture, "CoreFile"):
+            return f"The dump is incomplete: {joined(core, size)}"
         case CaptureState.INCOMPLETE:
-            return f"There is no dump, and no kernel log: {shown(capture['Directory'])}"
+            return _with_place("There is no dump, and no kernel log", directory)
         case _:
-            place = core or log or shown(capture["Directory"])
-            return f"What was saved cannot be read: {place}"
+            return _with_place("What was saved cannot be read", core or log or directory)
+
+
+def _with_place(what: str, place: str) -> str:
+    return f"{what}: {place}" if place else what
 
 
 DURATION_UNITS = (
@@ -223,10 +260,10 @@ def info_lines(capture: Properties) -> Iterator[str]:
         "Trusted": "" if capture["Trusted"] else "no, so it is not read and counts as no crash",
         "Problem": problem(capture),
         "Core": was + shown(capture["CoreFile"]) if capture["CoreFile"] else "",
-        "Size": human_size(capture["Size"]) if capture["CoreFile"] else "",
+        "Size": human_size(capture["Size"]) if has(capture, "CoreFile") else "",
         "Format": joined(capture["Format"], capture["Compression"], _left_out(capture)),
         "Kernel log": was + shown(capture["DmesgFile"]) if capture["DmesgFile"] else "",
-        "Directory": was + shown(capture["Directory"]),
+        "Directory": was + shown(capture["Directory"]) if capture["Directory"] else "",
         "Written by": capture["Layout"],
         "Crash kernel": _armed(capture),
         "Signature": _signature(capture),
@@ -273,7 +310,8 @@ def count_captures(manager: Properties, captures: Sequence[Properties]) -> str:
 
 def _crashed(capture: Properties) -> str:
     when = local_time(capture["CrashedAt"])
-    return f"{when}, when its log was written" if when and not capture["CoreFile"] else when
+    without = not has(capture, "CoreFile")
+    return f"{when}, when its log was written" if when and without else when
 
 
 def _acknowledged(capture: Properties) -> str:
@@ -297,7 +335,7 @@ def _left_out(capture: Properties) -> str:
 
 
 def _armed(capture: Properties) -> str:
-    if capture["CoreFile"]:  # which proves it
+    if has(capture, "CoreFile"):  # which proves it
         return ""
     return "was loaded when it died" if capture["CaptureArmed"] else "not known to have been loaded"
 
@@ -316,8 +354,8 @@ def _removal(capture: Properties) -> str:
 def _warning(capture: Properties) -> str:
     if not capture["WorldReadable"]:
         return ""
+    what = "everybody may read it, and it holds the kernel's memory or log"
+    if not capture["Directory"]:
+        return f"{what}: tell an administrator"
     directory = shlex.quote(shown(capture["Directory"]))
-    return (
-        "everybody may read it, and it holds the kernel's memory or log. Take the right away:"
-        f" chmod -R go-rwx {directory}"
-    )
+    return f"{what}. Take the right away: chmod -R go-rwx {directory}"

@@ -12,6 +12,7 @@ from kdumpd.ctl.describe import (
     cause,
     count_captures,
     crash_test_line,
+    has,
     local_time,
     new_word,
     reservation,
@@ -168,9 +169,11 @@ COLUMNS: Mapping[str, Callable[[Properties], str]] = {
     CLASS_TITLE: lambda capture: str(capture["Class"]),
     STATE_TITLE: state_word,
     NEW_TITLE: lambda capture: new_word(capture) or NO_VALUE,
-    SIZE_TITLE: lambda capture: human_size(capture["Size"]) if capture["CoreFile"] else NO_VALUE,
+    SIZE_TITLE: lambda capture: (
+        human_size(capture["Size"]) if has(capture, "CoreFile") else NO_VALUE
+    ),
     ID_TITLE: lambda capture: str(capture["Id"]),
-    DIRECTORY_TITLE: lambda capture: shown(capture["Directory"]),
+    DIRECTORY_TITLE: lambda capture: shown(capture["Directory"]) or NO_VALUE,
 }
 # What a narrow terminal does without, one after the other.
 EXPENDABLE_TITLES = (DIRECTORY_TITLE, KERNEL_TITLE, SIZE_TITLE, NEW_TITLE)

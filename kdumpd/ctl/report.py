@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kdumpd import __version__
 from kdumpd.ctl.client import Daemon, Properties, select
-from kdumpd.ctl.describe import cause, joined
+from kdumpd.ctl.describe import cause, has, joined
 from kdumpd.ctl.terminal import print_json, print_lines, tell
 from kdumpd.model.crashlog.incident import find_incident
 from kdumpd.model.crashlog.lines import MAX_LOG_BYTES, LogLine, parse_lines
@@ -34,6 +34,8 @@ async def report(daemon: Daemon, options: argparse.Namespace) -> int:
     """Print what is known of one crash, or of the newest, to paste it into a bug."""
     capture = select(await daemon.captures(), options.id)
     log = read_log(await daemon.open_dmesg(capture["Id"], interactive=sys.stdin.isatty()))
+    if capture.get("Hidden"):  # from who had not shown his right to the log yet
+        capture = select(await daemon.captures(), capture["Id"])
     report_options = ReportOptions(addresses=options.addresses, host=options.host)
     lines = parse_lines(log)
     facts, log_lines = (
@@ -123,7 +125,9 @@ def _shown(line: LogLine, host: str, report_options: ReportOptions) -> str:
 
 
 def _dump(capture: Properties) -> str:
-    if capture["State"] in {CaptureState.COMPLETE, CaptureState.INCOMPLETE} and capture["CoreFile"]:
+    if capture["State"] in {CaptureState.COMPLETE, CaptureState.INCOMPLETE} and has(
+        capture, "CoreFile"
+    ):
         return joined(
             capture["State"], human_size(capture["Size"]), capture["Format"], capture["Problem"]
         )

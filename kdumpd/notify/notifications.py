@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from kdumpd.ctl.client import Properties
-from kdumpd.ctl.describe import cause, local_time, problem, summary_lines, was_intended
+from kdumpd.ctl.describe import cause, has, local_time, problem, summary_lines, was_intended
 from kdumpd.model.text import human_size, shown
 from kdumpd.model.vocabulary import CaptureState
 
@@ -229,7 +229,7 @@ def _saved(capture: Properties) -> str:
             return "There is no dump, only the kernel log"
         case CaptureState.GONE:
             return "What was captured is gone"
-        case CaptureState.INCOMPLETE if capture["CoreFile"]:
+        case CaptureState.INCOMPLETE if has(capture, "CoreFile"):
             return f"The dump is incomplete: {size}"
         case CaptureState.INCOMPLETE:
             return "There is no dump, and no kernel log"
