@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
 from kdumpd.dbus.connection import DEFAULT_CALL_OPTIONS, Connection
 from kdumpd.dbus.messages import (
+    BUS_SENTENCES,
     CAPTURE_INTERFACE,
     CAPTURES_PATH,
     CRASH_TEST_INTERFACE,
@@ -49,6 +50,17 @@ class AbsentError(Exception):
         self.is_masked = is_masked  # an administrator does not want it to be started
 
 
+def _is_of_a_start(error: CallError) -> bool:
+    """Return whether the bus says that nobody serves the name, or that it cannot be started.
+
+    Of a unit that cannot be loaded systemd gives an errno, so any name may stand there: an alias of
+    a unit that is masked is org.freedesktop.DBus.Error.FileExists (core/dbus-unit.c).
+    """
+    if error.name in NOT_RUNNING_ERRORS or error.name.startswith(ACTIVATION_ERROR_PREFIXES):
+        return True
+    return error.of_the_bus and error.name not in BUS_SENTENCES
+
+
 @contextmanager
 def absence(words: str, name: str) -> Iterator[None]:
     """Turn the bus's errors that say so into an AbsentError with these words, or of this name."""
@@ -59,7 +71,7 @@ def absence(words: str, name: str) -> Iterator[None]:
             raise AbsentError(words, is_masked=True) from error
         if error.name == ENDED_ERROR:
             raise AbsentError(f"{name} ended before it answered") from error
-        if error.name in NOT_RUNNING_ERRORS or error.name.startswith(ACTIVATION_ERROR_PREFIXES):
+        if _is_of_a_start(error):
             raise AbsentError(words) from error
         raise
 

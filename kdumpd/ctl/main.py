@@ -14,7 +14,7 @@ from kdumpd.ctl.client import AbsentError, Daemon, LookError, LookWithoutDaemon,
 from kdumpd.ctl.options import SYSTEM_BUS_OPTION, VERBS_WITHOUT_DAEMON, parse_arguments, run_of
 from kdumpd.ctl.terminal import tell
 from kdumpd.dbus.connection import connect
-from kdumpd.dbus.messages import BUS_SENTENCES, BusError, CallError, bus_address
+from kdumpd.dbus.messages import BusError, CallError, bus_address
 
 EXIT_ABSENT = 4
 ROOT_UID = 0
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(_ask(options))
     except (CallError, SelectionError) as error:
         tell(str(error))
-        is_of_the_bus = isinstance(error, CallError) and error.name in BUS_SENTENCES
-        return EXIT_ABSENT if is_of_the_bus or options.verb in READINESS_VERBS else EXIT_FAILURE
+        of_the_bus = isinstance(error, CallError) and error.of_the_bus
+        return EXIT_ABSENT if of_the_bus or options.verb in READINESS_VERBS else EXIT_FAILURE
     except (BusError, LookError) as error:
         tell(str(error))
         _advise(options, START_HINT if options.verb != "test" else "")

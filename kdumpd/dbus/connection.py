@@ -255,7 +255,9 @@ class Connection:
         got: Message = answer.result()
         if got.message_type is MessageType.ERROR:
             _close(got.unix_fds)
-            raise CallError(got.error_name or "", str(got.body[0]) if got.body else "")
+            text = str(got.body[0]) if got.body else ""
+            of_the_bus = got.sender == MESSAGE_BUS.name
+            raise CallError(got.error_name or "", text, of_the_bus=of_the_bus)
         return got
 
     async def _once_served(self, call: Call) -> Reply:

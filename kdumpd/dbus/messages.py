@@ -68,9 +68,10 @@ BUS_SENTENCES = {
 class CallError(Exception):
     """A method call's error answer, ours or another's: the error's name and a sentence."""
 
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(BUS_SENTENCES.get(name, message))
+    def __init__(self, name: str, message: str, *, of_the_bus: bool = False) -> None:
+        super().__init__(BUS_SENTENCES.get(name, message) if of_the_bus else message)
         self.name = name
+        self.of_the_bus = of_the_bus  # which answers in the place of a service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

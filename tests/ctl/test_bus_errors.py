@@ -21,7 +21,7 @@ pytestmark = pytest.mark.bus
 KDUMPD, TRIGGER = "org.kdumpd1", "org.kdumpd1.Trigger"
 DBUS_ERROR = "org.freedesktop.DBus.Error."
 MASKED = "org.freedesktop.systemd1.UnitMasked"
-RAW = "Rejected: destination has a full message queue, 0 matched rules; type=method_call"
+SENTENCE = "A call may have 8 bytes."
 QUESTIONS = (("status",), ("check",), ("list",), ("info",), ("path",), ("acknowledge", "--all"))
 Answer = Callable[[MessageBus, Message], Message | None]
 
@@ -57,7 +57,7 @@ async def answering(address: str, answer: Answer, name: str = KDUMPD) -> AsyncIt
 
 
 def with_error(name: str) -> Answer:
-    return lambda _, message: Message.new_error(message, name, RAW)
+    return lambda _, message: Message.new_error(message, name, SENTENCE)
 
 
 def leave(bus: MessageBus, _: Message) -> None:
@@ -77,23 +77,39 @@ async def test_a_service_that_is_gone_before_it_answers(
         assert (told.status, told.out) == (4, "")
 
 
+DENIED = (
+    '<policy context="mandatory"><deny send_destination="org.kdumpd1"'
+    ' send_type="method_call"/></policy>'
+)
+NO_REPLIES = '<limit name="max_replies_per_connection">0</limit>'
+
+
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("broker", "config", "words"),
     [
-        ("LimitsExceeded", "Too many messages are under way on the message bus. Try again later."),
-        ("AccessDenied", "The message bus does not allow that."),
-        ("NoMemory", "The message bus has no memory left."),
-        ("Timeout", "The service does not answer."),
-        ("Disconnected", "The message bus was lost."),
+        (Broker.DBUS_DAEMON, DENIED, "The message bus does not allow that."),
+        (Broker.DBUS_BROKER, DENIED, "The message bus does not allow that."),
+        (
+            Broker.DBUS_DAEMON,
+            NO_REPLIES,
+            "Too many messages are under way on the message bus. Try again later.",
+        ),
     ],
 )
-async def test_no_word_of_the_bus_is_told(bus: Bus, name: str, words: str) -> None:
-    async with answering(bus.address, with_error(DBUS_ERROR + name)):
+async def test_no_word_of_the_bus_is_told(
+    tmp_path: Path, broker: Broker, config: str, words: str
+) -> None:
+    async with private_bus(tmp_path, broker, config=config) as bus, answering(bus.address, leave):
         for question in QUESTIONS:
             told = await printed(*question, "--bus", bus.address)
             assert (told.status, told.out) == (4, "")
             assert told.words.splitlines()[-1] == words
-            assert "Rejected" not in told.words
+
+
+async def test_a_sentence_of_the_service_is_told_whatever_the_name(bus: Bus) -> None:
+    async with answering(bus.address, with_error(f"{DBUS_ERROR}LimitsExceeded")):
+        told = await printed("path", "--bus", bus.address)
+    assert (told.status, told.out, told.words) == (1, "", f"{SENTENCE}\n")
 
 
 async def test_a_unit_that_is_masked_is_told_as_masked(bus: Bus) -> None:
