@@ -44,7 +44,9 @@ ALL = (
 def marks_of(fault: Fault) -> list[pytest.MarkDecorator]:
     """Return what a fault needs that is not everywhere."""
     fuse = pytest.mark.skipif(not os.access(DEVICE, os.R_OK | os.W_OK), reason=f"no {DEVICE} here")
-    return [needs_root] * bool(fault.disk or fault.dead) + [fuse] * bool(fault.dead)
+    return [needs_root] * bool(fault.disk or fault.dead or fault.given_away) + [fuse] * bool(
+        fault.dead
+    )
 
 
 EACH = [pytest.param(one, id=f"{one.code}: {one.story}", marks=marks_of(one)) for one in ALL]

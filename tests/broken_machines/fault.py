@@ -97,6 +97,7 @@ class Fault:
     unknown: bool = False
     service: ServiceFacts = field(default_factory=ServiceFacts)
     disk: str = ""  # options of the file system in memory that /var/crash is on
+    given_away: bool = False  # whether something belongs to another user then
     dead: str = ""  # a directory that is on a server which does not answer
     boots: tuple[LastReservation, ...] = ()
     tests: tuple[CrashTest, ...] = ()

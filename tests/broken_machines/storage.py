@@ -130,6 +130,29 @@ FAULTS = [
         unknown=True,
     ),
     Fault(
+        story="somebody ran chmod 777 /var/crash, for a program that could not write there",
+        code="crash-directory-untrusted",
+        severity=Severity.WARNING,
+        how=lambda tree: (tree.root / "var/crash").chmod(0o777),
+    ),
+    Fault(
+        story="the same, of all of /var",
+        code="crash-directory-untrusted",
+        severity=Severity.WARNING,
+        how=lambda tree: (tree.root / "var").chmod(0o777),
+    ),
+    Fault(
+        story="a user filled a crash directory that everybody may write to",
+        code="crash-directory-strangers",
+        severity=Severity.INFO,
+        how=each(
+            lambda tree: (tree.root / "var/crash").chmod(0o3777),
+            lambda tree: tree.directory("var/crash/202611230113"),
+            lambda tree: os.chown(tree.root / "var/crash/202611230113", 1000, 1000),
+        ),
+        given_away=True,
+    ),
+    Fault(
         story="a crash of the file system left zeroes in the settings",
         code="dump-settings-unreadable",
         severity=Severity.WARNING,

@@ -23,7 +23,7 @@ from kdumpd.model.crashkernel.expect import expect
 from kdumpd.model.crashkernel.parse import crashkernel_parameter
 from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.model.formats.kdump_settings import parse_assignment
-from kdumpd.model.formats.mounts import parse_mount_points
+from kdumpd.model.formats.mounts import parse_mount_points, parse_user_mount_points
 from kdumpd.model.vocabulary import Crash as Died
 from kdumpd.observe.captures.apport_report import is_kernel_crash, parse_report
 from kdumpd.observe.captures.retention import parse_ages, parse_apport_job, parse_number
@@ -82,7 +82,9 @@ def read_tail(tail: bytes, pages_at: bytes) -> None:
 
 
 def read_mount_points(table: bytes) -> None:
-    assert all(isinstance(point, bytes) for point in parse_mount_points(table))
+    points = set(parse_mount_points(table))
+    assert all(isinstance(point, bytes) for point in points)
+    assert points.issuperset(parse_user_mount_points(table))
 
 
 def read_configuration(text: bytes) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.security.invariants import attacked, be_honest
-from tests.support.daemon import Setup
+from tests.support.cores import Crash, flattened
+from tests.support.daemon import Setup, running
+from tests.support.dbus_next import dbus_next_client
 from tests.support.machine import Machine
 from tests.support.namespace import ROOT
 from tests.support.traps import NOBODY
@@ -52,6 +54,58 @@ async def test_strangers_crowd_out_nobody(count: int, crowded: Machine, setup: S
     async with attacked(setup, honest, memory=MOST_MEMORY) as one:
         await one.until_honest_are_listed(honest)
         assert len(await one.captures()) <= 1_000 + honest
+
+
+def put_away(crash: Path) -> None:
+    for directory in list(crash.iterdir()):
+        if directory.stat().st_uid == NOBODY:
+            shutil.rmtree(directory)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can be somebody else")
+async def test_strangers_change_no_verdict(crowded: Machine, setup: Setup) -> None:
+    """They are counted, and told as info; what is gone of root's among them is told as ever."""
+    path = crowded.kdump_tools("202611190100", flattened(Crash()))
+    crowded.crash.chmod(0o3777)
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        before = await client.manager()
+        crowd(crowded.crash, FEW, strange=True)
+        await client.call("org.kdumpd1.Manager", "Revalidate")
+        among = await client.manager()
+        assert among["Readiness"] == before["Readiness"]
+        new = [one for one in among["Findings"] if one not in before["Findings"]]
+        assert [(code, severity) for code, severity, *_ in new] == [
+            ("crash-directory-strangers", "info")
+        ]
+        assert f"1,100 directories of uid {NOBODY} in '/var/crash'" in new[0][2]
+        shutil.rmtree(path.parent)
+        await client.wait_for_property("State", "gone")
+        put_away(crowded.crash)
+        await client.call("org.kdumpd1.Manager", "Revalidate")
+        assert (await client.manager())["Findings"] == before["Findings"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "remedy"),
+    [
+        (0o777, 0, "chmod 0755 '/var/crash'"),
+        pytest.param(
+            *(0o755, NOBODY, "chown root:root '/var/crash'"),
+            marks=pytest.mark.skipif(not ROOT, reason="only root can give it away"),
+        ),
+    ],
+)
+async def test_a_crash_directory_of_others_is_told(
+    machine: Machine, setup: Setup, mode: int, owner: int, remedy: str
+) -> None:
+    if ROOT:
+        os.chown(machine.crash, owner, -1)
+    machine.crash.chmod(mode)
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        findings = {code: rest for code, *rest in (await client.manager())["Findings"]}
+        severity, _, said = findings["crash-directory-untrusted"]
+        assert severity == "warning"
+        assert said.startswith(remedy)
 
 
 @pytest.mark.long

@@ -15,6 +15,7 @@ DEVICE_FIELD, MOUNT_POINT_FIELD, MOUNT_OPTIONS_FIELD, FIRST_OPTIONAL_FIELD = (
 )  # the fields' places in a line of mountinfo
 NOAUTO_OPTION, AUTOMOUNT_OPTION = "noauto", "x-systemd.automount"
 READ_ONLY_OPTION = "ro"
+USER_ID_OPTION = b"user_id="  # who mounted it (Documentation/filesystems/fuse.rst)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,25 @@ def parse_mount_points(table: bytes) -> Iterator[bytes]:
     for line in table.split(b"\n"):
         fields = line.split(b" ", MOUNT_OPTIONS_FIELD)
         if len(fields) > MOUNT_OPTIONS_FIELD:
+            yield _unescaped(fields[MOUNT_POINT_FIELD])
+
+
+def parse_user_mount_points(table: bytes) -> Iterator[bytes]:
+    """Yield where users other than root have mounted something: by FUSE alone, which says whose.
+
+    fusermount(1) lets a user mount on what is his, also in a crash directory.
+    """
+    for line in table.split(b"\n"):
+        mount, dash, behind = line.partition(b" - fuse")
+        fields = mount.split(b" ", MOUNT_OPTIONS_FIELD)
+        options = behind.rpartition(b" ")[2].split(b",")
+        users = [one for one in options if one.startswith(USER_ID_OPTION)]
+        if (
+            dash
+            and len(fields) > MOUNT_OPTIONS_FIELD
+            and users
+            and users != [USER_ID_OPTION + b"0"]
+        ):
             yield _unescaped(fields[MOUNT_POINT_FIELD])
 
 

@@ -54,6 +54,11 @@ class DirectoryFacts:
     hidden: bool = False  # from the daemon alone
     optional: bool = False  # whether the next capture needs none there
     listable: bool = False  # whether everybody may list it
+    owner: int = 0  # the uid that all on its path should belong to
+    # directories on its path that others can change: path, uid and mode
+    distrusted: tuple[tuple[bytes, int, int], ...] = ()
+    # what others have put there: uid, how many directories and how many files
+    strangers: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

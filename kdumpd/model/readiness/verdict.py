@@ -27,7 +27,9 @@ from kdumpd.model.vocabulary import Readiness
 CODES_OF_A_CONTAINER = {
     "configuration",
     "container",
+    "crash-directory-strangers",
     "crash-directory-unreadable",
+    "crash-directory-untrusted",
     "facts-unreadable",
 }
 
@@ -85,6 +87,8 @@ RULES: tuple[Rule, ...] = (
     next_boot.next_kernel_without_initrd,
     dump_target.crash_directory_missing,
     dump_target.crash_directory_unreadable,
+    dump_target.crash_directory_untrusted,
+    dump_target.crash_directory_strangers,
     dump_target.dump_settings_unreadable,
     dump_target.dump_target_remote,
     dump_target.dump_target_raw,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kdumpd.model.captures.core import FileStamp
-from kdumpd.model.formats.mounts import parse_mount_points
+from kdumpd.model.formats.mounts import parse_mount_points, parse_user_mount_points
 from kdumpd.model.text import shown
 
 # O_NONBLOCK: a FIFO or a file under a write lease would hold a plain open (tried: 45 s).
@@ -27,12 +27,11 @@ FOR_EVERYBODY = stat.S_IROTH | stat.S_IXOTH
 MAX_NAMES_IN_DIRECTORY = 1_000  # a capture has fewer than ten files
 
 
-class Listing(NamedTuple):
-    """What lies in a directory, sorted by name."""
+class Entry(NamedTuple):
+    """A name in a directory, and what the listing tells of it; nothing was asked of it."""
 
-    names: list[bytes]
-    directories: list[bytes]  # those of directories alone, and all of these
-    entries: int  # how many were looked at
+    name: bytes
+    is_directory: bool
 
 
 OnDirectory = Callable[[int], None]  # told of each open directory before it is listed
@@ -59,8 +58,11 @@ class Directory:
     distrust: str  # which directory on the path others can change, and why; empty for none
     owner: int  # the machine's owner: of the root directory, 0 on a real machine
     own: bool = True  # whether only the machine's owner can change what lies in it, whatever above
+    shared: bool = False  # whether others than its owner can make something in it
     reachable: bool = True  # whether everybody may go through every directory on its path
     listable: bool = True  # whether everybody may also list it, from the crash directory on
+    # those on its path that others can change: path, uid and mode
+    distrusted: tuple[tuple[bytes, int, int], ...] = ()
 
     @property
     def trusted(self) -> bool:
@@ -84,30 +86,13 @@ class Directory:
 
     def names(self, most: int = MAX_NAMES_IN_DIRECTORY) -> list[bytes]:
         """Return the names in the directory, sorted, of so many entries at most."""
-        return self.listing(most).names
+        return sorted(entry.name for entry in islice(self.entries(), most))
 
-    def listing(
-        self,
-        most: int,
-        most_names: int = MAX_NAMES_IN_DIRECTORY,
-        beginnings: tuple[bytes, ...] = (b"",),
-    ) -> Listing:
-        """Return what lies in the directory, of so many entries at most.
-
-        Of names there are so many at most, and only those that begin in one of these ways.
-        """
-        names: list[bytes] = []
-        directories: list[bytes] = []
-        looked_at = 0
+    def entries(self) -> Iterator[Entry]:
+        """Yield what lies in the directory, in the order of the file system."""
         with os.scandir(self.fd) as entries:
-            for entry in islice(entries, most):
-                looked_at += 1
-                name = os.fsencode(entry.name)
-                if name.startswith(beginnings) and len(names) < most_names:
-                    names.append(name)
-                if entry.is_dir(follow_symlinks=False):
-                    directories.append(name)
-        return Listing(sorted(names), sorted(directories), looked_at)
+            for entry in entries:
+                yield Entry(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False))
 
     def path_of(self, name: bytes) -> bytes:
         """Return the path of a name in the directory."""
@@ -115,8 +100,11 @@ class Directory:
 
     def stamp(self, name: bytes) -> FileStamp:
         """Return what stat says of the name, links not followed; VanishedError without it."""
+        return _stamp(name, self._status(name))
+
+    def _status(self, name: bytes) -> os.stat_result:
         try:
-            return _stamp(name, os.stat(name, dir_fd=self.fd, follow_symlinks=False))
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError as error:
             raise VanishedError(f"'{shown(self.path_of(name))}' does not exist") from error
         except OSError as error:
@@ -139,6 +127,7 @@ class Directory:
                 distrust=self.distrust or distrust,
                 owner=self.owner,
                 own=not distrust,
+                shared=_is_shared(status),
                 reachable=self.reachable and bool(status.st_mode & stat.S_IXOTH),
                 listable=self.listable and status.st_mode & FOR_EVERYBODY == FOR_EVERYBODY,
             )
@@ -172,7 +161,9 @@ def open_crash_directory(
     try:
         owner = os.fstat(fd).st_uid
         distrust, done, reachable = "", b"", True
-        own = True
+        status, distrusted = os.fstat(fd), []
+        if _distrust(status, owner, b"/"):
+            distrust, distrusted = _distrust(status, owner, b"/"), [(b"/", status)]
         for name in filter(None, path.split(b"/")):
             below = _open_below(fd, name, path, on_directory)
             if below is None:
@@ -182,8 +173,9 @@ def open_crash_directory(
             fd = below
             done = _join(done, name)
             status = os.fstat(fd)
-            own = not _distrust(status, owner, done)
-            distrust = distrust or _distrust(status, owner, done)
+            if problem := _distrust(status, owner, done):
+                distrust = distrust or problem
+                distrusted.append((done, status))
             reachable = reachable and bool(status.st_mode & stat.S_IXOTH)
         on_directory(fd)
         yield Directory(
@@ -191,9 +183,13 @@ def open_crash_directory(
             path=path,
             distrust=distrust,
             owner=owner,
-            own=own,
+            listable=reachable and bool(status.st_mode & stat.S_IROTH),
+            own=not _distrust(status, owner, path),
+            shared=_is_shared(status),
             reachable=reachable,
-            listable=reachable and bool(os.fstat(fd).st_mode & stat.S_IROTH),
+            distrusted=tuple(
+                (name, status.st_uid, stat.S_IMODE(status.st_mode)) for name, status in distrusted
+            ),
         )
     finally:
         os.close(fd)
@@ -220,6 +216,10 @@ def _distrust(status: os.stat_result, owner: int, path: bytes) -> str:
         mode = stat.S_IMODE(status.st_mode)
         return f"'{shown(path)}' is writable by others than its owner (mode {mode:04o})"
     return ""
+
+
+def _is_shared(status: os.stat_result) -> bool:
+    return bool(status.st_mode & 0o022)
 
 
 def _open_below(fd: int, name: bytes, path: bytes, on_directory: OnDirectory) -> int | None:
@@ -287,6 +287,14 @@ def read_mount_points() -> frozenset[bytes]:
     """Return the paths of all mounts that this process sees; none where there is no procfs."""
     try:
         return frozenset(parse_mount_points(MOUNTINFO.read_bytes()))
+    except FileNotFoundError:
+        return frozenset()
+
+
+def read_strange_mount_points() -> frozenset[bytes]:
+    """Return the paths of the mounts that other users than root have made (fusermount(1))."""
+    try:
+        return frozenset(parse_user_mount_points(MOUNTINFO.read_bytes()))
     except FileNotFoundError:
         return frozenset()
 

@@ -343,7 +343,9 @@ def test_more_reports_of_strangers_than_are_looked_at(machine: Machine) -> None:
         b"/var/crash/linux-image-6.8.0-31-generic-202611230113.crash"
     ]
     assert not any(one.trusted_directory for one in directory.sightings if not one.trusted)
-    assert not directory.listed
+    assert directory.listed
+    assert directory.facts.problem == ""
+    assert directory.facts.strangers == ((SOMEBODY, 0, scan.MAX_UNTRUSTED_DIRECTORIES + 10),)
 
 
 # systemd-pstore

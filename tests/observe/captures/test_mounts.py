@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.formats.mounts import parse_mount_points
+from kdumpd.model.formats.mounts import parse_mount_points, parse_user_mount_points
 from kdumpd.observe.captures.safe_open import read_mount_points, read_mounted_names
 from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.support.process import output
@@ -85,3 +85,15 @@ async def test_real_mounts(tmp_path: Path, name: str) -> None:
     printed = await output(*MOUNTS_AS_ROOT, sys.executable, "-c", PROGRAM, str(directory))
     expected = [b"a", b"b c", b"d\re", b"f\\g", b"h\n", b"\xff"]
     assert printed.decode() == f"{expected}\n"
+
+
+def test_mounts_of_users() -> None:
+    """FUSE says who has mounted it; fusermount(1) lets a user mount on what is his."""
+    table = (
+        rb"36 22 0:40 / /var/crash/his\040own rw,nosuid shared:1 - fuse.sshfs h: rw,user_id=1000"
+        b",group_id=1000\n"
+        b"37 22 0:41 / /var/crash/roots rw - fuse.glusterfs h:/ rw,user_id=0,group_id=0\n"
+        b"38 22 0:42 / /var/crash/disk rw - ext4 /dev/vdb rw,user_id=1000\n"
+        b"39 22 0:43 / /var/crash/cut rw - fuse\n40 22\n\n"
+    )
+    assert list(parse_user_mount_points(table)) == [b"/var/crash/his own"]

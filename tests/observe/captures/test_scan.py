@@ -12,11 +12,23 @@ import pytest
 from kdumpd.model.captures.capture import Layout, Sighting, capture_from
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.vocabulary import CaptureState
-from kdumpd.observe.captures.safe_open import OnDirectory
-from kdumpd.observe.captures.scan import MAX_UNTRUSTED_DIRECTORIES, read_crash_directory
+from kdumpd.observe.captures.safe_open import MAX_NAMES_IN_DIRECTORY, OnDirectory
+from kdumpd.observe.captures.scan import (
+    MAX_CAPTURE_DIRECTORIES,
+    MAX_COUNTED_STRANGERS,
+    MAX_ENTRIES,
+    MAX_UNTRUSTED_CAPTURES,
+    MAX_UNTRUSTED_DIRECTORIES,
+    MAX_UNTRUSTED_ENTRIES,
+    OTHER_STRANGERS,
+    Budget,
+    LastByName,
+    read_crash_directory,
+)
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.support.cores import Crash, elf, flattened, kdump
+from tests.support.looks import stamp as stamp_of
 from tests.support.machine import Machine
 from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
 from tests.support.process import output
@@ -659,7 +671,7 @@ async def test_a_mount_that_never_answers(machine: Machine, name: str) -> None:
 
 @as_root
 def test_more_directories_of_strangers_than_are_looked_into(machine: Machine) -> None:
-    """They crowd out none of our own, whatever their names, and that is said."""
+    """They crowd out none of our own, whatever their names, and are counted."""
     machine.kdump_tools(STAMP, flattened(Crash()))
     for number in range(MAX_UNTRUSTED_DIRECTORIES + 10):
         for name in (f"0{number}", f"z{number}"):
@@ -668,9 +680,117 @@ def test_more_directories_of_strangers_than_are_looked_into(machine: Machine) ->
     told: list[int] = []
     directory = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, told.append)
     assert [sighting.directory for sighting in directory.sightings] == [b"/var/crash/202611230113"]
-    assert "too many" in directory.facts.problem
-    assert not directory.listed
+    assert directory.facts.problem == ""
+    assert directory.facts.strangers == ((SOMEBODY, 2 * (MAX_UNTRUSTED_DIRECTORIES + 10), 0),)
+    assert directory.listed
     assert len(told) == 1 + 1 + MAX_UNTRUSTED_DIRECTORIES
+
+
+def of_strangers(machine: Machine) -> list[str]:
+    """Return the names of what is listed, and not trusted."""
+    look = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, lambda _: None)
+    assert look.facts.problem == ""
+    return [one.member.decode() for one in look.sightings if not one.trusted]
+
+
+@as_root
+def test_more_captures_of_strangers_than_are_listed(machine: Machine) -> None:
+    """One directory can hold many: kdumpst keeps all its cores in one."""
+    machine.kdump_tools(STAMP, flattened(Crash()))
+    for name in ("a", "b"):
+        theirs = machine.crash / name
+        theirs.mkdir()
+        for number in range(MAX_UNTRUSTED_CAPTURES - 100):
+            (theirs / f"vmcore.{number:012}").touch()
+        os.chown(theirs, SOMEBODY, SOMEBODY)
+    assert len(of_strangers(machine)) == MAX_UNTRUSTED_CAPTURES
+
+
+@as_root
+def test_those_that_are_listed_stay_listed(machine: Machine) -> None:
+    """Whoever comes later, under whatever name, puts none out of the list."""
+    machine.crash.chmod(0o1777)
+    names = [f"linux-image-{number}-{STAMP}.crash" for number in range(MAX_UNTRUSTED_CAPTURES)]
+    for name in names:
+        (machine.crash / name).touch()
+        os.chown(machine.crash / name, SOMEBODY, SOMEBODY)
+    shared = SharedFiles(Files(machine.root))
+    first = read_crash_directory(shared, CRASH, {}, lambda _: None)
+    for number in range(100):
+        later = machine.crash / f"linux-image-z{number}-{STAMP}.crash"
+        later.touch()
+        os.chown(later, SOMEBODY, SOMEBODY)
+    known = {one.place: one for one in first.sightings}
+    second = read_crash_directory(shared, CRASH, known, lambda _: None)
+    assert sorted(one.place for one in second.sightings) == sorted(known)
+    assert second.facts.strangers == ((SOMEBODY, 0, MAX_UNTRUSTED_CAPTURES + 100),)
+
+
+@as_root
+def test_names_of_strangers_hide_none_of_ours(machine: Machine) -> None:
+    """Nor where root made a directory for everybody, as for users' programs."""
+    core = machine.kdump_tools(STAMP, flattened(Crash()))
+    core.parent.chmod(0o1777)
+    core.rename(core.with_name("aside"))
+    for number in range(MAX_NAMES_IN_DIRECTORY + 100):
+        name = core.with_name(f"{number}")
+        name.touch()
+        os.chown(name, SOMEBODY, SOMEBODY)
+    core.with_name("aside").rename(core)
+    assert only(machine).complete
+
+
+@as_root
+def test_strangers_are_counted_up_to_a_number_of_uids(machine: Machine) -> None:
+    machine.crash.chmod(0o1777)
+    for number in range(MAX_COUNTED_STRANGERS + 20):
+        (machine.crash / f"{number}").mkdir()
+        os.chown(machine.crash / f"{number}", 100_000 + number, -1)
+    look = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, lambda _: None)
+    assert len(look.facts.strangers) == MAX_COUNTED_STRANGERS + 1
+    assert look.facts.strangers[0] == (OTHER_STRANGERS, 20, 0)
+
+
+def test_more_of_our_own_than_are_looked_into_is_said() -> None:
+    budget, group = Budget(), LastByName(MAX_CAPTURE_DIRECTORIES)
+    for number in range(MAX_CAPTURE_DIRECTORIES + 1):
+        group.add(stamp_of(b"%06d" % number))
+    taken = budget.taken(group, own=True)
+    assert len(taken) == MAX_CAPTURE_DIRECTORIES
+    assert taken[0].name == b"000001"
+    assert not budget.all_seen
+
+
+def test_more_of_strangers_than_are_looked_into_is_nobodys_loss() -> None:
+    budget, group = Budget(), LastByName(MAX_UNTRUSTED_DIRECTORIES, {b"000000"})
+    for number in range(10 * MAX_UNTRUSTED_DIRECTORIES):
+        group.add(stamp_of(b"%06d" % number))
+    taken = budget.taken(group, own=False)
+    assert len(taken) == MAX_UNTRUSTED_DIRECTORIES
+    assert [taken[0].name, taken[1].name] == [b"000000", b"009001"]
+    assert budget.all_seen
+    budget.list_entries(MAX_UNTRUSTED_ENTRIES, own=False)
+    assert budget.all_seen
+    assert budget.taken(group, own=False) == []
+    assert budget.entries(own=True) == MAX_ENTRIES
+
+
+BY_A_USER = NEVER_ANSWERS.replace("user_id=0", "user_id=1000").replace(
+    'print("looked"', 'print(directory.facts.problem or "no problem", *directory.unread, "looked"'
+)
+
+
+@needs_root
+@pytest.mark.skipif(not has_fuse(), reason="no /dev/fuse")
+async def test_a_mount_of_a_user_is_no_problem_of_the_machine(machine: Machine) -> None:
+    """He can mount on what is his, also in a crash directory (fusermount(1))."""
+    machine.kdump_tools(STAMP, flattened(Crash()))
+    place = machine.crash / "theirs"
+    place.mkdir()
+    printed = await output(
+        *MOUNTS_AS_ROOT, sys.executable, "-c", BY_A_USER, str(machine.root), str(place)
+    )
+    assert "no problem b'/var/crash/theirs' looked" in printed.decode().splitlines()
 
 
 # What is known already

@@ -320,6 +320,8 @@ def _room(
 
 
 TOOL_MAKES_IT = ": the capture tool makes it when it saves a dump"
+MAX_NAMED_STRANGERS = 3  # uids
+STICKY_BIT = 0o1000
 DUMP_MAY_FAIL = ": a dump may not be saved"
 
 
@@ -356,6 +358,79 @@ def _without_names(directory: DirectoryFacts) -> str:
     path = shown(directory.path).rstrip("/")
     names_more = f"'{path}/" in directory.problem
     return f"something in '{path}' cannot be looked into" if names_more else ""
+
+
+def crash_directory_untrusted(machine: MachineFacts) -> Iterator[Finding]:
+    """Report a crash directory that others than root can change: no capture in it is believed.
+
+    kdump-tools, kdump-utils and SUSE's kdump make it as mkdir(1) does, mode 0755; Ubuntu's apport
+    has it 3777, so that each user's programs can leave their reports there.
+    """
+    for directory in machine.directories:
+        reasons = [
+            f"'{shown(path)}' {reason}"
+            for path, uid, mode in directory.distrusted
+            for reason in _wrong_rights(uid, mode, directory.owner)
+        ]
+        if reasons:
+            yield warning(
+                "crash-directory-untrusted",
+                f"{', and '.join(reasons)}: captures in '{shown(directory.path)}' are not believed,"
+                " and no crash is told of",
+                ", then ".join(_right_rights(directory)),
+            )
+
+
+def _wrong_rights(uid: int, mode: int, owner: int) -> Iterator[str]:
+    if uid != owner:
+        yield f"belongs to uid {uid}, not to uid {owner}"
+    if _is_open(mode):
+        yield f"can be changed by others than its owner (mode {mode:04o})"
+
+
+def _right_rights(directory: DirectoryFacts) -> Iterator[str]:
+    for path, uid, mode in directory.distrusted:
+        if uid != directory.owner:
+            name = "root:root" if directory.owner == 0 else str(directory.owner)
+            yield f"chown {name} '{shown(path)}'"
+        if _is_open(mode) and path == directory.path:
+            yield (
+                f"chmod 0755 '{shown(path)}' (chmod 3777 where users save reports there as well, as"
+                " Ubuntu's apport does)"
+            )
+        elif _is_open(mode):
+            yield f"chmod go-w '{shown(path)}'"
+
+
+def _is_open(mode: int) -> bool:
+    return bool(mode & 0o022) and not mode & STICKY_BIT
+
+
+def crash_directory_strangers(machine: MachineFacts) -> Iterator[Finding]:
+    """Report what others than root have put into a crash directory: it says nothing of a crash."""
+    for directory in machine.directories:
+        if not directory.strangers:
+            continue
+        name = shown(directory.path)
+        said = [_whose(*one) for one in directory.strangers[:MAX_NAMED_STRANGERS]]
+        rest = len(directory.strangers) - len(said)
+        said += [f"those of {rest} more"] if rest else []
+        whose = "! -user root" if len(said) > 1 else f"-uid {directory.strangers[0][0]}"
+        kind = "" if any(files for _, _, files in directory.strangers) else " -type d"
+        yield info(
+            "crash-directory-strangers",
+            f"{', '.join(said)} in '{name}': they are not read, and hide no capture of root's",
+            f"see what they are, and remove them: find '{name}' -mindepth 1 -maxdepth 1{kind}"
+            f" {whose} -exec rm -r {{}} +",
+        )
+
+
+def _whose(uid: int, directories: int, files: int) -> str:
+    kinds = (("directory", "directories", directories), ("file", "files", files))
+    what = " and ".join(
+        f"{count:,} {one if count == 1 else more}" for one, more, count in kinds if count
+    )
+    return f"{what} of {f'uid {uid}' if uid >= 0 else 'other uids'}"
 
 
 def _to_see(path: bytes) -> str:

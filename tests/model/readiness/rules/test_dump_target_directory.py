@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
 
 from kdumpd.model.readiness.facts import StorageFacts
 from kdumpd.model.readiness.finding import Severity
-from kdumpd.model.readiness.verdict import find
+from kdumpd.model.readiness.verdict import find, verdict_of
+from kdumpd.model.vocabulary import Readiness
 from tests.model.readiness.rules.broken_machine import Fault
 from tests.support.machine_facts import DIRECTORY, HEALTHY
 
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
 FAULTS = [
     Fault(
         replace(HEALTHY, directories=(replace(DIRECTORY, present=False),)),
@@ -31,7 +36,78 @@ FAULTS = [
         "'/var/crash' is a link",
         unknown=True,
     ),
+    Fault(
+        replace(
+            HEALTHY, directories=(replace(DIRECTORY, distrusted=((b"/var/crash", 0, 0o777),)),)
+        ),
+        "crash-directory-untrusted",
+        Severity.WARNING,
+        "'/var/crash' can be changed by others than its owner (mode 0777)",
+    ),
+    Fault(
+        replace(HEALTHY, directories=(replace(DIRECTORY, strangers=((1000, 1100, 0),)),)),
+        "crash-directory-strangers",
+        Severity.INFO,
+        "1,100 directories of uid 1000 in '/var/crash'",
+    ),
 ]
+
+
+RIGHTS: dict[str, tuple[tuple[tuple[bytes, int, int], ...], str]] = {
+    "world": (((b"/var/crash", 0, 0o777),), "chmod 0755 '/var/crash' (chmod 3777 where"),
+    "setgid": (((b"/var/crash", 0, 0o2777),), "chmod 0755 '/var/crash' (chmod 3777 where"),
+    "owner": (((b"/var/crash", 1000, 0o755),), "chown root:root '/var/crash'"),
+    "owner, sticky": (((b"/var/crash", 1000, 0o1777),), "chown root:root '/var/crash'"),
+    "both": (
+        ((b"/var/crash", 1000, 0o775),),
+        "chown root:root '/var/crash', then chmod 0755 '/var/crash' (chmod 3777 where",
+    ),
+    "parent": (((b"/var", 0, 0o777),), "chmod go-w '/var'"),
+    "all": (
+        ((b"/", 0, 0o777), (b"/var", 1000, 0o755), (b"/var/crash", 1000, 0o755)),
+        "chmod go-w '/', then chown root:root '/var', then chown root:root '/var/crash'",
+    ),
+}
+
+
+@pytest.mark.parametrize("rights", RIGHTS)
+def test_rights_are_set_right_by_what_is_typed(rights: str) -> None:
+    wrong, remedy = RIGHTS[rights]
+    (finding,) = find(replace(HEALTHY, directories=(replace(DIRECTORY, distrusted=wrong),)))
+    assert finding.code == "crash-directory-untrusted"
+    assert finding.remedy.startswith(remedy)
+    assert all(f"'{path.decode()}'" in finding.message for path, _, _ in wrong)
+
+
+STRANGERS: dict[str, tuple[tuple[tuple[int, int, int], ...], str, str]] = {
+    "one": (((1000, 1, 0),), "1 directory of uid 1000 in", " -uid 1000 "),
+    "files": (((1000, 0, 2),), "2 files of uid 1000 in", " -uid 1000 "),
+    "both": (((1000, 3, 1),), "3 directories and 1 file of uid 1000 in", " -uid 1000 "),
+    "several": (
+        ((1000, 3, 0), (1001, 2, 0)),
+        "3 directories of uid 1000, 2 directories of uid 1001 in",
+        " ! -user root ",
+    ),
+    "very many": (
+        (*((uid, 100, 0) for uid in range(1000, 1100)), (-1, 7, 0)),
+        "100 directories of uid 1002, those of 98 more in",
+        " ! -user root ",
+    ),
+}
+
+
+@pytest.mark.parametrize("strangers", STRANGERS)
+def test_strangers_change_no_readiness(strangers: str) -> None:
+    """They are named, up to a few, and the remedy removes theirs alone."""
+    counted, words, whose = STRANGERS[strangers]
+    verdict = verdict_of(
+        replace(HEALTHY, directories=(replace(DIRECTORY, strangers=counted),)), NOW
+    )
+    assert verdict.readiness is Readiness.READY
+    (finding,) = verdict.findings
+    assert (finding.code, finding.severity) == ("crash-directory-strangers", Severity.INFO)
+    assert words in finding.message
+    assert whose in finding.remedy
 
 
 def test_a_link_is_not_a_matter_of_rights() -> None:
