@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
 from kdumpd.dbus.connection import DEFAULT_CALL_OPTIONS, Connection
 from kdumpd.dbus.messages import (
+    ALL_OBJECTS_BYTES,
     BUS_SENTENCES,
     CAPTURE_INTERFACE,
     CAPTURES_PATH,
@@ -147,7 +148,7 @@ KDUMPD_ABSENT = "kdumpd does not run"
 # Longer than the daemon takes to ask polkit and open a file, with and without a person's password.
 PASSWORD_CALL_OPTIONS = CallOptions(seconds=180.0, interactive=True)
 # On a busy machine 10,000 captures take long to be put into one message, and to be read out of it.
-LIST_CALL_OPTIONS = CallOptions(seconds=120.0)
+LIST_CALL_OPTIONS = CallOptions(seconds=120.0, max_answer_bytes=ALL_OBJECTS_BYTES)
 PLAIN_CALL_OPTIONS = CallOptions(seconds=60.0)
 
 

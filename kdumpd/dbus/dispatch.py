@@ -4,7 +4,6 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from kdumpd.dbus.connection import variant
 from kdumpd.dbus.introspection import Interface, InterfaceError, node, standard_interfaces
 from kdumpd.dbus.messages import (
     INTROSPECTABLE_INTERFACE,
@@ -20,6 +19,7 @@ from kdumpd.dbus.messages import (
     Reply,
     Signal,
 )
+from kdumpd.dbus.wire import variant
 
 Properties = dict[str, Any]
 Method = Callable[[Call], Awaitable[Reply]]

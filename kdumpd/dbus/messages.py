@@ -30,6 +30,7 @@ NOT_AUTHORIZED_ERROR = "org.kdumpd1.Error.NotAuthorized"
 NOT_FOUND_ERROR = "org.kdumpd1.Error.NotFound"
 NOT_READY_ERROR = "org.kdumpd1.Error.NotReady"
 OBJECTIONS_ERROR = "org.kdumpd1.Error.Objections"
+LIMITS_EXCEEDED_ERROR = "org.freedesktop.DBus.Error.LimitsExceeded"
 INVALID_ARGS_ERROR = "org.freedesktop.DBus.Error.InvalidArgs"
 PROPERTY_READ_ONLY_ERROR = "org.freedesktop.DBus.Error.PropertyReadOnly"
 UNKNOWN_INTERFACE_ERROR = "org.freedesktop.DBus.Error.UnknownInterface"
@@ -38,6 +39,8 @@ UNKNOWN_OBJECT_ERROR = "org.freedesktop.DBus.Error.UnknownObject"
 UNKNOWN_PROPERTY_ERROR = "org.freedesktop.DBus.Error.UnknownProperty"
 
 Body = list[Any]
+
+ALL_OBJECTS_BYTES = 32 << 20  # of the longest answer that dbus-daemon carries (system.conf)
 
 
 class BusError(Exception):
@@ -113,10 +116,11 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """How a call is made: how long its answer may take, and whether a person may be asked."""
+    """How a call is made: what its answer may take, and whether a person may be asked."""
 
     seconds: float = 25.0  # as libdbus and sd-bus wait
     interactive: bool = False
+    max_answer_bytes: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from kdumpd.dbus.connection import MESSAGE_BUS, Connection, variant
+from kdumpd.dbus.connection import MESSAGE_BUS, Connection
 from kdumpd.dbus.messages import (
     BUSY_ERROR,
     NOT_AUTHORIZED_ERROR,
@@ -25,6 +25,7 @@ from kdumpd.dbus.messages import (
     CallOptions,
     Target,
 )
+from kdumpd.dbus.wire import variant
 
 
 class ConcurrencyLimit:

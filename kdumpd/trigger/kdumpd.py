@@ -8,6 +8,7 @@ from typing import Any
 
 from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import (
+    ALL_OBJECTS_BYTES,
     CAPTURE_INTERFACE,
     CRASH_TEST_INTERFACE,
     KDUMPD_BUS_NAME,
@@ -25,7 +26,7 @@ from kdumpd.model.text import shown, time_if_any
 from kdumpd.trigger.facts import KdumpdFacts, KdumpdFinding
 
 KDUMPD_TIMEOUT_S = 8.0  # for all that is asked at once
-PROPERTIES_CALL_OPTIONS = CallOptions(seconds=KDUMPD_TIMEOUT_S)
+PROPERTIES_CALL_OPTIONS = CallOptions(seconds=KDUMPD_TIMEOUT_S, max_answer_bytes=ALL_OBJECTS_BYTES)
 # A look at a machine whose disks answer takes less than a second.
 REVALIDATE_CALL_OPTIONS = CallOptions(seconds=5.0)
 RECORD_CALL_OPTIONS = CallOptions(seconds=20.0)  # kdumpd writes to the disk, and waits for it

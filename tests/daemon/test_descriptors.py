@@ -5,10 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
-from dbus_fast import Message, MessageFlag, MessageType
 
+from kdumpd.dbus import wire
 from kdumpd.dbus.connection import connect
 from kdumpd.dbus.messages import Target
+from kdumpd.dbus.wire import Outgoing
 from tests.support.daemon import Setup, running
 from tests.support.message_bus import Broker, private_bus
 
@@ -20,24 +21,24 @@ PEER = Target("org.kdumpd1", "/org/kdumpd1", "org.freedesktop.DBus.Peer")
 MANAGER = "org.kdumpd1.Manager"
 
 
-def messages(fd: int) -> list[Message]:
+def messages(fd: int) -> list[Outgoing]:
     """Return messages with a descriptor that nobody asked for."""
     kinds = [
-        (MessageType.METHOD_CALL, MANAGER, "Rescan", "h", MessageFlag.NONE),  # refused
-        (MessageType.METHOD_CALL, MANAGER, "Rescan", "", MessageFlag.NO_REPLY_EXPECTED),
-        (MessageType.METHOD_CALL, "org.example.None", "Explode", "h", MessageFlag.NONE),
-        (MessageType.SIGNAL, MANAGER, "Rescan", "h", MessageFlag.NONE),
+        (wire.METHOD_CALL, MANAGER, "Rescan", "h", 0),  # refused
+        (wire.METHOD_CALL, MANAGER, "Rescan", "", wire.NO_REPLY_EXPECTED),
+        (wire.METHOD_CALL, "org.example.None", "Explode", "h", 0),
+        (wire.SIGNAL, MANAGER, "Rescan", "h", 0),
     ]
     return [
-        Message(
+        Outgoing(
+            kind=kind,
             destination="org.kdumpd1",
             path="/org/kdumpd1",
             interface=interface,
             member=member,
-            message_type=kind,
             signature=signature,
             body=[0] if signature else [],
-            unix_fds=[os.dup(fd)],
+            descriptors=(os.dup(fd),),
             flags=flags,
         )
         for kind, interface, member, signature, flags in kinds
@@ -51,7 +52,6 @@ async def test_flood_of_descriptors_leaves_none_open(
     (tmp_path / "bait").touch()
     async with private_bus(tmp_path / "other", broker) as bus:
         setup = Setup(root=setup.root, state=setup.state, bus=bus.address)
-        # Not dbus-fast itself: it ends with a flood of its own.
         async with running(setup) as kdumpd, connect(bus.address) as client:
             with (tmp_path / "bait").open("rb") as bait:
                 for number in range(FLOOD):

@@ -12,7 +12,7 @@ import pytest
 from dbus_fast import Message, MessageFlag, MessageType
 from dbus_fast.aio import MessageBus
 
-from kdumpd.dbus.connection import MAX_QUEUED_SIGNALS, Connection, connect, variant
+from kdumpd.dbus.connection import MAX_QUEUED_SIGNALS, Connection, connect
 from kdumpd.dbus.messages import (
     BusError,
     Call,
@@ -23,6 +23,7 @@ from kdumpd.dbus.messages import (
     TakenError,
     Target,
 )
+from kdumpd.dbus.wire import variant
 from tests.support.message_bus import Broker, Bus, private_bus
 from tests.support.namespace import needs_root
 
@@ -244,7 +245,7 @@ async def test_whoever_has_the_name_activated_is_answered(connected: Connected) 
 
 async def test_whoever_asks_a_client_is_not_kept_waiting(connected: Connected) -> None:
     client, other = await connected(), await connected()
-    name = str(client._bus.unique_name)
+    name = client.unique_name
     with pytest.raises(CallError, match="nothing is served here"):
         await other.call(Target(name, "/", "org.kdumpd1.Test"), "Ask")
 

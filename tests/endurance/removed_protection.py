@@ -80,7 +80,7 @@ REMOVED_PROTECTIONS: Mapping[str, RemovedProtection] = MappingProxyType(
         ),
         "answers first come, first served": RemovedProtection(
             file="kdumpd/dbus/connection.py",
-            old='self._turn(message.sender or "")',
+            old="self._turn(header.sender)",
             new="asyncio.Lock()",
             test=f"{FLOODS}[dbus-daemon-objects]",
         ),

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from kdumpd.dbus.connection import Connection, connect, variant
+from kdumpd.dbus.connection import Connection, connect
 from kdumpd.dbus.messages import PROPERTIES_INTERFACE, Call, CallError, Reply, Signal
+from kdumpd.dbus.wire import variant
 from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.observe.readiness.units import (
     SYSTEMD_MANAGER,
