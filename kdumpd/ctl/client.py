@@ -160,11 +160,11 @@ class Daemon:
 
     async def manager(self) -> Properties:
         """Return the properties of org.kdumpd1.Manager."""
-        return await self._properties(MANAGER_INTERFACE)
+        return await self.properties(KDUMPD_PATH, MANAGER_INTERFACE)
 
     async def crash_test(self) -> Properties:
         """Return the properties of org.kdumpd1.CrashTest."""
-        return await self._properties(CRASH_TEST_INTERFACE)
+        return await self.properties(KDUMPD_PATH, CRASH_TEST_INTERFACE)
 
     async def revalidate(self) -> None:
         """Have readiness judged now."""
@@ -201,8 +201,9 @@ class Daemon:
             interactive=interactive,
         )
 
-    async def _properties(self, interface: str) -> Properties:
-        target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, PROPERTIES_INTERFACE)
+    async def properties(self, path: str, interface: str) -> Properties:
+        """Return the properties of one interface of an object."""
+        target = Target(KDUMPD_BUS_NAME, path, PROPERTIES_INTERFACE)
         (properties,) = await self._ask(target, "GetAll", "s", interface)
         return dict(properties)
 

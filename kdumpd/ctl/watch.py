@@ -5,13 +5,13 @@ import argparse
 import asyncio
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from kdumpd.ctl import trigger
 from kdumpd.ctl.client import AbsentError, Daemon, Properties
-from kdumpd.ctl.describe import headline, joined, local_time
+from kdumpd.ctl.describe import headline, hidden_sentence, joined, local_time
 from kdumpd.ctl.terminal import Stop, print_lines, stopping, tell
 from kdumpd.dbus.connection import MESSAGE_BUS, Connection, connect
 from kdumpd.dbus.messages import (
@@ -154,6 +154,15 @@ def _id(path: str) -> str:
     return path.removeprefix(CAPTURES_PREFIX) if path.startswith(CAPTURES_PREFIX) else ""
 
 
+# What a signal leaves out where it is hidden from some, as everybody hears it.
+MAY_BE_HIDDEN: dict[str, Any] = {
+    "Directory": b"",
+    "CoreFile": b"",
+    "DmesgFile": b"",
+    "Problem": "",
+    "Reason": "",
+    "Command": "",
+}
 BUS_RETRY_S = 2.0  # until a lost bus is tried again
 MAX_WAITING_SIGNALS = 50_000  # of a daemon that begins with many captures
 NAME_OWNER_CHANGED = "NameOwnerChanged"
@@ -225,6 +234,7 @@ class _Teller:
         self._json_mode = json_mode
         self._daemon = Daemon(connection)
         self._owners: dict[str, str] = {}  # of the two names, by whom else no signal counts
+        self._said_hidden = False
 
     async def run(self) -> None:
         """Tell, until BusError."""
@@ -257,6 +267,35 @@ class _Teller:
         else:
             tell(manager["Summary"])
 
+    async def _completed(self, signal: Signal) -> Signal:
+        """Return the signal with what it leaves out, as far as this caller is told it."""
+        match signal.member, signal.signature, signal.body:
+            case "InterfacesAdded", "oa{sa{sv}}", (path, interfaces) if (
+                MAY_BE_HIDDEN.keys() - interfaces.get(CAPTURE_INTERFACE, MAY_BE_HIDDEN).keys()
+            ):
+                told = await self._ask(path, CAPTURE_INTERFACE)
+                capture = MAY_BE_HIDDEN | interfaces[CAPTURE_INTERFACE] | told
+                return replace(signal, body=(path, {**interfaces, CAPTURE_INTERFACE: capture}))
+            case "PropertiesChanged", "sa{sv}as", (interface, changed, invalidated) if {
+                *invalidated
+            } - {"Hidden"}:
+                told = await self._ask(signal.path, interface)
+                shown_too = {*invalidated} - {"Hidden", *told.get("Hidden", ())}
+                more = {name: told[name] for name in told if name in shown_too}
+                return replace(signal, body=(interface, changed | more, invalidated))
+        return signal
+
+    async def _ask(self, path: str, interface: str) -> dict[str, Any]:
+        """Return the properties of an object, none where it is gone; say once what is hidden."""
+        try:
+            told = await self._daemon.properties(path, interface)
+        except (AbsentError, CallError):
+            return {}
+        if (sentence := hidden_sentence(told)) and not self._said_hidden:
+            self._said_hidden = True
+            tell(sentence)
+        return dict(told)
+
     async def _take(self, signal: Signal) -> None:
         if signal.sender == MESSAGE_BUS.name and signal.member == NAME_OWNER_CHANGED:
             name, _, owner = signal.body
@@ -269,7 +308,7 @@ class _Teller:
         if signal.sender not in self._owners.values():
             return
         now = datetime.now(UTC)
-        for one in watch_events(signal):
+        for one in watch_events(await self._completed(signal)):
             print_lines([self._line(one, now)])
 
     def _line(self, one: WatchEvent, now: datetime) -> str:

@@ -9,7 +9,7 @@ import struct
 import sys
 import termios
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fcntl import ioctl
 
@@ -51,10 +51,14 @@ async def shown(
 
 
 async def printed(
-    *arguments: str, environment: Mapping[str, str] | None = None, cwd: str | None = None
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    prefix: Sequence[str] = (),
 ) -> Shown:
     """Return what the command prints into pipes."""
     process = await asyncio.create_subprocess_exec(
+        *prefix,
         *(sys.executable, "-m", "kdumpd.ctl.main", *arguments),
         stdin=DEVNULL,
         stdout=PIPE,

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -52,8 +52,9 @@ class Watcher:
 
 
 @asynccontextmanager
-async def watching(bus: str, *more: str) -> AsyncIterator[Watcher]:
+async def watching(bus: str, *more: str, prefix: Sequence[str] = ()) -> AsyncIterator[Watcher]:
     process = await asyncio.create_subprocess_exec(
+        *prefix,
         *(*BOUND, sys.executable, "-m", "kdumpd.ctl.main", "watch", "--bus", bus, *more),
         stdin=DEVNULL,
         stdout=PIPE,
