@@ -2,6 +2,7 @@
 """Install, upgrade, go back, remove and purge, as an administrator does."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,16 @@ def _remove_and_purge(container: Container, fresh: set[str]) -> None:
     assert set(container.run(f"{OURS}; getent passwd | grep kdump || true").splitlines()) == fresh
     assert container.run("ls /var/crash/202611230113") == ("dmesg.202611230113\ndump.202611230113")
     assert container.run("systemctl --failed --quiet") == ""
+
+
+def test_every_program_says_which_build_it_is(installed: Container) -> None:
+    version = installed.run("dpkg-query --show --showformat='${Version}' kdumpd")
+    told = version.replace("~dev", ".dev")
+    assert re.fullmatch(r"[0-9.]+\.dev\d{14}\+g[0-9a-f]{8}(\.changed)?", told)
+    for program in ("kdumpd", "kdumpdctl", "kdumpd-notify", "kdumpd-trigger"):
+        assert installed.run(f"{program} --version").split() == [program, told]
+    asked = "busctl get-property org.kdumpd1 /org/kdumpd1 org.kdumpd1.Manager Version"
+    assert installed.run(asked) == f's "{told}"'
 
 
 def test_what_the_package_says_of_itself(installed: Container) -> None:
