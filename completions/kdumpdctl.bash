@@ -28,7 +28,7 @@ _kdumpdctl() {
     local objections='not-ready not-judged-anew too-little-space capture-being-written test-recently
         boot-loop machine-unread just-booted busy pressure dirty-pages md-rebuilding btrfs-busy
         zfs-degraded packages-changing others-logged-in inhibited'
-    local options='--bus --json --help' verb='' option='' word
+    local options='--bus --json --no-pager --help' verb='' option='' word
     local -a __kdumpdctl_bus=() words
     COMPREPLY=()
 
@@ -93,7 +93,6 @@ _kdumpdctl() {
     check | info) options+=' --root' ;;
     list) options+=' --root -n --lines -S --since -U --until -r --reverse --no-legend --state --class' ;;
     report) options+=' --addresses --host' ;;
-    dmesg) options+=' --no-pager' ;;
     path) options+=' --directory' ;;
     acknowledge) options+=' --all' ;;
     test) options+=' --dry-run --cancel --override --yes' ;;

@@ -21,6 +21,7 @@ complete -c kdumpdctl -f
 complete -c kdumpdctl -s h -l help -d 'Print a short help'
 complete -c kdumpdctl -l bus -x -a 'system session' -d 'Where kdumpd is'
 complete -c kdumpdctl -l json -a 'pretty short off' -d 'Print JSON'
+complete -c kdumpdctl -l no-pager -d 'Print all at once'
 
 set -l none "not __fish_seen_subcommand_from $verbs"
 complete -c kdumpdctl -n $none -l version -d 'Print the version'
@@ -51,7 +52,6 @@ complete -c kdumpdctl -n $list -l class -x -a "(__fish_append , $classes)" -d 'O
 
 complete -c kdumpdctl -n '__fish_seen_subcommand_from report' -l addresses -d 'Leave addresses in'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from report' -l host -d 'Tell the name of the machine'
-complete -c kdumpdctl -n '__fish_seen_subcommand_from dmesg' -l no-pager -d 'Print it all at once'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from path' -l directory -d 'Print the directory'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from acknowledge' -l all -d 'All that are known'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from test' -l dry-run -d 'Only what speaks against it'

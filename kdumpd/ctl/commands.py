@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 from kdumpd.arguments import EXIT_FAILURE
 from kdumpd.ctl.client import Answers, Daemon, Properties, SelectionError, select, select_all
@@ -16,9 +17,10 @@ from kdumpd.ctl.describe import (
     new_word,
     overview_lines,
     state_word,
+    unread_hint,
 )
 from kdumpd.ctl.overview import list_lines, screen_lines
-from kdumpd.ctl.terminal import print_json, print_lines, read_screen, tell
+from kdumpd.ctl.terminal import print_json, print_lines, print_paged, read_screen, tell
 from kdumpd.dbus.messages import CallError
 from kdumpd.json_output import plain_record, readiness_record, readiness_report
 from kdumpd.model.readiness.finding import Severity
@@ -35,7 +37,9 @@ async def list_captures(answers: Answers, options: argparse.Namespace) -> int:
         print_json([plain_record(capture) for capture in chosen], options.json)
     elif chosen:
         screen = read_screen(sys.stdout, os.environ)
-        print_lines(list_lines(chosen, screen, legend=options.legend))
+        await print_paged(list_lines(chosen, screen, legend=options.legend), options)
+        if hint := unread_hint(chosen):
+            tell(hint)
         _tell_hidden(*chosen)
     elif captures:
         tell("No captures match.")
@@ -99,8 +103,10 @@ async def info(answers: Answers, options: argparse.Namespace) -> int:
     """Print all that is known of some captures, or of the newest."""
     chosen = select_all(await answers.captures(), options.ids)
     if options.json == "off":
-        for number, capture in enumerate(chosen):
-            print_lines([*([""] if number else []), *info_lines(capture)])
+        blocks = (
+            [*([""] if number else []), *info_lines(one)] for number, one in enumerate(chosen)
+        )
+        await print_paged(chain.from_iterable(blocks), options)
         _tell_hidden(*chosen)
     elif len(options.ids) > 1:
         print_json([plain_record(capture) for capture in chosen], options.json)
@@ -117,7 +123,7 @@ async def check(answers: Answers, options: argparse.Namespace) -> int:
         tell(f"What was known before: {error}")
     manager = await answers.manager()
     if options.json == "off":
-        print_lines(check_lines(readiness_report(manager)))
+        await print_paged(check_lines(readiness_report(manager)), options)
         _tell_hidden(manager)
     else:
         print_json(readiness_record(manager), options.json)

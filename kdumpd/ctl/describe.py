@@ -230,6 +230,8 @@ def overview_lines(
         why = manager["PreviousBootReason"]
         yield f"Boot before: {manager['PreviousBoot']}" + (f"  ({why})" if why else "")
     yield f"Captures: {count_captures(manager, captures)}"
+    if hint := unread_hint(captures):
+        yield hint
     if manager["Unacknowledged"]:
         yield f"Not acknowledged: {manager['Unacknowledged']}  (kdumpdctl acknowledge --all)"
     if captures:
@@ -305,6 +307,27 @@ def count_captures(manager: Properties, captures: Sequence[Properties]) -> str:
         str(len(captures)),
         f"of which {gone} {'is' if gone == 1 else 'are'} gone" if gone else "",
         f"and {settling} more being written" if settling else "",
+    )
+
+
+def unread_hint(captures: Sequence[Properties]) -> str:
+    """Return of how many captures the class is unknown, as their cores gave no log, and what helps.
+
+    Empty where there are none. drgn reads the log out of most cores, makedumpfile out of fewer.
+    """
+    count = sum(
+        capture["Class"] == CrashClass.UNKNOWN
+        and capture["State"] == CaptureState.COMPLETE
+        and capture["Trusted"]
+        and not has(capture, "DmesgFile")
+        for capture in captures
+    )
+    if not count:
+        return ""
+    cores = "1 core gave" if count == 1 else f"{count} cores gave"
+    return (
+        f"Class unknown: {cores} no kernel log. kdumpdctl info says why; python3-drgn, where it is"
+        " installed, reads most"
     )
 
 

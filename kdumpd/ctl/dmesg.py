@@ -2,68 +2,18 @@
 """kdumpdctl dmesg: the kernel log of a crash."""
 
 import argparse
-import asyncio
 import codecs
 import os
-import shlex
 import shutil
-import signal
 import sys
-from asyncio.subprocess import PIPE
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import BinaryIO
 
 from kdumpd.ctl.client import Daemon, select
 from kdumpd.ctl.report import read_log
-from kdumpd.ctl.terminal import DUMB_TERMINALS, Screen, Style, print_json, read_screen
+from kdumpd.ctl.terminal import Screen, Style, page, print_json, read_screen
 from kdumpd.model.crashlog.headlines import HeadlineKind, parse_headline
 from kdumpd.model.crashlog.lines import parse_lines
-
-USUAL_PAGERS = ("less", "more")
-LESS_OPTIONS = "FRSXMK"
-
-
-def pager_of(environment: Mapping[str, str]) -> list[str]:
-    """Return the command that pages, empty for none, and on a terminal that can do too little.
-
-    It is chosen as systemd's tools choose it (systemd 252, src/shared/pager.c): SYSTEMD_PAGER, else
-    PAGER, else less; an empty text or cat means none.
-    """
-    if environment.get("TERM", "") in DUMB_TERMINALS:
-        return []
-    words = environment.get("SYSTEMD_PAGER", environment.get("PAGER"))
-    if words is None:
-        return [path for name in USUAL_PAGERS if (path := shutil.which(name))][:1]
-    try:
-        command = shlex.split(words)
-    except ValueError:  # a quote that does not end
-        return []
-    return [] if command == ["cat"] else command
-
-
-async def paged(lines: Iterable[str], command: list[str], environment: Mapping[str, str]) -> bool:
-    """Return True once a person has seen enough of the lines, False where nothing pages them.
-
-    less is told SYSTEMD_LESS or FRSXMK, and always that it must run no other program: whoever may
-    read a kernel log may be root.
-    """
-    more = {"LESS": environment.get("SYSTEMD_LESS", LESS_OPTIONS), "LESSSECURE": "1"}
-    try:
-        pager = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, env={**environment, **more}
-        )
-    except OSError:
-        return False
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, lambda: None)  # it ends a search in the pager
-    try:
-        await pager.communicate("".join(lines).encode("utf-8", "backslashreplace"))
-    finally:
-        await pager.wait()
-        loop.remove_signal_handler(signal.SIGINT)
-    return True
-
 
 CHUNK_BYTES = 1 << 16
 KEPT_CONTROL_CHARACTERS = "\n\t"
@@ -95,19 +45,12 @@ async def dmesg(daemon: Daemon, options: argparse.Namespace) -> int:
     screen = read_screen(sys.stdout, os.environ)
     with os.fdopen(fd, "rb") as log:
         if screen.is_terminal:
-            await show_log(log, screen, pager_of(os.environ) if options.pager else [])
+            chunks = iter(partial(log.read, CHUNK_BYTES), b"")
+            await page(highlighted(terminal_text(chunks), screen), wanted=options.pager)
         else:
             shutil.copyfileobj(log, sys.stdout.buffer)
             sys.stdout.flush()
     return 0
-
-
-async def show_log(log: BinaryIO, screen: Screen, pager: list[str]) -> None:
-    """Show a log on a terminal, by a pager where there is one."""
-    lines = highlighted(terminal_text(iter(partial(log.read, CHUNK_BYTES), b"")), screen)
-    if not (pager and await paged(lines, pager, os.environ)):
-        sys.stdout.writelines(lines)
-        sys.stdout.flush()
 
 
 def terminal_text(chunks: Iterable[bytes]) -> Iterator[str]:

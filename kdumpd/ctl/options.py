@@ -193,7 +193,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     _add_common_options(parser)
     parser.add_argument("--version", action="version", version=f"kdumpdctl {__version__}")
-    parser.set_defaults(verb="status", bus=SYSTEM_BUS_OPTION, json="off", root=None)
+    parser.set_defaults(verb="status", bus=SYSTEM_BUS_OPTION, json="off", root=None, pager=True)
     _add_root_option(parser, argparse.SUPPRESS)
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     for verb in VERBS:
@@ -207,9 +207,6 @@ def arguments_parser() -> argparse.ArgumentParser:
     verbs.choices["info"].add_argument("ids", nargs="*", default=[], metavar="ID", help=ID_HELP)
     add_list_options(verbs.choices["list"])
     _add_report_options(verbs.choices["report"])
-    verbs.choices["dmesg"].add_argument(
-        "--no-pager", dest="pager", action="store_false", help="print it all at once"
-    )
     verbs.choices["path"].add_argument(
         "--directory", action="store_true", help="print the directory of the capture instead"
     )
@@ -298,6 +295,13 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
         metavar="MODE",
         default=argparse.SUPPRESS,
         help="print JSON: pretty (also meant without MODE), short, or off (default)",
+    )
+    parser.add_argument(
+        "--no-pager",
+        dest="pager",
+        action="store_false",
+        default=argparse.SUPPRESS,
+        help="print all at once, also on a terminal",
     )
 
 

@@ -17,6 +17,7 @@ from kdumpd.ctl.describe import (
     new_word,
     reservation,
     state_word,
+    unread_hint,
 )
 from kdumpd.ctl.terminal import NO_SCREEN, Screen, Style
 from kdumpd.json_output import readiness_report
@@ -76,6 +77,9 @@ def screen_lines(
     yield from _fact("Captures", count_captures(manager, captures), screen)
     for capture in captures[: -MAX_NEWEST_CAPTURES - 1 : -1]:
         yield _labelled("", _capture(capture, screen), screen)
+    if hint := unread_hint(captures):
+        name, what = hint.split(": ", 1)
+        yield from _fact(name, what, screen)
     directories = ", ".join(shown(directory) for directory in manager["CrashDirectories"])
     yield from _fact("Watching", directories, screen)
     yield from _what_to_do(manager, screen)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kdumpd import __version__
 from kdumpd.ctl.client import Daemon, Properties, select
 from kdumpd.ctl.describe import cause, has, joined
-from kdumpd.ctl.terminal import print_json, print_lines, tell
+from kdumpd.ctl.terminal import print_json, print_paged, tell
 from kdumpd.model.crashlog.incident import find_incident
 from kdumpd.model.crashlog.lines import MAX_LOG_BYTES, LogLine, parse_lines
 from kdumpd.model.crashlog.scrub import scrubbed
@@ -43,7 +43,7 @@ async def report(daemon: Daemon, options: argparse.Namespace) -> int:
         log_extract(capture, lines, report_options),
     )
     if options.json == "off":
-        print_lines(report_lines(facts, log_lines, report_options))
+        await print_paged(report_lines(facts, log_lines, report_options), options)
     else:
         named = {name.lower().replace(" ", "_"): text for name, text in facts.items()}
         print_json({**named, "log": log_lines}, options.json)

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a person has at the other end: a screen, a keyboard, and a wish to stop.
+"""What a person has at the other end: a screen, a pager, a keyboard, and a wish to stop.
 
 Colour follows https://no-color.org and terminfo(5): NO_COLOR with any text in it, or a terminal
 that is dumb, has none.
 """
 
+import argparse
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import sys
 import termios
+from asyncio.subprocess import PIPE
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -97,6 +100,65 @@ def tell(words: str, end: str = "\n") -> None:
     with suppress(OSError):
         sys.stderr.write(words + end)
         sys.stderr.flush()
+
+
+USUAL_PAGERS = ("less", "more")
+LESS_OPTIONS = "FRSXMK"
+
+
+def pager_of(environment: Mapping[str, str]) -> list[str]:
+    """Return the command that pages, empty for none, and on a terminal that can do too little.
+
+    It is chosen as systemd's tools choose it (systemd 252, src/shared/pager.c): SYSTEMD_PAGER, else
+    PAGER, else less; an empty text or cat means none.
+    """
+    if environment.get("TERM", "") in DUMB_TERMINALS:
+        return []
+    words = environment.get("SYSTEMD_PAGER", environment.get("PAGER"))
+    if words is None:
+        return [path for name in USUAL_PAGERS if (path := shutil.which(name))][:1]
+    try:
+        command = shlex.split(words)
+    except ValueError:  # a quote that does not end
+        return []
+    return [] if command == ["cat"] else command
+
+
+async def paged(lines: Iterable[str], command: list[str], environment: Mapping[str, str]) -> bool:
+    """Return True once a person has seen enough of the lines, False where nothing pages them.
+
+    less is told SYSTEMD_LESS or FRSXMK, and always that it must run no other program: whoever may
+    read a kernel log may be root.
+    """
+    more = {"LESS": environment.get("SYSTEMD_LESS", LESS_OPTIONS), "LESSSECURE": "1"}
+    try:
+        pager = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, env={**environment, **more}
+        )
+    except OSError:
+        return False
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, lambda: None)  # it ends a search in the pager
+    try:
+        await pager.communicate("".join(lines).encode("utf-8", "backslashreplace"))
+    finally:
+        await pager.wait()
+        loop.remove_signal_handler(signal.SIGINT)
+    return True
+
+
+async def page(lines: Iterable[str], *, wanted: bool) -> None:
+    """Print lines, each with its end, on a terminal by a pager where there is one."""
+    texts = list(lines)
+    command = pager_of(os.environ) if wanted and sys.stdout.isatty() else []
+    if not (command and await paged(texts, command, os.environ)):
+        sys.stdout.writelines(texts)
+        sys.stdout.flush()
+
+
+async def print_paged(lines: Iterable[str], options: argparse.Namespace) -> None:
+    """Print a result that may be longer than a screen."""
+    await page((f"{line}\n" for line in lines), wanted=options.pager)
 
 
 class StatusLine:

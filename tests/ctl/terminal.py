@@ -15,7 +15,7 @@ from fcntl import ioctl
 
 SECONDS = 150.0
 ROWS = 50
-ENVIRONMENT = {"PATH": os.environ["PATH"], "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+ENVIRONMENT = {"PATH": os.environ["PATH"], "TZ": "UTC", "LC_ALL": "C.UTF-8", "PAGER": "cat"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ import pytest
 
 from kdumpd.ctl.client import Properties
 from kdumpd.ctl.describe import overview_lines
+from kdumpd.ctl.overview import screen_lines
+from kdumpd.ctl.terminal import Screen
 from kdumpd.model.text import MIB
 
 MANAGER: Properties = {
@@ -30,6 +32,18 @@ MANAGER: Properties = {
     "CrashDirectories": [b"/var/crash"],
 }
 NO_TEST: Properties = {"Verdict": "none"}
+UNREAD: Properties = {
+    "Id": "0123456789abcdef",
+    "CrashedAt": 0,
+    "KernelRelease": "6.1.0",
+    "Class": "unknown",
+    "Function": "",
+    "Module": "",
+    "State": "complete",
+    "Trusted": True,
+    "Directory": b"/var/crash/202611230113",
+    "DmesgFile": b"",
+}
 
 
 @pytest.mark.parametrize(
@@ -77,3 +91,22 @@ def test_a_finding_without_a_remedy_leaves_no_empty_one() -> None:
     lines = list(overview_lines(manager, [], NO_TEST, datetime.now(UTC)))
     assert "  warning: something is odd [some-code]" in lines
     assert not any("what to do" in line for line in lines)
+
+
+def test_a_class_that_is_unknown_for_want_of_a_log_is_said_in_the_overview() -> None:
+    others = [
+        {**UNREAD, **changed}
+        for changed in (
+            {"Class": "sysrq"},
+            {"State": "gone"},
+            {"Trusted": False},
+            {"DmesgFile": b"/var/crash/dmesg"},
+            {"Hidden": ["DmesgFile"]},
+        )
+    ]
+    now, screen = datetime.now(UTC), Screen(width=80)
+    for captures, said in (([UNREAD, *others], True), (others, False)):
+        plain = list(overview_lines(MANAGER, captures, NO_TEST, now))
+        assert any("1 core gave no kernel log" in line for line in plain) == said
+        shown = " ".join(screen_lines(MANAGER, captures, NO_TEST, now, screen))
+        assert ("Class unknown  1 core gave no kernel log" in shown) == said

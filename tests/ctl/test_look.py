@@ -49,6 +49,32 @@ async def test_info(machine: Machine) -> None:
     assert "Core: /var/crash/202611230213/dump.202611230213\n" in info.out
 
 
+async def test_the_lines_of_info_have_one_column(machine: Machine) -> None:
+    write_crashes(machine, 5)
+    (machine.crash / "202611230113/dump.202611230113").unlink()  # only the log is left
+    (machine.crash / "202611230213/dmesg.202611230213").unlink()
+    for capture in json.loads((await looked(machine, "list", "--json")).out):
+        lines = (await looked(machine, "info", capture["id"])).out.split("\n\n", 1)[1].splitlines()
+        (column,) = {line.index(": ") for line in lines}
+        assert all(line[column - 1] != " " for line in lines)
+        crash_kernel = [line for line in lines if line.lstrip().startswith("Crash kernel: ")]
+        assert len(crash_kernel) == (not capture["core_file"])
+
+
+async def test_where_cores_give_no_log_it_is_said_what_helps(machine: Machine) -> None:
+    write_crashes(machine, 2)
+    listed = await looked(machine, "list")
+    assert listed.words == ""
+    for stamp in ("202611230113", "202611230213"):
+        (machine.crash / stamp / f"dmesg.{stamp}").unlink()
+        listed = await looked(machine, "list")
+        assert listed.status == 0
+    assert listed.words == (
+        "Class unknown: 2 cores gave no kernel log. kdumpdctl info says why; python3-drgn, where it"
+        " is installed, reads most\n"
+    )
+
+
 async def test_names_of_any_bytes(machine: Machine) -> None:
     directory = machine.kdump_tools("202611230113", flattened(Crash())).parent
     name = b"k\xff\xc3\xa9-202611230113"

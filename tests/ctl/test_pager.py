@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""kdumpdctl dmesg on a terminal: page by page, and what is wrong in a colour."""
+"""kdumpdctl on a terminal: page by page, and what is wrong in a colour."""
 
 import stat
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.ctl.dmesg import highlighted, pager_of
-from kdumpd.ctl.terminal import Screen
+from kdumpd.ctl.dmesg import highlighted
+from kdumpd.ctl.options import VERBS
+from kdumpd.ctl.terminal import Screen, pager_of
 from tests.ctl.crashes import shared_daemon
 from tests.ctl.terminal import printed, shown
 from tests.support.rights import as_root
@@ -76,3 +77,30 @@ async def test_pager_that_has_seen_enough_or_is_not_there(bus: str, tmp_path: Pa
     gone = await shown("dmesg", "--bus", bus, environment={"SYSTEMD_PAGER": "/nowhere/pager"})
     assert gone.status == 0
     assert "Linux version" in gone.out
+
+
+@pytest.mark.bus
+@pytest.mark.parametrize("verb", ["list", "info", "report", "check"])
+async def test_what_may_be_long_goes_through_a_pager_on_a_terminal(
+    bus: str, tmp_path: Path, verb: str
+) -> None:
+    counting = pager(tmp_path, 'echo "paged $(wc -l)"')
+    printed_ = await printed(verb, "--bus", bus, environment=counting)
+    lines = printed_.out.count("\n")
+    paged = await shown(verb, "--bus", bus, width=200, environment=counting)
+    assert (paged.status, paged.out) == (0, f"paged {lines}\n")
+    for where in (("--no-pager", verb), (verb, "--no-pager")):
+        plain = await shown(*where, "--bus", bus, width=200, environment=counting)
+        assert "paged" not in plain.out
+        assert plain.out.count("\n") == lines
+    assert "paged" not in printed_.out
+    record = await shown(verb, "--json=short", "--bus", bus, environment=counting)
+    assert "paged" not in record.out
+
+
+@pytest.mark.bus
+@pytest.mark.parametrize("verb", [verb.name for verb in VERBS])
+async def test_each_command_takes_no_pager(verb: str) -> None:
+    wrong = await printed(verb, "--no-pager", "--bus=unix:path=/nowhere")
+    assert "unrecognized" not in wrong.words
+    assert "cannot connect to the bus" in wrong.words
