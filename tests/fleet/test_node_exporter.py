@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet.readme import FLEET, blocks, commands
+from tests.fleet.readme import blocks, commands
 from tests.support.cores import Crash, flattened
 from tests.support.daemon import Setup, running, started
 from tests.support.dbus_next import dbus_next_client
 from tests.support.exposition import read_openmetrics, read_plain
 from tests.support.machine import Machine
 from tests.support.namespace import MOUNTS_AS_ROOT, needs_root
-from tests.support.process import BOUND, ServiceError, end, output, program
+from tests.support.process import BOUND, ServiceError, end, output
 from tests.support.prometheus import check_metrics, node_exporter
+from tests.support.rights import as_root
 
 pytestmark = pytest.mark.bus
 
@@ -135,27 +136,31 @@ async def test_a_disk_that_takes_nothing_stops_nothing(
         assert kdumpd.log.count("cannot be written") == 1
 
 
+# As Debian's prometheus-node-exporter leaves it: the directory belongs to root, the one above not.
+OWNED = """
+mount -t tmpfs tmpfs /var/lib
+mkdir -p /var/lib/prometheus/node-exporter
+chown 65534:65534 /var/lib/prometheus
+"""
+
+
+@as_root
 async def test_the_link_of_the_page_leads_there(setup: Setup, tmp_path: Path) -> None:
-    """As the page says it, in a directory that stands for the machine."""
-    install, create = commands("install")[0], commands("systemd-tmpfiles")[0]
-    name = install.split()[-1].removeprefix("/")
-    assert create == f"systemd-tmpfiles --create /{name}"
-    machine = tmp_path / "here"
-    for made in ("etc/tmpfiles.d", "run/kdumpd", "var/lib/prometheus/node-exporter"):
-        (machine / made).mkdir(parents=True)
-    source = FLEET.parents[1] / install.split()[-2]
-    (machine / name).write_text(source.read_text())
-    tmpfiles = program("systemd-tmpfiles", "systemd")
-    await output(tmpfiles, f"--root={machine}", "--create", str(machine / name))
-    link = machine / "var/lib/prometheus/node-exporter/kdumpd.prom"
+    """As the page says it, where the directories belong to whom they belong to on a Debian."""
+    (link,) = (one for one in commands("ln") if "node-exporter" in one)
+    script = f"{OWNED}\n{link}\n{link}\nreadlink {link.split()[-1]}"
+    made = await output(*MOUNTS_AS_ROOT, "sh", "-e", "-c", script)
     (configured,) = [block for block in blocks("ini") if "TextFile=" in block]
     target = configured.splitlines()[-1].removeprefix("TextFile=")
-    assert str(link.readlink()) == target
+    assert made.decode() == f"{target}\n"
     # The target is absolute, and this machine is not at /.
-    link.unlink()
-    link.symlink_to(machine / target.removeprefix("/"))
+    machine = tmp_path / "here"
+    for directory in ("run/kdumpd", "var/lib/prometheus/node-exporter"):
+        (machine / directory).mkdir(parents=True)
+    collected = machine / "var/lib/prometheus/node-exporter"
+    (collected / Path(target).name).symlink_to(machine / target.removeprefix("/"))
     more = configured.replace("TextFile=", f"TextFile={machine}")
-    async with running(replace(setup, more=more)), node_exporter(link.parent) as exporter:
+    async with running(replace(setup, more=more)), node_exporter(collected) as exporter:
         await wait_for(machine / target.removeprefix("/"))
         assert read_plain(await exporter.scrape())[READY] == 1
 
