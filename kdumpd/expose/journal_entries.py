@@ -128,7 +128,15 @@ def _incomplete(facts: Mapping[str, str]) -> tuple[str, int]:
 def _untrusted(facts: Mapping[str, str]) -> tuple[str, int]:
     place, why = _name(facts["directory"]), facts.get("problem", "its contents were not read")
     what = f"What may be a capture is in {place}, but anybody could have put it there"
-    return f"{what}: {why}", WARNING
+    if "uids" not in facts:  # an event that an older kdumpd recorded
+        return f"{what}: {why}", WARNING
+    uids = facts["uids"].split()
+    whose = f"uid{'s' if len(uids) > 1 else ''} {', '.join(uids)}"
+    whose += f" and {facts['other_uids']} others" if "other_uids" in facts else ""
+    more = f" (and {facts['more']} more of {whose})" if "more" in facts else ""
+    again = time_from_microseconds(int(facts["again_at"]))
+    until = f"{again.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{what}{more}: {why}. More of {whose} is told after {until}", WARNING
 
 
 def _gone(facts: Mapping[str, str]) -> tuple[str, int]:

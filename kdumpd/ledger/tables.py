@@ -13,9 +13,9 @@ from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.captures.reading import Reading, Readings
 from kdumpd.model.codec import RecordError, from_record, time_from_text, to_record
 from kdumpd.model.crash_test import MAX_KEPT_TESTS, CrashTest
-from kdumpd.model.events import Event, EventKind
+from kdumpd.model.events import MAX_CROWDS, Event, EventKind
 from kdumpd.model.readiness.facts import LastReservation
-from kdumpd.model.state import State
+from kdumpd.model.state import State, ToldCrowd
 from kdumpd.model.vocabulary import Crash, Readiness
 
 MAX_TOLD_EVENTS = 20_000  # events that are kept after they were told
@@ -84,6 +84,7 @@ def load_state(connection: sqlite3.Connection) -> State:
         tests=_load_tests(connection),
         history=_load_history(connection),
         loops=_load_loops(connection),
+        crowds=_load_crowds(connection),
     )
 
 
@@ -213,6 +214,19 @@ def _load_loops(connection: sqlite3.Connection) -> tuple[CrashLoop, ...]:
     rows = connection.execute("SELECT facts FROM loop")
     loops = [from_record(CrashLoop, json.loads(facts)) for (facts,) in rows]
     return tuple(sorted(loops, key=lambda one: one.last, reverse=True))
+
+
+def _load_crowds(connection: sqlite3.Connection) -> tuple[ToldCrowd, ...]:
+    rows = connection.execute(
+        "SELECT at, facts FROM outbox WHERE kind = ? ORDER BY number DESC LIMIT ?",
+        (EventKind.CAPTURE_UNTRUSTED, MAX_CROWDS),
+    )
+    return tuple(
+        ToldCrowd(
+            time_from_text(at), frozenset(map(int, json.loads(facts).get("uids", "").split()))
+        )
+        for at, facts in rows
+    )
 
 
 def _load_readings(connection: sqlite3.Connection) -> dict[str, Reading]:

@@ -111,6 +111,7 @@ def next_look(state: State, clock: float, delays: Delays) -> float | None:
         if not unchanged.awaits_reading
     ]
     due += state.missing.values()
+    due += [] if state.crowd_due is None else [state.crowd_due]
     telling = next_telling(state, delays)
     due += [] if telling is None else [telling]
     return max(0.0, min(due) - clock) if due else None

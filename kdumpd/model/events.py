@@ -5,11 +5,12 @@ An event's id is made from what it is about, so that the same event, seen again 
 or a lost ledger, carries the same id.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from math import inf
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from kdumpd.model.crash_test import CrashTest, Intent
 from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.readiness.report import sentence
 from kdumpd.model.readiness.verdict import Verdict
-from kdumpd.model.state import State
+from kdumpd.model.state import Delays, Observation, State, ToldCrowd
 from kdumpd.model.text import microseconds
 from kdumpd.model.vocabulary import BootEnd, CaptureState, CrashClass, Readiness
 
@@ -76,6 +77,85 @@ def capture_event(capture: Capture, at: datetime) -> Event:
         at=at,
         facts=_capture_facts(capture),
     )
+
+
+# Who is told of what anybody can do, is told at most so often: from one entry about somebody's to
+# the next, and of how many in that time; a user may have many uids (subuid(5)).
+CROWD_PAUSE = timedelta(hours=1)
+MAX_CROWDS = 10
+CROWD_GATHERING = 2  # times the delay in which one settles: so long a crowd has to come together
+MAX_NAMED_UIDS = 5
+
+
+def with_crowds(
+    before: State, after: State, seen: Observation, delays: Delays
+) -> tuple[State, tuple[Event, ...]]:
+    """Return the state after telling of what is not trusted, in one event for all that is due."""
+    if after.captures is before.captures and seen.clock < (before.crowd_due or inf):
+        return after, ()
+    at, captures = seen.at, dict(_noted(before, after, seen.at))
+    crowds = tuple(one for one in after.crowds if timedelta() <= at - one.at < CROWD_PAUSE)
+    untold = [one for one in captures.values() if one.untold_since is not None]
+    due_at = {uid: _due_at(uid, since, crowds, delays) for uid, since in _waiting(untold).items()}
+    # What waits since a time to come waits by a clock that was set back since.
+    due = [one for one in untold if due_at[one.owner] <= at or (one.untold_since or at) > at]
+    events = (
+        (_crowd_event(sorted(due, key=lambda one: (one.happened_at, one.place)), at),)
+        if due
+        else ()
+    )
+    if due:
+        crowds = (ToldCrowd(at, frozenset(one.owner for one in due)), *crowds)
+        captures.update({one.id: replace(one, untold_since=None) for one in due})
+    later = [(one - at).total_seconds() for one in due_at.values() if one > at]
+    if any(after.captures[id_] is not one for id_, one in captures.items()):
+        after = replace(after, captures=MappingProxyType(captures))
+    crowd_due = seen.clock + min(later) if later else None
+    return replace(after, crowds=crowds, crowd_due=crowd_due), events
+
+
+def _noted(before: State, after: State, at: datetime) -> Iterator[tuple[str, Capture]]:
+    """Yield the captures, with note taken of those that are not trusted since now."""
+    for id_, capture in after.captures.items():
+        known = before.captures.get(id_)
+        is_new = known is None or not known.may_be_anybodys
+        if known is not capture and capture.may_be_anybodys and is_new:
+            yield id_, replace(capture, untold_since=at)
+        else:
+            yield id_, capture
+
+
+def _waiting(untold: Iterable[Capture]) -> Mapping[int, datetime]:
+    """Return since when something of each uid waits to be told."""
+    since: dict[int, datetime] = {}
+    for one in untold:
+        if one.untold_since is not None:
+            since[one.owner] = min(one.untold_since, since.get(one.owner, one.untold_since))
+    return since
+
+
+def _due_at(uid: int, since: datetime, crowds: Sequence[ToldCrowd], delays: Delays) -> datetime:
+    """Return when what is untold of somebody is to be told."""
+    times = [since + timedelta(seconds=CROWD_GATHERING * delays.settle)]
+    times += [one.at + CROWD_PAUSE for one in crowds if uid in one.uids]
+    times += [one.at + CROWD_PAUSE for one in crowds[MAX_CROWDS - 1 :]]
+    return max(times)
+
+
+def _crowd_event(crowd: Sequence[Capture], at: datetime) -> Event:
+    """Return the event that tells of captures that anybody could have put there."""
+    first = capture_event(crowd[0], at)
+    uids = sorted({one.owner for one in crowd})
+    ids = sorted(one.id for one in crowd)
+    told = {
+        "uid": str(crowd[0].owner),
+        "uids": " ".join(map(str, uids[:MAX_NAMED_UIDS])),
+        "other_uids": str(len(uids[MAX_NAMED_UIDS:]) or ""),
+        "more": str(len(crowd) - 1 or ""),
+        "again_at": str(microseconds(at + CROWD_PAUSE)),
+    }
+    id_ = first.id if len(crowd) == 1 else _event_id(EventKind.CAPTURE_UNTRUSTED, *ids)
+    return replace(first, id=id_, facts=_known(**first.facts, **told))
 
 
 def exposure_event(capture: Capture, at: datetime) -> Event:

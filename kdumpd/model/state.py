@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from kdumpd.model.boots.journal import PastBoots
 from kdumpd.model.boots.record import BootRecord, CrashLoop
@@ -77,6 +78,13 @@ class UnchangedLook:
     captures: Mapping[str, Capture]  # that came of it
 
 
+class ToldCrowd(NamedTuple):
+    """Whose captures that are not trusted were told of, and when."""
+
+    at: datetime
+    uids: frozenset[int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """All that is known; every sink shows this one value."""
@@ -101,6 +109,8 @@ class State:
     previous: BootRecord | None = None  # the boot before this one; None before the first look
     attributed: Mapping[str, str] = field(default_factory=dict)  # captures, and the boots they end
     loops: tuple[CrashLoop, ...] = ()  # of crashes, the newest first
+    crowds: tuple[ToldCrowd, ...] = ()  # the newest first, as far as no more is to be told for them
+    crowd_due: float | None = None  # when the next is to be told
 
     @property
     def log_restricted(self) -> bool:

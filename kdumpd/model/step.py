@@ -10,7 +10,7 @@ from kdumpd.model.boot_history import with_boots
 from kdumpd.model.captures.listing import shows_no_more, with_captures
 from kdumpd.model.crash_test import last_test
 from kdumpd.model.crash_test_outcome import with_tests
-from kdumpd.model.events import Event, capture_event, exposure_event
+from kdumpd.model.events import Event, capture_event, exposure_event, with_crowds
 from kdumpd.model.readiness.verdict import Verdict, verdict_of
 from kdumpd.model.state import Delays, Observation, State
 
@@ -24,7 +24,9 @@ def step(state: State, seen: Observation, delays: Delays) -> tuple[State, tuple[
         verdict = judged(seen, after)
     after, told = with_verdict(after, verdict, seen, delays)
     after, of_boots = with_boots(after, seen, delays)
-    return after, (*_capture_events(state, after, seen.at), *verdicts, *told, *of_boots)
+    after, of_crowds = with_crowds(state, after, seen, delays)
+    events = (*_capture_events(state, after, seen.at), *of_crowds)
+    return after, (*events, *verdicts, *told, *of_boots)
 
 
 def judged(seen: Observation, state: State) -> Verdict:
@@ -51,7 +53,7 @@ def _capture_events(before: State, after: State, at: datetime) -> Iterable[Event
         known = before.captures.get(id_)
         if known is capture:
             continue
-        if known is not None and capture.is_as_before(known):
+        if capture.may_be_anybodys or (known is not None and capture.is_as_before(known)):
             continue
         if not capture.log_awaited and (
             known is None or known.log_awaited or known.state is not capture.state

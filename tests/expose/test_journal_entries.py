@@ -42,6 +42,13 @@ REHEARSED = (
 )
 
 
+CROWD = {"uid": "1000", "uids": "1000", "more": "899", "again_at": "1795400000000000"}
+CROWDED = (
+    "What may be a capture is in /c, but anybody could have put it there (and 899 more of {}): {}."
+    " More of {} is told after 2026-11-23 02:13 UTC"
+)
+
+
 @pytest.mark.parametrize(
     ("kind", "facts", "priority", "message"),
     [
@@ -80,6 +87,20 @@ REHEARSED = (
             {"directory": "/c", "state": "unreadable", "problem": "it's not"},
             4,
             "What may be a capture is in /c, but anybody could have put it there: it's not",
+        ),
+        (
+            EventKind.CAPTURE_UNTRUSTED,
+            {"directory": "/c", "problem": "it's not", **CROWD},
+            4,
+            CROWDED.format("uid 1000", "it's not", "uid 1000"),
+        ),
+        (
+            EventKind.CAPTURE_UNTRUSTED,
+            {"directory": "/c", **CROWD, "uids": "1 2", "other_uids": "7"},
+            4,
+            CROWDED.format(
+                "uids 1, 2 and 7 others", "its contents were not read", "uids 1, 2 and 7 others"
+            ),
         ),
         (
             EventKind.CAPTURE_GONE,

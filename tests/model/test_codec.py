@@ -115,6 +115,7 @@ def test_a_value_of_a_wrong_kind(name: str) -> None:
             "gone_at",
             "exposed_at",
             "told_state",
+            "untold_since",
         }:
             assert getattr(from_record(Capture, {**RECORD, name: value}), name) is None
             continue

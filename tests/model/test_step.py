@@ -89,6 +89,10 @@ def test_all_else_is_listed_when_it_has_settled(
     assert watched.listed == ()
     assert set(watched.state.settling) == {DIRECTORY}
     events = watched.look(sighting, after=1)
+    listed = watched.only
+    if listed.may_be_anybodys:  # those of a crowd are told together
+        assert events == []
+        events = watched.look(sighting, after=2 * SETTLE)
     assert watched.only.state is state
     assert watched.only.problem == (sighting.problem or sighting.facts.problem)
     assert watched.state.settling == {}
@@ -661,11 +665,15 @@ def test_any_looks(looks: list[tuple[tuple[CrashDirectory, ...], float]]) -> Non
         assert {one.state for one in present} | {CaptureState.GONE} == {
             one.state for one in state.captures.values()
         } | {CaptureState.GONE}
-        told = {event.facts["capture"] for event in events if "capture" in event.facts}
+        told = {
+            event.facts["capture"]
+            for event in events
+            if "capture" in event.facts and event.kind is not EventKind.CAPTURE_UNTRUSTED
+        }
         changed = {
             id_
             for id_, one in state.captures.items()
-            if not one.log_awaited
+            if not (one.log_awaited or one.may_be_anybodys)
             and (
                 id_ not in before.captures
                 or before.captures[id_].log_awaited
@@ -673,8 +681,16 @@ def test_any_looks(looks: list[tuple[tuple[CrashDirectory, ...], float]]) -> Non
             )
         }
         assert told == changed
+        # What is not trusted is told by the crowd, a while later.
+        distrusted_now = {id_ for id_, one in state.captures.items() if one.may_be_anybodys}
+        before_that = {id_ for id_, one in before.captures.items() if one.may_be_anybodys}
+        waiting = {id_ for id_, one in state.captures.items() if one.untold_since is not None}
+        assert distrusted_now - before_that <= waiting <= distrusted_now
+        assert (state.crowd_due is None) == (not waiting)
         due = next_look(state, watched.clock, DELAYS)
-        assert (due is None) == (not state.settling and not state.missing and not state.change)
+        assert (due is None) == (
+            not state.settling and not state.missing and not state.change and not waiting
+        )
         assert due is None or 0 <= due <= DELAYS.mount
         assert set(state.missing) <= set(state.captures)
 

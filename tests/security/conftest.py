@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.conftest import bus, setup
+from tests.daemon.conftest import bus, journal, setup
 from tests.security.unopened_files import Bait, Baits, baits
 
-__all__ = ["bait", "bus", "guard", "setup"]
+__all__ = ["bait", "bus", "guard", "journal", "setup"]
 
 
 @pytest.fixture

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """So many directories that the honest ones could get lost among them."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.security.invariants import attacked, be_honest
+from tests.security.invariants import PATIENCE, attacked, be_honest
 from tests.support.cores import Crash, flattened
 from tests.support.daemon import Setup, running
-from tests.support.dbus_next import dbus_next_client
+from tests.support.dbus_next import DbusNextClient, dbus_next_client
+from tests.support.journal import Journal
 from tests.support.machine import Machine
-from tests.support.namespace import ROOT
+from tests.support.namespace import ROOT, needs_root
 from tests.support.traps import NOBODY
 
 pytestmark = pytest.mark.bus
@@ -29,15 +32,15 @@ def crowded(machine: Machine) -> Iterator[Machine]:
     shutil.rmtree(machine.crash)  # what pytest keeps of old runs would be very much
 
 
-def crowd(crash: Path, count: int, *, strange: bool) -> None:
-    """Make directories, of a stranger with a core each, else empty ones."""
+def crowd(crash: Path, count: int, *, strange: bool, each: int = 10, begin: int = 0) -> None:
+    """Make directories, of a stranger with a core in each tenth or so, else empty ones."""
     crash.chmod(0o3777)
     directory = os.open(crash, os.O_RDONLY)
     for number in range(count):
-        name = f"{202700000000 + number}"
+        name = f"{202700000000 + begin + number}"
         os.mkdir(name, dir_fd=directory)
         if strange:
-            if number % 10 == 0:
+            if number % each == 0:
                 os.close(os.open(f"{name}/vmcore", os.O_CREAT | os.O_WRONLY, dir_fd=directory))
             os.chown(name, NOBODY, NOBODY, dir_fd=directory)
     os.close(directory)
@@ -83,6 +86,43 @@ async def test_strangers_change_no_verdict(crowded: Machine, setup: Setup) -> No
         put_away(crowded.crash)
         await client.call("org.kdumpd1.Manager", "Revalidate")
         assert (await client.manager())["Findings"] == before["Findings"]
+
+
+UNTRUSTED = "MESSAGE_ID=ef7e508863b94064b0b9c25659675777"
+COMPLETE = "MESSAGE_ID=6bc3f018b40343559c7bccda6fc737c6"
+
+
+async def all_listed(client: DbusNextClient, count: int) -> None:
+    """Return once so many captures are listed."""
+    async with asyncio.timeout(PATIENCE):
+        while len(await client.captures()) != count:  # noqa: ASYNC110 - as a user would
+            await asyncio.sleep(0.1)
+
+
+@needs_root
+async def test_a_crowd_is_one_entry(crowded: Machine, setup: Setup, journal: Journal) -> None:
+    """Nor more, when they go and others come, and the daemon begins anew in between."""
+    crowded.crash.chmod(0o3777)
+    setup = replace(setup, settle=1.0, prefix=journal.prefix)
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        await asyncio.to_thread(crowd, crowded.crash, 900, strange=True, each=1)
+        (entry,) = await journal.wait_for(1, UNTRUSTED)
+        assert f"(and 899 more of uid {NOBODY})" in entry["MESSAGE"]
+        assert f"More of uid {NOBODY} is told after 20" in entry["MESSAGE"]
+        assert (entry["KDUMPD_UID"], entry["PRIORITY"]) == (str(NOBODY), "4")
+        await all_listed(client, 900)
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        for turn in (1, 2):
+            await asyncio.to_thread(put_away, crowded.crash)
+            await asyncio.to_thread(
+                crowd, crowded.crash, 100, strange=True, each=1, begin=turn * 1000
+            )
+            await all_listed(client, 100)
+            await asyncio.sleep(3 * setup.settle)  # in which a new crowd would be told
+        # An honest one among them is told at once, in its place.
+        crowded.kdump_tools("202611190100", flattened(Crash()))
+        await journal.wait_for(1, COMPLETE)
+    assert len(await journal.entries(UNTRUSTED)) == 1
 
 
 @pytest.mark.parametrize(

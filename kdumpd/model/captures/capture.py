@@ -45,6 +45,7 @@ class Sighting:
     own_files: bool = True  # whether only he can have written the files, wherever they lie
     doubtful: bool = False  # whether only its contents, which are not read, tell if it is a capture
     files_id: str = ""  # the same while nobody wrote to the files, whoever may by now
+    owner: int = 0  # a uid: whoever it belongs to besides the machine's owner, else he
     problem: str = ""  # why the contents were not read
     files: tuple[FileStamp, ...]
     core: FileStamp | None
@@ -132,6 +133,8 @@ class Capture:
     gone_at: datetime | None = None  # when it was found to be gone
     files_id: str = ""  # of the files as they were seen last
     told_state: CaptureState | None = None  # what its contents last showed, None for never read
+    owner: int = 0  # the uid of whoever could have put it there
+    untold_since: datetime | None = None  # where that it is not trusted is still to be told
     listable: bool = False  # whether everybody may see the names of its directory and its files
 
     @property
@@ -167,6 +170,11 @@ class Capture:
     def place(self) -> bytes:
         """What no other capture shares: its directory, and which one it is there."""
         return place_of(self.directory, self.member)
+
+    @property
+    def may_be_anybodys(self) -> bool:
+        """Whether it is there, and not trusted."""
+        return not self.trusted and self.state is not CaptureState.GONE
 
     @property
     def was_believed(self) -> bool:
@@ -266,6 +274,8 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         written_at=_written_at(sighting),
         files_id=sighting.files_id,
         told_state=_told_state(sighting, before),
+        owner=sighting.owner,
+        untold_since=before.untold_since if before and not sighting.trusted else None,
         listable=sighting.listable,
     )
 

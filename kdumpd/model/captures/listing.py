@@ -195,6 +195,7 @@ def _gone(capture: Capture, at: datetime) -> Capture:
         removal_at=None,
         removal="",
         gone_at=at,
+        untold_since=None,
     )
 
 

@@ -53,12 +53,14 @@ def read_sighting(
     files = tuple(directory.stamp(name) for name in members.names)
     made_at = _made_at(directory, members, files)
     trusted_directory = directory.trusted and not _of_strangers(directory, members, files)
+    owner = _owner(directory, members, files)
     own_files = directory.own and not any(untrusted_reason(one, directory.owner) for one in files)
     before = known.get(place_of(directory.path, members.member))
     if (
         before is not None
         and before.files == files
         and (before.trusted_directory, before.own_files) == (trusted_directory, own_files)
+        and before.owner == owner
     ):
         if (before.made_at, before.reachable, before.listable) == (
             made_at,
@@ -78,6 +80,7 @@ def read_sighting(
         made_at=made_at,
         trusted_directory=trusted_directory,
         own_files=own_files,
+        owner=owner,
         reachable=directory.reachable,
         listable=directory.listable,
     )
@@ -137,6 +140,13 @@ def _is_a_note(directory: Directory, crash: Crash | None) -> bool:
 def _of_strangers(directory: Directory, members: Members, files: tuple[FileStamp, ...]) -> bool:
     """Return whether others than the owner put the files among those of other captures."""
     return bool(members.member) and any(file.owner != directory.owner for file in files)
+
+
+def _owner(directory: Directory, members: Members, files: tuple[FileStamp, ...]) -> int:
+    """Return whom it belongs to besides the machine's owner, else him."""
+    above = () if members.member else (os.fstat(directory.fd).st_uid,)
+    owners = (*above, *(file.owner for file in files))
+    return next((uid for uid in owners if uid != directory.owner), directory.owner)
 
 
 def _made_at(

@@ -62,7 +62,7 @@ def watched() -> Watched:
 
 def settle(watched: Watched, sighting: Sighting) -> None:
     """Look until nothing changes any more; whatever core is to be read through is."""
-    for _ in range(3):
+    for _ in range(5):
         watched.look(sighting, after=SETTLE)
         if watched.state.job is not None:
             read = Answer(key=watched.state.job.key, done=True, crash=Crash(reason="sad"))
