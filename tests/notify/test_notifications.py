@@ -133,6 +133,22 @@ def test_fuller_notification_tells_where_it_lies_and_has_no_details() -> None:
     assert notification.keys == ()
 
 
+@pytest.mark.parametrize("state", ["complete", "incomplete", "dmesg-only", "unreadable", "gone"])
+def test_what_is_hidden_from_a_user_is_done_without(state: str) -> None:
+    """By a whole sentence: class, function, module and state are everybody's."""
+    paths, texts = ("CoreFile", "Directory", "DmesgFile"), ("Command", "Problem", "Reason")
+    empty: dict[str, Any] = {**dict.fromkeys(paths, b""), **dict.fromkeys(texts, "")}
+    notification = crash_notification(
+        capture(**empty, Hidden=sorted(empty), State=state), "capture 1"
+    )
+    assert notification.lines[1] == "null-dereference in crasher_null [crasher]"
+    for line in (*notification.lines, *notification.facts):
+        assert not line.rstrip(".").endswith((":", ",", "from", "''"))
+    full = full_notification(notification)
+    assert any("null-dereference in crasher_null [crasher]" in line for line in full.lines)
+    assert not any(": ," in line for line in full.lines)
+
+
 def test_not_ready_says_what_to_do() -> None:
     findings = [
         ("a", "warning", "slow", "wait"),

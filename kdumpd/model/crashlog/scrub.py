@@ -17,12 +17,15 @@ LEFT_OUT_TEXT = "(left out)"
 # (arch/powerpc/kernel/process.c, show_instructions); and memory (KASAN's shadow, hex dumps).
 CODE_LINE = r"^(\s*(?:Krnl )?Code|Instruction dump):.*"
 CODE_BYTES_PATTERN = (
-    r"(?<![0-9A-Za-z_])(?:[<(>]?[0-9A-Fa-f]{2}[>)]?[ ,:]+){5,}[<(>]?[0-9A-Fa-f]{2}\b"
+    r"(?<![0-9A-Za-z_])(?:[<(>]?[0-9A-Fa-f]{2}[>)]?[ ,:_]+){5,}[<(>]?[0-9A-Fa-f]{2}\b"
 )
 OPCODES_PATTERN = r"(?<![0-9A-Za-z_])(?:[<(]?[0-9A-Fa-f]{4}[>)]?\s+){3,}[<(]?[0-9A-Fa-f]{4}\b"
 # After the address of an instruction (s390): the instruction in twelve digits or fewer.
 INSTRUCTION_PATTERN = r"(\*: ?)[0-9A-Fa-f]{4,12}\b.*"
 NUMBER_PATTERN = (
+    # In groups of four digits, as data sheets have them; a word without a digit is a name.
+    r"(?<![0-9A-Za-z_])(?:0[xX])?(?=[a-fA-F_]{0,20}[0-9])[0-9a-fA-F]{4}(?:_[0-9a-fA-F]{4}){1,3}"
+    r"(?![0-9A-Za-z_])|"
     # In a function, and its length, which may be wrong, even negative: never an address.
     r"(?P<offset>\+0x[0-9a-fA-F]{1,6}/0x[0-9a-fA-F]{1,16}(?![0-9a-fA-F]))"
     # kernel/exit.c: status in the second byte, signal in the first, printed with eight digits.

@@ -78,6 +78,12 @@ def test_functions_and_words_stay(path: Path) -> None:
         (b"CPU: 3 PID: 12345 Comm: java", "CPU: 3 PID: 12345 Comm: java"),
         (b"pci 0000:00:1f.2: [8086:2922]", "pci 0000:00:1f.2: [8086:2922]"),
         (b"f0f1f2f3f4f5f6f7_suffix", "*_suffix"),
+        (b"at FFFF_8880_1234_5678 and c012_3456", "at * and *"),
+        (b"at 0xffff_8880_1234_5678", "at *"),
+        (b"ff ff 88 80 12 34 56 78", "(left out)"),
+        (b"ff_ff_88_80_12_34_56_78", "(left out)"),
+        (b"dead_beef in 2026_11_23", "dead_beef in 2026_11_23"),
+        (b"0000_face_handler_0123", "0000_face_handler_0123"),
         ("caf\u00e9".encode(), "caf\\xc3\\xa9"),
     ],
 )

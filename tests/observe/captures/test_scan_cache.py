@@ -115,6 +115,15 @@ def above_shut(directory: Path) -> None:
     directory.parent.chmod(0o700)
 
 
+def above_closed(directory: Path) -> None:
+    """Everybody may go through it, and nobody else list it."""
+    directory.parent.chmod(0o711)
+
+
+def directory_closed(directory: Path) -> None:
+    directory.chmod(0o711)
+
+
 def removed(directory: Path) -> None:
     shutil.rmtree(directory)
 
@@ -138,6 +147,8 @@ def a_link(directory: Path) -> None:
         directory_opened_to_all,
         above_opened_to_all,
         above_shut,
+        above_closed,
+        directory_closed,
         removed,
         core_removed,
         a_link,
