@@ -91,7 +91,7 @@ _kdumpdctl() {
     case $verb in
     '') options+=' --version' ;;
     check | info) options+=' --root' ;;
-    list) options+=' --root -n --lines -S --since -U --until -r --reverse --no-legend --state --class' ;;
+    list) options+=' --root -n --lines -S --since -U --until -r --reverse --untrusted --no-legend --state --class' ;;
     report) options+=' --addresses --host' ;;
     path) options+=' --directory' ;;
     acknowledge) options+=' --all' ;;

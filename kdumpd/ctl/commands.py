@@ -11,6 +11,9 @@ from itertools import chain
 from kdumpd.arguments import EXIT_FAILURE
 from kdumpd.ctl.client import Answers, Daemon, Properties, SelectionError, select, select_all
 from kdumpd.ctl.describe import (
+    UNTRUSTED,
+    crowd_lines,
+    crowds_of,
     headline,
     hidden_sentence,
     info_lines,
@@ -32,29 +35,36 @@ from kdumpd.model.vocabulary import CaptureState, Readiness
 async def list_captures(answers: Answers, options: argparse.Namespace) -> int:
     """Print captures, the newest crash last."""
     captures = await answers.captures()
-    chosen = chosen_of(captures, options)
+    wanted = chosen_of(captures, options)
+    each = options.untrusted or UNTRUSTED in options.states or options.json != "off"
+    crowds = () if each else crowds_of(wanted)
+    crowded = {capture["Id"] for crowd in crowds for capture in crowd}
+    chosen = newest_of([one for one in wanted if one["Id"] not in crowded], options)
     if options.json != "off":
         print_json([plain_record(capture) for capture in chosen], options.json)
-    elif chosen:
+    elif chosen or crowds:
         screen = read_screen(sys.stdout, os.environ)
-        await print_paged(list_lines(chosen, screen, legend=options.legend), options)
+        if chosen:
+            await print_paged(list_lines(chosen, screen, legend=options.legend), options)
         if hint := unread_hint(chosen):
             tell(hint)
         _tell_hidden(*chosen)
+        for line in crowd_lines(crowds):
+            tell(line)
     elif captures:
         tell("No captures match.")
     else:
         tell(await none_found(answers))
-    return 0 if chosen else EXIT_FAILURE
+    return 0 if chosen or crowds else EXIT_FAILURE
 
 
 def chosen_of(captures: Sequence[Properties], options: argparse.Namespace) -> list[Properties]:
-    """Return the captures that were asked for, by time; of too many the newest.
+    """Return the captures that were asked for, by time.
 
     One without a known time of its crash is of the time when it was found.
     """
     since, until = microseconds(options.since), microseconds(options.until)
-    chosen = [
+    return [
         capture
         for capture in sorted(captures, key=_time)
         if _time(capture)[0] >= since
@@ -62,6 +72,10 @@ def chosen_of(captures: Sequence[Properties], options: argparse.Namespace) -> li
         and (not options.states or {capture["State"], state_word(capture)} & {*options.states})
         and (not options.classes or capture["Class"] in options.classes)
     ]
+
+
+def newest_of(chosen: list[Properties], options: argparse.Namespace) -> list[Properties]:
+    """Return the captures in the order that was asked for; of too many the newest."""
     newest = chosen if options.lines is None else chosen[max(0, len(chosen) - options.lines) :]
     return newest[::-1] if options.reverse else newest
 

@@ -2,6 +2,7 @@
 """Captures, readiness and crash tests in words for people."""
 
 import shlex
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from kdumpd.model.vocabulary import (
 )
 
 UNTRUSTED = "untrusted"
+MAX_CROWD_LINES = 5
 
 
 def summary_lines(capture: Properties) -> Iterator[str]:
@@ -96,6 +98,25 @@ def new_word(capture: Properties) -> str:
     if capture["Acknowledged"]:
         return "no"
     return "" if was_intended(capture) or not capture["Trusted"] else "yes"
+
+
+def crowds_of(captures: Sequence[Properties]) -> Sequence[Sequence[Properties]]:
+    """Return what strangers have put there and was never read, by user, where that is several."""
+    crowds: defaultdict[int, list[Properties]] = defaultdict(list)
+    for capture in captures:
+        if state_word(capture) == UNTRUSTED and not capture["CrashedAt"]:
+            crowds[capture["Owner"]].append(capture)
+    several = [crowd for crowd in crowds.values() if len(crowd) > 1]
+    return sorted(several, key=len, reverse=True)
+
+
+def crowd_lines(crowds: Sequence[Sequence[Properties]]) -> Iterator[str]:
+    """Yield a line for each user with several captures that are not trusted, up to a few."""
+    for crowd in crowds[:MAX_CROWD_LINES]:
+        uid = crowd[0]["Owner"]
+        yield f"{len(crowd):,} captures of uid {uid} are not trusted: kdumpdctl list --untrusted"
+    if rest := crowds[MAX_CROWD_LINES:]:
+        yield f"{sum(map(len, rest)):,} captures of {len(rest):,} other uids are not trusted"
 
 
 def was_intended(capture: Properties) -> bool:
@@ -303,9 +324,11 @@ def count_captures(manager: Properties, captures: Sequence[Properties]) -> str:
     """Return how many captures there are, were, and come."""
     settling = manager["Settling"]
     gone = sum(capture["State"] == CaptureState.GONE for capture in captures)
+    untrusted = sum(state_word(capture) == UNTRUSTED for capture in captures)
     return joined(
         str(len(captures)),
         f"of which {gone} {'is' if gone == 1 else 'are'} gone" if gone else "",
+        f"{untrusted} of them not trusted" if untrusted else "",
         f"and {settling} more being written" if settling else "",
     )
 

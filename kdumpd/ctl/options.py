@@ -30,6 +30,11 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("-r", "--reverse", action="store_true", help="the newest crash first")
     command.add_argument(
+        "--untrusted",
+        action="store_true",
+        help="each capture that is not trusted, not a line for each user",
+    )
+    command.add_argument(
         "--no-legend", dest="legend", action="store_false", help="print no line of headings"
     )
     command.add_argument(

@@ -178,6 +178,7 @@ CAPTURE_PROPERTIES: Mapping[str, Value] = {
     "Size": _public(lambda capture: capture.size),
     "State": _public(lambda capture: str(capture.state)),
     "Trusted": _public(lambda capture: capture.trusted),
+    "Owner": _public(lambda capture: capture.owner),
     "Problem": _names(lambda capture: capture.problem, _nothing),
     "CrashedAt": _public(lambda capture: microseconds(capture.crashed_at)),
     "FoundAt": _public(lambda capture: microseconds(capture.found_at)),

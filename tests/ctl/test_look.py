@@ -161,3 +161,41 @@ async def test_what_a_stranger_put_there_is_marked(machine: Machine) -> None:
     told = (await looked(machine, "info", one["id"])).out
     assert "Trusted: no, so it is not read and counts as no crash\n" in told
     assert "Acknowledged: " not in told
+
+
+@as_root
+async def test_a_crowd_of_strangers_is_a_line_for_each_user(machine: Machine) -> None:
+    """Nor does it put anything out of the newest; --untrusted shows each, and so does JSON."""
+    write_crashes(machine, 2)
+    for number in range(30):
+        theirs = machine.crash / f"20270101{number:04}"
+        theirs.mkdir()
+        (theirs / "vmcore").touch()
+        await asyncio.to_thread(os.chown, theirs, 65534 - number % 2, 65534)
+    alone = machine.crash / "202702010000"
+    alone.mkdir()
+    (alone / "vmcore").touch()
+    await asyncio.to_thread(os.chown, alone, 1000, 1000)
+    listed = await looked(machine, "list")
+    assert len(listed.out.splitlines()) == 1 + 3
+    assert listed.out.count("untrusted") == 1
+    said = [line for line in listed.words.splitlines() if "not trusted" in line]
+    assert sorted(said) == [
+        f"15 captures of uid {uid} are not trusted: kdumpdctl list --untrusted"
+        for uid in (65533, 65534)
+    ]
+    newest = (await looked(machine, "list", "-n", "3", "--no-legend")).out
+    assert all(f"/var/crash/{name}" in newest for name in ("202611230113", "202611230213"))
+    for way in (["--untrusted"], ["--state=untrusted"]):
+        each = await looked(machine, "list", *way)
+        assert each.out.count("untrusted") == 31
+        assert "not trusted" not in each.words
+    assert len(json.loads((await looked(machine, "list", "--json")).out)) == 33
+    owners = {one["owner"] for one in json.loads((await looked(machine, "list", "--json")).out)}
+    assert owners == {os.geteuid(), 1000, 65533, 65534}
+    (machine.crash / "202611230113").rename(machine.root / "away")
+    (machine.crash / "202611230213").rename(machine.root / "gone")
+    alone.rename(machine.root / "too")
+    only_theirs = await looked(machine, "list")
+    assert (only_theirs.status, only_theirs.out) == (0, "")
+    assert "15 captures of uid 65534 are not trusted" in only_theirs.words

@@ -99,6 +99,7 @@ CLASSES = {
         "Size": NEVER,
         "State": NEVER,
         "Trusted": NEVER,
+        "Owner": NEVER,
         "Problem": NAMES,
         "CrashedAt": NEVER,
         "FoundAt": NEVER,
