@@ -374,8 +374,9 @@ class DbusService:
 
     def _hides_something(self) -> bool:
         if self._hides is None:
-            captures = self._captures.values()
-            self._hides = any(capture_properties(one, self._state).instead for one in captures)
+            state, captures = self._state, self._captures.values()
+            closed = [one for one in captures if state.log_restricted or not one.listable]
+            self._hides = any(capture_properties(one, state).instead for one in closed)
         return self._hides
 
     def _capture(self, path: str) -> Capture:
