@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from kdumpd.model.announce import MAX_RESERVATIONS
 from kdumpd.model.boots.record import BootRecord, CrashLoop
 from kdumpd.model.captures.capture import Capture
 from kdumpd.model.captures.core import CoreFacts
@@ -14,7 +13,7 @@ from kdumpd.model.captures.reading import Reading, Readings
 from kdumpd.model.codec import RecordError, from_record, time_from_text, to_record
 from kdumpd.model.crash_test import MAX_KEPT_TESTS, CrashTest
 from kdumpd.model.events import MAX_CROWDS, Event, EventKind
-from kdumpd.model.readiness.facts import LastReservation
+from kdumpd.model.readiness.facts import MAX_RESERVATIONS, LastReservation
 from kdumpd.model.state import State, ToldCrowd
 from kdumpd.model.vocabulary import Crash, Readiness
 

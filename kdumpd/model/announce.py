@@ -8,12 +8,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kdumpd.model.events import Event, boot_event, readiness_event
-from kdumpd.model.readiness.facts import LastReservation, ServiceFacts
+from kdumpd.model.readiness.facts import MAX_RESERVATIONS, LastReservation, ServiceFacts
 from kdumpd.model.readiness.verdict import Verdict
 from kdumpd.model.state import Delays, Observation, PendingReadiness, State
 from kdumpd.model.vocabulary import Readiness
-
-MAX_RESERVATIONS = 2  # this one, and the one before
 
 
 def with_verdict(
@@ -25,7 +23,7 @@ def with_verdict(
     if not boot:
         return after, ()
     if boot != state.validated_boot:
-        if verdict.readiness is not Readiness.READY and is_starting(seen, delays):
+        if verdict.readiness is not Readiness.READY and seen.is_starting(delays):
             return replace(
                 after, change=PendingReadiness(to=verdict.readiness, since=seen.clock)
             ), ()
@@ -94,13 +92,6 @@ def _change(state: State, readiness: Readiness, clock: float) -> PendingReadines
 def _wait(service: ServiceFacts, delays: Delays) -> float:
     """Return how long a change must stand: longer while a unit is at work on it."""
     return delays.unit if service.at_work else delays.steady
-
-
-def is_starting(seen: Observation, delays: Delays) -> bool:
-    """Return whether the boot is under way, so that the crash kernel may still be on its way."""
-    if seen.machine.service.starting is None:
-        return seen.clock < delays.boot
-    return seen.machine.service.starting and seen.clock < delays.longest_boot
 
 
 def next_look(state: State, clock: float, delays: Delays) -> float | None:

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-from kdumpd.model.announce import is_starting
 from kdumpd.model.boots.attribution import attribute, crashed_at, tells_of_us
 from kdumpd.model.boots.journal import PastBoots
 from kdumpd.model.boots.previous_boot import STILL_LOOKED_FOR, Judgement, fixes, judge
@@ -115,7 +114,7 @@ def with_boots(state: State, seen: Observation, delays: Delays) -> tuple[State, 
         return state, ()
     state = replace(state, past=past, history=_with_running(state, seen, past))
     joined = boots_with_captures(state, past, running, seen.machine.kernel.host)
-    over = not is_starting(seen, delays) and not state.settling
+    over = not seen.is_starting(delays) and not state.is_being_written
     history = {record.id: record for record in state.history}
     if UNKNOWN_BOOT_PREFIX + running != joined.boots[0].id:  # what had no name has one now
         history.pop(UNKNOWN_BOOT_PREFIX + running, None)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from kdumpd.model.announce import is_starting
 from kdumpd.model.boots.record import ended_boots, find_ended
 from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.crash_test import KERNEL_RUNS_ON, MAX_KEPT_TESTS, CrashTest
@@ -66,7 +65,7 @@ def _judged(
     if state.verdict is None or test.boot_id == seen.machine.kernel.boot_id:
         still = seen.at - test.at > MIN_RUN_AFTER_TEST_SPAN
         return _failed(test, None, KERNEL_RUNS_ON, seen.at) if still else test
-    if is_starting(seen, delays) or state.settling or _is_awaited(state):
+    if seen.is_starting(delays) or state.is_being_written or _is_awaited(state):
         return test
     if found is None or found.layout is Layout.PSTORE:
         reason = _nothing_saved(test, found, started=_started(test, state, seen))

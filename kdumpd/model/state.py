@@ -19,6 +19,18 @@ from kdumpd.model.vocabulary import Readiness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delays:
+    """How long to wait before something counts as settled, in seconds."""
+
+    settle: float = 30.0
+    steady: float = 10.0  # until a changed readiness is told
+    unit: float = 300.0  # the same, while a unit of kdump is at work
+    boot: float = 120.0  # after the boot, until it is validated though nothing is loaded
+    longest_boot: float = 900.0  # the same, while the service manager says that it starts
+    mount: float = 3600.0  # until what was on a file system that is not there counts as gone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CrashDirectory:
     """One look at one crash directory."""
 
@@ -47,6 +59,12 @@ class Observation:
         """What was seen in all of the directories."""
         return (sighting for directory in self.directories for sighting in directory.sightings)
 
+    def is_starting(self, delays: Delays) -> bool:
+        """Return whether the boot is under way: the crash kernel may still be on its way."""
+        if self.machine.service.starting is None:
+            return self.clock < delays.boot
+        return self.machine.service.starting and self.clock < delays.longest_boot
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnchangedFiles:
@@ -55,6 +73,7 @@ class UnchangedFiles:
     files: tuple[FileStamp, ...]
     since: float
     awaits_reading: bool = False  # whether it waits for nothing else any more
+    trusted: bool = True  # whether only the machine's owner can have changed them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,14 +136,7 @@ class State:
         """Whether the kernel keeps its log from users; also where it does not say so."""
         return self.verdict is None or self.verdict.machine.policy.dmesg_restrict != 0
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delays:
-    """How long to wait before something counts as settled, in seconds."""
-
-    settle: float = 30.0
-    steady: float = 10.0  # until a changed readiness is told
-    unit: float = 300.0  # the same, while a unit of kdump is at work
-    boot: float = 120.0  # after the boot, until it is validated though nothing is loaded
-    longest_boot: float = 900.0  # the same, while the service manager says that it starts
-    mount: float = 3600.0  # until what was on a file system that is not there counts as gone
+    @property
+    def is_being_written(self) -> bool:
+        """Whether a capture that may tell of a crash of this machine may still grow."""
+        return any(one.trusted for one in self.settling.values())

@@ -14,7 +14,7 @@ from kdumpd.model.crash_test import CrashTest
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.state import Delays, State
 from kdumpd.model.vocabulary import Crash, CrashClass, CrashTestVerdict
-from tests.support.looks import BOOT, CUT, FACTS, KERNEL, START, Watched, capture
+from tests.support.looks import BOOT, CUT, FACTS, KERNEL, START, Watched, capture, distrusted
 
 DIED = datetime(2026, 11, 23, 1, 13, 34, tzinfo=UTC)  # as FACTS has it
 BEFORE = "7c1e5a90-2d4b-4f6a-8e3c-1b5d7f9a0c2e"  # the boot that the test ended
@@ -99,6 +99,13 @@ def test_what_still_grows_is_awaited() -> None:
     assert verdicts(watched.look(growing)) == []
     assert watched.state.settling
     assert verdicts(watched.look(of_sysrq(capture()), after=1)) == [("passed", "")]
+
+
+def test_what_a_stranger_writes_is_not_awaited() -> None:
+    watched = booted()
+    ((verdict, _),) = verdicts(watched.look(distrusted(capture(CUT))))
+    assert watched.state.settling
+    assert verdict == "failed"
 
 
 @pytest.mark.parametrize(

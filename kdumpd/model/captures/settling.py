@@ -32,9 +32,7 @@ def settle(state: State, seen: Observation, delays: Delays) -> Settlement:
     listed = _by_place(state.captures)
     ids = {capture.id for capture in listed.values()}
     for sighting in seen.sightings:
-        unchanged = state.settling.get(sighting.place) or state.resting.get(sighting.place)
-        if unchanged is None or unchanged.files != sighting.files:
-            unchanged = UnchangedFiles(files=sighting.files, since=seen.clock)
+        unchanged = _unchanged(state, sighting, seen.clock)
         known = listed.get(sighting.place)
         if sighting.doubtful and known is None:
             continue
@@ -55,6 +53,15 @@ def settle(state: State, seen: Observation, delays: Delays) -> Settlement:
         else:
             parted.settling[sighting.place] = replace(unchanged, awaits_reading=False)
     return parted
+
+
+def _unchanged(state: State, sighting: Sighting, clock: float) -> UnchangedFiles:
+    """Return since when the files of a sighting have been as they are."""
+    place, trusted = sighting.place, sighting.trusted
+    known = state.settling.get(place) or state.resting.get(place)
+    if known is None or known.files != sighting.files:
+        return UnchangedFiles(files=sighting.files, since=clock, trusted=trusted)
+    return known if known.trusted is trusted else replace(known, trusted=trusted)
 
 
 def _is_old(core: FileStamp | None, seen: Observation, delays: Delays) -> bool:

@@ -162,6 +162,9 @@ class FadumpFacts:
     reserved: int | None = None  # bytes; Linux says it since December 2019
 
 
+MAX_RESERVATIONS = 2  # that are remembered: of this boot, and of the one before
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastReservation:
     """What a boot had, by the ledger; sizes in bytes."""

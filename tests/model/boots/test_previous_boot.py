@@ -368,6 +368,14 @@ def test_nothing_is_said_while_a_capture_is_written() -> None:
     assert word(watched) == "crash-incomplete"
 
 
+def test_what_a_stranger_writes_holds_up_nothing() -> None:
+    """He could write for ever; and his capture tells of no boot."""
+    watched = machine(boot())
+    watched.look(distrusted(dump(facts=CUT)))
+    assert watched.state.settling
+    assert word(watched) == "unclean"
+
+
 def test_a_late_mount_mends_the_word() -> None:
     watched = machine(boot())
     settle(watched)
