@@ -32,6 +32,7 @@ from kdumpd.model.events import Event, acknowledge, triggered_event
 from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.step import step
+from kdumpd.model.waits import next_writing
 from kdumpd.observe.boots import BootsObserver
 from kdumpd.observe.captures.apport_report import MAX_REPORT_BYTES, ReportError, parse_report
 from kdumpd.observe.captures.core_reader import CoreReader, Inspect
@@ -189,10 +190,13 @@ class Engine:
         self._problem.note(None)
 
     def _due(self) -> float | None:
-        due = next_look(self._state, clock(), self._parts.delays)
-        if self._problem.lasts:
-            return self._retry_seconds if due is None else min(due, self._retry_seconds)
-        return due
+        now = clock()
+        dues = (
+            next_look(self._state, now, self._parts.delays),
+            next_writing(self._state, now),
+            self._retry_seconds if self._problem.lasts else None,
+        )
+        return min((due for due in dues if due is not None), default=None)
 
 
 DMESG_TIMEOUT_S = 24.0  # a caller waits for 25 (libdbus, sd-bus)

@@ -5,7 +5,7 @@ import asyncio
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +53,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def running(machine: Machine, work: Path, start: Start = start) -> AsyncIterator[Scene]:
+async def running(
+    machine: Machine, work: Path, start: Start = start, delays: Delays = AT_ONCE
+) -> AsyncIterator[Scene]:
     """Run a flow with the parts that the daemon has; nothing gives it a hint but itself."""
     hints = Hints()
     async with opened_ledger(work / "ledger.sqlite") as ledger:
@@ -71,7 +73,7 @@ async def running(machine: Machine, work: Path, start: Start = start) -> AsyncIt
             ledger=ledger,
             outbox=JournalOutbox(ledger, Journal()),  # which is not run: nothing is journaled
             terminal=TerminalOutput(),
-            delays=AT_ONCE,
+            delays=delays,
         )
         engine = Engine(parts, RETRY)
         await engine.load()
@@ -116,6 +118,25 @@ async def test_a_disk_that_is_freed_is_written_to_without_being_asked(
         await scene.wait_until(lambda _: "can be written again" in caplog.text)
         assert await remembered(scene) == [True]
     assert caplog.text.count("is not remembered, but told") == 1
+
+
+async def test_what_is_waited_for_is_written_once_the_disk_is_freed(
+    machine: Machine, tmp_path: Path
+) -> None:
+    directory = machine.crash / "202611230113"
+    async with running(machine, tmp_path, delays=replace(AT_ONCE, settle=600.0)) as scene:
+        with full_disk():
+            machine.write("var/crash/202611230113/dmesg.202611230113", "died\n")
+            async with asyncio.timeout(SOON):
+                await scene.engine.look()
+            assert scene.engine.state.settling
+            assert (await scene.ledger.load()).waits.unchanged == {}
+        await scene.wait_until(lambda state: bool(state.waits.unchanged))
+        async with asyncio.timeout(SOON):
+            while not (kept := (await scene.ledger.load()).waits.unchanged):  # noqa: ASYNC110  # nobody is told
+                await asyncio.sleep(0.02)
+        assert set(kept) == {b"/" + bytes(directory.relative_to(machine.root))}
+        assert kept == scene.engine.state.waits.unchanged
 
 
 def ended(state: State) -> BootEnd | None:

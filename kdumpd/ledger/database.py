@@ -23,6 +23,7 @@ SEALED_COLUMNS = {
     "history": ("id", "facts"),
     "loop": ("id", "facts"),
     "outbox": ("number", "id", "kind", "at", "facts", "journaled_at"),
+    "wait": ("kind", "subject", "boot", "clock", "facts"),
     "reading": ("key", "attempts", "done", "facts", "crash", "problem", "tools"),
 }
 
@@ -72,8 +73,9 @@ def _checksum(columns: tuple[str, ...]) -> str:
 
 log = logging.getLogger("kdumpd.ledger.ledger")
 
-# 2: readings of cores; 3: what a boot came to; 4: crash tests, and how boots ended; 5: seals
-SCHEMA_VERSION, FIRST_SEALED_VERSION = 5, 5
+# 2: readings of cores; 3: what a boot came to; 4: crash tests, and how boots ended; 5: seals;
+# 6: what is waited for
+SCHEMA_VERSION, FIRST_SEALED_VERSION = 6, 5
 MEMORY_DATABASE = ":memory:"
 BUSY_TIMEOUT_S = 2.0
 # SQLite would keep up to 2,000 KiB of pages (sqlite.org/pragma.html#pragma_cache_size). All that is

@@ -32,6 +32,7 @@ from kdumpd.ledger.tables import (
     write_history,
     write_readings,
     write_tests,
+    write_waits,
 )
 from kdumpd.model.events import Event
 from kdumpd.model.state import State
@@ -106,8 +107,14 @@ class Ledger:
         outgrown = before.captures.keys() - after.captures.keys()
         same_boot = _told(before) == _told(after)
         same_readings = before.readings == after.readings
+        same_waits = before.waits == after.waits
         tests = [test for test in after.tests if test not in before.tests]
-        if same_boot and same_readings and not (changed or outgrown or tests or events):
+        if (
+            same_boot
+            and same_readings
+            and same_waits
+            and not (changed or outgrown or tests or events)
+        ):
             return
 
         self._known = None
@@ -118,6 +125,7 @@ class Ledger:
             write_boot(connection, after)
             write_tests(connection, tests)
             write_history(connection, before, after)
+            write_waits(connection, before.waits, after.waits)
             write_events(connection, events)
 
         await self._transact(write)

@@ -5,16 +5,23 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from types import MappingProxyType
+from typing import NamedTuple
 
 from kdumpd.model.boots.record import BootRecord, CrashLoop
 from kdumpd.model.captures.capture import Capture
-from kdumpd.model.captures.core import CoreFacts
+from kdumpd.model.captures.core import CoreFacts, FileStamp
 from kdumpd.model.captures.reading import Reading, Readings
 from kdumpd.model.codec import RecordError, from_record, time_from_text, to_record
 from kdumpd.model.crash_test import MAX_KEPT_TESTS, CrashTest
 from kdumpd.model.events import MAX_CROWDS, Event, EventKind
 from kdumpd.model.readiness.facts import MAX_RESERVATIONS, LastReservation
-from kdumpd.model.state import State, ToldCrowd
+from kdumpd.model.state import (
+    KeptWaits,
+    PendingReadiness,
+    State,
+    ToldCrowd,
+    UnchangedFiles,
+)
 from kdumpd.model.vocabulary import Crash, Readiness
 
 MAX_TOLD_EVENTS = 20_000  # events that are kept after they were told
@@ -46,6 +53,14 @@ CREATE TABLE IF NOT EXISTS reading (
     crash TEXT,
     problem TEXT NOT NULL,
     tools TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS wait (
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    boot TEXT NOT NULL,
+    clock TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    PRIMARY KEY (kind, subject)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS untold ON outbox (number) WHERE journaled_at IS NULL;
 """
@@ -84,6 +99,7 @@ def load_state(connection: sqlite3.Connection) -> State:
         history=_load_history(connection),
         loops=_load_loops(connection),
         crowds=_load_crowds(connection),
+        waits=_load_waits(connection),
     )
 
 
@@ -172,6 +188,56 @@ def write_history(connection: sqlite3.Connection, before: State, after: State) -
         )
 
 
+class WaitRow(NamedTuple):
+    """What is waited for: since when, or until when, by the clock of a boot."""
+
+    kind: str
+    subject: str
+    boot: str
+    clock: str  # seconds; as text, of which no other SQLite makes another checksum
+    facts: str
+
+
+# The kinds, and what each is of: a place, a capture's id, a readiness.
+UNCHANGED, MISSING, CHANGE = "unchanged", "missing", "change"
+
+
+def write_waits(connection: sqlite3.Connection, before: KeptWaits, after: KeptWaits) -> None:
+    """Keep what is waited for, and no more what is over."""
+    if before == after:
+        return
+    old, new = _wait_rows(before), _wait_rows(after)
+    connection.execute("DELETE FROM wait WHERE boot != ?", (after.boot_id,))
+    connection.executemany(
+        "DELETE FROM wait WHERE kind = ? AND subject = ?",
+        {(row.kind, row.subject) for row in old - new},
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO wait (kind, subject, boot, clock, facts) VALUES (?, ?, ?, ?, ?)",
+        new - old,
+    )
+
+
+def _wait_rows(waits: KeptWaits) -> set[WaitRow]:
+    boot = waits.boot_id
+    rows = {
+        WaitRow(UNCHANGED, _json_of(place), boot, repr(one.since), _json_of_files(one.files))
+        for place, one in waits.unchanged.items()
+    }
+    rows |= {WaitRow(MISSING, id_, boot, repr(due), "") for id_, due in waits.missing.items()}
+    if waits.change is not None:
+        rows.add(WaitRow(CHANGE, waits.change.to, boot, repr(waits.change.since), ""))
+    return rows
+
+
+def _json_of(path: bytes) -> str:
+    return json.dumps(path.decode("utf-8", "surrogateescape"))
+
+
+def _json_of_files(files: Iterable[FileStamp]) -> str:
+    return json.dumps([to_record(file) for file in files])
+
+
 def write_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
     """Keep events to tell; one that was kept before is not kept again."""
     connection.executemany(
@@ -247,6 +313,29 @@ def _load_readings(connection: sqlite3.Connection) -> dict[str, Reading]:
         except (ValueError, TypeError, AttributeError, RecursionError):
             continue
     return readings
+
+
+def _load_waits(connection: sqlite3.Connection) -> KeptWaits:
+    """Return what was waited for; a row that makes no sense has it begin anew, no more."""
+    unchanged: dict[bytes, UnchangedFiles] = {}
+    missing: dict[str, float] = {}
+    change, boot_id = None, ""
+    for columns in connection.execute("SELECT kind, subject, boot, clock, facts FROM wait"):
+        row = WaitRow(*columns)
+        try:
+            clock = float(row.clock)
+            if row.kind == UNCHANGED:
+                files = tuple(from_record(FileStamp, one) for one in json.loads(row.facts))
+                place = json.loads(row.subject).encode("utf-8", "surrogateescape")
+                unchanged[place] = UnchangedFiles(files=files, since=clock)
+            elif row.kind == MISSING:
+                missing[row.subject] = clock
+            elif row.kind == CHANGE:
+                change = PendingReadiness(to=Readiness(row.subject), since=clock)
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            continue
+        boot_id = row.boot
+    return KeptWaits(unchanged=unchanged, missing=missing, change=change, boot_id=boot_id)
 
 
 def _event(id_: str, kind: str, at: str, facts: str) -> Event:

@@ -2,7 +2,7 @@
 """What is seen in one look, and what is known after all of them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -85,6 +85,22 @@ class PendingReadiness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptWaits:
+    """What is waited for, as the ledger keeps it: times are of CLOCK_BOOTTIME in one boot."""
+
+    unchanged: Mapping[bytes, UnchangedFiles] = field(default_factory=dict)
+    missing: Mapping[str, float] = field(default_factory=dict)
+    change: PendingReadiness | None = None
+    boot_id: str = field(default="", compare=False)
+    # each writing pays for a time: they are free until this is too far ahead
+    paid_until: float = field(default=0.0, compare=False)
+    due: float | None = field(default=None, compare=False)  # when what was put off is written
+
+
+NO_WAITS = KeptWaits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnchangedLook:
     """What all that is known of captures was made of, when nothing of it was waited for.
 
@@ -112,6 +128,8 @@ class State:
     settling: Mapping[bytes, UnchangedFiles] = field(default_factory=dict)
     # settled, though not complete
     resting: Mapping[bytes, UnchangedFiles] = field(default_factory=dict)
+    # pending, where this run has not had an answer yet, or has none any more
+    unseen: Mapping[bytes, UnchangedFiles] = field(default_factory=dict)
     missing: Mapping[str, float] = field(default_factory=dict)  # captures not seen; gone when
     readings: Mapping[str, Reading] = field(default_factory=dict)  # of cores, by their keys
     job: Job | None = None  # the core that is to be read now
@@ -130,11 +148,22 @@ class State:
     loops: tuple[CrashLoop, ...] = ()  # of crashes, the newest first
     crowds: tuple[ToldCrowd, ...] = ()  # the newest first, as far as no more is to be told for them
     crowd_due: float | None = None  # when the next is to be told
+    waits: KeptWaits = NO_WAITS  # what goes on after a restart
 
     @property
     def log_restricted(self) -> bool:
         """Whether the kernel keeps its log from users; also where it does not say so."""
         return self.verdict is None or self.verdict.machine.policy.dmesg_restrict != 0
+
+    @property
+    def pending(self) -> Mapping[bytes, UnchangedFiles]:
+        """The trusted captures that wait to settle, or for what is read out of their cores."""
+        resting = {place: one for place, one in self.resting.items() if one.awaits_reading}
+        return {
+            place: replace(one, awaits_reading=False) if one.awaits_reading else one
+            for place, one in {**self.unseen, **resting, **self.settling}.items()
+            if one.trusted
+        }
 
     @property
     def is_being_written(self) -> bool:

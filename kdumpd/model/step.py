@@ -13,10 +13,12 @@ from kdumpd.model.crash_test_outcome import with_tests
 from kdumpd.model.events import Event, capture_event, exposure_event, with_crowds
 from kdumpd.model.readiness.verdict import Verdict, verdict_of
 from kdumpd.model.state import Delays, Observation, State
+from kdumpd.model.waits import resumed, with_waits
 
 
 def step(state: State, seen: Observation, delays: Delays) -> tuple[State, tuple[Event, ...]]:
     """Return the state after one look at the machine, and the events it brings."""
+    state = resumed(state, seen)
     verdict = judged(seen, state)
     after = state if shows_no_more(state, seen) else with_captures(state, seen, delays)
     after, verdicts = with_tests(replace(after, verdict=verdict), seen, delays)
@@ -26,7 +28,7 @@ def step(state: State, seen: Observation, delays: Delays) -> tuple[State, tuple[
     after, of_boots = with_boots(after, seen, delays)
     after, of_crowds = with_crowds(state, after, seen, delays)
     events = (*_capture_events(state, after, seen.at), *of_crowds)
-    return after, (*events, *verdicts, *told, *of_boots)
+    return with_waits(after, seen), (*events, *verdicts, *told, *of_boots)
 
 
 def judged(seen: Observation, state: State) -> Verdict:

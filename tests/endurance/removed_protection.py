@@ -96,6 +96,12 @@ REMOVED_PROTECTIONS: Mapping[str, RemovedProtection] = MappingProxyType(
             new="        except ZeroDivisionError as error:\n",
             test="tests/endurance/test_watches.py::test_no_watches_left",
         ),
+        "waits that begin anew": RemovedProtection(
+            file="kdumpd/model/step.py",
+            old="    state = resumed(state, seen)\n",
+            new="",
+            test="tests/daemon/test_restarts.py::test_a_log_alone_is_told",
+        ),
         "signals from everybody": RemovedProtection(
             file="dbus/org.kdumpd1.conf",
             old='<deny send_destination="org.kdumpd1" send_type="signal"/>',

@@ -17,7 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdumpd.ledger.database import SEALED_COLUMNS, ForeignLedgerError, LedgerError
+from kdumpd.ledger.database import (
+    SCHEMA_VERSION,
+    SEALED_COLUMNS,
+    ForeignLedgerError,
+    LedgerError,
+)
 from kdumpd.ledger.ledger import CHECKPOINT_PAGES, URGENT_CHECKPOINT_PAGES, Ledger, opened_ledger
 from kdumpd.ledger.tables import MAX_TOLD_EVENTS
 from kdumpd.model.boots.record import BootRecord, CrashLoop
@@ -25,7 +30,7 @@ from kdumpd.model.captures.capture import Capture
 from kdumpd.model.events import Event, EventKind, capture_event
 from kdumpd.model.readiness.facts import LastReservation
 from kdumpd.model.readiness.verdict import Verdict
-from kdumpd.model.state import State
+from kdumpd.model.state import NO_WAITS, KeptWaits, PendingReadiness, State, UnchangedFiles
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 from tests.model.test_codec import RECORD
 from tests.support.looks import (
@@ -529,9 +534,10 @@ async def test_a_flipped_bit(path: Path, at: float, bit: int, *, in_schema: bool
 async def test_a_newer_version(path: Path) -> None:
     """Nobody's data is thrown away because the daemon was downgraded."""
     await keep(path, crash(1))
-    change("PRAGMA user_version = 6")(path)
+    change(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")(path)
     content = content_of(path)
-    with pytest.raises(ForeignLedgerError, match=r"ledger\.sqlite' is from a newer kdumpd .* 6"):
+    newer = rf"ledger\.sqlite' is from a newer kdumpd .* {SCHEMA_VERSION}"
+    with pytest.raises(ForeignLedgerError, match=newer):
         async with opened_ledger(path):
             pass
     assert content_of(path) == content
@@ -654,7 +660,7 @@ WRITE = """
 import asyncio, itertools, os, sys
 from pathlib import Path
 from kdumpd.ledger.ledger import Ledger
-from kdumpd.model.state import State
+from kdumpd.model.state import NO_WAITS, KeptWaits, PendingReadiness, State, UnchangedFiles
 from tests.ledger.test_ledger import crash, events_of, state_of
 
 async def main() -> None:
@@ -674,7 +680,7 @@ DIE = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from kdumpd.ledger.ledger import Ledger
-from kdumpd.model.state import State
+from kdumpd.model.state import NO_WAITS, KeptWaits, PendingReadiness, State, UnchangedFiles
 from kdumpd.ledger.tables import write_captures, write_events
 from tests.ledger.test_ledger import crash, events_of, state_of
 
@@ -826,3 +832,84 @@ async def test_how_boots_ended_is_kept(path: Path) -> None:
         disarmed = replace(record, armed=False)
         await ledger.record(state, replace(state, history=(disarmed,)), ())
         assert (await ledger.load()).history == (disarmed,)
+
+
+STRANGE_PLACE = b"/var/crash/\xff \x1b[31m"
+
+
+def waiting() -> KeptWaits:
+    """Return one wait of each kind."""
+    files = capture(CUT, directory=STRANGE_PLACE).files
+    return KeptWaits(
+        unchanged={STRANGE_PLACE: UnchangedFiles(files=files, since=1000.1)},
+        missing={crash(1).id: 4600.3},
+        change=PendingReadiness(to=Readiness.NOT_READY, since=1000.7),
+        boot_id=BOOT,
+    )
+
+
+async def test_what_is_waited_for_is_kept(path: Path) -> None:
+    waits = waiting()
+    async with opened_ledger(path) as ledger:
+        await ledger.record(State(), State(waits=waits), ())
+        for after in (
+            waits,
+            replace(waits, change=None),
+            replace(waits, unchanged={b"/other": UnchangedFiles(files=(), since=7.0)}, missing={}),
+            NO_WAITS,
+        ):
+            await ledger.record(State(waits=(await ledger.load()).waits), State(waits=after), ())
+            loaded = (await ledger.load()).waits
+            assert loaded == after
+            assert loaded.boot_id == (BOOT if after != NO_WAITS else "")
+
+
+async def test_what_another_boot_has_waited_for_goes(path: Path) -> None:
+    later = replace(waiting(), boot_id="later")
+    async with opened_ledger(path) as ledger:
+        await ledger.record(State(), State(waits=waiting()), ())
+        await ledger.record(State(), State(waits=replace(later, unchanged={}, missing={})), ())
+        loaded = (await ledger.load()).waits
+        assert (loaded.boot_id, loaded.change) == ("later", later.change)
+        assert loaded.unchanged == {}
+        assert loaded.missing == {}
+
+
+async def test_a_ledger_from_before_waits_were_kept(path: Path) -> None:
+    await keep(path, crash(1))
+    change("DROP TABLE wait")(path)
+    change("PRAGMA user_version = 5")(path)
+    async with opened_ledger(path) as ledger:
+        loaded = await ledger.load()
+        assert loaded == state_of(crash(1))
+        await ledger.record(loaded, replace(loaded, waits=waiting()), ())
+    async with opened_ledger(path) as ledger:
+        assert await ledger.load() == replace(state_of(crash(1)), waits=waiting())
+    assert aside(path) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("clock", "soon"), ("facts", "{"), ("facts", "3"), ("facts", "[{}]"), ("subject", "7")],
+)
+async def test_a_wait_that_makes_no_sense_begins_anew(path: Path, column: str, value: str) -> None:
+    """It is no damage: the next one takes its place."""
+    waits = replace(waiting(), missing={}, change=None)
+    async with opened_ledger(path) as ledger:
+        await ledger.record(State(), State(waits=waits), ())
+        await ledger._transact(
+            lambda connection: connection.execute(f"UPDATE wait SET {column} = ?", (value,))  # noqa: S608  # one of three names
+        )
+    async with opened_ledger(path) as ledger:
+        assert (await ledger.load()).waits == NO_WAITS
+        await ledger.record(State(), State(waits=waits), ())
+        assert (await ledger.load()).waits == waits
+    assert aside(path) == []
+
+
+async def test_what_is_waited_for_is_sealed(path: Path) -> None:
+    async with opened_ledger(path) as ledger:
+        await ledger.record(State(), replace(state_of(crash(1)), waits=waiting()), ())
+    change("UPDATE wait SET clock = '1' WHERE kind = 'change'")(path)
+    async with opened_ledger(path) as ledger:
+        assert await ledger.load() == State()

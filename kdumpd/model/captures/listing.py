@@ -19,7 +19,14 @@ from kdumpd.model.captures.reading import (
 from kdumpd.model.captures.retention import removal_of, with_the_next
 from kdumpd.model.captures.settling import is_same_log, settle, without_copies
 from kdumpd.model.formats.mounts import is_inside
-from kdumpd.model.state import CrashDirectory, Delays, Observation, State, UnchangedLook
+from kdumpd.model.state import (
+    CrashDirectory,
+    Delays,
+    Observation,
+    State,
+    UnchangedFiles,
+    UnchangedLook,
+)
 from kdumpd.model.vocabulary import CaptureState
 
 # Nobody can open a capture that is gone; what was told of it stays in the journal.
@@ -113,6 +120,7 @@ def with_captures(state: State, seen: Observation, delays: Delays) -> State:
         captures=MappingProxyType(captures),
         settling=MappingProxyType(parted.settling),
         resting=MappingProxyType(parted.resting),
+        unseen=MappingProxyType(_still_unseen(state, seen)),
         missing=MappingProxyType(missing),
         readings=MappingProxyType(readings),
         job=job or (state.job if _is_under_way(state.job, readings) else None),
@@ -273,6 +281,18 @@ def _among(path: bytes, directories: Collection[bytes]) -> bool:
     while path and path not in directories:
         path = path.rpartition(b"/")[0]
     return bool(path)
+
+
+def _still_unseen(state: State, seen: Observation) -> dict[bytes, UnchangedFiles]:
+    """Return what is pending where this look had no answer: nothing says that it is not so."""
+    unread = {place for directory in seen.directories for place in directory.unread}
+    unread |= {one.facts.path.rstrip(b"/") for one in seen.directories if not one.listed}
+    sighted = {sighting.place for sighting in seen.sightings} if unread else set()
+    return {
+        place: unchanged
+        for place, unchanged in state.pending.items()
+        if place not in sighted and _among(place, unread)
+    }
 
 
 def _is_under_way(job: Job | None, readings: Readings) -> bool:

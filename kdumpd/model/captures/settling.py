@@ -48,7 +48,10 @@ def settle(state: State, seen: Observation, delays: Delays) -> Settlement:
             parted.to_read.extend([sighting] if rested else [])
         elif finished or waited or _listed(state.captures, read):
             parted.settled.append(read)
-            parted.resting.update({} if finished else {sighting.place: unchanged})
+            rests = unchanged
+            if unchanged.awaits_reading is not awaited:
+                rests = replace(unchanged, awaits_reading=awaited)
+            parted.resting.update({} if finished else {sighting.place: rests})
             parted.to_read.extend([sighting] if awaited else [])
         else:
             parted.settling[sighting.place] = replace(unchanged, awaits_reading=False)
@@ -58,7 +61,7 @@ def settle(state: State, seen: Observation, delays: Delays) -> Settlement:
 def _unchanged(state: State, sighting: Sighting, clock: float) -> UnchangedFiles:
     """Return since when the files of a sighting have been as they are."""
     place, trusted = sighting.place, sighting.trusted
-    known = state.settling.get(place) or state.resting.get(place)
+    known = state.settling.get(place) or state.resting.get(place) or state.unseen.get(place)
     if known is None or known.files != sighting.files:
         return UnchangedFiles(files=sighting.files, since=clock, trusted=trusted)
     return known if known.trusted is trusted else replace(known, trusted=trusted)
