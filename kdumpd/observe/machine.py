@@ -225,6 +225,9 @@ class DirectoryObserver:
         self._watcher = watcher
         self._visits = Visits(watcher.keep, ForeignDirectories().say)
         self._known: Known = {}
+        self._timeout = timeout
+        # what the last look came to; not that anything is not there
+        self._last = CrashDirectory(facts=DirectoryFacts(path=path, present=True), listed=False)
         self._thread = PatientThread[CrashDirectory](timeout, asking.on_late, asking.start)
 
     async def look(self, shared: SharedFiles) -> CrashDirectory:
@@ -232,10 +235,13 @@ class DirectoryObserver:
         try:
             directory = await self._thread.run(lambda: self._read(shared))
         except StuckError as error:
+            if self._visits.goes_on(self._timeout / 2):
+                return self._last
             problem = f"'{shown(self._path)}' does not answer: {error}"
             facts = DirectoryFacts(path=self._path, present=True, problem=problem)
             return CrashDirectory(facts=facts, listed=False)
         self._known = {sighting.place: sighting for sighting in directory.sightings}
+        self._last = replace(directory, listed=False)
         return directory
 
     @property

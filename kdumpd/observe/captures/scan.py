@@ -43,6 +43,7 @@ MAX_ENTRIES, MAX_UNTRUSTED_ENTRIES = 2_000_000, 100_000
 MAX_CAPTURE_DIRECTORIES = 100_000
 MAX_UNTRUSTED_DIRECTORIES = 1_000  # of others
 MAX_UNTRUSTED_CAPTURES = 1_000
+ENTRIES_AT_ONCE = 100  # after so many a look has got further
 MAX_COUNTED_STRANGERS = 100  # uids: a user may have 65,536 of them (subuid(5))
 OTHER_STRANGERS = -1  # in the place of the uids beyond
 
@@ -291,9 +292,8 @@ class _Look:
         beginnings = TOP_DIRECTORY_PREFIXES if is_top else (b"",)
         mounted = read_mounted_names(directory.fd, self.points)
         found = Found(MAX_ENTRIES if is_top else MAX_NAMES_IN_DIRECTORY, self.strange)
-        number = 0
-        entries = directory.entries()
-        for entry in entries if shared else islice(entries, self.budget.entries(own=own)):
+        number, most = 0, None if shared else self.budget.entries(own=own)
+        for entry in self._entries(directory, most):
             number += 1
             wanted = entry.name.startswith(beginnings)
             if not (wanted or entry.is_directory):
@@ -312,6 +312,12 @@ class _Look:
         if not shared:
             self.budget.list_entries(number, own=own)
         return found
+
+    def _entries(self, directory: Directory, most: int | None) -> Iterator[Entry]:
+        for number, entry in enumerate(islice(directory.entries(), most)):
+            if number % ENTRIES_AT_ONCE == 0:
+                self.visits.go_on()
+            yield entry
 
     def _stamp(self, directory: Directory, name: bytes, *, own: bool) -> FileStamp | None:
         try:
@@ -354,6 +360,7 @@ class _Look:
     ) -> Iterator[Sighting]:
         try:
             with directory.open_directory(stamp.name) as inside:
+                self.visits.go_on()
                 self.on_directory(inside.fd)
                 yield from self._inside(directory, stamp, inside, depth=depth, own=own)
         except VanishedError:

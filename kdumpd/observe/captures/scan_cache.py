@@ -43,6 +43,7 @@ class Unwatched:
 # A change in the tick of the clock in which a directory was listed leaves its times as they are.
 # The coarsest, of FAT, is two seconds long; on a server's file system it is the server's clock.
 MAX_CLOCK_TICK_S = 2.0
+MAX_LOOK_S = 300.0  # of one that gets further all the time
 
 Keep = Callable[[Identity], bool]  # whether a directory need not be opened to be watched on
 OnForeign = Callable[[bytes], None]  # told the path of each directory that holds nothing of ours
@@ -83,12 +84,24 @@ class Visits:
         self._clock = clock
         self._before: dict[bytes, Visit] = {}
         self._now: dict[bytes, Visit] = {}
-        self._began = clock()
+        self._began = self._moved = clock()
 
     def begin(self) -> None:
         """Begin a look: what the last one did not come across is forgotten."""
         self._before, self._now = self._now, {}
-        self._began = self._clock()
+        self._began = self._moved = self._clock()
+
+    def go_on(self) -> None:
+        """Take note that the look which is under way has got further."""
+        self._moved = self._clock()
+
+    def goes_on(self, seconds: float) -> bool:
+        """Return whether the look has got further in so many seconds, and began not long ago.
+
+        What takes long is then no server that does not answer, but very many names.
+        """
+        now = self._clock()
+        return now - self._moved < seconds and now - self._began < MAX_LOOK_S
 
     def unchanged(self, above: Directory, stamp: FileStamp) -> Visit | None:
         """Return what lies in the directory of this stamp if it is what lay there at the last look.
