@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.container import Container, booted
+from tests.container.container import DBUS_DAEMON, Container, booted
 from tests.container.root import BOOKWORM, TRIXIE, build_root
 from tests.support.deb import build_package
 from tests.support.image_cache import default_cache
@@ -28,6 +28,12 @@ def root(request: pytest.FixtureRequest) -> Path:
     return build_root(default_cache(), request.param)
 
 
+@pytest.fixture(scope="session", params=[DBUS_DAEMON])
+def bus(request: pytest.FixtureRequest) -> str:
+    """The message bus; what depends on it is tested on both: see test_bus."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of this tree."""
@@ -36,10 +42,10 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def installed(
-    root: Path, package: Path, tmp_path_factory: pytest.TempPathFactory
+    root: Path, bus: str, package: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Container]:
     """A container in which the package is installed and its daemon runs."""
-    with booted(root, tmp_path_factory.mktemp("installed") / "container") as container:
+    with booted(root, tmp_path_factory.mktemp("installed") / "container", bus) as container:
         container.install(package)
         container.run(
             "mkdir /etc/kdumpd/kdumpd.conf.d;"

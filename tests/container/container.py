@@ -14,11 +14,14 @@ from tests.container.control_groups import own_groups
 from tests.support.process import BOUND, ServiceError, program
 
 BOOT_SECONDS, SECONDS = 90, 60
-# The cached root lies below; nspawn and the mount are gone together.
+DBUS_DAEMON, DBUS_BROKER = "dbus", "dbus-broker"  # their units
+# The cached root lies below; nspawn and the mount are gone together. Where several buses are
+# installed, the link says which one is the system bus.
 START = """
 for group in $3; do echo $$ >"$group/cgroup.procs"; done
 mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$2/root"
-shift 3
+ln -sf "/usr/lib/systemd/system/$4.service" "$2/root/etc/systemd/system/dbus.service"
+shift 4
 exec "$@"
 """
 
@@ -92,15 +95,16 @@ class Container:
 
 
 @contextmanager
-def booted(root: Path, work: Path) -> Iterator[Container]:
+def booted(root: Path, work: Path, bus: str = DBUS_DAEMON) -> Iterator[Container]:
     """Boot the Debian below `root`, of which nothing changes; `work` is a new directory."""
     host = work / "host"
     for directory in (host, work / "upper", work / "work", work / "root"):
         directory.mkdir(parents=True)
     console, name = work / "console", f"kdumpd-{uuid.uuid4().hex[:8]}"
     with own_groups(name) as groups, console.open("wb") as said:
+        command = _command(name, root, work, groups, bus)
         process = subprocess.Popen(  # noqa: S603 - ours
-            _command(name, root, work, groups), stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
         )
         try:
             container = Container(_leader(process, console), host)
@@ -110,10 +114,11 @@ def booted(root: Path, work: Path) -> Iterator[Container]:
             _end(process)
 
 
-def _command(name: str, root: Path, work: Path, groups: list[Path]) -> list[str]:
+def _command(name: str, root: Path, work: Path, groups: list[Path], bus: str) -> list[str]:
+    arguments = (str(root), str(work), " ".join(map(str, groups)), bus)
     return [
         *(*BOUND, program("unshare", "util-linux"), "--mount", "--propagation", "private", "--"),
-        *("sh", "-e", "-c", START, "sh", str(root), str(work), " ".join(map(str, groups)), *BOUND),
+        *("sh", "-e", "-c", START, "sh", *arguments, *BOUND),
         *(program("systemd-nspawn", "systemd-container"), "--quiet", "--boot"),
         *(f"--directory={work}/root", "--register=no", "--keep-unit", "--link-journal=no"),
         *(f"--machine={name}", f"--bind={work / 'host'}:/host"),

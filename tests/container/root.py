@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A Debian for containers: systemd as the first process, journald, the bus, polkit, kdump-tools.
+"""A Debian for containers: systemd as the first process, journald, both buses, polkit, kdump-tools.
 
 It is cached by what it was made of; its packages are of the day on which it was made, and all that
 kdumpd depends on is among them, so that installing kdumpd fetches nothing. Needs root.
@@ -16,9 +16,10 @@ from tests.support.image_cache import default_cache, settle
 
 BOOKWORM, TRIXIE = "bookworm", "trixie"
 PACKAGES = (
-    *("systemd", "systemd-sysv", "dbus", "polkitd", "udev", "procps"),
+    *("systemd", "systemd-sysv", "dbus", "dbus-broker", "polkitd", "udev", "procps"),
     *("python3", "python3-dbus-fast", "python3-pyinotify", "python3-systemd"),
     *("kdump-tools", "makedumpfile", "python3-drgn"),
+    *("autopkgtest", "dpkg-dev"),
 )
 MORE = {BOOKWORM: (), TRIXIE: ("python3-pyasyncore",)}
 # Nobody logs in, and nothing is fetched at some time of the day.

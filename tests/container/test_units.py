@@ -6,20 +6,12 @@ import re
 import pytest
 
 from tests.container.container import Container
+from tests.container.harmless_trigger import FILE, TRIGGER, harmless_trigger
 
 pytestmark = pytest.mark.container
 
 UNITS = "/usr/lib/systemd/system"
 MOST_EXPOSED = {"kdumpd": 0.7, "kdumpd-trigger": 0.3}
-# A container shall not crash its host: the file is not writable there, and another takes its place.
-HARMLESS = """
-mkdir -p /run/systemd/system/kdumpd-trigger.service.d
-sed s,/proc/sysrq-trigger,/run/harmless, /usr/lib/kdumpd/sysrq.conf \\
-    >/run/systemd/system/kdumpd-trigger.service.d/harmless.conf
-: >/run/harmless
-systemctl daemon-reload
-"""
-TRIGGER = "org.kdumpd1.Trigger /org/kdumpd1/trigger org.kdumpd1.Trigger"
 PID = "$(systemctl show --property=MainPID --value kdumpd-trigger)"
 
 
@@ -70,19 +62,13 @@ def test_no_test_is_possible_in_a_container(installed: Container, user: str) -> 
 
 
 def test_the_trigger_has_one_descriptor_on_which_nothing_is_printed(installed: Container) -> None:
-    installed.run(HARMLESS)
-    try:
+    with harmless_trigger(installed):
         assert installed.run(f"busctl get-property {TRIGGER} Enabled") == "b false"
         links = installed.run(f"cd /proc/{PID}/fd; for fd in *; do readlink $fd; done").splitlines()
-        assert links.count("/run/harmless") == 1
-        assert links[3] == "/run/harmless"
+        assert links.count(FILE) == 1
+        assert links[3] == FILE
         assert installed.run(f"stat --format=%U /proc/{PID}") == "kdumpd-trigger"
-        assert installed.run("cat /run/harmless") == ""
+        assert installed.run(f"cat {FILE}") == ""
         refused = installed.attempt(f"busctl call {TRIGGER} Prepare")
         assert refused.status != 0
         assert "No crash test is allowed on this machine" in refused.output
-    finally:
-        installed.run(
-            "systemctl stop kdumpd-trigger; rm -r /run/systemd/system/kdumpd-trigger.service.d;"
-            " systemctl daemon-reload"
-        )
