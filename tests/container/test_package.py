@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deb import build_package
+from tests.support.deb import build_package, rebuild_package
 from tests.support.process import output, program
 
 pytestmark = pytest.mark.container
@@ -19,6 +19,18 @@ def test_is_the_same_twice_in_a_row(package: Path, tmp_path: Path) -> None:
     assert now == again
 
 
+def test_is_the_same_wherever_it_is_built(package: Path, tmp_path: Path) -> None:
+    """Out of the source package, with its date: in another directory, for another user."""
+    assert rebuild_package(package.parent, tmp_path).read_bytes() == package.read_bytes()
+
+
+async def test_no_file_has_a_name_that_is_a_link_since_usr_was_merged(package: Path) -> None:
+    """dpkg does not know that /lib/x and /usr/lib/x are one file (DEP 17)."""
+    listed = await output("dpkg-deb", "--contents", str(package))
+    tops = {line.split()[5].split("/")[1] for line in listed.decode().splitlines()}
+    assert tops == {"", "etc", "usr"}
+
+
 def _sums(directory: Path) -> dict[str, str]:
     files = (path for kind in ("deb", "dsc", "tar.xz") for path in directory.glob(f"*.{kind}"))
     return {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
@@ -27,4 +39,6 @@ def _sums(directory: Path) -> dict[str, str]:
 async def test_has_no_fault_that_lintian_knows(package: Path) -> None:
     (changes,) = package.parent.glob("*.changes")
     lintian = program("lintian", "lintian")
-    await output(lintian, "--allow-root", "--fail-on=error,warning", str(changes), seconds=120)
+    faults = "--fail-on=error,warning,info,pedantic"
+    options = ("--allow-root", "--display-info", "--pedantic", faults)
+    await output(lintian, *options, str(changes), seconds=120)
