@@ -181,7 +181,9 @@ async def serve_once(
     """Run the daemon until the bus or the ledger is lost, or a signal comes."""
     loop, settings = asyncio.get_running_loop(), configuration.settings
     async with AsyncExitStack() as stack:
-        connection = await stack.enter_async_context(connect(bus_address(options.bus, os.environ)))
+        connection = await stack.enter_async_context(
+            connect(bus_address(options.bus, os.environ), renewed=True)
+        )
         await connection.own(KDUMPD_BUS_NAME)
         motd = motd_path(os.environ)  # in the runtime directory, which is in memory
         spare_directory = motd.parent if motd else None

@@ -37,7 +37,10 @@ MAY_IMPORT = {
     "dbus.wire": {"dbus.messages"},
     "dbus.transport": {"dbus.messages", "dbus.wire"},
     "dbus.waiting_calls": {"dbus.wire"},
-    "dbus.connection": {"dbus.messages", "dbus.wire", "dbus.transport", "dbus.waiting_calls"},
+    "dbus.session": {"dbus.messages", "dbus.wire", "dbus.transport"},
+    "dbus.connection": {
+        *("dbus.messages", "dbus.wire", "dbus.transport", "dbus.session", "dbus.waiting_calls"),
+    },
     "dbus": {"dbus"},
     "arguments": set[str](),
     "json_output": {"model"},

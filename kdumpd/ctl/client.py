@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
-from kdumpd.dbus.connection import DEFAULT_CALL_OPTIONS, Connection
+from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import (
     ALL_OBJECTS_BYTES,
     BUS_SENTENCES,
@@ -145,11 +145,14 @@ def obstacle_line(manager: Properties) -> str:
 
 
 KDUMPD_ABSENT = "kdumpd does not run"
+# kdumpd connects to the bus anew while somebody floods it, and what it was asked before is lost.
+REPEATS = 8
 # Longer than the daemon takes to ask polkit and open a file, with and without a person's password.
-PASSWORD_CALL_OPTIONS = CallOptions(seconds=180.0, interactive=True)
+PASSWORD_CALL_OPTIONS = CallOptions(seconds=180.0, interactive=True, repeats=REPEATS)
 # On a busy machine 10,000 captures take long to be put into one message, and to be read out of it.
-LIST_CALL_OPTIONS = CallOptions(seconds=120.0, max_answer_bytes=ALL_OBJECTS_BYTES)
-PLAIN_CALL_OPTIONS = CallOptions(seconds=60.0)
+LIST_CALL_OPTIONS = CallOptions(seconds=120.0, max_answer_bytes=ALL_OBJECTS_BYTES, repeats=REPEATS)
+PLAIN_CALL_OPTIONS = CallOptions(seconds=60.0, repeats=REPEATS)
+READ_CALL_OPTIONS = CallOptions(repeats=REPEATS)
 
 
 class Daemon:
@@ -220,7 +223,7 @@ class Daemon:
         member: str,
         signature: str = "",
         *body: object,
-        call_options: CallOptions = DEFAULT_CALL_OPTIONS,
+        call_options: CallOptions = READ_CALL_OPTIONS,
     ) -> list[Any]:
         with absence(KDUMPD_ABSENT, "kdumpd"):
             return await self._connection.call(target, member, signature, list(body), call_options)

@@ -11,7 +11,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from kdumpd.dbus import wire
@@ -19,6 +18,7 @@ from kdumpd.dbus.messages import (
     FAILED_ERROR,
     INVALID_ARGS_ERROR,
     LIMITS_EXCEEDED_ERROR,
+    NO_REPLY_ERROR,
     UNKNOWN_OBJECT_ERROR,
     Body,
     BusError,
@@ -31,83 +31,81 @@ from kdumpd.dbus.messages import (
     TakenError,
     Target,
 )
-from kdumpd.dbus.transport import Transport, close_all, open_transport
+from kdumpd.dbus.session import (
+    DEFAULT_CALL_OPTIONS,
+    MESSAGE_BUS,
+    Answer,
+    LeftError,
+    RareWarning,
+    Session,
+    open_session,
+)
+from kdumpd.dbus.transport import close_all
 from kdumpd.dbus.waiting_calls import WaitingCall, WaitingCalls
-from kdumpd.dbus.wire import Header, Outgoing, WireError, read_body, write_message
+from kdumpd.dbus.wire import Header, Outgoing, WireError, read_body
+
+__all__ = ["DEFAULT_CALL_OPTIONS", "MESSAGE_BUS", "Connection", "connect"]
 
 log = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 10.0
 CALLS_AT_ONCE = 8  # begin before what has come meanwhile is read
 MAX_CALL_BYTES = 32 << 10
 MAX_SIGNAL_BYTES = 256 << 10
 MAX_QUEUED_SIGNALS = 256  # that nobody has taken out of a queue yet
-WARNING_INTERVAL_S = 60.0
-MAX_SERIAL = 2**32 - 1
+UNBOUNDED_AT_ONCE = 256  # messages without an answer, after which their delay is looked at
+MAX_DELAY_S = 0.3  # of a message to ourselves, after which the bus keeps back too much for us
+PROBE = ("org.kdumpd1.Connection", "Probe")  # interface and member of that message
 
-NAME_FLAG_DO_NOT_QUEUE = 4  # flag and answers of RequestName (D-Bus specification)
+# Flags and answers of RequestName (D-Bus specification).
+ALLOW_REPLACEMENT, REPLACE_EXISTING, DO_NOT_QUEUE = 1, 2, 4
 REPLY_PRIMARY_OWNER, REPLY_ALREADY_OWNER = 1, 4
 
-MESSAGE_BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
-DEFAULT_CALL_OPTIONS = CallOptions()
 Handler = Callable[[Call], Awaitable[Reply]]
-
-
-class Raw(NamedTuple):
-    """A message that came and is not read yet; without a body where that is too long."""
-
-    header: Header
-    body: bytes | None
-    descriptors: list[int]
-
-
-class Question(NamedTuple):
-    """A call of ours that waits for its answer."""
-
-    answer: asyncio.Future[Raw | BusError]
-    max_bytes: int
-
-
-class Answer(NamedTuple):
-    """An answer to a call of ours."""
-
-    header: Header
-    body: Body
-    descriptors: list[int]
 
 
 class Connection:
     """A connection to a bus: sends one message at a time, and answers every call."""
 
-    def __init__(self, transport: Transport) -> None:
-        self.unique_name = ""
-        self._transport = transport
+    def __init__(self, address: str, *, renewed: bool) -> None:
+        self._address = address
+        self._renewed = renewed
+        self._session: Session  # of `open`
         # Of each peer's answers, one at a time waits for the socket: who asks much waits longest.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._handler: Handler = _nothing
         self._served = asyncio.Event()
+        self._names: list[str] = []
+        self._rules: list[str] = []
+        self._hints: list[Callable[[], object]] = []
         # By interface and member.
         self._listeners: dict[tuple[str, str], Callable[[Signal], object]] = {}
         self._waiting = WaitingCalls()
         self._calls: set[asyncio.Task[None]] = set()
         self._begin: asyncio.Handle | None = None
-        self._questions: dict[int, Question] = {}
-        self._serials = 0
         self._dropped = RareWarning()
-        transport.lost.add_done_callback(self._end_questions)
-        transport.start(self)
+        self._probe: asyncio.Task[None] | None = None
+        self._probed = asyncio.Event()
+        self._unbounded = 0  # messages without an answer that came
+        self._loss: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    @property
+    def unique_name(self) -> str:
+        """The name that the bus gave us."""
+        return self._session.unique_name
+
+    async def open(self) -> None:
+        """Connect to the bus; BusError when there is none."""
+        self._session = await open_session(self._address, self)
+        self._session.call_when_lost(self._lose)
+
+    def _lose(self, reason: str) -> None:
+        if not self._loss.done():
+            self._loss.set_result(reason)
 
     def serve(self, handler: Handler) -> None:
         """Answer method calls by the handler, which raises CallError for an error answer."""
         self._handler = handler
         self._served.set()
-
-    async def say_hello(self) -> None:
-        """Be let in by the bus; BusError when it does not do so."""
-        try:
-            (self.unique_name,) = await self.call(MESSAGE_BUS, "Hello")
-        except CallError as error:
-            raise BusError(f"the bus lets nobody in: {error}") from error
 
     async def own(self, name: str) -> None:
         """Take the name; TakenError when another has it, BusError when the bus refuses.
@@ -116,17 +114,22 @@ class Connection:
         """
         if self._handler is _nothing:
             self._handler = self._once_served
+        await self._own(self._session, name)
+        self._names.append(name)
+
+    async def _own(self, session: Session, name: str) -> None:
+        renewal = ALLOW_REPLACEMENT | REPLACE_EXISTING if session is not self._session else 0
+        flags = DO_NOT_QUEUE | (ALLOW_REPLACEMENT if self._renewed else 0) | renewal
         try:
-            (answer,) = await self.call(
-                MESSAGE_BUS, "RequestName", "su", [name, NAME_FLAG_DO_NOT_QUEUE]
-            )
+            answer = await session.ask(MESSAGE_BUS, "RequestName", "su", [name, flags])
         except CallError as error:
             raise BusError(f"the bus refuses the name {name}: {error}") from error
-        if answer not in {REPLY_PRIMARY_OWNER, REPLY_ALREADY_OWNER}:
+        if answer.body[0] not in {REPLY_PRIMARY_OWNER, REPLY_ALREADY_OWNER}:
             raise TakenError(f"the name {name} is taken: another program on this bus has it")
 
     async def disown(self, name: str) -> None:
         """Give the name back: who calls it after this starts the service anew, or finds none."""
+        self._names.remove(name)
         await self.call(MESSAGE_BUS, "ReleaseName", "s", [name])
 
     async def settle(self, seconds: float) -> None:
@@ -145,7 +148,7 @@ class Connection:
         call_options: CallOptions = DEFAULT_CALL_OPTIONS,
     ) -> Body:
         """Return the answer's body without variants; CallError for an error, BusError for none."""
-        answer = await self._ask(target, member, signature, body or [], call_options)
+        answer = await self._ask(target, member, signature, body, call_options)
         close_all(answer.descriptors)
         return answer.body
 
@@ -156,7 +159,7 @@ class Connection:
 
         CallError for an error, BusError for no answer or one without a descriptor.
         """
-        answer = await self._ask(target, member, "", [], call_options)
+        answer = await self._ask(target, member, call_options=call_options)
         if answer.header.text(wire.SIGNATURE) != "h" or len(answer.descriptors) != 1:
             close_all(answer.descriptors)
             raise BusError(f"{target.name} answers {member} without a descriptor")
@@ -164,7 +167,7 @@ class Connection:
 
     async def emit(self, signal: Signal) -> None:
         """Send a signal to everybody; returns when the socket took it."""
-        await self._send(
+        await self._session.send(
             Outgoing(
                 kind=wire.SIGNAL,
                 path=signal.path,
@@ -182,6 +185,7 @@ class Connection:
 
         `about` is the signal's first argument, where only those with it are meant.
         """
+        self._hints.append(hint)
         await self._hear(Interest(source, (member,), about), member, lambda _: hint())
 
     async def listen(self, source: Target, *members: str) -> asyncio.Queue[Signal]:
@@ -230,89 +234,70 @@ class Connection:
             rule["arg0"] = interest.about
         self._listeners[source.interface, member] = take
         text = ",".join(f"{key}='{value}'" for key, value in rule.items())
+        self._rules.append(text)
         await self.call(MESSAGE_BUS, "AddMatch", "s", [text])
 
     async def lost(self) -> str:
         """Wait until the bus is lost, and return why."""
-        return await asyncio.shield(self._transport.lost)
+        return await asyncio.shield(self._loss)
 
     async def close(self) -> None:
         """Answer no more, and leave the bus."""
         if self._begin is not None:
             self._begin.cancel()
-        for task in self._calls:
+        tasks = [*self._calls, *([self._probe] if self._probe is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
-        self._transport.close("this side left the bus")
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._session.leave()
 
     def max_body_bytes(self, header: Header) -> int:
         """Return how long the body of a message may be; -1 where nobody waits for the message."""
-        kind = header.fixed.kind
-        if kind == wire.METHOD_CALL:
+        if header.fixed.kind == wire.METHOD_CALL:
             return MAX_CALL_BYTES
-        if kind == wire.SIGNAL and _name(header) in self._listeners:
+        if header.fixed.kind == wire.SIGNAL and _name(header) in self._listeners:
             return MAX_SIGNAL_BYTES
-        question = self._questions.get(header.number(wire.REPLY_SERIAL))
-        if kind in {wire.METHOD_RETURN, wire.ERROR} and question is not None:
-            return question.max_bytes
         return -1
 
-    def receive(self, header: Header, body: bytes | None, descriptors: list[int]) -> None:
-        """Take a message that came."""
-        kind = header.fixed.kind
-        question = self._questions.get(header.number(wire.REPLY_SERIAL))
-        is_answer = kind in {wire.METHOD_RETURN, wire.ERROR}
-        if is_answer and question is not None and not question.answer.done():
-            question.answer.set_result(Raw(header, body, descriptors))
-            return
-        close_all(descriptors)  # nobody asked for them, and they would stay open for ever
-        if kind == wire.METHOD_CALL:
+    def take(self, header: Header, body: bytes | None) -> None:
+        """Take a call or a signal that came."""
+        if not header.wants_reply or header.fixed.kind == wire.SIGNAL:
+            self._count_unbounded()
+        if header.fixed.kind == wire.METHOD_CALL:
             self._take_call(WaitingCall(header, body))
-        elif kind == wire.SIGNAL and _name(header) in self._listeners:
+        elif header.fixed.kind == wire.SIGNAL and _name(header) in self._listeners:
             self._take_signal(header, body)
+        elif _name(header) == PROBE and header.sender == self.unique_name:
+            self._probed.set()
 
-    def drop(self, reason: str) -> None:
-        """Take note of a message that cannot be read."""
-        self._dropped.add(f"a message that cannot be read: {reason}")
+    def drop(self, what: str) -> None:
+        """Take note of a message that is dropped."""
+        self._dropped.add(what)
 
     async def _ask(
-        self, target: Target, member: str, signature: str, body: Body, call_options: CallOptions
+        self,
+        target: Target,
+        member: str,
+        signature: str = "",
+        body: Body | None = None,
+        call_options: CallOptions = DEFAULT_CALL_OPTIONS,
     ) -> Answer:
         """Return the answer to a call, whose descriptors are then the caller's to close."""
-        interactive = wire.ALLOW_INTERACTIVE_AUTHORIZATION if call_options.interactive else 0
-        call = Outgoing(
-            kind=wire.METHOD_CALL,
-            flags=interactive,
-            destination=target.name,
-            path=target.path,
-            interface=target.interface,
-            member=member,
-            signature=signature,
-            body=body,
-        )
-        serial = self._next_serial()
-        answer: asyncio.Future[Raw | BusError] = asyncio.get_running_loop().create_future()
-        self._questions[serial] = Question(answer, call_options.max_answer_bytes)
-        try:
-            async with asyncio.timeout(call_options.seconds):
-                await self._transport.send(write_message(call, serial))
-                raw = await answer
-        except TimeoutError as error:
-            raise BusError(f"{target.name} does not answer {member}") from error
-        finally:
-            del self._questions[serial]
-        if isinstance(raw, BusError):
-            raise raw
-        return _read_answer(raw, f"{target.name} answers {member}")
-
-    def _end_questions(self, lost: asyncio.Future[str]) -> None:
-        for question in self._questions.values():
-            if not question.answer.done():
-                question.answer.set_result(BusError(lost.result()))
-
-    def _next_serial(self) -> int:
-        self._serials = self._serials % MAX_SERIAL + 1
-        return self._serials
+        unanswered: list[CallError] = []
+        while True:
+            session = self._session
+            try:
+                return await session.ask(target, member, signature, body, call_options)
+            except LeftError:
+                if session is self._session:
+                    raise
+            except CallError as error:
+                if not error.of_the_bus:
+                    raise
+                left = error.name == NO_REPLY_ERROR
+                if not left or len(unanswered) == call_options.repeats:
+                    raise (unanswered or [error])[0] from error
+                unanswered.append(error)
 
     async def _once_served(self, call: Call) -> Reply:
         await self._served.wait()
@@ -338,6 +323,70 @@ class Connection:
             self._dropped.add(f"a call of {dropped.header.sender}, which makes too many at once")
         self._let_begin()
 
+    def _count_unbounded(self) -> None:
+        """Look after so many messages whether the bus keeps back more of them.
+
+        A bus bounds for how many answers a peer may wait, but not how much else he sends.
+        """
+        self._unbounded += 1
+        if self._unbounded % UNBOUNDED_AT_ONCE == 0 and self._probe is None and self._renewed:
+            self._probe = asyncio.create_task(self._see_delay())
+
+    async def _see_delay(self) -> None:
+        """Renew the connection where the bus keeps back more for us than can be read in time.
+
+        dbus-daemon queues up to 127 MB for a peer (max_outgoing_bytes, system.conf) and writes it
+        2 KiB at a time (dbus-transport-socket.c); what others send then waits behind it.
+        """
+        self._probed.clear()
+        interface, member = PROBE
+        probe = Outgoing(
+            kind=wire.SIGNAL,
+            destination=self.unique_name,
+            path="/",
+            interface=interface,
+            member=member,
+        )
+        try:
+            await self._session.send(probe)
+            async with asyncio.timeout(MAX_DELAY_S):
+                await self._probed.wait()
+        except TimeoutError:
+            await self._renew()
+        except BusError as error:
+            log.debug("the bus takes no message to ourselves: %s", error)
+        finally:
+            self._probe = None
+
+    async def _renew(self) -> None:
+        """Take a new connection in the place of this one, and let the bus forget what it kept."""
+        self._session.pause()
+        try:
+            session = await self._another_session()
+        except (BusError, CallError) as error:
+            log.warning("cannot connect to the bus once more: %s", error)
+            self._session.resume()
+            return
+        self._session.leave()
+        self._session = session
+        session.call_when_lost(self._lose)
+        self._waiting.clear()
+        for hint in self._hints:
+            hint()
+
+    async def _another_session(self) -> Session:
+        """Return a session that has our names, and hears what this one hears."""
+        session = await open_session(self._address, self)
+        try:
+            rules = [session.ask(MESSAGE_BUS, "AddMatch", "s", [rule]) for rule in self._rules]
+            await asyncio.gather(*rules)
+            for name in self._names:
+                await self._own(session, name)
+        except BaseException:
+            session.leave()
+            raise
+        return session
+
     def _let_begin(self) -> None:
         if self._begin is None:
             self._begin = asyncio.get_running_loop().call_soon(self._begin_calls)
@@ -357,8 +406,7 @@ class Connection:
     def _end(self, call: WaitingCall, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)
         self._waiting.end(call)
-        if not self._transport.lost.done():
-            self._let_begin()
+        self._let_begin()
 
     async def _answer(self, waiting: WaitingCall) -> None:
         header = waiting.header
@@ -402,7 +450,7 @@ class Connection:
     async def _send_answer(self, header: Header, answer: Outgoing) -> None:
         if header.wants_reply:
             async with self._turn(header.sender):
-                await self._send(answer)
+                await self._session.send(answer)
         else:
             close_all(answer.descriptors)
 
@@ -412,60 +460,20 @@ class Connection:
             turn = self._turns[peer] = asyncio.Lock()
         return turn
 
-    async def _send(self, outgoing: Outgoing) -> None:
-        """Send the message, and close its descriptors once the socket has taken them."""
-        try:
-            data = write_message(outgoing, self._next_serial())
-        except BaseException:
-            close_all(outgoing.descriptors)
-            raise
-        await self._transport.send(data, outgoing.descriptors)
-
-
-class RareWarning:
-    """Logs what is dropped: at most once in WARNING_INTERVAL_S, with how many there were."""
-
-    def __init__(self) -> None:
-        self._unsaid = 0
-        self._next = 0.0
-
-    def add(self, what: str) -> None:
-        """Log that this was dropped, or count it."""
-        self._unsaid += 1
-        now = asyncio.get_running_loop().time()
-        if now < self._next:
-            return
-        more = f"; {self._unsaid - 1} more since the last time" if self._unsaid > 1 else ""
-        log.warning("dropped %s%s", what, more)
-        self._unsaid = 0
-        self._next = now + WARNING_INTERVAL_S
-
 
 @asynccontextmanager
-async def connect(address: str) -> AsyncIterator[Connection]:
-    """Connect to the bus at the address; BusError when there is none."""
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            connection = await _let_in(await open_transport(address))
-    except TimeoutError as error:
-        raise BusError(f"the bus at {address} does not answer") from error
-    except (OSError, BusError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise BusError(f"cannot connect to the bus at {address}: {reason}") from error
+async def connect(address: str, *, renewed: bool = False) -> AsyncIterator[Connection]:
+    """Connect to the bus at the address; BusError when there is none.
+
+    One that is renewed connects once more when strangers send it more than the bus can deliver in
+    time: whoever waits for an answer then is told that there is none, and can ask again at once.
+    """
+    connection = Connection(address, renewed=renewed)
+    await connection.open()
     try:
         yield connection
     finally:
         await connection.close()
-
-
-async def _let_in(transport: Transport) -> Connection:
-    connection = Connection(transport)
-    try:
-        await connection.say_hello()
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
 
 
 async def _nothing(_: Call) -> Reply:
@@ -494,19 +502,3 @@ def _call(waiting: WaitingCall) -> Call:
         body=body,
         interactive=header.interactive,
     )
-
-
-def _read_answer(raw: Raw, subject: str) -> Answer:
-    """Return the answer; CallError where it is an error, BusError where it cannot be read."""
-    header, data, descriptors = raw
-    try:
-        body = read_body(header, data)
-    except WireError as error:
-        close_all(descriptors)
-        raise BusError(f"{subject} with what cannot be read: {error}") from error
-    if header.fixed.kind == wire.ERROR:
-        close_all(descriptors)
-        text = str(body[0]) if body else ""
-        of_the_bus = header.sender == MESSAGE_BUS.name
-        raise CallError(header.text(wire.ERROR_NAME), text, of_the_bus=of_the_bus)
-    return Answer(header, body, descriptors)

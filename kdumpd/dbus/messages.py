@@ -31,6 +31,7 @@ NOT_FOUND_ERROR = "org.kdumpd1.Error.NotFound"
 NOT_READY_ERROR = "org.kdumpd1.Error.NotReady"
 OBJECTIONS_ERROR = "org.kdumpd1.Error.Objections"
 LIMITS_EXCEEDED_ERROR = "org.freedesktop.DBus.Error.LimitsExceeded"
+NO_REPLY_ERROR = "org.freedesktop.DBus.Error.NoReply"  # the bus's, where the service left it
 INVALID_ARGS_ERROR = "org.freedesktop.DBus.Error.InvalidArgs"
 PROPERTY_READ_ONLY_ERROR = "org.freedesktop.DBus.Error.PropertyReadOnly"
 UNKNOWN_INTERFACE_ERROR = "org.freedesktop.DBus.Error.UnknownInterface"
@@ -121,6 +122,7 @@ class CallOptions:
     seconds: float = 25.0  # as libdbus and sd-bus wait
     interactive: bool = False
     max_answer_bytes: int = 1 << 20
+    repeats: int = 0  # of a call that does no harm twice, where the service left before it answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class Splitter:
             return skipped or None
         if available < FIXED_HEADER_BYTES:
             return None
-        fixed = read_fixed_header(self._came[at : at + FIXED_HEADER_BYTES])
+        fixed = read_fixed_header(self._came, at)
         if fixed.header_bytes > MAX_HEADER_BYTES:
             return self._pass_over(fixed, f"its header has {fixed.header_bytes} bytes")
         if available < fixed.header_bytes:
@@ -104,6 +104,8 @@ class Splitter:
         return fixed.header_bytes + fixed.body_bytes
 
     def _take_descriptors(self, header: Header) -> list[int]:
+        if not self._descriptors:
+            return []
         most = min(header.number(UNIX_FDS), len(self._descriptors))
         return [self._descriptors.popleft() for _ in range(most)]
 
@@ -130,9 +132,16 @@ class Transport:
         self.lost: asyncio.Future[str] = self._loop.create_future()
 
     def start(self, receiver: Receiver) -> None:
-        """Hand the receiver what comes from now on."""
-        self._splitter = Splitter(receiver)
-        self._loop.add_reader(self._socket, self._readable, self._splitter)
+        """Hand the receiver what comes from now on, also after a pause."""
+        if self._splitter is None:
+            self._splitter = Splitter(receiver)
+        if not self.lost.done():
+            self._loop.add_reader(self._socket, self._readable, self._splitter)
+
+    def pause(self) -> None:
+        """Read nothing until the next start."""
+        if not self.lost.done():
+            self._loop.remove_reader(self._socket)
 
     async def send(self, data: bytes, descriptors: Iterable[int] = ()) -> None:
         """Send a message whole, and close its descriptors; BusError when the bus takes it not.

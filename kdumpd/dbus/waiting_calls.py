@@ -23,7 +23,8 @@ class WaitingCall(NamedTuple):
     @property
     def bytes(self) -> int:
         """Return how much memory the call takes, about."""
-        return self.header.fixed.header_bytes + len(self.body or b"")
+        fixed = self.header.fixed
+        return fixed.fields_bytes + (fixed.body_bytes if self.body is not None else 0)
 
 
 class WaitingCalls:
@@ -32,8 +33,7 @@ class WaitingCalls:
     def __init__(self) -> None:
         self._waiting: dict[str, deque[WaitingCall]] = {}  # in the order of the turns
         self._running: Counter[str] = Counter()
-        self._bytes: dict[str, int] = {}
-        self._all_bytes = 0
+        self._bytes = 0
 
     def add(self, call: WaitingCall) -> list[WaitingCall]:
         """Let the call wait, and return those that are dropped for it: the oldest of its caller.
@@ -41,12 +41,14 @@ class WaitingCalls:
         Where all wait for too much together, these are the oldest of who wants most.
         """
         caller = call.header.sender
-        calls = self._waiting.setdefault(caller, deque())
+        calls = self._waiting.get(caller)
+        if calls is None:
+            calls = self._waiting[caller] = deque()
         calls.append(call)
-        self._count(caller, call.bytes)
+        self._bytes += call.bytes
         dropped = [self._take(caller)] if len(calls) > MAX_WAITING_OF_A_CALLER else []
-        while self._all_bytes > MAX_WAITING_BYTES:
-            dropped.append(self._take(max(self._bytes, key=self._bytes.__getitem__)))
+        while self._bytes > MAX_WAITING_BYTES:
+            dropped.append(self._take(max(self._waiting, key=self._bytes_of)))
         return dropped
 
     def next(self) -> WaitingCall | None:
@@ -67,14 +69,18 @@ class WaitingCalls:
         if not self._running[caller]:
             del self._running[caller]
 
+    def clear(self) -> None:
+        """Forget the calls that wait."""
+        self._waiting.clear()
+        self._bytes = 0
+
     def _take(self, caller: str) -> WaitingCall:
         calls = self._waiting[caller]
         call = calls.popleft()
-        self._count(caller, -call.bytes)
+        self._bytes -= call.bytes
         if not calls:
-            del self._waiting[caller], self._bytes[caller]
+            del self._waiting[caller]
         return call
 
-    def _count(self, caller: str, size: int) -> None:
-        self._bytes[caller] = self._bytes.get(caller, 0) + size
-        self._all_bytes += size
+    def _bytes_of(self, caller: str) -> int:
+        return sum(call.bytes for call in self._waiting[caller])

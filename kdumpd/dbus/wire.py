@@ -7,7 +7,7 @@ know, and D-Bus asks to ignore those.
 """
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -24,17 +24,23 @@ from kdumpd.dbus.messages import BusError
 FIXED_HEADER_BYTES = 16  # up to the header's fields, with their length
 MAX_MESSAGE_BYTES = 128 << 20
 PROTOCOL_VERSION = 1
-BYTE_ORDERS = {ord("l"): "<", ord("B"): ">"}
+LITTLE_ENDIAN_START, BIG_ENDIAN_START = (ord("l"), PROTOCOL_VERSION), (ord("B"), PROTOCOL_VERSION)
+LITTLE_ENDIAN_HEADER, BIG_ENDIAN_HEADER = struct.Struct("<xBBxIII"), struct.Struct(">xBBxIII")
+LITTLE_ENDIAN_NUMBER, BIG_ENDIAN_NUMBER = (
+    struct.Struct("<I").unpack_from,
+    struct.Struct(">I").unpack_from,
+)
 
 METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 NO_REPLY_EXPECTED, ALLOW_INTERACTIVE_AUTHORIZATION = 1, 4
 
 PATH, INTERFACE, MEMBER, ERROR_NAME, REPLY_SERIAL, _, SENDER, SIGNATURE, UNIX_FDS = range(1, 10)
-FIELD_TYPES = dict(zip(range(1, 10), "osssussgu", strict=True))
-FIXED_SIZES = {"y": 1, "b": 4, "n": 2, "q": 2, "i": 4, "u": 4, "x": 8, "t": 8, "d": 8, "h": 4}
-MAX_FIELDS = 32  # 9 are known
+FIELD_TYPES = dict(zip(range(1, 10), b"osssussgu", strict=True))
+TEXT_TYPES, SIGNATURE_TYPE, NUMBER_TYPE = frozenset(b"so"), ord("g"), ord("u")
+FIXED_SIZES = dict(zip(b"ybnqiuxtdh", (1, 4, 2, 2, 4, 4, 8, 8, 8, 4), strict=True))
 
 Field = str | int | None
+Unpack = Callable[[bytes, int], tuple[int, ...]]
 
 
 class WireError(Exception):
@@ -87,15 +93,19 @@ class Header(NamedTuple):
         return bool(self.fixed.flags & ALLOW_INTERACTIVE_AUTHORIZATION)
 
 
-def read_fixed_header(data: bytes | bytearray) -> FixedHeader:
-    """Return what the first FIXED_HEADER_BYTES say; WireError where no message begins so."""
-    byte_order = BYTE_ORDERS.get(data[0])
-    if byte_order is None or data[3] != PROTOCOL_VERSION:
-        raise WireError(f"no message begins with {bytes(data[:4])!r}")
-    body_bytes, serial, fields_bytes = struct.unpack_from(byte_order + "III", data, 4)
+def read_fixed_header(data: bytes | bytearray, at: int = 0) -> FixedHeader:
+    """Return what the FIXED_HEADER_BYTES there say; WireError where no message begins so."""
+    start = data[at], data[at + 3]
+    if start == LITTLE_ENDIAN_START:
+        byte_order, unpack = "<", LITTLE_ENDIAN_HEADER.unpack_from
+    elif start == BIG_ENDIAN_START:
+        byte_order, unpack = ">", BIG_ENDIAN_HEADER.unpack_from
+    else:
+        raise WireError(f"no message begins with {bytes(data[at : at + 4])!r}")
+    kind, flags, body_bytes, serial, fields_bytes = unpack(data, at)
     if body_bytes + fields_bytes > MAX_MESSAGE_BYTES:
         raise WireError(f"a message of {body_bytes + fields_bytes} bytes")
-    return FixedHeader(byte_order, data[1], data[2], serial, body_bytes, fields_bytes)
+    return FixedHeader(byte_order, kind, flags, serial, body_bytes, fields_bytes)
 
 
 def read_header(fixed: FixedHeader, data: bytes) -> Header:
@@ -103,40 +113,41 @@ def read_header(fixed: FixedHeader, data: bytes) -> Header:
 
     Fields that are not known are passed over, as far as their type tells how long they are.
     """
+    unpack = LITTLE_ENDIAN_NUMBER if fixed.byte_order == "<" else BIG_ENDIAN_NUMBER
     fields: dict[int, Field] = {}
-    at = 0
+    at, end = 0, len(data)
     try:
-        for _ in range(MAX_FIELDS):
-            if at == fixed.fields_bytes:
-                return Header(fixed, fields)
-            at += -at % 8
-            code, type_ = data[at], data[at + 1 : at + 4].decode("ascii")
-            if FIELD_TYPES.get(code, type_[1]) != type_[1] or type_ != f"\1{type_[1]}\0":
-                raise WireError(f"header field {code} is of type {type_!r}")
-            fields[code], at = _read_value(fixed.byte_order, data, at + 4, type_[1])
+        while at < end:
+            at += -at & 7
+            code, type_ = data[at], data[at + 2]
+            if FIELD_TYPES.get(code, type_) != type_ or data[at + 1] != 1 or data[at + 3]:
+                raise WireError(f"header field {code} is of type {data[at + 1 : at + 4]!r}")
+            at += 4
+            if type_ in TEXT_TYPES:
+                start = at + 4
+                at = start + unpack(data, at)[0]
+            elif type_ == SIGNATURE_TYPE:
+                start = at + 1
+                at = start + data[at]
+            else:
+                fields[code], at = _read_fixed(data, at, type_, unpack)
+                continue
+            fields[code] = str(data[start:at], "utf-8")
+            if data[at]:
+                raise WireError(f"the text of header field {code} has no end")
+            at += 1
     except (IndexError, ValueError, struct.error) as error:
         raise WireError(f"header field: {error}") from error
-    raise WireError(f"more than {MAX_FIELDS} header fields")
+    return Header(fixed, fields)
 
 
-def _read_value(byte_order: str, data: bytes, at: int, type_: str) -> tuple[Field, int]:
-    """Return the value there and where it ends."""
-    if type_ in FIXED_SIZES:
-        size = FIXED_SIZES[type_]
-        at += -at % size
-        if type_ != "u":
-            return None, at + size
-        return struct.unpack_from(byte_order + "I", data, at)[0], at + 4
-    if type_ == "g":
-        start, length = at + 1, data[at]
-    elif type_ in {"s", "o"}:
-        start, length = at + 4, struct.unpack_from(byte_order + "I", data, at)[0]
-    else:
-        raise WireError(f"a header field of type {type_}")
-    end = start + length
-    if data[end] != 0:
-        raise WireError("a text in the header has no end")
-    return data[start:end].decode(), end + 1
+def _read_fixed(data: bytes, at: int, type_: int, unpack: Unpack) -> tuple[Field, int]:
+    """Return the number there, where it is of a type that is wanted, and where it ends."""
+    size = FIXED_SIZES.get(type_)
+    if size is None:
+        raise WireError(f"a header field of type {chr(type_)}")
+    at += -at % size
+    return unpack(data, at)[0] if type_ == NUMBER_TYPE else None, at + size
 
 
 def read_body(header: Header, body: bytes | None) -> list[Any]:

@@ -56,7 +56,7 @@ async def test_flood_of_descriptors_leaves_none_open(
             with (tmp_path / "bait").open("rb") as bait:
                 for number in range(FLOOD):
                     for message in messages(bait.fileno()):
-                        await client._send(message)
+                        await client._session.send(message)
                     if number % AT_ONCE == 0:
                         await client.call(PEER, "Ping")
             # The bus keeps the order: all have come when this is answered.

@@ -24,6 +24,7 @@ from kdumpd.dbus.messages import (
     Target,
 )
 from kdumpd.dbus.wire import variant
+from tests.endurance.flood import Sort, flooded
 from tests.support.message_bus import Broker, Bus, private_bus
 from tests.support.namespace import needs_root
 
@@ -33,6 +34,7 @@ NAME = "org.kdumpd1"
 SERVICE = Target(NAME, "/org/kdumpd1", "org.kdumpd1.Test")
 SILENT = MessageFlag.NO_REPLY_EXPECTED
 HASTY = CallOptions(seconds=1.0)
+PATIENT = CallOptions(repeats=100)
 Connected = Callable[[], Awaitable[Connection]]
 
 
@@ -376,3 +378,46 @@ async def test_text_that_is_not_ascii_stays_text(connected: Connected) -> None:
     with pytest.raises(CallError, match="no property "):
         await client.call(SERVICE, "Ask")
     assert await client.call(SERVICE, "Tell") == [text, table]
+
+
+async def test_connection_that_is_flooded_is_renewed(bus: Bus, connected: Connected) -> None:
+    """It keeps its name, its rules and what it asked; who waits for it asks again."""
+    silent = Sort(interface=SERVICE.interface, member="Shout", silent=True)
+    client = await connected()
+    hints = asyncio.Event()
+    async with connect(bus.address, renewed=True) as service, AsyncExitStack() as strangers:
+        service.serve(answer_nothing)
+        await service.own(NAME)
+        rung = Target("org.kdumpd1.Bell", "/bell", "org.kdumpd1.Bell")
+        await service.follow(rung, "Rang", hints.set)
+        before = service.unique_name
+        for _ in range(8):
+            await strangers.enter_async_context(flooded(bus.address, silent, NAME, uid=os.getuid()))
+        async with asyncio.timeout(60):
+            while service.unique_name == before:
+                assert await client.call(SERVICE, "Ask", call_options=PATIENT) == []
+        await strangers.aclose()
+        assert await client.call(SERVICE, "Ask", call_options=PATIENT) == []
+        assert await client.owner(NAME) == service.unique_name
+        assert await service.owner(NAME) == service.unique_name
+        assert hints.is_set()  # what was told meanwhile may have been lost
+        hints.clear()
+        await client.own(rung.name)
+        ringing = Signal(path=rung.path, interface=rung.interface, member="Rang")
+        await client.emit(ringing)
+        async with asyncio.timeout(20):
+            await hints.wait()
+    with pytest.raises(CallError):
+        await client.call(SERVICE, "Ask")
+
+
+async def test_flood_of_who_is_not_renewed(bus: Bus, connected: Connected) -> None:
+    service, client = await connected(), await connected()
+    service.serve(answer_nothing)
+    await service.own(NAME)
+    before = service.unique_name
+    silent = Sort(interface=SERVICE.interface, member="Shout", silent=True)
+    async with flooded(bus.address, silent, NAME, uid=os.getuid(), count=5_000) as flood:
+        await flood.until_done()
+    assert await client.call(SERVICE, "Ask") == []
+    assert service.unique_name == before

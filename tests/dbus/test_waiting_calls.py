@@ -87,4 +87,5 @@ def test_who_has_gone_is_forgotten() -> None:
         assert waiting.next() == one
         waiting.end(one)
     assert not waiting._running
+    assert not waiting._waiting
     assert not waiting._bytes

@@ -15,7 +15,6 @@ from kdumpd.dbus import wire
 from kdumpd.dbus.messages import BusError
 from kdumpd.dbus.wire import (
     FIXED_HEADER_BYTES,
-    MAX_FIELDS,
     Header,
     Outgoing,
     WireError,
@@ -156,13 +155,6 @@ def test_fields_that_are_not_known_are_passed_over(unknown: bytes) -> None:
 def test_field_that_cannot_be_read(field: bytes) -> None:
     with pytest.raises(WireError):
         parts(with_fields(field))
-
-
-def test_more_fields_than_there_are() -> None:
-    number = bytes([42, 1]) + b"u\0" + NUMBER.pack(7)
-    assert parts(with_fields(*[number] * (MAX_FIELDS - 1)))
-    with pytest.raises(WireError, match=f"more than {MAX_FIELDS} header fields"):
-        parts(with_fields(*[number] * (MAX_FIELDS + 1)))
 
 
 @pytest.mark.parametrize("start", [b"x\1\0\1", b"l\1\0\2", b"\0\0\0\0"])
