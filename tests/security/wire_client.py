@@ -134,15 +134,46 @@ def fields_of(chance: random.Random, body: Body, service: str, signature: str) -
     return bytes([kind]) + bytes(header.data)
 
 
-def ping(service: str) -> bytes:
-    """Return a call that is answered after all that were sent before it."""
-    header = Body(random.Random(), "<")  # noqa: S311  # is not asked
-    for code, type_, text in ((1, "o", "/"), (3, "s", "Ping"), (6, "s", service)):
+def to(service: str, interface: str, member: str) -> list[tuple[int, str, str]]:
+    """Return the fields of a header that say where a message goes."""
+    fields = [(1, "o", "/org/kdumpd1"), (3, "s", member), (6, "s", service)]
+    return [*fields, (2, "s", interface)]
+
+
+def framed(
+    kind: int, flags: int, serial: int, fields: list[tuple[int, str, str]], body: Body
+) -> bytes:
+    """Return a message with these fields in its header."""
+    header = Body(body.chance, "<")
+    for code, type_, text in fields:
         header.align(8)
         header.data += bytes([code, 1]) + type_.encode() + b"\0"
-        header.text(text.encode())
-    data = struct.pack("<BBBBIII", ord("l"), CALL, 0, 1, 0, PING, len(header.data)) + header.data
-    return data + bytes(-len(data) % 8)
+        header.signature(text.encode()) if type_ == "g" else header.text(text.encode())
+    sizes = len(body.data), serial, len(header.data)
+    start = struct.pack("<BBBBIII", ord("l"), kind, flags, 1, *sizes)
+    return start + header.data + bytes(-len(header.data) % 8) + body.data
+
+
+def ping(service: str) -> bytes:
+    """Return a call that is answered after all that were sent before it."""
+    empty = Body(random.Random(), "<")  # noqa: S311  # is not asked
+    return framed(CALL, 0, PING, to(service, "org.freedesktop.DBus.Peer", "Ping"), empty)
+
+
+def first_large(service: str) -> bytes:
+    """Return a call whose body is as long as dbus-daemon lets one be, about."""
+    body = Body(random.Random(), "<")  # noqa: S311  # is not asked
+    body.put("I", 4, 28 << 20)
+    body.data += b"\1y\0\0" * (7 << 20)
+    return framed(CALL, 0, 2, [*to(service, "org.kdumpd1.Manager", "Rescan"), (8, "g", "av")], body)
+
+
+def silent(service: str) -> bytes:
+    """Return a call that wants no answer."""
+    body = Body(random.Random(), "<")  # noqa: S311  # is not asked
+    body.text(b"org.kdumpd1.Manager")
+    fields = [*to(service, "org.freedesktop.DBus.Properties", "GetAll"), (8, "g", "s")]
+    return framed(CALL, 1, 2, fields, body)
 
 
 def spoiled(chance: random.Random, data: bytes) -> bytes:
