@@ -129,9 +129,10 @@ def test_several_users_at_once_are_one_event(watched: Watched) -> None:
 
 def test_who_has_many_uids_is_no_more_often_told_of(watched: Watched) -> None:
     for turn in range(60):
-        come_and_stay(watched, crowd(numbered(5), uid=100_000 + turn))
-    hours = watched.clock / 3600
-    assert len(watched.told) <= MAX_CROWDS * hours
+        come_and_stay(watched, crowd(numbered(5, f"{turn}-"), uid=100_000 + turn))
+    assert len(watched.told) == 2 * MAX_CROWDS  # in an hour and a half
+    for first, last in zip(watched.told, watched.told[MAX_CROWDS:], strict=False):
+        assert last.at - first.at >= CROWD_PAUSE
     assert len(watched.state.crowds) <= MAX_CROWDS
 
 
