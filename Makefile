@@ -18,12 +18,15 @@ OF_THE_BUS := tests/dbus/test_connection.py $(patsubst %,tests/daemon/test_%.py,
 	$(patsubst %,tests/daemon/test_lifecycle.py::test_%,second_daemon_leaves_the_first_alone \
 	loss_of_the_bus_ends_it_with_an_error a_hundred_callers_at_once no_descriptor_is_kept \
 	hangup_has_the_configuration_read_again)
+# What depends on the release of Debian: libraries, buses, what setup/ installs.
+ON_A_FRESH_DEBIAN := tests/dbus tests/fleet tests/daemon/test_service.py
+DEBIAN ?= trixie
 # How many tests run at once: on two processors three, as half of the time they wait.
 AT_ONCE ?= 3
 # How long each parser is fuzzed.
 FUZZ_SECONDS ?= 10
 
-.PHONY: help run deb test fuzz test-container test-endurance test-security test-long test-mutations test-oldest test-vm test-panics bench picture manual lint clean
+.PHONY: help run deb test fuzz test-container test-fresh test-endurance test-security test-long test-mutations test-oldest test-vm test-panics bench picture manual lint clean
 
 help:
 	@echo 'make run          watch this machine (CRASH=/var/crash) with a bus of its own, until interrupted'
@@ -35,6 +38,7 @@ help:
 	@echo 'make fuzz         each parser for FUZZ_SECONDS (10), guided by what the inputs make it run'
 	@echo 'make test-oldest  those of the bus with the oldest D-Bus library that must do, Debian 12'"'"'s'
 	@echo 'make test-container  the Debian package, installed in a container that boots systemd; as root'
+	@echo 'make test-fresh   setup and some tests on a fresh Debian 13, or DEBIAN=bookworm; as root'
 	@echo 'make test-vm      real kernel panics in virtual machines; for all of it, as root'
 	@echo 'make test-panics  the kernel dies in all forty ways that are known here'
 	@echo 'make test-long    what takes too long for every change: before a release'
@@ -60,6 +64,11 @@ test: $(VENV)/test.stamp
 
 test-container: $(VENV)/container.stamp
 	$(BIN)/pytest -m container $(PYTEST)
+
+# All tests there: PYTEST=
+test-fresh: PYTEST := $(ON_A_FRESH_DEBIAN)
+test-fresh: $(VENV)/container.stamp
+	$(BIN)/python -m tests.container.fresh_debian $(DEBIAN) make test AT_ONCE=$(AT_ONCE) PYTEST='$(PYTEST)'
 
 test-security: $(VENV)/test.stamp
 	$(BIN)/pytest tests/security -m long $(PYTEST)
