@@ -149,7 +149,8 @@ async def by_fish(line: str) -> list[str]:
         ("kdumpdctl li", ["list"]),
         ("kdumpdctl --json=pr", ["--json=pretty"]),
         ("kdumpdctl list --class=soft", ["--class=soft-lockup"]),
-        ("kdumpdctl report --a", ["--addresses"]),
+        # Not --a: fish 4 takes it for --no-pager too.
+        ("kdumpdctl report --ad", ["--addresses"]),
         ("kdumpdctl watch ", []),
     ],
 )

@@ -182,6 +182,8 @@ async def test_a_right_is_needed_and_a_rule_of_polkit_gives_it(
 ) -> None:
     address, stranger, permitted = guarded.bus.address, as_user(NOBODY), as_user(PERMITTED)
     listed = await run(address, *argv, "list", prefix=stranger)
+    if listed.words.endswith("No module named 'dbus_next'\n"):
+        pytest.skip("nobody may not read what this Python imports")
     id_ = listed.said.split()[0]
     for verb in ("log", "acknowledge"):
         refused = await run(address, *argv, verb, id_, prefix=stranger)
