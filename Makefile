@@ -19,7 +19,8 @@ OF_THE_BUS := tests/dbus/test_connection.py $(patsubst %,tests/daemon/test_%.py,
 	loss_of_the_bus_ends_it_with_an_error a_hundred_callers_at_once no_descriptor_is_kept \
 	hangup_has_the_configuration_read_again)
 # What depends on the release of Debian: libraries, buses, what setup/ installs.
-ON_A_FRESH_DEBIAN := tests/dbus tests/fleet tests/daemon/test_service.py
+ON_A_FRESH_DEBIAN := tests/dbus tests/fleet tests/inspect tests/daemon/test_service.py \
+	tests/ctl/test_completion.py tests/support/test_busctl.py
 DEBIAN ?= trixie
 # How many tests run at once: on two processors three, as half of the time they wait.
 AT_ONCE ?= 3
