@@ -43,7 +43,7 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
         const="pretty",
         default="off",
         metavar="MODE",
-        help="print JSON: pretty, short, or off (default)",
+        help="print JSON: pretty (the default if MODE is omitted), short, or off",
     )
 
 
@@ -54,13 +54,13 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=existing_directory,
         default=Path("/"),
-        help="watch the machine below this directory instead of this one",
+        help="use the system below DIR, such as a mounted image, instead of this one",
     )
     parser.add_argument(
         "--config",
         metavar="FILE",
         type=_file,
-        help="read this configuration instead of /etc/kdumpd/kdumpd.conf and its drop-ins",
+        help="read only this file instead of /etc/kdumpd/kdumpd.conf and its drop-ins",
     )
 
 
@@ -91,11 +91,11 @@ def discard_stdout() -> None:
 def existing_directory(text: str) -> Path:
     """Return the path of a directory that is there, as the type of an argument."""
     if not text or not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"'{text}' is no directory")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a directory")
     return Path(text)
 
 
 def _file(text: str) -> Path:
     if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"'{text}' is no file")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a file")
     return Path(text)

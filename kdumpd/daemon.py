@@ -101,10 +101,8 @@ def arguments_parser() -> argparse.ArgumentParser:
     """Return the parser of kdumpd's command line."""
     parser = Parser(
         prog="kdumpd",
-        description="Watch kernel crash captures, and say whether the next one would succeed.",
-        epilog="With --check the exit status is 0 for ready, 1 for degraded, 2 for not ready, "
-        "3 for unsupported; with --list it is 0 where there is a capture, else 1. It is "
-        "64 for a wrong command line, and 74 if nothing can be printed.",
+        description="Watch for kernel crashes, and check if the next panic would leave a dump.",
+        epilog="kdumpd(8) explains readiness, every check and every exit status.",
     )
     parser.add_argument("--version", action="version", version=f"kdumpd {__version__}")
     add_machine_options(parser)
@@ -114,26 +112,26 @@ def arguments_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         type=Path,
         default=STATE_DIRECTORY,
-        help=f"keep the ledger here (default: {STATE_DIRECTORY})",
+        help=f"keep the database in DIR (default: {STATE_DIRECTORY})",
     )
     parser.add_argument(
         "--iomem",
         metavar="FD",
         type=_descriptor,
-        help="read /proc/iomem, which hides its addresses from all but root, from this descriptor"
-        " that root opened",
+        help="read /proc/iomem from descriptor FD, which root has opened: the kernel shows other"
+        " users no addresses there",
     )
     add_json_option(parser)
     once = parser.add_mutually_exclusive_group()
     once.add_argument(
         "--check",
         action="store_true",
-        help="judge readiness once, print it, and exit; needs no bus and no root",
+        help="check readiness once, print the result, and exit; this needs neither a bus nor root",
     )
     once.add_argument(
         "--list",
         action="store_true",
-        help="print as JSON the captures that lie in the crash directories, and exit; needs no bus",
+        help="print the captures in the crash directories as JSON, and exit; this needs no bus",
     )
     return parser
 
@@ -143,7 +141,7 @@ def _descriptor(text: str) -> int:
         number = int(text)
         os.fstat(number)
     except (ValueError, OverflowError, OSError):
-        raise argparse.ArgumentTypeError(f"'{text}' is no open descriptor") from None
+        raise argparse.ArgumentTypeError(f"'{text}' is not an open descriptor") from None
     return number
 
 

@@ -138,7 +138,7 @@ async def test_mistaken_configuration_is_named_and_the_rest_stands(machine: Mach
 async def test_root_that_is_no_directory() -> None:
     status, _, words = await check(Path("/nowhere"))
     assert status == 64
-    assert "'/nowhere' is no directory" in words
+    assert "'/nowhere' is not a directory" in words
 
 
 async def test_directory_without_a_kernel_is_no_broken_machine(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ async def ram_source(*more: str, stdin: str) -> str:
 async def test_descriptor_that_is_not_open(machine: Machine, number: str) -> None:
     status, _, words = await check(machine.root, f"--iomem={number}")
     assert status == 64
-    assert f"'{number}' is no open descriptor" in words
+    assert f"'{number}' is not an open descriptor" in words
 
 
 async def test_a_line_of_the_configuration_that_cannot_be_used(machine: Machine) -> None:

@@ -20,22 +20,30 @@ STATE_WORDS = (*map(str, CaptureState), UNTRUSTED)
 def add_list_options(command: argparse.ArgumentParser) -> None:
     """Let the parser of `list` take what chooses captures."""
     command.add_argument(
-        "-n", "--lines", metavar="N", type=_count, help="the newest N captures only"
+        "-n", "--lines", metavar="N", type=_count, help="show only the newest N captures"
     )
     command.add_argument(
-        "-S", "--since", metavar="TIME", type=_moment, help="crashes at this time or later"
+        "-S",
+        "--since",
+        metavar="TIME",
+        type=_moment,
+        help="show only crashes at this time or later",
     )
     command.add_argument(
-        "-U", "--until", metavar="TIME", type=_moment, help="crashes at this time or before"
+        "-U",
+        "--until",
+        metavar="TIME",
+        type=_moment,
+        help="show only crashes at this time or earlier",
     )
-    command.add_argument("-r", "--reverse", action="store_true", help="the newest crash first")
+    command.add_argument("-r", "--reverse", action="store_true", help="show the newest crash first")
     command.add_argument(
         "--untrusted",
         action="store_true",
-        help="each capture that is not trusted, not a line for each user",
+        help="list untrusted captures one by one, not as a count for each user",
     )
     command.add_argument(
-        "--no-legend", dest="legend", action="store_false", help="print no line of headings"
+        "--no-legend", dest="legend", action="store_false", help="do not print column headings"
     )
     command.add_argument(
         "--state",
@@ -43,7 +51,7 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
         metavar="STATE,…",
         type=lambda text: _words(text, STATE_WORDS),
         default=[],
-        help=f"captures in these states only: {', '.join(STATE_WORDS)}",
+        help=f"show only captures in these states: {', '.join(STATE_WORDS)}",
     )
     command.add_argument(
         "--class",
@@ -51,13 +59,13 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
         metavar="CLASS,…",
         type=lambda text: _words(text, [str(one) for one in CrashClass]),
         default=[],
-        help="crashes of these classes only",
+        help="show only crashes of these classes",
     )
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number")
     return int(text)
 
 
@@ -72,7 +80,7 @@ def _words(text: str, known: Sequence[str]) -> list[str]:
     words = [word.strip() for word in text.split(",")]
     for word in words:
         if word not in known:
-            raise argparse.ArgumentTypeError(f"'{word}' is none of: {', '.join(known)}")
+            raise argparse.ArgumentTypeError(f"'{word}' is not one of: {', '.join(known)}")
     return words
 
 
@@ -95,71 +103,71 @@ VERBS = (
         "status",
         "kdumpd.ctl.commands",
         "status",
-        "whether the next panic would leave a dump (the default)",
+        "show whether the next panic would leave a dump (the default)",
         "Print whether the next panic would leave a dump, and what was captured.",
     ),
     Verb(
         "check",
         "kdumpd.ctl.commands",
         "check",
-        "what was checked for that, a line each, and what to do",
-        "Print what was checked of readiness, a line each, as it is now.",
+        "check readiness now, and show how to fix what is wrong",
+        "Check now whether the next panic would leave a dump, and show how to fix what is wrong.",
     ),
     Verb(
         "list",
         "kdumpd.ctl.commands",
         "list_captures",
-        "captures, the newest crash last",
-        "Print captures, the newest crash last.",
+        "list captures, the newest crash last",
+        "List captures, the newest crash last.",
     ),
     Verb(
         "info",
         "kdumpd.ctl.commands",
         "info",
-        "all that is known of captures",
-        "Print all that is known of some captures, or of the newest.",
+        "show everything known about captures",
+        "Show everything known about one or more captures.",
     ),
     Verb(
         "report",
         "kdumpd.ctl.report",
         "report",
-        "one crash as a text to paste into a bug",
-        "Print what is known of one crash, or of the newest, to paste it into a bug.",
+        "print a crash as text to paste into a bug report",
+        "Print what is known about one crash as text to paste into a bug report.",
     ),
     Verb(
         "dmesg",
         "kdumpd.ctl.dmesg",
         "dmesg",
-        "the kernel log of one capture",
-        "Print the kernel log of one capture, or of the newest: raw, or escaped on a terminal.",
+        "print the kernel log of a capture",
+        "Print the kernel log of a capture. On a terminal, control characters are escaped.",
     ),
     Verb(
         "path",
         "kdumpd.ctl.commands",
         "path",
-        "where the core of one capture lies",
-        "Print the path of one capture's core, or of the newest's, byte for byte.",
+        "print the path of the core of a capture",
+        "Print the path of the core of a capture, byte for byte.",
     ),
     Verb(
         "watch",
         "kdumpd.ctl.watch",
         "watch",
-        "what happens from now on, a line each",
-        "Print what happens, a line each, until Ctrl-C; what was there before is not told.",
+        "print events as they happen",
+        "Print events as they happen, one per line, until you press Ctrl-C.",
     ),
     Verb(
         "acknowledge",
         "kdumpd.ctl.commands",
         "acknowledge",
-        "take note of crashes",
-        "Acknowledge crashes that somebody has taken note of: the newest, some, or all.",
+        "mark crashes as acknowledged",
+        "Permanently mark crashes as acknowledged.",
     ),
     Verb(
         "test",
         "kdumpd.ctl.crash_test",
         "crash_test",
-        "crash this machine to prove that a dump is saved",
-        "Crash this machine on purpose after a countdown, to prove that a dump is saved.",
+        "crash this machine to test that a dump is saved",
+        "Crash this machine on purpose, after a countdown, to test that a dump is saved.",
     ),
 )
 VERBS_BY_NAME = {verb.name: verb for verb in VERBS}
@@ -175,14 +183,10 @@ def run_of(name: str) -> Run:
 SYSTEM_BUS_OPTION = "system"
 JSON_MODE_WORDS = [[mode] for mode in JSON_MODES]
 EPILOG = """\
-exit status of status and check: 0 ready, 1 degraded, 2 not ready, 3 unsupported, 4 when kdumpd or
-the bus cannot be reached. Of the other commands: 0 when the question was answered, 1 when it could
-not be (no such capture or file, no right to it) or there is no capture to show, 4 as above. Of
-test: 1 when the kernel was not crashed; with --dry-run 0 when nothing speaks against it, 1 when
-something does; with --cancel 0 when a test was stopped, 1 when not. Of all: 64 for a wrong command
-line, 74 if the answer cannot be printed."""
-ROOT_HELP = "look at the machine below this directory, without a daemon"
-ID_HELP = "the capture's id or its beginning (default: the newest crash)"
+"kdumpdctl COMMAND --help" shows the options of a command. kdumpdctl(1) explains each command and
+each exit status."""
+ROOT_HELP = "look at the system below DIR, such as a mounted image, without the daemon"
+ID_HELP = "the id of a capture, or the beginning of one (default: the newest crash)"
 VERBS_WITHOUT_DAEMON = {"check", "list", "info"}
 VERBS_OF_ONE_CAPTURE = {"report", "dmesg", "path"}
 TIME_OPTIONS = {"-S", "--since", "-U", "--until"}
@@ -217,7 +221,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     )
     which = verbs.choices["acknowledge"].add_mutually_exclusive_group()
     which.add_argument("ids", nargs="*", default=[], metavar="ID", help=ID_HELP)
-    which.add_argument("--all", action="store_true", help="all crashes that are known now")
+    which.add_argument("--all", action="store_true", help="acknowledge every crash known now")
     _add_test_options(verbs.choices["test"])
     return parser
 
@@ -227,7 +231,7 @@ def parse_arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = arguments_parser()
     options = parser.parse_args(spelled_out(words))
     if options.root is not None and options.verb not in VERBS_WITHOUT_DAEMON:
-        parser.error("argument --root: it is for the commands check, list and info")
+        parser.error("argument --root: only check, list and info take it")
     return options
 
 
@@ -256,20 +260,20 @@ def _add_root_option(command: argparse.ArgumentParser, words: str) -> None:
 
 def _add_report_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--addresses", action="store_true", help="leave addresses, registers and code in the log"
+        "--addresses", action="store_true", help="keep addresses, registers and code in the log"
     )
-    command.add_argument("--host", action="store_true", help="tell the name of the machine")
+    command.add_argument("--host", action="store_true", help="include the name of the machine")
 
 
 def _add_test_options(command: argparse.ArgumentParser) -> None:
     which = command.add_mutually_exclusive_group()
     which.add_argument(
-        "--dry-run", action="store_true", help="only print what speaks against a crash now"
+        "--dry-run", action="store_true", help="only print reasons not to crash the machine now"
     )
     which.add_argument(
         "--cancel",
         action="store_true",
-        help="stop the test that is prepared or counted down, whoever asked for it",
+        help="stop a test that is prepared or counting down, whoever started it",
     )
     command.add_argument(
         "--override",
@@ -277,12 +281,12 @@ def _add_test_options(command: argparse.ArgumentParser) -> None:
         type=_code,
         default=[],
         metavar="CODE",
-        help="crash in spite of this objection, if it is none that is fatal; can be repeated",
+        help="override the warning with this code; can be repeated",
     )
     command.add_argument(
         "--yes",
         metavar="HOSTNAME",
-        help="do not ask: crash the machine of this name, if this is it",
+        help="skip the prompt; HOSTNAME must be the name of this machine",
     )
 
 
@@ -292,21 +296,21 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
         "--bus",
         metavar="BUS",
         default=argparse.SUPPRESS,
-        help="system (the default), session, or an address",
+        help="the message bus: system (the default), session, or an address",
     )
     parser.add_argument(
         "--json",
         choices=JSON_MODES,
         metavar="MODE",
         default=argparse.SUPPRESS,
-        help="print JSON: pretty (also meant without MODE), short, or off (default)",
+        help="print JSON: pretty (the default if MODE is omitted), short, or off",
     )
     parser.add_argument(
         "--no-pager",
         dest="pager",
         action="store_false",
         default=argparse.SUPPRESS,
-        help="print all at once, also on a terminal",
+        help="do not use a pager",
     )
 
 

@@ -159,5 +159,7 @@ def bus_address(bus: str, environment: Mapping[str, str]) -> str:
             raise BusError("no session bus: DBUS_SESSION_BUS_ADDRESS is not set")
         return address
     if ":" not in bus:
-        raise BusError(f"'{bus}' is no bus: write system, session or an address like unix:path=…")
+        raise BusError(
+            f"'{bus}' is not a bus: use system, session or an address such as unix:path=…"
+        )
     return bus

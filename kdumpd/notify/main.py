@@ -25,8 +25,7 @@ log = logging.getLogger(__name__)
 
 # Two on one session bus, started by the desktop and by the service manager, would tell twice.
 EPILOG = """\
-exit status: 0 when there is nothing more to do: the session ends, another kdumpd-notify runs in it,
-or a bus, kdumpd or a notification server is missing for too long. 64 for a wrong command line."""
+kdumpd-notify(1) explains which notifications there are, and each exit status."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +40,7 @@ def arguments_parser() -> argparse.ArgumentParser:
     """Return the parser of kdumpd-notify's command line."""
     parser = Parser(
         prog="kdumpd-notify",
-        description="Tell the user of this desktop of kernel crashes, each once.",
+        description="Show a desktop notification for each kernel crash.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,21 +50,21 @@ def arguments_parser() -> argparse.ArgumentParser:
         metavar="BUS",
         type=_bus,
         default="system",
-        help="where kdumpd is: system (the default), session, or an address",
+        help="the bus that kdumpd is on: system (the default), session, or an address",
     )
     parser.add_argument(
         "--session-bus",
         metavar="BUS",
         type=_bus,
         default="session",
-        help="where the desktop is: session (the default), system, or an address",
+        help="the bus that the desktop is on: session (the default), system, or an address",
     )
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
         type=_seconds,
         default=NotifyDelays().missing,
-        help="how long to wait for what is missing (default: %(default)g)",
+        help="how long to wait for a missing bus or service (default: %(default)g)",
     )
     return parser
 
@@ -133,14 +132,14 @@ async def _until_terminated(options: argparse.Namespace) -> None:
 def _bus(text: str) -> str:
     if text not in {"system", "session"} and ":" not in text:
         raise argparse.ArgumentTypeError(
-            f"'{text}' is no bus: write system, session or an address like unix:path=…"
+            f"'{text}' is not a bus: use system, session or an address such as unix:path=…"
         )
     return text
 
 
 def _seconds(text: str) -> float:
     if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of seconds")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of seconds")
     return float(text)
 
 

@@ -44,10 +44,9 @@ def arguments_parser() -> argparse.ArgumentParser:
     """Return the parser of kdumpd-trigger's command line."""
     parser = Parser(
         prog="kdumpd-trigger",
-        description="Crash the kernel on purpose, for who may, when nothing speaks against it.",
-        epilog="Started by D-Bus and systemd, which pass a descriptor of /proc/sysrq-trigger. The "
-        "exit status is 0 when it was asked to end, or nobody asks it for anything; 1 when it "
-        "cannot go on, and 64 for a wrong command line.",
+        description="Crash the kernel on purpose, to test that a dump is saved.",
+        epilog="systemd starts kdumpd-trigger and passes it /proc/sysrq-trigger as an open "
+        "descriptor. kdumpd-trigger(8) explains each step and each exit status.",
     )
     parser.add_argument("--version", action="version", version=f"kdumpd-trigger {__version__}")
     add_machine_options(parser)
@@ -56,12 +55,12 @@ def arguments_parser() -> argparse.ArgumentParser:
         "--key",
         choices=SYSRQ_KEYS,
         default=CRASH_KEY,
-        help="the key of SysRq: c crashes (the default), h rehearses: the kernel prints its help",
+        help="the SysRq key to press: c crashes the kernel (the default), h prints SysRq's help",
     )
     parser.add_argument(
         "--refuse",
         action="store_true",
-        help="crash nothing, and need no descriptor: answer that no test is possible here",
+        help="refuse every test, and need no descriptor",
     )
     return parser
 

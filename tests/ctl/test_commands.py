@@ -46,12 +46,12 @@ async def test_choices(bus: str) -> None:
 
 async def test_mistakes_name_what_would_be_none() -> None:
     for arguments, words in (
-        (("--state=whole",), f"'whole' is none of: {', '.join(CaptureState)}, untrusted\n"),
-        (("--class=sysrq,boom",), f"'boom' is none of: {', '.join(CrashClass)}\n"),
+        (("--state=whole",), f"'whole' is not one of: {', '.join(CaptureState)}, untrusted\n"),
+        (("--class=sysrq,boom",), f"'boom' is not one of: {', '.join(CrashClass)}\n"),
         (("--since=soon",), "'soon' is no time: write 2026-11-23, "),
-        (("-n", "few"), "'few' is no number\n"),
-        (("-n-1",), "'-1' is no number\n"),
-        (("--root=/nowhere",), "'/nowhere' is no directory\n"),
+        (("-n", "few"), "'few' is not a number\n"),
+        (("-n-1",), "'-1' is not a number\n"),
+        (("--root=/nowhere",), "'/nowhere' is not a directory\n"),
         (("extra",), "unrecognized arguments: extra\n"),
     ):
         wrong = await printed("list", *arguments)

@@ -231,7 +231,7 @@ async def test_no_daemon(bus: Bus) -> None:
     ("bus", "words"),
     [
         ("unix:path=/nowhere", "cannot connect to the bus at unix:path=/nowhere: No such file"),
-        ("nonsense", "'nonsense' is no bus"),
+        ("nonsense", "'nonsense' is not a bus"),
         ("tcp:nothing", "cannot connect to the bus at tcp:nothing"),
         ("unix:abstract", "cannot connect to the bus at unix:abstract"),
         ("session", "no session bus: DBUS_SESSION_BUS_ADDRESS is not set"),

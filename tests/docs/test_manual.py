@@ -187,3 +187,52 @@ def test_the_example_of_a_configuration_says_what_holds_without_it(tmp_path: Pat
     assert replace(told.settings, crash_directories=()) == Settings()
     assert told.settings.directories == Settings().directories
     assert re.findall(r"^#(\w+)=", example, re.MULTILINE) == [key for _, key in SETTERS]
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    return {word for action in parser._actions for word in action.option_strings}
+
+
+def documented_options_of_commands() -> dict[str, set[str]]:
+    """Return the options of each command; under "" those that no command is named for."""
+    found: dict[str, set[str]] = {}
+    items = re.split(r"^\.It (?=Fl )", section(CLIENT, "OPTIONS"), flags=re.MULTILINE)[1:]
+    for heads, *words in (item.split("\n", 2) for item in items):
+        with_ = re.match(
+            r"With\n\.Cm (.+?)(?: :)?$(?:\nand\n\.Cm (\S+))?", "\n".join(words), re.MULTILINE
+        )
+        commands = [*re.split(" , ", with_[1]), *filter(None, [with_[2]])] if with_ else [""]
+        for command in commands:
+            options = {f"-{word}" for word in re.findall(r"Fl (\S+)", heads)}
+            found.setdefault(command, set()).update(options)
+    return found
+
+
+def test_every_option_of_each_command() -> None:
+    parser = client_options.arguments_parser()
+    said = documented_options_of_commands()
+    common = said.pop("")
+    assert common == options_of(parser) - {"--root"}
+    taken = {name: options_of(one) - common for name, one in commands_of(parser).items()}
+    assert said == {name: options for name, options in taken.items() if options}
+
+
+def test_the_synopsis_has_every_option_of_each_command() -> None:
+    blocks = re.split(r"^\.Nm\n", section(CLIENT, "SYNOPSIS"), flags=re.MULTILINE)[1:]
+    parsers = commands_of(client_options.arguments_parser())
+    everywhere = {"--help", "--no-pager"}  # which would make each of them longer by a line
+    for block in blocks:
+        (command,) = re.findall(
+            r"^(?:\.Op )?\.?Cm (\S+)", block.replace(".Op Cm", ".Cm"), re.MULTILINE
+        )
+        said = {f"-{word}" for word in re.findall(r"Fl (\S+)", block)}
+        actions = [{*one.option_strings} for one in parsers.pop(command)._actions]
+        assert not said - set().union(*actions)
+        assert not [one for one in actions if one and not one & (said | everywhere)]
+    assert not parsers
+
+
+@pytest.mark.parametrize("page", [DAEMON, NOTIFY, TRIGGER], ids=lambda page: page.name)
+def test_the_synopsis_has_every_option(page: Path) -> None:
+    said = {f"-{word}" for word in re.findall(r"Fl (\S+)", section(page, "SYNOPSIS"))}
+    assert said == options_of(PARSERS[page]()) - {"-h", "--help", "--version"}

@@ -361,10 +361,10 @@ async def test_user_without_rights_is_told_and_refused_in_words(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--bus", "nonsense"), "'nonsense' is no bus"),
-        (("--session-bus", ""), "'' is no bus"),
-        (("--wait", "nan"), "'nan' is no whole number of seconds"),
-        (("--wait", "-1"), "'-1' is no whole number"),
+        (("--bus", "nonsense"), "'nonsense' is not a bus"),
+        (("--session-bus", ""), "'' is not a bus"),
+        (("--wait", "nan"), "'nan' is not a whole number of seconds"),
+        (("--wait", "-1"), "'-1' is not a whole number"),
     ],
 )
 def test_wrong_command_line(
