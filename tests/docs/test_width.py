@@ -26,8 +26,10 @@ def too_wide(text: str) -> list[str]:
 
 @pytest.mark.parametrize("parser", HELP, ids=lambda one: one.prog)
 def test_help(parser: argparse.ArgumentParser) -> None:
+    raw = parser.formatter_class is argparse.RawDescriptionHelpFormatter
+    formatter = argparse.RawDescriptionHelpFormatter if raw else argparse.HelpFormatter
     # As wide as argparse takes a terminal of this width to be.
-    parser.formatter_class = partial(parser.formatter_class, width=WIDTH - 2)
+    parser.formatter_class = partial(formatter, width=WIDTH - 2)
     text = parser.format_help()
     assert text
     assert too_wide(text) == []
