@@ -133,6 +133,8 @@ FILES = codes(
 )
 MENU = codes("next-boot-unreserved next-boot-differs boot-loader-outdated")
 PLACE = codes("dump-directory-unmountable storage-too-small")
+OF_LOADED = codes("post-notifiers")
+OF_RESERVED = codes("kexec-load-disabled")
 SETTINGS_OF_THE_KERNEL = codes(
     "kexec-unsupported kexec-load-disabled post-notifiers panic-policy sysrq"
 )

@@ -8,6 +8,8 @@ from tests.broken_machines.fault import (
     AMOUNTS,
     FILES,
     MENU,
+    OF_LOADED,
+    OF_RESERVED,
     PLACE,
     SETTINGS_OF_THE_KERNEL,
     UNLOADED,
@@ -77,14 +79,16 @@ FAULTS = [
         code="kexec-unsupported",
         severity=Severity.FATAL,
         how=without_kexec,
-        untold=AMOUNTS | codes("reservation-missing crash-kernel-unloaded kexec-load-disabled"),
+        untold=AMOUNTS
+        | codes("reservation-missing crash-kernel-unloaded kexec-load-disabled")
+        | OF_LOADED,
     ),
     Fault(
         story="a sandbox hides a file of the kernel behind an empty one",
         code="kernel-unreadable",
         severity=Severity.FATAL,
         how=lambda tree: tree.write("sys/kernel/kexec_crash_size", ""),
-        untold=AMOUNTS | codes("reservation-missing kexec-unsupported"),
+        untold=AMOUNTS | codes("reservation-missing kexec-unsupported") | OF_RESERVED,
         unknown=True,
     ),
     Fault(
@@ -92,7 +96,7 @@ FAULTS = [
         code="kernel-unreadable",
         severity=Severity.FATAL,
         how=lambda tree: tree.remove("sys/kernel/kexec_crash_size"),
-        untold=AMOUNTS | codes("reservation-missing"),
+        untold=AMOUNTS | codes("reservation-missing") | OF_RESERVED,
         unknown=True,
     ),
     Fault(
@@ -101,6 +105,7 @@ FAULTS = [
         severity=Severity.FATAL,
         how=unload,
         besides=codes("panic-timeout"),
+        untold=OF_LOADED,
     ),
     Fault(
         story="somebody ran `kexec -p -u` an hour after the boot",
@@ -113,6 +118,7 @@ FAULTS = [
                 boot_id=BOOT_ID, crashkernel="384M", reserved=384 * MIB, ram=None, armed=True
             ),
         ),
+        untold=OF_LOADED,
     ),
     Fault(
         story="the machine's disk was taken over into a container",
@@ -152,6 +158,7 @@ FAULTS = [
         severity=Severity.FATAL,
         how=each(lambda tree: tree.write("proc/sys/kernel/kexec_load_disabled", "1\n"), unload),
         besides=UNLOADED,
+        untold=OF_LOADED,
     ),
     Fault(
         story="a script loaded the crash kernel as often as kexec_load_limit_panic allows",
@@ -167,6 +174,7 @@ FAULTS = [
         how=each(use_up, unload),
         machine="debian-13-ready",
         besides=UNLOADED,
+        untold=OF_LOADED,
     ),
     Fault(
         story="Secure Boot was switched on, and kdump-tools load by kexec_load(2)",
@@ -174,6 +182,7 @@ FAULTS = [
         severity=Severity.INFO,
         how=lock,
         besides=UNLOADED,
+        untold=OF_LOADED,
     ),
     Fault(
         story="a driver's manual asked for crash_kexec_post_notifiers",

@@ -7,6 +7,8 @@ from kdumpd.model.text import MIB
 from tests.broken_machines.fault import (
     AMOUNTS,
     MENU,
+    OF_LOADED,
+    OF_RESERVED,
     UNLOADED,
     Fault,
     Tree,
@@ -114,7 +116,7 @@ FAULTS = [
         severity=Severity.WARNING,
         how=ask_in_bytes,
         besides=UNLOADED | codes("reservation-below-estimate"),
-        untold=codes("reservation-small"),
+        untold=codes("reservation-small") | OF_LOADED,
     ),
     Fault(
         story="a sandbox hides /proc/iomem behind an empty file",
@@ -129,7 +131,7 @@ FAULTS = [
         severity=Severity.FATAL,
         how=fail,
         besides=UNLOADED,
-        untold=AMOUNTS,
+        untold=AMOUNTS | OF_LOADED | OF_RESERVED,
     ),
     Fault(
         story="the package's crashkernel= was taken away, and the machine rebooted",
@@ -137,7 +139,7 @@ FAULTS = [
         severity=Severity.FATAL,
         how=each(lambda tree: ask(tree, ""), reserve_nothing),
         besides=UNLOADED,
-        untold=AMOUNTS | MENU,
+        untold=AMOUNTS | MENU | OF_LOADED | OF_RESERVED,
     ),
     Fault(
         story="the kernel found room for less only",
@@ -237,6 +239,7 @@ FAULTS = [
         how=lambda tree: tree.write("sys/kernel/fadump/registered", "0\n"),
         machine=POWER,
         besides=codes("panic-timeout"),
+        untold=OF_LOADED,
     ),
     Fault(
         story="update-initramfs was told MODULES=most for the crash kernel as well",

@@ -2,7 +2,7 @@
 """What the next boot would be."""
 
 from kdumpd.model.readiness.finding import Severity
-from tests.broken_machines.fault import UNLOADED, Fault, Tree, codes, each, unload
+from tests.broken_machines.fault import OF_LOADED, UNLOADED, Fault, Tree, codes, each, unload
 from tests.broken_machines.memory import ASKED
 from tests.broken_machines.tool import FEDORA, FEDORAS, HOOK, IMAGE, RUNNING
 
@@ -116,6 +116,6 @@ FAULTS = [
         severity=Severity.WARNING,
         how=each(remove_running, unload),
         besides=UNLOADED,
-        untold=KERNELS,
+        untold=KERNELS | OF_LOADED,
     ),
 ]

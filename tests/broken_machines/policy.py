@@ -2,7 +2,7 @@
 """What leads to a panic, and what follows one."""
 
 from kdumpd.model.readiness.finding import Severity
-from tests.broken_machines.fault import Fault, codes, unload
+from tests.broken_machines.fault import OF_LOADED, Fault, codes, unload
 
 KERNEL = "proc/sys/kernel"
 
@@ -26,6 +26,7 @@ FAULTS = [
         severity=Severity.INFO,
         how=unload,
         besides=codes("crash-kernel-unloaded"),
+        untold=OF_LOADED,
     ),
     Fault(
         story="a sandbox hides it",

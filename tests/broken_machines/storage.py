@@ -110,6 +110,7 @@ FAULTS = [
         code="crash-directory-missing",
         severity=Severity.INFO,
         how=lambda tree: tree.remove("var/crash"),
+        untold=PLACE,
     ),
     Fault(
         story="the same, where kdumpctl does not make it",
@@ -117,6 +118,7 @@ FAULTS = [
         severity=Severity.WARNING,
         how=lambda tree: tree.remove("var/crash"),
         machine=FEDORA,
+        untold=PLACE,
     ),
     Fault(
         story="/var/crash was replaced by a link to a larger disk",
@@ -190,6 +192,7 @@ FAULTS = [
         severity=Severity.WARNING,
         how=lambda tree: tree.write(CONF, "path /var/crash/kdump\n"),
         machine=FEDORA,
+        untold=PLACE,
     ),
     Fault(
         story="somebody has put a file where the directory should be",
@@ -291,6 +294,7 @@ FAULTS = [
         severity=Severity.WARNING,
         how=lambda tree: tree.replace(SUSES, '"/var/crash"', '"file:///srv/crash"'),
         machine=SUSE,
+        untold=PLACE,
     ),
     Fault(
         story="an administrator had yast send dumps to another machine",

@@ -3,7 +3,7 @@
 
 from kdumpd.model.readiness.facts import ServiceFacts
 from kdumpd.model.readiness.finding import Severity
-from tests.broken_machines.fault import FILES, UNLOADED, Fault, Tree, codes, each, unload
+from tests.broken_machines.fault import FILES, OF_LOADED, UNLOADED, Fault, Tree, codes, each, unload
 
 SETTINGS = "etc/default/kdump-tools"
 UNIT = "kdump-tools.service"
@@ -90,7 +90,7 @@ FAULTS = [
         severity=Severity.WARNING,
         how=each(remove_tool, unload),
         besides=UNLOADED,
-        untold=WITHOUT_TOOL,
+        untold=WITHOUT_TOOL | OF_LOADED,
     ),
     Fault(
         story="an administrator set USE_KDUMP=0",
@@ -130,6 +130,7 @@ FAULTS = [
         how=unload,
         besides=UNLOADED,
         service=ACTIVE,
+        untold=OF_LOADED,
     ),
     Fault(
         story="an administrator named a kernel that is not there",

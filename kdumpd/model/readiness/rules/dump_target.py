@@ -95,8 +95,11 @@ def dump_directory_unmountable(machine: MachineFacts) -> Iterator[Finding]:
             and directory.present is not False
             and not directory.not_mounted
         ):
-            well = f"the crash kernel will have the dump directory '{shown(directory.path)}'"
-            yield _mount_trouble(machine, directory, directory.mount) or fine(UNMOUNTABLE, well)
+            if trouble := _mount_trouble(machine, directory, directory.mount):
+                yield trouble
+            elif directory.present is True:
+                well = f"the crash kernel will have the dump directory '{shown(directory.path)}'"
+                yield fine(UNMOUNTABLE, well)
 
 
 def dump_directory_not_mounted(machine: MachineFacts) -> Iterator[Finding]:
@@ -255,7 +258,7 @@ def storage_too_small(machine: MachineFacts) -> Iterator[Finding]:
             yield unknown(code, directory.free)
         elif directory.free is not None:
             memory = storage.memory if isinstance(storage.memory, MemoryUse) else None
-            yield from _room(directory.path, directory.free, storage.settings, memory)
+            yield from _room(directory, directory.free, storage.settings, memory)
 
 
 def storage_no_inodes(machine: MachineFacts) -> Iterator[Finding]:
@@ -297,9 +300,9 @@ def _point(directory: DumpDirectory) -> str:
 
 
 def _room(
-    path: bytes, free: int, settings: DumpSettings, memory: MemoryUse | None
+    directory: DumpDirectory, free: int, settings: DumpSettings, memory: MemoryUse | None
 ) -> Iterator[Finding]:
-    code, name = "storage-too-small", shown(path)
+    code, name = "storage-too-small", shown(directory.path)
     room = max(0, free - settings.left_free)
     need = memory.estimate(settings.level, compressed=settings.compressed) if memory else 0
     least = memory.least(settings.level) if memory else 1
@@ -313,7 +316,7 @@ def _room(
             f" '{name}' has {human_size(steady(room))} for it: the dump may be cut off",
             MAKE_ROOM,
         )
-    elif memory:
+    elif memory and directory.present is True:
         yield fine(
             code, f"the dump directory '{name}' has room for a dump of {human_size(steady(need))}"
         )

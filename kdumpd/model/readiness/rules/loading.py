@@ -127,7 +127,7 @@ def crash_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
     if not isinstance(image, BootFile) or not image.size or not image.release or not running:
         return
     if image.release == running:
-        yield fine(code, f"the crash kernel is the running kernel, {running}")
+        yield fine(code, f"the crash kernel's image is of the running kernel, {running}")
     else:
         yield info(
             code,
@@ -278,7 +278,7 @@ def service_failed(machine: MachineFacts) -> Iterator[Finding]:
             f"{unit_of(machine)}, which loads the crash kernel, failed: {result}{ending}",
             to_restart(machine),
         )
-    elif service.active_state == "active":
+    elif service.active_state == "active" and machine.armed is not False:
         yield fine(code, f"{unit_of(machine)} did not fail")
 
 

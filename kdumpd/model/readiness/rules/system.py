@@ -81,10 +81,10 @@ def kexec_load_disabled(machine: MachineFacts) -> Iterator[Finding]:
     code, disabled = "kexec-load-disabled", machine.system.load_disabled
     if isinstance(disabled, Unknown):
         yield unknown(code, disabled)
-    elif disabled is False:
-        yield fine(code, "a crash kernel may be loaded")
     elif disabled:
         yield _no_more_loads(machine, code, "kernel.kexec_load_disabled is set")
+    elif disabled is False and machine.kernel.reserved:  # the kernel loads none elsewhere
+        yield fine(code, "a crash kernel may be loaded")
 
 
 def kexec_disabled_at_boot(machine: MachineFacts) -> Iterator[Finding]:
@@ -151,9 +151,11 @@ def post_notifiers(machine: MachineFacts) -> Iterator[Finding]:
     if isinstance(facts.post_notifiers, Unknown):
         yield unknown(code, facts.post_notifiers)
     elif facts.post_notifiers is False:
-        yield fine(code, "on a panic the crash kernel starts before anything else")
+        if machine.armed:
+            yield fine(code, "on a panic the crash kernel starts before anything else")
     elif facts.post_notifiers and machine.reservation.fadump:
-        yield fine(code, "on a panic the kernel tells its drivers, one of which starts fadump")
+        if machine.armed:
+            yield fine(code, "on a panic the kernel tells its drivers, one of which starts fadump")
     elif facts.post_notifiers and facts.notifiers_wanted:
         remedy = "leave it so: the kernel itself asks for it here"
         yield info(code, f"{message}; for {facts.notifiers_wanted}", remedy)
