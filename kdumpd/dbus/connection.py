@@ -243,8 +243,8 @@ class Connection:
 
     async def close(self) -> None:
         """Answer no more, and leave the bus."""
-        if self._begin is not None:
-            self._begin.cancel()
+        self._session.pause()
+        self._waiting.clear()
         tasks = [*self._calls, *([self._probe] if self._probe is not None else [])]
         for task in tasks:
             task.cancel()
@@ -409,48 +409,30 @@ class Connection:
         self._let_begin()
 
     async def _answer(self, waiting: WaitingCall) -> None:
-        header = waiting.header
+        header, session = waiting.header, self._session
         try:
             reply = await self._handler(_call(waiting))
-            await self._reply(header, reply)
+            await self._send_answer(session, header, _reply(header, reply))
         except CallError as error:
-            await self._reply_error(header, error)
+            await self._send_error(session, header, error)
         except BusError as error:
             log.debug("'%s' got no answer: %s", header.sender, error)
         except Exception:  # the edge: a mistake of ours must answer its caller and stop nobody else
             log.exception("%s.%s failed", *_name(header))
             sentence = "the service made a mistake; its log says which"
-            await self._reply_error(header, CallError(FAILED_ERROR, sentence))
+            await self._send_error(session, header, CallError(FAILED_ERROR, sentence))
 
-    async def _reply(self, header: Header, reply: Reply) -> None:
-        await self._send_answer(
-            header,
-            Outgoing(
-                kind=wire.METHOD_RETURN,
-                reply_serial=header.fixed.serial,
-                destination=header.sender,
-                signature=reply.signature,
-                body=reply.body,
-                descriptors=reply.descriptors,
-            ),
-        )
+    async def _send_error(self, session: Session, header: Header, error: CallError) -> None:
+        try:
+            await self._send_answer(session, header, _error(header, error))
+        except BusError as lost:
+            log.debug("'%s' got no answer: %s", header.sender, lost)
 
-    async def _reply_error(self, header: Header, error: CallError) -> None:
-        answer = Outgoing(
-            kind=wire.ERROR,
-            reply_serial=header.fixed.serial,
-            destination=header.sender,
-            error_name=error.name,
-            signature="s",
-            body=(str(error),),
-        )
-        with suppress(BusError):  # there is nobody left to tell
-            await self._send_answer(header, answer)
-
-    async def _send_answer(self, header: Header, answer: Outgoing) -> None:
+    async def _send_answer(self, session: Session, header: Header, answer: Outgoing) -> None:
+        """Send the answer by the session that brought the call: a bus takes it from no other."""
         if header.wants_reply:
             async with self._turn(header.sender):
-                await self._session.send(answer)
+                await session.send(answer)
         else:
             close_all(answer.descriptors)
 
@@ -482,6 +464,28 @@ async def _nothing(_: Call) -> Reply:
 
 def _name(header: Header) -> tuple[str, str]:
     return header.text(wire.INTERFACE), header.text(wire.MEMBER)
+
+
+def _reply(header: Header, reply: Reply) -> Outgoing:
+    return Outgoing(
+        kind=wire.METHOD_RETURN,
+        reply_serial=header.fixed.serial,
+        destination=header.sender,
+        signature=reply.signature,
+        body=reply.body,
+        descriptors=reply.descriptors,
+    )
+
+
+def _error(header: Header, error: CallError) -> Outgoing:
+    return Outgoing(
+        kind=wire.ERROR,
+        reply_serial=header.fixed.serial,
+        destination=header.sender,
+        error_name=error.name,
+        signature="s",
+        body=(str(error),),
+    )
 
 
 def _call(waiting: WaitingCall) -> Call:
