@@ -28,7 +28,7 @@ MANAGER = "org.kdumpd1 /org/kdumpd1 org.kdumpd1.Manager"
 SHELL = 'PATH="$0:$PATH"; export PATH; set -e; eval "$1"'
 # By the block's first line; a block without a row fails the test.
 SAID = {
-    "kdumpdctl": r"\Aready: (.|\n)*^  ok (.|\n)*^TIME (.|\n)*^     Capture: \w{16}",
+    "kdumpdctl": r"\Aready: (.|\n)*^Last: (.|\n)*^  ok (.|\n)*^TIME .*\n.* null-dereference",
     "kdumpdctl check": r"\Aready: .*\n\n  ok +the running kernel can start a crash kernel",
     "kdumpdctl status": r"\Aready: (.|\n)*^Not acknowledged: 1 (.|\n)*^Last: kernel 6\.1",
     "kdumpdctl list": (
