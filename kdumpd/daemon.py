@@ -322,7 +322,7 @@ def read_configured(options: argparse.Namespace) -> Configuration:
     """Return what is configured, and say what is wrong with it."""
     configuration = read_configuration(options.root, options.config)
     for problem in configuration.problems:
-        log.warning("%s (the default stands)", problem)
+        log.warning("%s (the default is used)", problem)
     return configuration
 
 

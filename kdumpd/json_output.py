@@ -70,7 +70,7 @@ def readiness_report(properties: Mapping[str, Any]) -> Report:
             for code, outcome, message, remedy in properties["Checks"]
         ],
         crashkernel=properties["Crashkernel"],
-        ram=f"{human_size(ram)} of memory by {source}" if ram else "",
+        ram=f"{human_size(ram)} of RAM according to {source}" if ram else "",
         reading=[
             Clause(text=text, applies=applies) for text, applies in properties["CrashkernelReading"]
         ],

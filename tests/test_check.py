@@ -197,7 +197,7 @@ async def test_a_line_of_the_configuration_that_cannot_be_used(machine: Machine)
     status, out, words = await check(machine.root)
     assert status == 0  # it keeps no dump from being saved
     file = machine.root / "etc/kdumpd/kdumpd.conf"
-    said = f"{file}:2: unknown key 'SettleSecs' in section [Manager] (the default stands)"
+    said = f"{file}:2: unknown key 'SettleSecs' in section [Manager] (the default is used)"
     assert f"info  {said} [configuration]\n" in out
     assert f"{file}:4: Enabled=maybe: neither yes nor no" in out
     assert said in words

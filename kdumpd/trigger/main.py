@@ -118,7 +118,7 @@ class ConfigurationReader:
         configuration = await asyncio.to_thread(read_configuration, options.root, options.config)
         if configuration.problems != self._said:
             for problem in configuration.problems:
-                log.warning("%s (the default stands)", problem)
+                log.warning("%s (the default is used)", problem)
         self._said = configuration.problems
         return configuration.settings
 

@@ -90,7 +90,7 @@ async def test_a_broken_configuration_is_said(setup: TriggerSetup) -> None:
     async with running_trigger(replace(setup, config=config)) as trigger:
         async with caller(setup.bus) as who:
             assert await Somebody(who).error("Prepare") == "Disabled"
-        assert trigger.log.count("(the default stands)") == 4
+        assert trigger.log.count("(the default is used)") == 4
         assert trigger.pressed == b""
 
 

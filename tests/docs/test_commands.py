@@ -29,7 +29,7 @@ SHELL = 'PATH="$0:$PATH"; export PATH; set -e; eval "$1"'
 # By the block's first line; a block without a row fails the test.
 SAID = {
     "kdumpdctl": r"\Aready: (.|\n)*^Last: (.|\n)*^  ok (.|\n)*^TIME .*\n.* null-dereference",
-    "kdumpdctl check": r"\Aready: .*\n\n  ok +the running kernel can start a crash kernel",
+    "kdumpdctl check": r"\Aready: .*\n\n  ok +the running kernel supports crash kernels",
     "kdumpdctl status": r"\Aready: (.|\n)*^Not acknowledged: 1 (.|\n)*^Last: kernel 6\.1",
     "kdumpdctl list": (
         r"\ATIME .*\n.* null-dereference (.|\n)*^     Capture: \w{16}(.|\n)*^\[ .*\n\Z"

@@ -118,7 +118,7 @@ def test_a_finding_says_where_to_ask() -> None:
     values = manager_properties(state_of(machine(), restrict=1))
     ((code, severity, message, remedy),) = values.told(everything=False)["Findings"]
     assert (code, severity) == ("crash-directory-unreadable", "warning")
-    assert message == "something in '/var/crash' cannot be looked into"
+    assert message == "kdumpd cannot read everything in '/var/crash'"
     assert remedy == SEE_AS_ROOT
 
 

@@ -134,7 +134,7 @@ def test_boot() -> None:
         "findings": "crash-kernel-unloaded crash-directory-missing",
         "sentence": "The next kernel panic would leave no usable dump.",
         "because": "no crash kernel is loaded, so a panic leaves no dump;"
-        " the crash directory '/var/crash' does not exist: a dump may not be saved",
+        " the crash directory '/var/crash' does not exist: saving a dump may fail",
         "crashkernel": "256M",
         "expected": str(256 << 20),
         "reserved": str(256 << 20),

@@ -23,7 +23,7 @@ from tests.support.machine_file import read_machine, unpack
 SAMPLES = Path(__file__).parents[1] / "samples"
 CAPTURED, REMADE, VERDICTS = SAMPLES / "captured", SAMPLES / "remade", SAMPLES / "verdicts"
 # How much room there is, is a matter of the disk that the tests run on.
-ROOM = re.compile(r"has [0-9.]+ [KMGTP]iB for it")
+ROOM = re.compile(r"has room for [0-9.]+ [KMGTP]iB:")
 
 
 def machines() -> dict[str, Path]:
@@ -43,7 +43,7 @@ def verdict(sample: Path, root: Path) -> str:
     out = io.StringIO()
     with redirect_stdout(out):
         status = check(Files(root), read_configuration(root, None), "off")
-    said = ROOM.sub("has ... for it", out.getvalue().replace(str(root), ""))
+    said = ROOM.sub("has room for ...:", out.getvalue().replace(str(root), ""))
     return f"{read_machine(sample).story}\n\n$ kdumpd --check\n{said}(exit status {status})\n"
 
 

@@ -128,13 +128,13 @@ DISTRIBUTION_OF_ID = {
 # What to type so that the next boot has another crashkernel=, {value} being a size.
 # Debian's kdump-tools ships that file; grubby(8), which runs zipl as well; kdump(7) of SUSE.
 CRASHKERNEL_REMEDIES = {
-    Distribution.DEBIAN: "put crashkernel={value} into /etc/default/grub.d/kdump-tools.cfg,"
-    " then update-grub && reboot",
+    Distribution.DEBIAN: "set crashkernel={value} in /etc/default/grub.d/kdump-tools.cfg,"
+    " then run update-grub && reboot",
     Distribution.FEDORA: "grubby --update-kernel=ALL --args=crashkernel={value} && reboot",
-    Distribution.SUSE: "yast2 kdump, with crashkernel={value} or what kdumptool calibrate says,"
+    Distribution.SUSE: "run yast2 kdump, set crashkernel={value} or the size that kdumptool"
+    " calibrate prints, then reboot",
+    Distribution.OTHER: "add crashkernel={value} to the kernel command line in the boot loader,"
     " then reboot",
-    Distribution.OTHER: "set crashkernel={value} on the kernel's command line in the boot loader,"
-    " and reboot",
 }
 
 

@@ -114,7 +114,7 @@ class Ram:
     @property
     def words(self) -> str:
         """Return it as a person reads it, with its source."""
-        return f"{'' if self.exact else 'about '}{human_size(self.size)} by {self.source}"
+        return f"{'' if self.exact else 'about '}{human_size(self.size)} according to {self.source}"
 
 
 def best_ram(

@@ -11,8 +11,8 @@ FILE_PROBLEM_PATTERN = r"'(?P<path>[^']+)' (?P<what>.*)"
 NOT_PERMITTED_PATTERN = r": (?:Permission denied|Operation not permitted)"
 KERNEL_FILE_PATTERN = r"/(?:proc|sys)/"
 # What the errors of read(2) are about where they are not about rights.
-CHECK_THE_DISK = "see whether its disk answers: journalctl -k -p err"
-RUN_AS_ROOT = "run kdumpd as root; by hand: sudo kdumpd --check"
+CHECK_THE_DISK = "check its disk for errors: journalctl -k -p err"
+RUN_AS_ROOT = "run kdumpd as root, for example: sudo kdumpd --check"
 
 
 def remedy_for_unreadable(problem: str) -> str:
@@ -21,29 +21,27 @@ def remedy_for_unreadable(problem: str) -> str:
         return RUN_AS_ROOT
     told = re.match(FILE_PROBLEM_PATTERN, problem)
     if told is None:
-        return "journalctl -u kdumpd tells more"
+        return "see the log of kdumpd: journalctl -u kdumpd"
     fix = _of_kernel if re.search(KERNEL_FILE_PATTERN, told["path"]) else _of_disk
     return fix(told["path"], told["what"])
 
 
 def _of_disk(path: str, what: str) -> str:
     if what.startswith("does not say how much room"):
-        return f"see whether its file system is mounted and answers: df '{path}'"
+        return f"check that its file system is mounted: df '{path}'"
     if what.startswith("cannot be"):
         return CHECK_THE_DISK
     if what.startswith(("is no regular file", "is no file")):
-        return f"see what is in the file's place, and put a file there: ls -l '{path}'"
-    return f"fix '{path}', or reinstall the package that it belongs to"
+        return f"see what it is with ls -l '{path}', then replace it with a regular file"
+    return f"fix '{path}', or reinstall its package"
 
 
 def _of_kernel(path: str, what: str) -> str:
     if what.startswith("does not exist"):
-        return "see whether /proc and /sys are mounted: findmnt /proc /sys"
+        return "check that /proc and /sys are mounted: findmnt /proc /sys"
     if what.startswith("cannot be read"):
-        return f"see what the kernel says to it: cat '{path}'"
-    return (
-        f"report it as a bug of kdumpd or of this kernel, with what it holds: head -c 200 '{path}'"
-    )
+        return f"read it yourself to see the error: cat '{path}'"
+    return f"report a bug with the contents of the file: head -c 200 '{path}'"
 
 
 T = TypeVar("T")
@@ -120,7 +118,7 @@ def unknown(
     )
 
 
-SEE_AS_ROOT = "ask as root, who is told more: sudo kdumpdctl check"
+SEE_AS_ROOT = "see the details as root: sudo kdumpdctl check"
 
 
 def without_names(finding: Finding) -> Finding:

@@ -48,22 +48,22 @@ LOAD_COMMANDS_OF_ANY_TOOL = (
     " kdump.service (SUSE)"
 )
 SWITCH_ON_REMEDIES: dict[str, str] = {
-    Tool.KDUMP_TOOLS: "set USE_KDUMP=1 in /etc/default/kdump-tools, then kdump-config load",
-    Tool.KDUMP_UTILS: "restore /etc/kdump.conf (see kdump.conf(5)), then kdumpctl start",
+    Tool.KDUMP_TOOLS: "set USE_KDUMP=1 in /etc/default/kdump-tools, then run kdump-config load",
+    Tool.KDUMP_UTILS: "restore /etc/kdump.conf (see kdump.conf(5)), then run kdumpctl start",
 }
 INSTALL_COMMANDS = {
     Distribution.DEBIAN: "apt install kdump-tools",
     Distribution.FEDORA: "dnf install kdump-utils (kexec-tools before Fedora 40 and RHEL 10)",
     Distribution.SUSE: "zypper install kdump",
-    Distribution.OTHER: "install your distribution's capture tool, or kexec -p at each boot (see"
-    " kexec(8))",
+    Distribution.OTHER: "install your distribution's capture tool, or run kexec -p at each boot"
+    " (see kexec(8))",
 }
 # Debian's package puts crashkernel= into the boot loader's file itself, and enables its unit.
 SETUP_COMMANDS = {
     Distribution.DEBIAN: "apt install kdump-tools, then reboot",
-    Distribution.FEDORA: f"{INSTALL_COMMANDS[Distribution.FEDORA]}, then"
+    Distribution.FEDORA: f"{INSTALL_COMMANDS[Distribution.FEDORA]}, then run"
     " systemctl enable kdump.service && kdumpctl reset-crashkernel --kernel=ALL && reboot",
-    Distribution.SUSE: "zypper install yast2-kdump, then yast2 kdump, and reboot",
+    Distribution.SUSE: "zypper install yast2-kdump, then yast2 kdump, then reboot",
 }
 BOOT_MENU_COMMANDS = {
     Distribution.DEBIAN: "update-grub",
@@ -76,7 +76,7 @@ BOOT_MENU_COMMANDS = {
 def to_load(machine: MachineFacts) -> str:
     """Return the command that loads the crash kernel now; first what it cannot do without."""
     if _begins(machine):
-        return "what reservation-missing says: after it, each boot loads one"
+        return "fix reservation-missing first; the next boot then loads one"
     facts = machine.crash_kernel
     if facts.tool == "":
         return _first(machine) + INSTALL_COMMANDS[machine.reservation.distribution]
@@ -92,7 +92,11 @@ def to_restart(machine: MachineFacts) -> str:
     """Return what to look at, and what to type then, where the unit loaded nothing."""
     needed = _first(machine)
     restart = f"systemctl restart {unit_of(machine)}"
-    return needed + restart if needed else f"{to_see_journal(machine)} says why; then {restart}"
+    return (
+        needed + restart
+        if needed
+        else f"find the cause with {to_see_journal(machine)}, then run {restart}"
+    )
 
 
 def to_see_journal(machine: MachineFacts) -> str:
@@ -115,7 +119,7 @@ def to_switch_on(machine: MachineFacts) -> str:
 def to_install(machine: MachineFacts) -> str:
     """Return what installs a tool that loads a crash kernel."""
     if _begins(machine):
-        return "what reservation-missing says: it installs one"
+        return "fix reservation-missing; its remedy installs one"
     return _first(machine) + INSTALL_COMMANDS[machine.reservation.distribution]
 
 
@@ -123,7 +127,7 @@ def to_reserve(machine: MachineFacts, value: str) -> str:
     """Return what gives the next boot a crashkernel= of that size."""
     distribution = machine.reservation.distribution
     if machine.system.live:
-        return "install the system first: a live one forgets its boot loader's settings"
+        return "install the system first: a live system loses its boot loader settings"
     if machine.crash_kernel.tool == "" and distribution in SETUP_COMMANDS:
         return SETUP_COMMANDS[distribution]
     if not machine.kernel.crashkernel and _resets(machine):
@@ -146,9 +150,9 @@ def _begins(machine: MachineFacts) -> bool:
 def _first(machine: MachineFacts) -> str:
     """Return what must be done before a crash kernel can be loaded, empty for nothing."""
     if machine.kernel.reserved == 0:
-        return "first reserve memory (see reservation-missing); after that: "
+        return "fix reservation-missing first, then: "
     if (machine.kernel.reserved or 0) < (memory_need(machine.crash_kernel) or 0):
-        return "first reserve more (see reservation-below-estimate); after that: "
+        return "fix reservation-below-estimate first, then: "
     return ""
 
 

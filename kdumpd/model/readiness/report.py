@@ -12,11 +12,11 @@ from kdumpd.model.vocabulary import Readiness
 
 READINESS_SENTENCES = {
     Readiness.READY: "The next kernel panic would leave a dump.",
-    Readiness.DEGRADED: "The next kernel panic may leave a dump, but something stands in the way.",
+    Readiness.DEGRADED: "The next kernel panic might not leave a dump.",
     Readiness.NOT_READY: "The next kernel panic would leave no usable dump.",
-    Readiness.UNSUPPORTED: "No kernel here can capture its own crash.",
+    Readiness.UNSUPPORTED: "This system cannot capture a crash of its kernel.",
 }
-READINESS_UNKNOWN = "Whether the next kernel panic would leave a dump cannot be told."
+READINESS_UNKNOWN = "kdumpd cannot tell whether the next kernel panic would leave a dump."
 
 
 def sentence(readiness: Readiness, findings: Iterable[Finding]) -> str:

@@ -169,11 +169,11 @@ def _notifiers(files: Files) -> Fact[bool]:
 def _notifiers_wanted(files: Files) -> str:
     # drivers/hv/hv_common.c, arch/powerpc/kernel/fadump.c, arch/x86/virt/svm/sev.c
     if files.status("sys/bus/vmbus") is not None:
-        return "Hyper-V, which is told of the panic first"
+        return "Hyper-V, which must hear of the panic first"
     if uses_fadump(files):
-        return "fadump, which is started that way"
+        return "fadump, which a notifier starts"
     if _says(files, SEV_SNP, PARAMETER_ON):
-        return "SEV-SNP, whose memory is opened first"
+        return "SEV-SNP, to open its memory first"
     return ""
 
 

@@ -134,8 +134,8 @@ def test_findings_help() -> None:
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        (kernel(reserved=0), "crashkernel=256M came to nothing"),
-        (kernel(reserved=0, crashkernel=""), "no crashkernel= on the kernel's command line"),
+        (kernel(reserved=0), "crashkernel=256M had no effect"),
+        (kernel(reserved=0, crashkernel=""), "the kernel command line has no crashkernel="),
         (kernel(reserved=192 * MIB), "192 MiB of the 256 MiB requested by crashkernel=256M"),
         (kernel(problems=("'/proc/x' cannot be read",)), "'/proc/x' cannot be read"),
         (machine(KERNEL, DirectoryFacts(path=b"/srv", present=False)), "'/srv' does not exist"),

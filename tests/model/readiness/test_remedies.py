@@ -57,10 +57,10 @@ def test_a_tool_that_is_known_by_its_unit_alone() -> None:
 
 def test_what_loading_needs_comes_first() -> None:
     assert to_load(machine("kdump-tools", reserved=0)) == (
-        "first reserve memory (see reservation-missing); after that: kdump-config load"
+        "fix reservation-missing first, then: kdump-config load"
     )
     small = replace(HEALTHY, kernel=replace(HEALTHY.kernel, reserved=48 * MIB))
-    assert to_load(small).startswith("first reserve more")
+    assert to_load(small).startswith("fix reservation-below-estimate first, then: ")
     assert to_load(machine("", Distribution.DEBIAN)) == "apt install kdump-tools"
     off = CrashKernelFacts(tool="kdump-tools", off="it says USE_KDUMP=0")
     assert "USE_KDUMP=1" in to_load(replace(HEALTHY, crash_kernel=off))
@@ -72,19 +72,22 @@ def test_a_machine_without_kdump_is_told_once_what_to_type(distribution: Distrib
     facts = replace(nothing, next_boot=NextBootFacts())
     assert "install" in to_reserve(facts, "256M")
     for told in (to_load(facts), to_install(facts)):
-        assert told.startswith("what reservation-missing says")
+        assert told.startswith("fix reservation-missing")
 
 
 def test_without_a_package_the_memory_comes_first() -> None:
     told = to_install(machine("", Distribution.OTHER, reserved=0, crashkernel=""))
-    assert told.startswith("first reserve memory (see reservation-missing); after that: install")
+    assert told.startswith("fix reservation-missing first, then: install")
 
 
 def test_a_unit_is_started_again_when_it_is_known_why_it_failed() -> None:
     assert to_restart(machine("kdump-tools")) == (
-        "journalctl -b -u kdump-tools.service says why; then systemctl restart kdump-tools.service"
+        "find the cause with journalctl -b -u kdump-tools.service, then run systemctl restart"
+        " kdump-tools.service"
     )
-    assert to_restart(machine("kdump-tools", reserved=0)).startswith("first reserve memory")
+    assert to_restart(machine("kdump-tools", reserved=0)).startswith(
+        "fix reservation-missing first, then: "
+    )
 
 
 def test_switching_on() -> None:

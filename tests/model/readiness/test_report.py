@@ -41,10 +41,10 @@ def test_what_stands_in_the_way() -> None:
         f"  what to do: {LOAD_COMMANDS_OF_ANY_TOOL}",
         "",
         (
-            "  warning: the crash directory '/var/crash' does not exist: a dump may not be saved"
+            "  warning: the crash directory '/var/crash' does not exist: saving a dump may fail"
             " [crash-directory-missing]"
         ),
-        "  what to do: mkdir -m 0700 '/var/crash', or mount what belongs there",
+        "  what to do: run mkdir -m 0700 '/var/crash', or mount its file system",
     ]
 
 
@@ -82,7 +82,7 @@ def test_how_crashkernel_reads() -> None:
 def test_what_cannot_be_told_is_not_called_impossible() -> None:
     untold = unknown("a-file", Unknown("'/a/file' holds no number"), "fix it", Severity.FATAL)
     assert summary(Readiness.NOT_READY, (untold,)) == (
-        "not-ready: Whether the next kernel panic would leave a dump cannot be told."
+        "not-ready: kdumpd cannot tell whether the next kernel panic would leave a dump."
     )
     known = replace(untold, unknown=False)
     assert "would leave no usable dump" in summary(Readiness.NOT_READY, (untold, known))

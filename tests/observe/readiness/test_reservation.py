@@ -77,7 +77,7 @@ def test_the_memory_map(machine: Machine) -> None:
     assert ram(machine) == (0x9E000 + 0x2FFDF000 - 0x100000, RamSource.IOMEM, True)
     assert facts.ram is not None
     assert facts.ram.size // MIB == 767
-    assert facts.ram.words == "767.5 MiB by the memory map in /proc/iomem"
+    assert facts.ram.words == "767.5 MiB according to the memory map in /proc/iomem"
 
 
 def test_the_log_agrees_with_the_memory_map(machine: Machine) -> None:

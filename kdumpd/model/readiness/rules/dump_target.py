@@ -9,6 +9,7 @@ from kdumpd.model.formats.memory import MemoryUse, steady
 from kdumpd.model.formats.mounts import Mount, clean_path, is_inside
 from kdumpd.model.readiness.facts import DirectoryFacts, DumpDirectory, MachineFacts, Unlocking
 from kdumpd.model.readiness.finding import (
+    CHECK_THE_DISK,
     Finding,
     Unknown,
     fatal,
@@ -48,13 +49,13 @@ def dump_directory_missing(machine: MachineFacts) -> Iterator[Finding]:
         if not isinstance(settings, DumpSettings):
             continue
         if directory.present is False:
-            remedy = f"move '{name}' away, and mkdir -m 0700 '{name}'"
-            message = f"the dump directory '{name}' is no directory, so no dump can be saved"
+            remedy = f"move '{name}' away, then run mkdir -m 0700 '{name}'"
+            message = f"the dump directory '{name}' is not a directory, so no dump can be saved"
             yield fatal("dump-directory-missing", message, remedy)
         elif directory.path in watched:
             continue  # said of the crash directory
         elif directory.present is None and not settings.makes_directory:
-            remedy = f"mkdir -m 0700 '{name}', then kdumpctl restart"
+            remedy = f"mkdir -m 0700 '{name}' && kdumpctl restart"
             message = f"the dump directory '{name}' does not exist, so kdump may fail to start"
             yield warning("dump-directory-missing", message, remedy)
 
@@ -65,20 +66,20 @@ def dump_directory_read_only(machine: MachineFacts) -> Iterator[Finding]:
         mount, name = directory.mount, shown(directory.path)
         if mount is None or not mount.read_only:
             continue
-        message = f"the dump directory '{name}' is mounted read-only, so a dump may not be saved"
+        message = f"the dump directory '{name}' is mounted read-only, so saving a dump may fail"
         if mount.type in READ_ONLY_FILE_SYSTEMS:
             yield fatal(
                 "dump-directory-read-only",
-                f"the dump directory '{name}' is on a file system of type {mount.type}, which"
-                " cannot be written to: no dump can be saved",
-                f"name another directory in {_settings_file(machine)}",
+                f"the dump directory '{name}' is on a read-only file system,"
+                f" {mount.type}, so no dump can be saved",
+                f"set another directory in {_settings_file(machine)}",
             )
         elif _tool(machine) is not Tool.KDUMP_UTILS:
             point = shown(mount.point)
             yield warning(
                 "dump-directory-read-only",
                 message,
-                f"see journalctl -k for errors of the disk, then mount -o remount,rw '{point}'",
+                f"check journalctl -k for disk errors, then run mount -o remount,rw '{point}'",
             )
 
 
@@ -98,7 +99,7 @@ def dump_directory_unmountable(machine: MachineFacts) -> Iterator[Finding]:
             if trouble := _mount_trouble(machine, directory, directory.mount):
                 yield trouble
             elif directory.present is True:
-                well = f"the crash kernel will have the dump directory '{shown(directory.path)}'"
+                well = f"the crash kernel can reach the dump directory '{shown(directory.path)}'"
                 yield fine(UNMOUNTABLE, well)
 
 
@@ -113,10 +114,10 @@ def dump_directory_not_mounted(machine: MachineFacts) -> Iterator[Finding]:
             name, point = shown(directory.path), shown(entry.point)
             yield warning(
                 "dump-directory-not-mounted",
-                f"the dump directory '{name}' belongs on {shown(entry.source)} by /etc/fstab, which"
-                " is not mounted: a dump may be lost, or fill the disk below",
+                f"/etc/fstab puts the dump directory '{name}' on {shown(entry.source)}, which is"
+                " not mounted: a dump may be lost, or fill the disk below",
                 f"mount '{point}'"
-                + ("" if entry.at_boot else f", and take noauto off '{point}' in /etc/fstab"),
+                + ("" if entry.at_boot else f", and remove noauto from '{point}' in /etc/fstab"),
             )
 
 
@@ -130,8 +131,8 @@ def dump_directory_encrypted(machine: MachineFacts) -> Iterator[Finding]:
     for directory in machine.storage.directories:
         disk = f"the dump directory '{shown(directory.path)}' is on an encrypted disk"
         remedy = (
-            f"name a directory on a disk that is not encrypted in {_settings_file(machine)}, or"
-            " prove by a crash test that a dump is saved"
+            f"set a directory on an unencrypted disk in {_settings_file(machine)}, or see by"
+            " kdumpdctl test whether a dump is saved"
         )
         if directory.unlocking is Unlocking.PASSPHRASE:
             yield warning(
@@ -143,7 +144,7 @@ def dump_directory_encrypted(machine: MachineFacts) -> Iterator[Finding]:
         elif directory.unlocking is Unlocking.OWN_KEY:
             yield info(code, f"{disk}: unlocking it may need more memory than is reserved", remedy)
         elif directory.unlocking is Unlocking.HANDED_KEY:
-            yield fine(code, f"{disk}, whose key the crash kernel is given")
+            yield fine(code, f"{disk}, and the crash kernel gets its key")
 
 
 def dump_directory_unwatched(machine: MachineFacts) -> Iterator[Finding]:
@@ -155,20 +156,20 @@ def dump_directory_unwatched(machine: MachineFacts) -> Iterator[Finding]:
             every = " ".join(shown(one) for one in [*watched, directory.path])
             yield warning(
                 "dump-directory-unwatched",
-                f"dumps go to '{name}', where kdumpd does not look for them",
+                f"dumps go to '{name}', but kdumpd does not watch this directory",
                 f"set CrashDirectories={every} in kdumpd.conf",
             )
 
 
 def _mount_trouble(machine: MachineFacts, directory: DumpDirectory, mount: Mount) -> Finding | None:
-    where = f"the dump directory '{shown(directory.path)}' is on a file system of type {mount.type}"
-    remedy = f"name a directory on a disk in {_settings_file(machine)}"
+    where = f"the dump directory '{shown(directory.path)}' is on {mount.type}"
+    remedy = f"set a directory on a disk in {_settings_file(machine)}"
     if mount.type in MEMORY_FILE_SYSTEMS or mount.source.startswith(RAM_DISK_PREFIXES):
         again = fatal if directory.mounted_at_boot is True else warning
-        message = f"{where}, in memory: the reboot empties it"
+        message = f"{where}, in memory: the reboot deletes the dump"
         return again(UNMOUNTABLE, message, remedy)
     if mount.type == "overlay":
-        message = f"{where}, made of layers that the crash kernel may not have"
+        message = f"{where}: the crash kernel may not have all of its layers"
         return warning(UNMOUNTABLE, message, remedy)
     # The initrd of the others mounts whatever the directory is on.
     return _left_out(directory, mount, where) if _tool(machine) is Tool.KDUMP_TOOLS else None
@@ -179,7 +180,7 @@ def _left_out(directory: DumpDirectory, mount: Mount, where: str) -> Finding | N
     if mount.type.removeprefix("fuse.") in NETWORK_FILE_SYSTEMS:
         return warning(
             UNMOUNTABLE,
-            f"{where}, which the crash kernel does not wait for",
+            f"{where}: the crash kernel does not wait for network file systems",
             "set NFS= or SSH= in /etc/default/kdump-tools",
         )
     if isinstance(directory.mounted_at_boot, Unknown):
@@ -189,7 +190,7 @@ def _left_out(directory: DumpDirectory, mount: Mount, where: str) -> Finding | N
         return warning(
             UNMOUNTABLE,
             f"the dump directory '{name}' is on '{point}', which was mounted by hand: the crash"
-            " kernel will not have it",
+            " kernel will not mount it",
             f"add '{point}' to /etc/fstab",
         )
     return None
@@ -211,7 +212,7 @@ def _settings_file(machine: MachineFacts) -> str:
     return DUMP_DIRECTORY_SETTINGS[tool] if tool else "the capture tool's settings"
 
 
-MAKE_ROOM = "remove old dumps, or name a directory on a larger disk"
+MAKE_ROOM = "remove old dumps, or set a directory on a larger disk"
 
 
 def dump_settings_unreadable(machine: MachineFacts) -> Iterator[Finding]:
@@ -228,7 +229,7 @@ def dump_target_remote(machine: MachineFacts) -> Iterator[Finding]:
 def dump_target_raw(machine: MachineFacts) -> Iterator[Finding]:
     """Report a dump that is written to a device without a file system."""
     yield from _elsewhere(
-        machine, TargetKind.RAW, "dump-target-raw", "written to the bare device", "is whole"
+        machine, TargetKind.RAW, "dump-target-raw", "written to the raw device", "is complete"
     )
 
 
@@ -237,9 +238,9 @@ def dump_target_unmounted(machine: MachineFacts) -> Iterator[Finding]:
     for device in machine.storage.unmounted:
         yield info(
             "dump-target-unmounted",
-            f"dumps go to '{shown(device)}', which is not mounted: its room is not known, and"
-            " kdumpd does not see what is written there",
-            f"give '{shown(device)}' a directory in /etc/fstab, mount that directory, and add it to"
+            f"dumps go to '{shown(device)}', which is not mounted: kdumpd sees neither its free"
+            " space nor its dumps",
+            f"add '{shown(device)}' to /etc/fstab, mount it, and add its mount point to"
             " CrashDirectories= in kdumpd.conf",
         )
 
@@ -269,8 +270,8 @@ def storage_no_inodes(machine: MachineFacts) -> Iterator[Finding]:
                 "storage-no-inodes",
                 f"the disk of the dump directory '{shown(directory.path)}' has no free inodes,"
                 " so no dump can be saved",
-                f"du --inodes -xS '{_point(directory)}' | sort -n | tail shows which directories"
-                " hold most files; remove some (rm)",
+                "remove files; to see where most are:"
+                f" du --inodes -xS '{_point(directory)}' | sort -n | tail",
             )
 
 
@@ -283,9 +284,8 @@ def _elsewhere(
             place = shown(_without_password(target.place))
             yield info(
                 code,
-                f"dumps are {goes} '{place}': whether one {does} cannot be told from here, nor does"
-                " kdumpd see it",
-                "prove it by a crash test, and look there",
+                f"dumps are {goes} '{place}': kdumpd cannot see whether one {does}",
+                "run kdumpdctl test, then look for the dump there",
             )
 
 
@@ -312,8 +312,8 @@ def _room(
     elif steady(room) < steady(need):
         yield warning(
             code,
-            f"a dump may need {human_size(steady(need))}, and the disk of the dump directory"
-            f" '{name}' has {human_size(steady(room))} for it: the dump may be cut off",
+            f"a dump may need {human_size(steady(need))}, but the disk of the dump directory"
+            f" '{name}' has room for {human_size(steady(room))}: the dump may be cut off",
             MAKE_ROOM,
         )
     elif memory and directory.present is True:
@@ -322,10 +322,10 @@ def _room(
         )
 
 
-TOOL_MAKES_IT = ": the capture tool makes it when it saves a dump"
+TOOL_MAKES_IT = ": the capture tool creates it when it saves a dump"
 MAX_NAMED_STRANGERS = 3  # uids
 STICKY_BIT = 0o1000
-DUMP_MAY_FAIL = ": a dump may not be saved"
+DUMP_MAY_FAIL = ": saving a dump may fail"
 
 
 def crash_directory_missing(machine: MachineFacts) -> Iterator[Finding]:
@@ -340,7 +340,7 @@ def crash_directory_missing(machine: MachineFacts) -> Iterator[Finding]:
                 "crash-directory-missing",
                 f"the crash directory '{name}' does not exist"
                 + (TOOL_MAKES_IT if made else DUMP_MAY_FAIL),
-                f"mkdir -m 0700 '{name}', or mount what belongs there",
+                f"run mkdir -m 0700 '{name}', or mount its file system",
             )
 
 
@@ -360,7 +360,7 @@ def _without_names(directory: DirectoryFacts) -> str:
     """Return what the problem comes to, empty where it names nothing that lies inside."""
     path = shown(directory.path).rstrip("/")
     names_more = f"'{path}/" in directory.problem
-    return f"something in '{path}' cannot be looked into" if names_more else ""
+    return f"kdumpd cannot read everything in '{path}'" if names_more else ""
 
 
 def crash_directory_untrusted(machine: MachineFacts) -> Iterator[Finding]:
@@ -378,17 +378,17 @@ def crash_directory_untrusted(machine: MachineFacts) -> Iterator[Finding]:
         if reasons:
             yield warning(
                 "crash-directory-untrusted",
-                f"{', and '.join(reasons)}: captures in '{shown(directory.path)}' are not believed,"
-                " and no crash is told of",
+                f"{', and '.join(reasons)}: kdumpd does not trust captures in"
+                f" '{shown(directory.path)}', and reports none",
                 ", then ".join(_right_rights(directory)),
             )
 
 
 def _wrong_rights(uid: int, mode: int, owner: int) -> Iterator[str]:
     if uid != owner:
-        yield f"belongs to uid {uid}, not to uid {owner}"
+        yield f"belongs to uid {uid} instead of uid {owner}"
     if _is_open(mode):
-        yield f"can be changed by others than its owner (mode {mode:04o})"
+        yield f"is writable by group or others (mode {mode:04o})"
 
 
 def _right_rights(directory: DirectoryFacts) -> Iterator[str]:
@@ -398,8 +398,8 @@ def _right_rights(directory: DirectoryFacts) -> Iterator[str]:
             yield f"chown {name} '{shown(path)}'"
         if _is_open(mode) and path == directory.path:
             yield (
-                f"chmod 0755 '{shown(path)}' (chmod 3777 where users save reports there as well, as"
-                " Ubuntu's apport does)"
+                f"chmod 0755 '{shown(path)}' (chmod 3777 if users also save reports there, as with"
+                " Ubuntu's apport)"
             )
         elif _is_open(mode):
             yield f"chmod go-w '{shown(path)}'"
@@ -417,13 +417,14 @@ def crash_directory_strangers(machine: MachineFacts) -> Iterator[Finding]:
         name = shown(directory.path)
         said = [_whose(*one) for one in directory.strangers[:MAX_NAMED_STRANGERS]]
         rest = len(directory.strangers) - len(said)
-        said += [f"those of {rest} more"] if rest else []
+        said += [f"those of {rest} more uids"] if rest else []
         whose = "! -user root" if len(said) > 1 else f"-uid {directory.strangers[0][0]}"
         kind = "" if any(files for _, _, files in directory.strangers) else " -type d"
         yield info(
             "crash-directory-strangers",
-            f"{', '.join(said)} in '{name}': they are not read, and hide no capture of root's",
-            f"see what they are, and remove them: find '{name}' -mindepth 1 -maxdepth 1{kind}"
+            f"'{name}' contains {', '.join(said)}: kdumpd ignores them, and still finds the"
+            " captures of root",
+            f"look at them, then remove them: find '{name}' -mindepth 1 -maxdepth 1{kind}"
             f" {whose} -exec rm -r {{}} +",
         )
 
@@ -438,8 +439,8 @@ def _whose(uid: int, directories: int, files: int) -> str:
 
 def _to_see(path: bytes) -> str:
     return (
-        f"systemctl edit kdumpd, and write there [Service] and BindReadOnlyPaths={shown(path)}, a"
-        " line each, then systemctl restart kdumpd: see kdumpd.conf(5)"
+        f"run systemctl edit kdumpd, add the lines [Service] and BindReadOnlyPaths={shown(path)},"
+        " then run systemctl restart kdumpd (see kdumpd.conf(5))"
     )
 
 
@@ -447,5 +448,5 @@ def _to_read(problem: str) -> str:
     if "cannot be" in problem:
         return remedy_for_unreadable(problem)
     if "does not answer" in problem:
-        return "see whether its disk answers: journalctl -k -p err"
-    return "name the directory where captures really are by CrashDirectories= in kdumpd.conf"
+        return CHECK_THE_DISK
+    return "set CrashDirectories= in kdumpd.conf to the directory that holds the captures"

@@ -14,7 +14,7 @@ def kernel_absent(machine: MachineFacts) -> Iterator[Finding]:
         yield fatal(
             "kernel-absent",
             "; ".join(machine.kernel.problems),
-            "nothing, if only captures are of interest there",
+            "ignore this if you only want to see captures there",
         )
 
 
@@ -24,11 +24,11 @@ def kexec_unsupported(machine: MachineFacts) -> Iterator[Finding]:
     if not machine.kernel.present or machine.kernel.problems:
         return
     if machine.kernel.supported:
-        yield fine(code, "the running kernel can start a crash kernel")
+        yield fine(code, "the running kernel supports crash kernels")
     else:
         yield fatal(
             code,
-            "the running kernel has no kexec crash support, so it can start no crash kernel",
+            "the running kernel was built without support for crash kernels",
             "boot a kernel built with CONFIG_KEXEC and CONFIG_CRASH_DUMP",
         )
 
@@ -38,7 +38,7 @@ def kernel_unreadable(machine: MachineFacts) -> Iterator[Finding]:
     kernel = machine.kernel
     problems = list(kernel.problems) if kernel.present else []
     if kernel.supported and not problems and None in {kernel.crash_loaded, kernel.reserved}:
-        problems.append("the kernel tells only half of kexec_crash_loaded and kexec_crash_size")
+        problems.append("the kernel shows only one of kexec_crash_loaded and kexec_crash_size")
     for problem in problems:
         yield unknown(
             "kernel-unreadable",
@@ -71,8 +71,8 @@ def crash_kernel_lost(machine: MachineFacts) -> Iterator[Finding]:
     if machine.was_armed and machine.armed is False:
         yield warning(
             "crash-kernel-lost",
-            "a crash kernel was loaded earlier in this boot, and something has unloaded it since",
-            f"{to_load(machine)}; {to_see_journal(machine)} tells whether the service did it",
+            "a crash kernel was loaded earlier in this boot, but has been unloaded since",
+            f"{to_load(machine)}; to see whether the unit unloaded it: {to_see_journal(machine)}",
         )
 
 
@@ -89,11 +89,13 @@ def _fadump_unregistered(code: str, *, registered: bool | None) -> Iterator[Find
         yield unknown(
             code,
             Unknown("the kernel uses fadump, but /sys/kernel/fadump/registered does not exist"),
-            "dmesg | grep -i fadump says what the firmware answered",
+            "see the answer of the firmware: dmesg | grep -i fadump",
         )
 
 
 def facts_unreadable(machine: MachineFacts) -> Iterator[Finding]:
     """Report what could not be asked at all, as where a disk does not answer."""
     for problem in machine.problems:
-        yield unknown("facts-unreadable", Unknown(problem), "see whether that disk answers")
+        yield unknown(
+            "facts-unreadable", Unknown(problem), "check that disk for errors: journalctl -k -p err"
+        )

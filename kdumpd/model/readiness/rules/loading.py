@@ -20,7 +20,7 @@ from kdumpd.model.text import MIB, human_size
 
 MIN_IMAGE_BYTES = 1 << 16  # no kernel and no initrd with a shell is smaller
 RESERVATION_STEP_BYTES = 64 * MIB  # sizes of crashkernel= are told in multiples of it
-CRASH_KERNEL_IMAGE, CAPTURE_INITRD = "the crash kernel's image", "the capture initrd"
+CRASH_KERNEL_IMAGE, CAPTURE_INITRD = "the crash kernel image", "the capture initrd"
 
 
 def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
@@ -31,18 +31,18 @@ def capture_tool_missing(machine: MachineFacts) -> Iterator[Finding]:
     if not isinstance(tool, str):
         return
     if tool:
-        yield fine(code, f"{tool} is installed to load the crash kernel")
+        yield fine(code, f"the capture tool {tool} is installed")
     elif machine.armed:
         yield info(
             code,
-            "the crash kernel was loaded by hand or by a tool that kdumpd does not know: the next"
-            " boot may load none",
+            "the crash kernel was loaded by hand or by an unknown tool: the next boot may not load"
+            " one",
             to_install(machine),
         )
     else:
         yield warning(
             code,
-            "no tool that loads a crash kernel is installed, so no boot loads one",
+            "no capture tool is installed, so the next boot loads no crash kernel",
             to_install(machine),
         )
 
@@ -55,11 +55,11 @@ def kdump_disabled(machine: MachineFacts) -> Iterator[Finding]:
     elif facts.off:
         # kdump-tools asks the same file again before they save the dump, after a panic.
         asks_again = facts.tool == Tool.KDUMP_TOOLS
-        report, also = (fatal, ", and saves no dump") if asks_again else (warning, "")
-        message = f"{facts.tool} loads no crash kernel at boot{also}: {facts.off}"
+        report, also = (fatal, " and saves no dump") if asks_again else (warning, "")
+        message = f"{facts.tool} is off, so it loads no crash kernel at boot{also}: {facts.off}"
         yield report(code, message, to_switch_on(machine))
     elif facts.off is not None:
-        yield fine(code, f"{facts.tool} is not switched off")
+        yield fine(code, f"{facts.tool} is not turned off in its settings")
 
 
 def crash_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
@@ -68,17 +68,17 @@ def crash_kernel_missing(machine: MachineFacts) -> Iterator[Finding]:
     if isinstance(image, Unknown):
         yield unknown(code, image)
     elif image is not None and _is_whole(image):
-        yield fine(code, f"the crash kernel's image is there: '{image.path}'")
+        yield fine(code, f"the crash kernel image exists: '{image.path}'")
     elif image is not None and not _was_removed(machine, image):
         follows = (
-            "the next boot or reload may load no crash kernel"
+            "the next boot or reload may fail to load a crash kernel"
             if machine.armed
             else "no crash kernel can be loaded"
         )
         yield warning(
             code,
             f"{_gone(CRASH_KERNEL_IMAGE, image)}: {follows}",
-            "reinstall that kernel's package, or name another in the capture tool's settings",
+            "reinstall the package of that kernel, or set another in the capture tool's settings",
         )
 
 
@@ -89,17 +89,17 @@ def capture_initrd_missing(machine: MachineFacts) -> Iterator[Finding]:
     if isinstance(initrd, Unknown):
         yield unknown(code, initrd, "" if "cannot be" in initrd.problem else facts.reload)
     elif initrd is not None and _is_whole(initrd):
-        yield fine(code, f"the capture initrd is there: '{initrd.path}'")
+        yield fine(code, f"the capture initrd exists: '{initrd.path}'")
     elif initrd is not None and initrd.size is None and facts.makes_initrd:
         yield info(
             code,
-            f"{_gone(CAPTURE_INITRD, initrd)}: {facts.tool} makes it at the next load",
+            f"{_gone(CAPTURE_INITRD, initrd)}: {facts.tool} makes one at the next load",
             facts.reload,
         )
     elif initrd is not None:
         yield warning(
             code,
-            f"{_gone(CAPTURE_INITRD, initrd)}: a crash kernel without it finds no disk to write to",
+            f"{_gone(CAPTURE_INITRD, initrd)}: without it, the crash kernel finds no disk",
             facts.reload,
         )
 
@@ -113,11 +113,11 @@ def capture_initrd_stale(machine: MachineFacts) -> Iterator[Finding]:
         names = " and ".join(f"'{name}'" for name in facts.changed[:3])
         yield warning(
             code,
-            f"the capture initrd was made before {names} changed, and captures as things were",
+            f"the capture initrd is older than {names}, so it lacks the latest changes",
             facts.reload,
         )
     elif facts.changed is not None:
-        yield fine(code, "the capture initrd is newer than what it was made from")
+        yield fine(code, "the capture initrd is up to date")
 
 
 def crash_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
@@ -127,12 +127,12 @@ def crash_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
     if not isinstance(image, BootFile) or not image.size or not image.release or not running:
         return
     if image.release == running:
-        yield fine(code, f"the crash kernel's image is of the running kernel, {running}")
+        yield fine(code, f"the crash kernel image is that of the running kernel, {running}")
     else:
         yield info(
             code,
-            f"the crash kernel is {image.release}, not the running {running}",
-            "nothing, if that is meant; else name the running kernel in the tool's settings",
+            f"the crash kernel is {image.release}, but the running kernel is {running}",
+            "if you did not choose this, set the running kernel in the capture tool's settings",
         )
 
 
@@ -145,12 +145,12 @@ def capture_initrd_differs(machine: MachineFacts) -> Iterator[Finding]:
     if not image.release or not initrd.release or not initrd.size:
         return
     if image.release == initrd.release:
-        yield fine(code, f"the capture initrd is made for {image.release}")
+        yield fine(code, f"the capture initrd was made for {image.release}")
     else:
         yield warning(
             code,
-            f"the capture initrd is made for {initrd.release}, but the crash kernel is"
-            f" {image.release}, cannot use its modules, and may find no disk",
+            f"the capture initrd was made for {initrd.release}, but the crash kernel is"
+            f" {image.release}: it cannot use these modules, and may find no disk",
             facts.reload,
         )
 
@@ -165,10 +165,10 @@ def capture_cmdline_rootless(machine: MachineFacts) -> Iterator[Finding]:
     if cmdline and b"root=" in running and "root=" not in cmdline:
         yield warning(
             "capture-cmdline-rootless",
-            "KDUMP_CMDLINE gives the crash kernel no root=, which the running kernel has: it may"
-            " find no disk to write to",
+            "KDUMP_CMDLINE has no root=, unlike the running kernel: the crash kernel may find no"
+            " disk",
             "add root= to KDUMP_CMDLINE in /etc/default/kdump-tools, or use KDUMP_CMDLINE_APPEND;"
-            " then kdump-config reload",
+            " then run kdump-config reload",
         )
 
 
@@ -180,14 +180,12 @@ def reservation_below_estimate(machine: JudgedMachine) -> Iterator[Finding]:
         return
     usual = machine.reservation_judged.suggested
     if reserved >= estimate:
-        yield fine(
-            code, "the reservation is enough for the crash kernel and its initrd by their sizes"
-        )
+        yield fine(code, "the reserved memory is enough for the crash kernel and its initrd")
     else:
         yield warning(
             code,
-            f"only {human_size(reserved)} is reserved, and the crash kernel and its initrd take"
-            f" about {human_size(estimate)}: loading may fail, or memory run out",
+            f"only {human_size(reserved)} is reserved, but the crash kernel and its initrd need"
+            f" about {human_size(estimate)}: loading may fail, or the memory run out",
             to_reserve(
                 machine,
                 short_size(
@@ -212,7 +210,7 @@ def _gone(what: str, file: BootFile) -> str:
         problem = "does not exist"
     else:
         problem = f"has only {file.size} bytes" if file.size else "is empty"
-    return f"{what}, '{file.path}', {problem}"
+    return f"{what} '{file.path}' {problem}"
 
 
 MASKED_UNIT_STATES = {"masked", "masked-runtime"}
@@ -259,7 +257,7 @@ def saving_service_masked(machine: MachineFacts) -> Iterator[Finding]:
     elif facts.saving_unit_state in MASKED_UNIT_STATES:
         yield fatal(
             code,
-            f"{facts.saving_unit}, which saves the dump after a panic, is masked, so none is saved",
+            f"{facts.saving_unit}, which saves dumps after a panic, is masked: it saves none",
             f"systemctl unmask {facts.saving_unit}",
         )
 
@@ -290,7 +288,7 @@ def service_proves_nothing(machine: MachineFacts) -> Iterator[Finding]:
     if machine.service.active_state == "active" and machine.armed is False:
         yield info(
             "service-proves-nothing",
-            f"{unit_of(machine)} is active, yet no crash kernel is loaded: its state proves"
-            " nothing, only the kernel's own word counts",
+            f"{unit_of(machine)} is active, but no crash kernel is loaded: the unit does not show"
+            " whether loading worked",
             to_restart(machine),
         )

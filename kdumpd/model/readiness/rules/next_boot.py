@@ -21,19 +21,19 @@ def next_boot_unreserved(machine: JudgedMachine) -> Iterator[Finding]:
             yield warning(
                 code,
                 "the next boot reserves no memory for the crash kernel:"
-                f" {as_written(facts.crashkernel)} comes to nothing, {refusal}",
+                f" {as_written(facts.crashkernel)} has no effect ({refusal})",
                 to_reserve(machine, machine.reservation_judged.usual),
             )
     elif facts.crashkernel:
-        yield fine(code, f"the next boot has {as_written(facts.crashkernel)}")
+        yield fine(code, f"the next boot uses {as_written(facts.crashkernel)}")
     elif facts.crashkernel is not None and machine.kernel.crashkernel:
         yield warning(
             code,
             f"the next boot reserves no memory for the crash kernel: '{facts.source}' has no"
-            " crashkernel=, the running kernel has",
+            " crashkernel=, unlike the running kernel",
             to_write_menu(machine)
             if facts.wanted
-            else f"put {as_written(machine.kernel.crashkernel)} into the boot loader's settings",
+            else f"add {as_written(machine.kernel.crashkernel)} to the settings of the boot loader",
         )
 
 
@@ -43,14 +43,14 @@ def next_boot_differs(machine: MachineFacts) -> Iterator[Finding]:
     if not isinstance(following.crashkernel, str) or not following.crashkernel:
         return
     if _same(following.crashkernel, running):
-        yield fine(code, "the next boot asks for the same reservation as this one")
+        yield fine(code, "the next boot uses the same crashkernel= as this one")
     else:
-        now = as_written(running) if running else "no crashkernel="
+        now = f"with {as_written(running)}" if running else "without crashkernel="
         yield info(
             code,
-            f"'{following.source}' says {as_written(following.crashkernel)}, but the running"
-            f" kernel was started with {now}",
-            "reboot, if the change is meant",
+            f"'{following.source}' has {as_written(following.crashkernel)}, but the running kernel"
+            f" was started {now}",
+            "reboot if you want this change",
         )
 
 
@@ -65,19 +65,19 @@ def boot_loader_outdated(machine: MachineFacts) -> Iterator[Finding]:
     if not facts.wanted and not facts.crashkernel:
         return  # nobody asks for anything
     if _same(facts.wanted, facts.crashkernel):
-        yield fine(code, f"'{facts.source}' has the crashkernel= of its settings")
+        yield fine(code, f"crashkernel= in '{facts.source}' matches '{facts.template}'")
     elif not facts.wanted:
         yield warning(
             code,
-            f"'{facts.source}' has a crashkernel= which its settings do not have: it is lost when"
-            " that file is written next",
-            f"put {as_written(facts.crashkernel)} into '{facts.template}'",
+            f"'{facts.source}' has a crashkernel= that is missing from '{facts.template}': the next"
+            f" {to_write_menu(machine)} removes it",
+            f"add {as_written(facts.crashkernel)} to '{facts.template}'",
         )
     elif facts.crashkernel or not machine.kernel.crashkernel:
         yield info(
             code,
-            f"the settings in '{facts.template}' ask for {as_written(facts.wanted)}, but"
-            f" '{facts.source}' was not made anew from them",
+            f"'{facts.template}' asks for {as_written(facts.wanted)}, but '{facts.source}' was not"
+            " updated",
             to_write_menu(machine),
         )
 
@@ -91,19 +91,19 @@ def next_kernel_without_initrd(machine: MachineFacts) -> Iterator[Finding]:
     if facts.initrd is None or not facts.release or facts.release == machine.kernel.release:
         return
     if facts.initrd:
-        yield fine(code, f"the next kernel, {facts.release}, has its capture initrd")
+        yield fine(code, f"the next kernel, {facts.release}, has a capture initrd")
         return
     missing = f"the next kernel, {facts.release}, has no capture initrd"
     if facts.makes_initrd:
         yield info(
             code,
-            f"{missing} yet: it is made when that kernel boots, and until then no dump is left",
-            "nothing, or reboot to see that it is made",
+            f"{missing} yet: its first boot makes one, and a panic before then leaves no dump",
+            "no action needed; to make it now, reboot",
         )
     else:
         yield warning(
             code,
-            f"{missing}, and nothing makes it when that kernel boots: a panic leaves no dump then",
+            f"{missing}, and its first boot makes none: a panic of that kernel leaves no dump",
             "reinstall the capture tool (kdump-tools, kdump-utils or kdump)",
         )
 
@@ -116,10 +116,10 @@ def running_kernel_removed(machine: MachineFacts) -> Iterator[Finding]:
     if machine.next_boot.running_installed:
         yield fine(code, f"the running kernel, {release}, is installed")
     elif machine.next_boot.running_installed is False:
-        gone = f"the files of the running kernel, {release}, are not on disk"
+        gone = f"the files of the running kernel, {release}, are missing"
         remedy = "reboot into an installed kernel"
         if machine.armed:
-            yield info(code, f"{gone}: the crash kernel cannot be loaded again as it is", remedy)
+            yield info(code, f"{gone}: the crash kernel cannot be reloaded", remedy)
         else:
             yield warning(code, f"{gone}: no crash kernel can be loaded", remedy)
 

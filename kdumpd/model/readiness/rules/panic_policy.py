@@ -71,9 +71,9 @@ def panic_on_oops_off(machine: MachineFacts) -> Iterator[Finding]:
     if machine.policy.triggers.get(PANIC_ON_OOPS) is False:
         yield info(
             "panic-on-oops-off",
-            "after an oops, a crash inside the kernel, the machine runs on and leaves no dump"
-            " (kernel.panic_on_oops=0)",
-            "sysctl -w kernel.panic_on_oops=1, and kernel.panic_on_oops=1 in a file in"
+            "after an oops (a crash inside the kernel), the machine keeps running and leaves no"
+            " dump (kernel.panic_on_oops=0)",
+            "sysctl -w kernel.panic_on_oops=1; to keep it, add kernel.panic_on_oops=1 to a file in"
             " /etc/sysctl.d",
         )
 
@@ -89,7 +89,9 @@ def panic_policy(machine: MachineFacts) -> Iterator[Finding]:
     does = _listed({name for name in on if SYSCTL_OF_LIMIT.get(name) not in on}, known, "and")
     spared = _listed({name for name in known - on if name not in SYSCTL_OF_LIMIT}, known, "or")
     if does:
-        yield fine(code, f"the kernel panics on {does}" + (f"; not on {spared}" if spared else ""))
+        yield fine(
+            code, f"the kernel panics on {does}" + (f", but not on {spared}" if spared else "")
+        )
     elif spared:
         yield fine(code, f"the kernel does not panic on {spared}")
 
@@ -102,9 +104,9 @@ def panic_timeout(machine: MachineFacts) -> Iterator[Finding]:
     elif timeout == 0 and machine.armed is False:
         yield info(
             code,
-            "a panic leaves the machine hanging until somebody resets it: no crash kernel is"
-            " loaded, and kernel.panic is 0",
-            "sysctl -w kernel.panic=10 makes it reboot after 10 s",
+            "after a panic, the machine hangs until you reset it: no crash kernel is loaded, and"
+            " kernel.panic is 0",
+            "make it reboot after 10 s: sysctl -w kernel.panic=10",
         )
 
 
@@ -116,8 +118,9 @@ def sysrq(machine: MachineFacts) -> Iterator[Finding]:
     elif value is not None:
         yield fine(
             code,
-            f"the SysRq keys may {'' if keyboard_may_crash(value) else 'not '}crash the machine"
-            f" (kernel.sysrq={value}: {_functions(value)}); root always may: /proc/sysrq-trigger",
+            f"SysRq-c is {'enabled' if keyboard_may_crash(value) else 'disabled'} on the keyboard"
+            f" (kernel.sysrq={value}: {_functions(value)}); root can always use"
+            " /proc/sysrq-trigger",
         )
 
 

@@ -19,7 +19,7 @@ from kdumpd.model.readiness.reservation import JudgedMachine, Reservation, cmdli
 from kdumpd.model.text import MIB, human_size, shown
 from kdumpd.model.vocabulary import Mechanism
 
-READ_BOOT_LOG = "see what the kernel said at boot: journalctl -k -g crashkernel"
+READ_BOOT_LOG = "see the boot messages of the kernel: journalctl -k -g crashkernel"
 # The least low area that does: swiotlb takes 64 MiB by default, and x86 leaves 8 MiB beside it
 # (arch/x86/include/asm/crash_reserve.h, crash_low_size_default).
 MIN_LOW_BYTES = 72 * MIB
@@ -60,7 +60,7 @@ def reservation_short(machine: JudgedMachine) -> Iterator[Finding]:
     if not reservation.main or not expected:
         return
     if reservation.main >= expected:
-        yield fine(code, f"the reservation is no less than the {human_size(expected)} requested")
+        yield fine(code, f"the kernel reserved at least the {human_size(expected)} requested")
     elif not _was_cut(machine, reservation):
         message = (
             f"only {reservation.main // MIB} MiB of the {expected // MIB} MiB requested by"
@@ -86,8 +86,7 @@ def reservation_cut(machine: JudgedMachine) -> Iterator[Finding]:
             "reservation-cut",
             f"{human_size(expected)} was reserved at boot, but only {human_size(reservation.main)}"
             " is left, because someone wrote a smaller size to kexec_crash_size",
-            "nothing if that was meant; else reboot, and look for what writes to"
-            " /sys/kernel/kexec_crash_size",
+            "if you did not do this, find what writes to /sys/kernel/kexec_crash_size, then reboot",
         )
 
 
@@ -101,17 +100,17 @@ def reservation_low(machine: JudgedMachine) -> Iterator[Finding]:
     low = reservation.areas.low.size if reservation.areas.low else 0
     if low >= MIN_LOW_BYTES:
         yield fine(
-            code, f"{human_size(low)} of the reservation is below 4 GiB, for devices that need that"
+            code, f"{human_size(low)} of the reservation is below 4 GiB, for devices that need it"
         )
         return
     has = f"only {human_size(low)} below" if low else "none below"
     yield report(
         code,
-        f"the memory reserved for the crash kernel is above 4 GiB, with {has}: a disk or network"
-        " card that cannot reach it may not work, and no dump be written",
+        f"the memory reserved for the crash kernel is above 4 GiB, with {has}: some disks and"
+        " network cards cannot reach it, so saving a dump may fail",
         f"set crashkernel={short_size(reservation.areas.main.size)},high"
-        f" crashkernel={MIN_LOW_BYTES // MIB}M,low on the kernel's command line in the boot loader,"
-        " and reboot",
+        f" crashkernel={MIN_LOW_BYTES // MIB}M,low on the kernel command line in the boot loader,"
+        " then reboot",
     )
 
 
@@ -128,8 +127,7 @@ def reservation_cma_short(machine: JudgedMachine) -> Iterator[Finding]:
     if reservation.cma >= reservation.expectation.cma:
         yield fine(
             code,
-            f"{human_size(reservation.cma)} beside the reservation is the crash kernel's as well"
-            " (,cma)",
+            f"another {human_size(reservation.cma)} is set aside for the crash kernel (,cma)",
         )
     else:
         yield warning(
@@ -137,7 +135,7 @@ def reservation_cma_short(machine: JudgedMachine) -> Iterator[Finding]:
             f"only {reservation.cma // MIB} MiB of the {reservation.expectation.cma // MIB} MiB"
             " requested by crashkernel=SIZE,cma is set aside, so the crash kernel may run out of"
             " memory",
-            "ask for less of ,cma and more without it, and reboot",
+            "reserve less with ,cma and more without it, then reboot",
         )
 
 
@@ -156,14 +154,14 @@ def reservation_small(machine: JudgedMachine) -> Iterator[Finding]:
         least = human_size(reservation.least)
         yield fine(
             code,
-            f"the reservation is no less than the {least} that a distribution makes with this RAM,"
+            f"the reservation is at least the {least} that distributions reserve with this RAM:"
             f" {reservation.ram.words}",
         )
         return
     report = warning if size * CLEARLY_TOO_SMALL_RATIO < reservation.least else info
     yield report(
         code,
-        f"only {human_size(size)} is reserved, and {human_size(reservation.suggested)} is usual for"
+        f"only {human_size(size)} is reserved, but {human_size(reservation.suggested)} is usual for"
         f" {human_size(reservation.ram.size)} of RAM: the crash kernel may run out of memory",
         to_reserve(machine, reservation.usual),
     )
@@ -174,19 +172,20 @@ def fadump_refused(machine: MachineFacts) -> Iterator[Finding]:
     asked = machine.reservation.cmdline.split()
     fadump = machine.reservation.fadump
     if {b"fadump=on", b"fadump=nocma"} & set(asked) and not (fadump and fadump.enabled):
-        message = "fadump= is on the kernel's command line, but the kernel does not use fadump"
+        message = "the kernel command line has fadump=, but the kernel does not use fadump"
         yield info(
             "fadump-refused",
             "; ".join((message, *_complaints(machine, changed=False))),
-            "journalctl -k -g fadump may tell why; else take fadump= off the kernel's command line",
+            "find the cause with journalctl -k -g fadump, or remove fadump= from the kernel command"
+            " line",
         )
 
 
 def _request(machine: MachineFacts) -> str:
     asked = machine.kernel.crashkernel
     if asked:
-        return f"{as_written(asked)} came to nothing"
-    return "no crashkernel= on the kernel's command line"
+        return f"{as_written(asked)} had no effect"
+    return "the kernel command line has no crashkernel="
 
 
 def _way(machine: MachineFacts, reservation: Reservation) -> str:
@@ -197,7 +196,7 @@ def _way(machine: MachineFacts, reservation: Reservation) -> str:
         and not machine.kernel.crashkernel
         and not reservation.next_refusal
     ):
-        return f"reboot: the next boot has {as_written(following)}"
+        return f"reboot; the next boot uses {as_written(following)}"
     return to_reserve(machine, reservation.usual)
 
 
@@ -208,7 +207,7 @@ def _reasons(machine: MachineFacts, reservation: Reservation) -> Iterator[str]:
     else:
         yield from _complaints(machine, changed=False)
     for word in misspellings(cmdline_of(machine)):
-        yield f"'{shown(word)}' means nothing to the kernel"
+        yield f"the kernel does not know '{shown(word)}'"
 
 
 def _complaints(machine: MachineFacts, *, changed: bool) -> Iterator[str]:
@@ -224,7 +223,7 @@ def _before(machine: MachineFacts) -> Iterator[str]:
     last = machine.reservation.last
     if last and last.reserved and last.crashkernel == machine.kernel.crashkernel:
         ram = f" with {human_size(last.ram)} of RAM" if last.ram else ""
-        yield f"the boot before had {human_size(last.reserved)}{ram}"
+        yield f"the previous boot reserved {human_size(last.reserved)}{ram}"
 
 
 def _expected_main(reservation: Reservation) -> int:
@@ -255,9 +254,9 @@ def reservation_shrank(machine: JudgedMachine) -> Iterator[Finding]:
     ):
         yield warning(
             "reservation-shrank",
-            f"only {_now(reservation)} is reserved, and the boot before had {_then(last)}, although"
+            f"this boot reserved only {_now(reservation)}, the previous one {_then(last)}, although"
             " crashkernel= is the same: the crash kernel may run out of memory",
-            "see whether memory was taken out, or give crashkernel= a size for this RAM",
+            "check whether memory was removed, or set crashkernel= to a size for this RAM",
         )
 
 
@@ -268,9 +267,9 @@ def reservation_grew(machine: JudgedMachine) -> Iterator[Finding]:
     if last and reservation.reserved and reservation.reserved > last.reserved:
         yield info(
             "reservation-grew",
-            f"{_now(reservation)} is reserved, and the boot before had {_then(last)}, although"
+            f"this boot reserved {_now(reservation)}, the previous one {_then(last)}, although"
             " crashkernel= is the same",
-            "nothing, if memory was added or the kernel is another one",
+            "no action needed if you added memory or changed the kernel",
         )
 
 
@@ -305,7 +304,7 @@ def crashkernel_repeated(machine: MachineFacts) -> Iterator[Finding]:
     for value in superseded(cmdline_of(machine)):
         yield info(
             "crashkernel-repeated",
-            f"crashkernel={shown(value)} does not count, because another one comes after it",
+            f"the kernel ignores crashkernel={shown(value)}, because another one follows",
             _without(f"crashkernel={shown(value)}"),
         )
 
@@ -327,7 +326,7 @@ def crashkernel_misspelled(machine: MachineFacts) -> Iterator[Finding]:
     for word in misspellings(cmdline_of(machine)):
         yield info(
             "crashkernel-misspelled",
-            f"'{shown(word)}' on the command line means nothing to the kernel",
+            f"the kernel does not know '{shown(word)}' on its command line",
             _without(shown(word)),
         )
 
@@ -338,8 +337,8 @@ def crashkernel_without_unit(machine: JudgedMachine) -> Iterator[Finding]:
         if 0 < expectation.main < MIB:
             yield warning(
                 "crashkernel-without-unit",
-                f"crashkernel= asks for {expectation.main} bytes: a unit such as M is missing, and"
-                " no crash kernel fits in there",
+                f"crashkernel= asks for {expectation.main} bytes, too few for any crash kernel: a"
+                " unit such as M is missing",
                 to_reserve(machine, machine.reservation_judged.usual),
             )
 
@@ -351,11 +350,11 @@ def crashkernel_fragile(machine: JudgedMachine) -> Iterator[Finding]:
     if complaint := unread_rest(cmdline_of(machine)):
         yield info(
             "crashkernel-fragile",
-            "with other RAM the kernel would reserve nothing, because it cannot read all of"
-            f" crashkernel=: {complaint}",
-            "fix crashkernel= on the kernel's command line in the boot loader",
+            "the kernel cannot read all of crashkernel=, and with another amount of RAM it would"
+            f" reserve nothing: {complaint}",
+            "fix crashkernel= on the kernel command line in the boot loader",
         )
 
 
 def _without(word: str) -> str:
-    return f"take {word} off the kernel's command line in the boot loader"
+    return f"remove {word} from the kernel command line in the boot loader"

@@ -19,7 +19,7 @@ from kdumpd.model.readiness.finding import (
 )
 
 LOAD_A_SIGNED_KERNEL = (
-    "load a kernel that your distribution signed: kexec -s -p; see journalctl -b -g kexec"
+    "load a kernel signed by your distribution: kexec -s -p (for errors: journalctl -b -g kexec)"
 )
 TO_LEAVE_CRASH_KERNEL = "wait for the dump to be saved, then reboot"
 
@@ -29,8 +29,7 @@ def describe_container(system: SystemFacts) -> str:
     if not system.container:
         return ""
     return (
-        f"this is a container ({system.container}): its kernel is the host's, and only the host can"
-        " capture a crash of it"
+        f"this is a container ({system.container}): only its host can capture a crash of the kernel"
     )
 
 
@@ -39,7 +38,7 @@ def describe_crash_kernel(system: SystemFacts) -> str:
     if not system.capturing:
         return ""
     return (
-        "the kernel that runs now is the crash kernel: the machine has crashed, and its memory is"
+        "the machine has crashed and now runs the crash kernel: the memory of the crashed kernel is"
         " in /proc/vmcore"
     )
 
@@ -49,8 +48,8 @@ def describe_live_system(system: SystemFacts) -> str:
     if not system.live:
         return ""
     return (
-        f"this is a live system ({system.live}): what is written to its disk, a dump as well, is"
-        " gone after a reboot"
+        f"this is a live system ({system.live}): its files, including dumps, do not survive a"
+        " reboot"
     )
 
 
@@ -84,7 +83,7 @@ def kexec_load_disabled(machine: MachineFacts) -> Iterator[Finding]:
     elif disabled:
         yield _no_more_loads(machine, code, "kernel.kexec_load_disabled is set")
     elif disabled is False and machine.kernel.reserved:  # the kernel loads none elsewhere
-        yield fine(code, "a crash kernel may be loaded")
+        yield fine(code, "loading a crash kernel is allowed (kernel.kexec_load_disabled=0)")
 
 
 def kexec_disabled_at_boot(machine: MachineFacts) -> Iterator[Finding]:
@@ -98,9 +97,9 @@ def kexec_disabled_at_boot(machine: MachineFacts) -> Iterator[Finding]:
     elif facts.disabled_at_boot and facts.load_disabled is False:
         yield warning(
             code,
-            f"the next boot may load no crash kernel: '/{facts.disabled_at_boot}' sets"
+            f"the next boot may fail to load a crash kernel: '/{facts.disabled_at_boot}' sets"
             " kernel.kexec_load_disabled=1",
-            f"take kernel.kexec_load_disabled=1 out of /{facts.disabled_at_boot}, or set it only"
+            f"remove kernel.kexec_load_disabled=1 from /{facts.disabled_at_boot}, or set it only"
             " after the crash kernel is loaded",
         )
 
@@ -111,7 +110,7 @@ def kexec_loads_used_up(machine: MachineFacts) -> Iterator[Finding]:
     if isinstance(left, Unknown):
         yield unknown(code, left)
     elif left == 0:
-        yield _no_more_loads(machine, code, "kernel.kexec_load_limit_panic is used up")
+        yield _no_more_loads(machine, code, "kernel.kexec_load_limit_panic is 0")
 
 
 def kernel_lockdown(machine: MachineFacts) -> Iterator[Finding]:
@@ -128,11 +127,11 @@ def kernel_lockdown(machine: MachineFacts) -> Iterator[Finding]:
         cause = " by Secure Boot" if facts.secure_boot is True else ""
         locked = f"the kernel is locked down{cause} (mode {facts.lockdown})"
         if machine.armed:
-            yield fine(code, f"{locked}, and accepted the crash kernel")
+            yield fine(code, f"{locked}, but it accepted the crash kernel")
         else:
             yield info(
                 code,
-                f"{locked}: it accepts only a crash kernel that is signed",
+                f"{locked}: it only accepts a signed crash kernel",
                 LOAD_A_SIGNED_KERNEL,
             )
 
@@ -145,26 +144,27 @@ def post_notifiers(machine: MachineFacts) -> Iterator[Finding]:
     """
     code, facts = "post-notifiers", machine.system
     message = (
-        "a panic tells drivers first (crash_kexec_post_notifiers), and may hang before the"
-        " crash kernel starts"
+        "on a panic, notifiers run before the crash kernel (crash_kexec_post_notifiers=Y), and may"
+        " hang the machine"
     )
     if isinstance(facts.post_notifiers, Unknown):
         yield unknown(code, facts.post_notifiers)
     elif facts.post_notifiers is False:
         if machine.armed:
-            yield fine(code, "on a panic the crash kernel starts before anything else")
+            message = "nothing runs before the crash kernel on a panic"
+            yield fine(code, f"{message} (crash_kexec_post_notifiers=N)")
     elif facts.post_notifiers and machine.reservation.fadump:
         if machine.armed:
-            yield fine(code, "on a panic the kernel tells its drivers, one of which starts fadump")
+            yield fine(code, "on a panic, notifiers run first, and one of them starts fadump")
     elif facts.post_notifiers and facts.notifiers_wanted:
-        remedy = "leave it so: the kernel itself asks for it here"
-        yield info(code, f"{message}; for {facts.notifiers_wanted}", remedy)
+        remedy = "no action needed: the kernel turns this on itself"
+        yield info(code, f"{message}; the kernel needs this for {facts.notifiers_wanted}", remedy)
     elif facts.post_notifiers:
         yield warning(
             code,
             message,
-            "echo N > /sys/module/kernel/parameters/crash_kexec_post_notifiers, and take it from"
-            " the kernel's command line and from tmpfiles.d",
+            "echo N > /sys/module/kernel/parameters/crash_kexec_post_notifiers, and remove it"
+            " from the kernel command line and from tmpfiles.d",
         )
 
 
@@ -173,9 +173,9 @@ def xen_dom0(machine: MachineFacts) -> Iterator[Finding]:
     if machine.system.xen_dom0:
         yield info(
             "xen-dom0",
-            "this kernel is the first guest of Xen: memory is reserved for the crash kernel by"
-            " the command line of Xen, not of this kernel",
-            "set crashkernel= on Xen's command line; see xl info for what is there",
+            "this is dom0 of Xen: the command line of Xen, not of this kernel, reserves memory for"
+            " the crash kernel",
+            "set crashkernel= on the command line of Xen (to see it: xl info)",
         )
 
 
@@ -183,14 +183,13 @@ def _no_more_loads(machine: MachineFacts, code: str, cause: str) -> Finding:
     if machine.armed:
         return info(
             code,
-            f"{cause}: the crash kernel that is loaded stays, but cannot be loaded again after an"
-            " update",
-            "reboot after an update of the kernel",
+            f"{cause}: the loaded crash kernel stays, but cannot be reloaded after an update",
+            "reboot after each kernel update",
         )
     return fatal(
         code,
-        f"{cause}: no crash kernel can be loaded until the next boot",
-        "reboot, and load the crash kernel before this is set (see sysctl.d)",
+        f"{cause}: no crash kernel can be loaded until you reboot",
+        "reboot, and load the crash kernel before this is set (see sysctl.d(5))",
     )
 
 
@@ -199,8 +198,8 @@ def configuration(machine: MachineFacts) -> Iterator[Finding]:
     for problem in machine.configuration:
         yield info(
             "configuration",
-            f"{problem} (the default stands)",
-            "fix it, see kdumpd.conf(5), and have it read: systemctl reload kdumpd",
+            f"{problem} (the default is used)",
+            "fix the line (see kdumpd.conf(5)), then run systemctl reload kdumpd",
         )
 
 
@@ -219,6 +218,6 @@ def crash_test_failed(machine: MachineFacts) -> Iterator[Finding]:
         code=code,
         severity=Severity.WARNING,
         message=f"the crash test of {day} failed{because}",
-        remedy="fix what it names, and see by another test whether that was it: kdumpdctl test",
+        remedy="fix the cause, then test again: kdumpdctl test",
         public_message=f"the crash test of {day} failed" if because and test.of_capture else "",
     )

@@ -17,7 +17,7 @@ FAULTS = [
         replace(HEALTHY, directories=(replace(DIRECTORY, present=False),)),
         "crash-directory-missing",
         Severity.INFO,
-        "'/var/crash' does not exist: the capture tool makes it",
+        "'/var/crash' does not exist: the capture tool creates it",
     ),
     Fault(
         replace(
@@ -42,25 +42,25 @@ FAULTS = [
         ),
         "crash-directory-untrusted",
         Severity.WARNING,
-        "'/var/crash' can be changed by others than its owner (mode 0777)",
+        "'/var/crash' is writable by group or others (mode 0777)",
     ),
     Fault(
         replace(HEALTHY, directories=(replace(DIRECTORY, strangers=((1000, 1100, 0),)),)),
         "crash-directory-strangers",
         Severity.INFO,
-        "1,100 directories of uid 1000 in '/var/crash'",
+        "'/var/crash' contains 1,100 directories of uid 1000:",
     ),
 ]
 
 
 RIGHTS: dict[str, tuple[tuple[tuple[bytes, int, int], ...], str]] = {
-    "world": (((b"/var/crash", 0, 0o777),), "chmod 0755 '/var/crash' (chmod 3777 where"),
-    "setgid": (((b"/var/crash", 0, 0o2777),), "chmod 0755 '/var/crash' (chmod 3777 where"),
+    "world": (((b"/var/crash", 0, 0o777),), "chmod 0755 '/var/crash' (chmod 3777 if"),
+    "setgid": (((b"/var/crash", 0, 0o2777),), "chmod 0755 '/var/crash' (chmod 3777 if"),
     "owner": (((b"/var/crash", 1000, 0o755),), "chown root:root '/var/crash'"),
     "owner, sticky": (((b"/var/crash", 1000, 0o1777),), "chown root:root '/var/crash'"),
     "both": (
         ((b"/var/crash", 1000, 0o775),),
-        "chown root:root '/var/crash', then chmod 0755 '/var/crash' (chmod 3777 where",
+        "chown root:root '/var/crash', then chmod 0755 '/var/crash' (chmod 3777 if",
     ),
     "parent": (((b"/var", 0, 0o777),), "chmod go-w '/var'"),
     "all": (
@@ -80,17 +80,17 @@ def test_rights_are_set_right_by_what_is_typed(rights: str) -> None:
 
 
 STRANGERS: dict[str, tuple[tuple[tuple[int, int, int], ...], str, str]] = {
-    "one": (((1000, 1, 0),), "1 directory of uid 1000 in", " -uid 1000 "),
-    "files": (((1000, 0, 2),), "2 files of uid 1000 in", " -uid 1000 "),
-    "both": (((1000, 3, 1),), "3 directories and 1 file of uid 1000 in", " -uid 1000 "),
+    "one": (((1000, 1, 0),), "contains 1 directory of uid 1000:", " -uid 1000 "),
+    "files": (((1000, 0, 2),), "contains 2 files of uid 1000:", " -uid 1000 "),
+    "both": (((1000, 3, 1),), "contains 3 directories and 1 file of uid 1000:", " -uid 1000 "),
     "several": (
         ((1000, 3, 0), (1001, 2, 0)),
-        "3 directories of uid 1000, 2 directories of uid 1001 in",
+        "contains 3 directories of uid 1000, 2 directories of uid 1001:",
         " ! -user root ",
     ),
     "very many": (
         (*((uid, 100, 0) for uid in range(1000, 1100)), (-1, 7, 0)),
-        "100 directories of uid 1002, those of 98 more in",
+        "100 directories of uid 1002, those of 98 more uids:",
         " ! -user root ",
     ),
 }
@@ -114,7 +114,7 @@ def test_a_link_is_not_a_matter_of_rights() -> None:
     for problem, words in {
         "'/var/crash' is, or leads through, a link or no directory": "CrashDirectories=",
         "'/var/crash' cannot be opened: Permission denied": "as root",
-        "'/var/crash' does not answer: 10 s": "its disk answers",
+        "'/var/crash' does not answer: 10 s": "its disk for errors",
     }.items():
         (finding,) = find(replace(HEALTHY, directories=(replace(DIRECTORY, problem=problem),)))
         assert words in finding.remedy

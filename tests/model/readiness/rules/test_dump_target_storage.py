@@ -62,7 +62,7 @@ FAULTS = [
         settings(parse_kdump_conf(b"raw /dev/vg/dump\n")),
         "dump-target-raw",
         Severity.INFO,
-        "the bare device '/dev/vg/dump'",
+        "the raw device '/dev/vg/dump'",
     ),
     Fault(
         broken("storage", unmounted=(b"LABEL=dump",), directories=()),
@@ -80,19 +80,19 @@ FAULTS = [
         watched(directory(present=False, path=b"/srv/crash"), b"/srv"),
         "dump-directory-missing",
         Severity.FATAL,
-        "'/srv/crash' is no directory",
+        "'/srv/crash' is not a directory",
     ),
     Fault(
         directory(present=False),
         "dump-directory-missing",
         Severity.FATAL,
-        "'/var/crash' is no directory",
+        "'/var/crash' is not a directory",
     ),
     Fault(
         directory(not_mounted=FstabEntry(source=b"/dev/vdb1", point=b"/var/crash")),
         "dump-directory-not-mounted",
         Severity.WARNING,
-        "belongs on /dev/vdb1 by /etc/fstab, which is not mounted",
+        "on /dev/vdb1, which is not mounted",
     ),
     Fault(
         directory(mount=Mount(point=b"/", type="ext4", read_only=True)),
@@ -104,31 +104,31 @@ FAULTS = [
         directory(mount=Mount(point=b"/", type="squashfs", read_only=True)),
         "dump-directory-read-only",
         Severity.FATAL,
-        "type squashfs, which cannot be written to",
+        "is on a read-only file system, squashfs",
     ),
     Fault(
         directory(mount=TMPFS, mounted_at_boot=True),
         "dump-directory-unmountable",
         Severity.FATAL,
-        "type tmpfs, in memory",
+        "on tmpfs, in memory",
     ),
     Fault(
         directory(mount=TMPFS, mounted_at_boot=False),
         "dump-directory-unmountable",
         Severity.WARNING,
-        "type tmpfs, in memory",
+        "on tmpfs, in memory",
     ),
     Fault(
         directory(mount=Mount(point=b"/", type="overlay")),
         "dump-directory-unmountable",
         Severity.WARNING,
-        "made of layers",
+        "may not have all of its layers",
     ),
     Fault(
         directory(mount=NFS, mounted_at_boot=True),
         "dump-directory-unmountable",
         Severity.WARNING,
-        "type nfs4, which the crash kernel does not wait for",
+        "on nfs4: the crash kernel does not wait for",
     ),
     Fault(
         watched(directory(path=b"/srv/crash", mount=DISK, mounted_at_boot=False), b"/srv/crash"),
@@ -166,7 +166,7 @@ FAULTS = [
         directory(path=b"/srv/crash"),
         "dump-directory-unwatched",
         Severity.WARNING,
-        "dumps go to '/srv/crash', where kdumpd does not look",
+        "dumps go to '/srv/crash', but kdumpd does not watch",
     ),
     Fault(
         directory(free=MIB),
@@ -178,7 +178,8 @@ FAULTS = [
         directory(free=GIB),
         "storage-too-small",
         Severity.WARNING,
-        "a dump may need 1.5 GiB, and the disk of the dump directory '/var/crash' has 1 GiB for it",
+        "a dump may need 1.5 GiB, but the disk of the dump directory '/var/crash' has room for"
+        " 1 GiB: the dump may be cut off",
     ),
     Fault(
         directory(free=Unknown("'/var/crash' does not say how much room it has")),

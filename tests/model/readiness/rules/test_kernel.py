@@ -20,7 +20,7 @@ FAULTS = [
         replace(HEALTHY, kernel=UNSUPPORTED),
         "kexec-unsupported",
         Severity.FATAL,
-        "no kexec crash support, so it can start no crash kernel",
+        "was built without support for crash kernels",
     ),
     Fault(
         broken("kernel", reserved=None, problems=("'/sys/x' holds no number",)),
@@ -40,7 +40,7 @@ FAULTS = [
         replace(broken("kernel", crash_loaded=False), was_armed=True),
         "crash-kernel-lost",
         Severity.WARNING,
-        "something has unloaded it",
+        "but has been unloaded since",
         besides=("crash-kernel-unloaded", "service-proves-nothing"),
     ),
     Fault(

@@ -20,7 +20,7 @@ FAULTS = [
         broken("crash_kernel", cmdline="quiet irqpoll"),
         "capture-cmdline-rootless",
         Severity.WARNING,
-        "no root=, which the running kernel has",
+        "no root=, unlike the running kernel",
     ),
     Fault(
         broken("crash_kernel", initrd=replace(INITRD, size=4096)),
@@ -39,7 +39,7 @@ FAULTS = [
         broken("crash_kernel", tool=""),
         "capture-tool-missing",
         Severity.INFO,
-        "by hand or by a tool that kdumpd does not know",
+        "by hand or by an unknown tool",
     ),
     Fault(
         replace(
@@ -49,26 +49,26 @@ FAULTS = [
         ),
         "capture-tool-missing",
         Severity.WARNING,
-        "no tool that loads a crash kernel is installed, so no boot loads one",
+        "no capture tool is installed, so the next boot loads no crash kernel",
         besides=UNLOADED,
     ),
     Fault(
         broken("crash_kernel", off="'/etc/default/kdump-tools' says USE_KDUMP=0"),
         "kdump-disabled",
         Severity.FATAL,
-        "no crash kernel at boot, and saves no dump: '/etc/default/kdump-tools' says USE_KDUMP=0",
+        "no crash kernel at boot and saves no dump: '/etc/default/kdump-tools' says USE_KDUMP=0",
     ),
     Fault(
         broken("crash_kernel", tool="kdump-utils", off="'/etc/kdump.conf' does not exist"),
         "kdump-disabled",
         Severity.WARNING,
-        "kdump-utils loads no crash kernel at boot: '/etc/kdump.conf' does not exist",
+        "kdump-utils is off, so it loads no crash kernel at boot: '/etc/kdump.conf' does not exist",
     ),
     Fault(
         broken("crash_kernel", kernel=replace(IMAGE, size=None)),
         "crash-kernel-missing",
         Severity.WARNING,
-        "'/var/lib/kdump/vmlinuz', does not exist: the next boot or reload",
+        "'/var/lib/kdump/vmlinuz' does not exist: the next boot or reload",
     ),
     Fault(
         replace(
@@ -85,13 +85,13 @@ FAULTS = [
         broken("crash_kernel", initrd=replace(INITRD, size=None)),
         "capture-initrd-missing",
         Severity.INFO,
-        "kdump-tools makes it at the next load",
+        "kdump-tools makes one at the next load",
     ),
     Fault(
         broken("crash_kernel", initrd=replace(INITRD, size=None), makes_initrd=False),
         "capture-initrd-missing",
         Severity.WARNING,
-        "does not exist: a crash kernel without it finds no disk",
+        "does not exist: without it, the crash kernel finds no disk",
     ),
     # A full disk leaves one that the tool takes for good.
     Fault(
@@ -104,7 +104,7 @@ FAULTS = [
         broken("crash_kernel", changed=("/boot/vmlinuz-6.1.0-56-amd64",)),
         "capture-initrd-stale",
         Severity.WARNING,
-        "before '/boot/vmlinuz-6.1.0-56-amd64' changed",
+        "older than '/boot/vmlinuz-6.1.0-56-amd64'",
     ),
     Fault(
         broken(
@@ -114,7 +114,7 @@ FAULTS = [
         ),
         "crash-kernel-differs",
         Severity.INFO,
-        "is 6.1.0-55-amd64, not the running 6.1.0-56-amd64",
+        "is 6.1.0-55-amd64, but the running kernel is 6.1.0-56-amd64",
     ),
     Fault(
         broken("crash_kernel", initrd=replace(INITRD, release="6.1.0-55-amd64")),
@@ -126,7 +126,7 @@ FAULTS = [
         broken("crash_kernel", initrd=replace(INITRD, size=60_000_000)),
         "reservation-below-estimate",
         Severity.WARNING,
-        "only 256 MiB is reserved, and the crash kernel and its initrd take about 267.3 MiB",
+        "only 256 MiB is reserved, but the crash kernel and its initrd need about 267.3 MiB",
     ),
     Fault(
         broken("crash_kernel", off=GARBAGE),

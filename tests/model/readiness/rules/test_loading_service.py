@@ -19,7 +19,7 @@ FAULTS = [
         ),
         "saving-service-masked",
         Severity.FATAL,
-        "kdump-tools-dump.service, which saves the dump after a panic, is masked",
+        "kdump-tools-dump.service, which saves dumps after a panic, is masked",
     ),
     Fault(
         broken("service", unit_file_state="disabled"),
@@ -77,7 +77,7 @@ FAULTS = [
         replace(HEALTHY, kernel=replace(KERNEL, crash_loaded=False)),
         "service-proves-nothing",
         Severity.INFO,
-        "kdump-tools.service is active, yet no crash kernel is loaded",
+        "kdump-tools.service is active, but no crash kernel is loaded",
         besides=("crash-kernel-unloaded",),
     ),
 ]

@@ -19,7 +19,7 @@ FAULTS = [
         broken("next_boot", crashkernel="384MB", wanted="384MB"),
         "next-boot-unreserved",
         Severity.WARNING,
-        "crashkernel=384MB comes to nothing",
+        "crashkernel=384MB has no effect",
         besides=("next-boot-differs",),
     ),
     Fault(
@@ -33,14 +33,14 @@ FAULTS = [
         broken("next_boot", crashkernel="6G-:512M", wanted="6G-:512M"),
         "next-boot-unreserved",
         Severity.WARNING,
-        "crashkernel=6G-:512M comes to nothing",
+        "crashkernel=6G-:512M has no effect",
         besides=("next-boot-differs",),
     ),
     Fault(
         broken("next_boot", crashkernel="", wanted=""),
         "next-boot-unreserved",
         Severity.WARNING,
-        "'/boot/grub/grub.cfg' has no crashkernel=, the running kernel has",
+        "'/boot/grub/grub.cfg' has no crashkernel=, unlike the running kernel",
     ),
     # One word is enough where update-grub was forgotten.
     Fault(
@@ -53,37 +53,37 @@ FAULTS = [
         broken("next_boot", crashkernel="512M", wanted="512M"),
         "next-boot-differs",
         Severity.INFO,
-        "says crashkernel=512M, but the running kernel was started with crashkernel=256M",
+        "has crashkernel=512M, but the running kernel was started with crashkernel=256M",
     ),
     Fault(
         broken("next_boot", wanted="512M"),
         "boot-loader-outdated",
         Severity.INFO,
-        "ask for crashkernel=512M",
+        "asks for crashkernel=512M",
     ),
     Fault(
         broken("next_boot", wanted=""),
         "boot-loader-outdated",
         Severity.WARNING,
-        "it is lost when that file is written next",
+        "the next update-grub removes it",
     ),
     Fault(
         broken("next_boot", initrd=False),
         "next-kernel-without-initrd",
         Severity.INFO,
-        "6.1.0-57-amd64, has no capture initrd yet: it is made when that kernel boots",
+        "6.1.0-57-amd64, has no capture initrd yet: its first boot makes one",
     ),
     Fault(
         broken("next_boot", initrd=False, makes_initrd=False),
         "next-kernel-without-initrd",
         Severity.WARNING,
-        "nothing makes it",
+        "its first boot makes none",
     ),
     Fault(
         broken("next_boot", running_installed=False),
         "running-kernel-removed",
         Severity.INFO,
-        "6.1.0-56-amd64, are not on disk: the crash kernel cannot be loaded again",
+        "6.1.0-56-amd64, are missing: the crash kernel cannot be reloaded",
     ),
     Fault(
         replace(
@@ -93,7 +93,7 @@ FAULTS = [
         ),
         "running-kernel-removed",
         Severity.WARNING,
-        "are not on disk: no crash kernel can be loaded",
+        "are missing: no crash kernel can be loaded",
         besides=("crash-kernel-unloaded", "service-proves-nothing"),
     ),
     Fault(

@@ -31,7 +31,7 @@ FAULTS = [
         replace(UNLOADED, policy=replace(POLICY, timeout=0)),
         "panic-timeout",
         Severity.INFO,
-        "hanging until somebody resets it",
+        "hangs until you reset it",
         besides=("crash-kernel-unloaded", "service-proves-nothing"),
     ),
     Fault(
@@ -61,7 +61,7 @@ def said(policy: PolicyFacts, code: str) -> list[str]:
 
 def test_which_events_panic() -> None:
     assert said(POLICY, "panic-policy") == [
-        "the kernel panics on an oops; not on hung tasks or running out of memory"
+        "the kernel panics on an oops, but not on hung tasks or running out of memory"
     ]
 
 
@@ -74,22 +74,24 @@ def test_one_oops_is_enough() -> None:
     once = PolicyFacts(events={"panic_on_oops": 1, "oops_limit": 10_000})
     assert said(once, "panic-policy") == ["the kernel panics on an oops"]
     late = PolicyFacts(events={"panic_on_oops": 0, "oops_limit": 10_000})
-    assert said(late, "panic-policy") == ["the kernel panics on too many oopses; not on an oops"]
+    assert said(late, "panic-policy") == [
+        "the kernel panics on too many oopses, but not on an oops"
+    ]
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (0, "may not crash the machine (kernel.sysrq=0: nothing)"),
-        (1, "may crash the machine (kernel.sysrq=1: everything)"),
-        (48, "may not crash the machine (kernel.sysrq=48: sync, remount read-only)"),
-        (8, "may crash the machine (kernel.sysrq=8: debugging)"),
+        (0, "SysRq-c is disabled on the keyboard (kernel.sysrq=0: nothing)"),
+        (1, "SysRq-c is enabled on the keyboard (kernel.sysrq=1: everything)"),
+        (48, "SysRq-c is disabled on the keyboard (kernel.sysrq=48: sync, remount read-only)"),
+        (8, "SysRq-c is enabled on the keyboard (kernel.sysrq=8: debugging)"),
     ],
 )
 def test_what_the_keyboard_may_do(value: int, words: str) -> None:
     (message,) = said(PolicyFacts(sysrq=value), "sysrq")
     assert words in message
-    assert message.endswith("root always may: /proc/sysrq-trigger")
+    assert message.endswith("root can always use /proc/sysrq-trigger")
 
 
 def test_hanging_does_not_matter_where_a_crash_kernel_starts() -> None:
@@ -141,8 +143,8 @@ GROUPED = {
 def test_events_of_a_kind_are_told_as_one() -> None:
     (message,) = said(PolicyFacts(events=GROUPED), "panic-policy")
     assert message == (
-        "the kernel panics on an oops and NMIs for device errors; not on lockups or NMIs of unknown"
-        " cause"
+        "the kernel panics on an oops and NMIs for device errors, but not on lockups or NMIs of"
+        " unknown cause"
     )
 
 

@@ -89,19 +89,19 @@ FAULTS = [
         broken("kernel", reserved=0),
         "reservation-missing",
         Severity.FATAL,
-        "crashkernel=256M came to nothing",
+        "crashkernel=256M had no effect",
     ),
     Fault(
         asked("quiet", "", 0),
         "reservation-missing",
         Severity.FATAL,
-        "no crashkernel= on the kernel's command line",
+        "the kernel command line has no crashkernel=",
     ),
     Fault(
         asked("crash_kernel=64M", "", 0),
         "reservation-missing",
         Severity.FATAL,
-        "'crash_kernel=64M' means nothing to the kernel",
+        "the kernel does not know 'crash_kernel=64M'",
     ),
     Fault(
         asked(f"crashkernel={UBUNTU}", UBUNTU, 0, ram=in_ram(GIB)),
@@ -130,9 +130,9 @@ FAULTS = [
         asked("crashkernel=256M", "256M", 0, last=last(256 * MIB, 8 * GIB)),
         "reservation-missing",
         Severity.FATAL,
-        "the boot before had 256 MiB with 8 GiB of RAM",
+        "the previous boot reserved 256 MiB with 8 GiB of RAM",
     ),
-    Fault(power(reserved=0), "reservation-missing", Severity.FATAL, "crashkernel=1G came"),
+    Fault(power(reserved=0), "reservation-missing", Severity.FATAL, "crashkernel=1G had no effect"),
     Fault(
         asked("crashkernel=256M", "256M", 192 * MIB, ram=None),
         "reservation-short",
@@ -203,19 +203,19 @@ FAULTS = [
         broken("reservation", last=last(512 * MIB, 128 * GIB)),
         "reservation-shrank",
         Severity.WARNING,
-        "with 4 GiB of RAM is reserved, and the boot before had 512 MiB with 128 GiB",
+        "with 4 GiB of RAM, the previous one 512 MiB with 128 GiB of RAM",
     ),
     Fault(
         broken("reservation", last=last(128 * MIB, 2 * GIB)),
         "reservation-grew",
         Severity.INFO,
-        "the boot before had 128 MiB with 2 GiB",
+        "the previous one 128 MiB with 2 GiB",
     ),
     Fault(
         broken("reservation", cmdline=b"crashkernel=128M crashkernel=256M"),
         "crashkernel-repeated",
         Severity.INFO,
-        "crashkernel=128M does not count",
+        "the kernel ignores crashkernel=128M",
     ),
     Fault(
         broken("reservation", cmdline=b"crashkernel=256M crashkernel=72M,low"),
@@ -233,7 +233,7 @@ FAULTS = [
         asked("crashkernel=2G-8G:256M,", "2G-8G:256M,", 256 * MIB),
         "crashkernel-fragile",
         Severity.INFO,
-        "with other RAM",
+        "with another amount of RAM",
     ),
     Fault(
         broken("reservation", cmdline=b"fadump=on crashkernel=256M"),
@@ -262,4 +262,4 @@ def test_a_reboot_is_enough_where_the_next_boot_asks() -> None:
     reservation = replace(HEALTHY.reservation, cmdline=b"quiet", regions=(), log=None)
     found = find(replace(HEALTHY, kernel=kernel, reservation=reservation))
     (missing,) = (one for one in found if one.code == "reservation-missing")
-    assert missing.remedy == "reboot: the next boot has crashkernel=256M"
+    assert missing.remedy == "reboot; the next boot uses crashkernel=256M"

@@ -44,7 +44,7 @@ FAULTS = [
         broken("system", capturing=True),
         "crash-kernel-running",
         Severity.INFO,
-        "its memory is in /proc/vmcore",
+        "memory of the crashed kernel is in /proc/vmcore",
     ),
     Fault(
         broken("system", live="boot=live"),
@@ -56,13 +56,13 @@ FAULTS = [
         broken("system", load_disabled=True),
         "kexec-load-disabled",
         Severity.INFO,
-        "the crash kernel that is loaded stays",
+        "the loaded crash kernel stays",
     ),
     Fault(
         unloaded(load_disabled=True),
         "kexec-load-disabled",
         Severity.FATAL,
-        "no crash kernel can be loaded until the next boot",
+        "no crash kernel can be loaded until you reboot",
         besides=UNLOADED,
     ),
     Fault(
@@ -76,13 +76,13 @@ FAULTS = [
         broken("system", loads_left=0),
         "kexec-loads-used-up",
         Severity.INFO,
-        "kexec_load_limit_panic is used up",
+        "kexec_load_limit_panic is 0",
     ),
     Fault(
         unloaded(loads_left=0),
         "kexec-loads-used-up",
         Severity.FATAL,
-        "kexec_load_limit_panic is used up",
+        "kexec_load_limit_panic is 0",
         besides=UNLOADED,
     ),
     Fault(
@@ -96,7 +96,7 @@ FAULTS = [
         unloaded(lockdown="integrity", secure_boot=True),
         "kernel-lockdown",
         Severity.INFO,
-        "locked down by Secure Boot (mode integrity): it accepts only",
+        "locked down by Secure Boot (mode integrity): it only accepts",
         besides=UNLOADED,
     ),
     Fault(
@@ -110,13 +110,13 @@ FAULTS = [
         broken("system", post_notifiers=True),
         "post-notifiers",
         Severity.WARNING,
-        "may hang before the crash kernel starts",
+        "may hang the machine",
     ),
     Fault(
         broken("system", post_notifiers=True, notifiers_wanted="Hyper-V"),
         "post-notifiers",
         Severity.INFO,
-        "starts; for Hyper-V",
+        "machine; the kernel needs this for Hyper-V",
     ),
     Fault(
         broken("system", post_notifiers=Unknown("'/sys/x' says neither Y nor N")),
@@ -144,7 +144,7 @@ def test_lockdown_is_no_fault_where_the_kernel_took_its_crash_kernel() -> None:
     facts = broken("system", lockdown="confidentiality", secure_boot=True)
     assert find(facts) == ()
     (said,) = (one for one in check(with_reservation(facts)) if one.code == "kernel-lockdown")
-    assert said.message.endswith("(mode confidentiality), and accepted the crash kernel")
+    assert said.message.endswith("(mode confidentiality), but it accepted the crash kernel")
 
 
 def test_loads_that_are_left_are_no_fault() -> None:

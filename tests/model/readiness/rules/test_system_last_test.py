@@ -24,7 +24,7 @@ FAULTS = [
         replace(HEALTHY, configuration=(WRONG,)),
         "configuration",
         Severity.INFO,
-        f"{WRONG} (the default stands)",
+        f"{WRONG} (the default is used)",
     ),
 ]
 
