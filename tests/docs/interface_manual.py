@@ -45,39 +45,38 @@ the object
 .El
 .Sh DESCRIPTION
 Both names are on the system bus, and a message to either starts its service.
-The same text as XML, which is what the services serve, is in
+The same text as XML, which the services also return, is in
 .Pa /usr/share/dbus-1/interfaces .
 """
 NOTE = r"""
 .Pp
-Behind a property stand its type, as D-Bus writes it,
-and whether a change of it is told:
+After a property follow its D-Bus type and how its changes are announced:
 .Bl -tag -width "not announced" -compact
 .It Em announced
 by the signal
 .Li PropertiesChanged ,
 with the new value
 .It Em not announced
-without a signal: ask again
+without a signal; read it again
 .It Em constant
 it does not change while the service runs
 .El
 .Pp
-No property can be set.
+All properties are read-only.
 """
 TAIL = r"""
 .Sh EXAMPLES
-Would the next panic leave a dump?
+Show whether the next panic would leave a dump:
 .Pp
 .Dl busctl get-property org.kdumpd1 /org/kdumpd1 org.kdumpd1.Manager Readiness
 .Pp
-What is there:
+List the objects:
 .Pp
 .Dl busctl tree org.kdumpd1
 .Pp
 Programs in Python, with GLib and in C are in
 .Pa docs/examples
-of the source, and
+in the source, and
 .Pa docs/integrators.md
 explains them.
 .Sh SEE ALSO
