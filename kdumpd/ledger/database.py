@@ -15,6 +15,8 @@ from kdumpd.ledger.tables import load_state, make_tables, read_untold
 from kdumpd.model.state import State
 from kdumpd.model.text import shown
 
+log = logging.getLogger(__name__)
+
 # What each table's rows say.
 SEALED_COLUMNS = {
     "capture": ("id", "facts"),
@@ -71,13 +73,12 @@ def _checksum(columns: tuple[str, ...]) -> str:
     return f"checksum(CAST({values} AS BLOB))"
 
 
-log = logging.getLogger("kdumpd.ledger.ledger")
-
 # 2: readings of cores; 3: what a boot came to; 4: crash tests, and how boots ended; 5: seals;
 # 6: what is waited for
 SCHEMA_VERSION, FIRST_SEALED_VERSION = 6, 5
 MEMORY_DATABASE = ":memory:"
 BUSY_TIMEOUT_S = 2.0
+MAX_CHECKED_EVENTS = 1 << 20  # of those that wait to be told, when the file is opened
 # SQLite would keep up to 2,000 KiB of pages (sqlite.org/pragma.html#pragma_cache_size). All that is
 # known is in the state: a page is wanted again by what is written next, not by what is asked.
 CACHE_KIB = 256
@@ -226,7 +227,7 @@ def _checked_content(connection: sqlite3.Connection) -> State:
         raise sqlite3.DatabaseError(f"a row of {broken[0]} is not what was written")
     try:
         state = load_state(connection)
-        read_untold(connection, 1 << 20)
+        read_untold(connection, MAX_CHECKED_EVENTS)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise sqlite3.DatabaseError(f"a row makes no sense: {error}") from error
     return state
