@@ -8,8 +8,9 @@ from enum import IntEnum, StrEnum
 
 from kdumpd.ctl.client import Properties
 from kdumpd.ctl.describe import cause, has, local_time, problem, summary_lines, was_intended
+from kdumpd.model.readiness.finding import Severity
 from kdumpd.model.text import human_size, shown
-from kdumpd.model.vocabulary import CaptureState
+from kdumpd.model.vocabulary import BootEnd, CaptureState
 
 MAX_BODY_LINE_CHARACTERS = 200
 MAX_BODY_WORD_CHARACTERS = 80  # of what is but a part of a line
@@ -19,6 +20,9 @@ MARKUP_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 ALL_OPTION = "--all"
 NOTHING_SAVED_SENTENCE = "Nothing was saved of it."
 MAX_CRASHES_AT_ONCE = 3  # crashes; more are told of in one notification
+MAX_LISTED_CRASHES = 5  # of these, where no terminal can say more
+# Of findings: what is said of them at once, and where no terminal can say more.
+MAX_FINDING_LINES, MAX_FINDING_FACTS = 2, 6
 CAPTURE_ID_PATTERN = r"[0-9a-f]{16}"
 BOOT_ID_PATTERN = r"[0-9a-f-]{1,36}"
 
@@ -78,7 +82,7 @@ class Notification:
     @property
     def actions(self) -> tuple[tuple[Action, str], ...]:
         """Return what can be pressed, and what is written on it."""
-        label = "Acknowledge all" if self.acknowledges == "--all" else "Acknowledge"
+        label = "Acknowledge all" if self.acknowledges == ALL_OPTION else "Acknowledge"
         acknowledge = ((Action.ACKNOWLEDGE, label),) if self.acknowledges else ()
         return (*(() if self.is_full else ((Action.DETAILS, "Details"),)), *acknowledge)
 
@@ -170,16 +174,16 @@ def lost_test_notification(reason: str, key: str) -> Notification:
 
 def unready_notification(manager: Properties, key: str) -> Notification:
     """Return what is to be said where the next panic would leave no dump."""
-    fatal = [finding for finding in manager["Findings"] if finding[1] == "fatal"]
+    fatal = [finding for finding in manager["Findings"] if finding[1] == Severity.FATAL]
     facts = [line for finding in fatal for line in _finding_lines(*finding)]
     said = facts or [visible(manager["Summary"])]
     return Notification(
         title="A crash would leave no dump",
-        lines=tuple(said[:2]),
+        lines=tuple(said[:MAX_FINDING_LINES]),
         command=("check",),
         urgency=Urgency.NORMAL,
         keys=(key,),
-        facts=tuple(said[:6]),
+        facts=tuple(said[:MAX_FINDING_FACTS]),
     )
 
 
@@ -249,7 +253,7 @@ def _facts(capture: Properties) -> Iterator[str]:
 
 def _rows(captures: Sequence[Properties]) -> Iterator[str]:
     """Yield the newest crashes, a line each."""
-    for capture in captures[-5:]:
+    for capture in captures[-MAX_LISTED_CRASHES:]:
         yield f"{local_time(capture['CrashedAt']) or '-'}, {capture['State']}: {capture['Id']}"
 
 
@@ -308,9 +312,9 @@ def _lost(manager: Properties, key: str) -> Iterator[Notification]:
     # Absent where the daemon is older than these properties.
     reason = str(manager.get("PreviousBootReason", ""))
     match manager.get("PreviousBoot", ""):
-        case "crash-not-captured":
+        case BootEnd.CRASH_NOT_CAPTURED:
             yield lost_notification(reason, key)
-        case "test-not-captured":
+        case BootEnd.TEST_NOT_CAPTURED:
             yield lost_test_notification(reason, key)
         case _:
             return
