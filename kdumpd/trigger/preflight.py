@@ -56,7 +56,8 @@ SOME_PRESSURE_PATTERN = rb"(?m)^some .*\bavg60=([0-9]{1,3}\.[0-9]{2})\b"
 # with how far it is, or =DELAYED, =PENDING and =REMOTE.
 ARRAY_WORK_PATTERN = rb"\b(resync|recovery|reshape|check|repair) *= *(\S{1,12})"
 ARRAY_NAME_PATTERN = rb"^(md\S{0,64}) :"
-BTRFS_SCRUB_PATTERN = r"scrub\.progress\.\S{1,64}"
+BTRFS_SCRUB_PREFIX = "scrub.progress."
+BTRFS_SCRUB_PATTERN = rf"{re.escape(BTRFS_SCRUB_PREFIX)}\S{{1,64}}"
 FILES_TIMEOUT_S = 5.0
 
 
@@ -189,11 +190,11 @@ def _btrfs(files: Files) -> Fact[tuple[str, ...]]:
         if operation not in {None, "none"}:
             at_work.append(f"{shown(os.fsencode(name))} ({operation})")
     scrubs = [
-        name
+        name.removeprefix(BTRFS_SCRUB_PREFIX)
         for name in files.readable_names(BTRFS_STATE_DIRECTORY)
         if re.fullmatch(BTRFS_SCRUB_PATTERN, name)
     ]
-    return (*at_work, *(f"{shown(os.fsencode(name))[15:]} (scrub)" for name in scrubs))
+    return (*at_work, *(f"{shown(os.fsencode(name))} (scrub)" for name in scrubs))
 
 
 def _pools(files: Files) -> Fact[tuple[str, ...]]:
