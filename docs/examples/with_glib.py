@@ -38,7 +38,7 @@ def proxy(name: str, path: str, interface: str) -> Any:  # noqa: ANN401  # pytho
     )
 
 
-def captures() -> Any:  # noqa: ANN401
+def captures() -> Any:  # noqa: ANN401  # as above
     """Return the captures, which from now on come and go with those of kdumpd."""
     flags = Gio.DBusObjectManagerClientFlags.NONE
     return Gio.DBusObjectManagerClient.new_for_bus_sync(
@@ -66,7 +66,7 @@ def list_captures() -> None:
         print(id_, state, class_ or "-", shown(bytes(directory)))
 
 
-def tell(_proxy: Any, _sender: str, member: str, values: Any) -> None:  # noqa: ANN401
+def tell(_proxy: Any, _sender: str, member: str, values: Any) -> None:  # noqa: ANN401  # as above
     """Print a signal of the manager."""
     if member == "CrashReported":
         path, class_, reason = values.unpack()
