@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the command lines of all programs have in common."""
+"""What all programs have in common: the command line, and what a child of theirs gets."""
 
 import argparse
 import os
@@ -9,6 +9,7 @@ from typing import NoReturn
 
 EXIT_FAILURE = 1
 EXIT_USAGE, EXIT_IO, EXIT_CONFIG = 64, 74, 78  # sysexits.h
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4  # include/uapi/linux/prctl.h
 JSON_MODES = ("pretty", "short", "off")
 # HOME is set so that nobody looks it up in the user database.
 CHILD_ENVIRONMENT = {
@@ -81,6 +82,17 @@ def isolated(module: str) -> tuple[str, ...]:
     """
     directory = Path(__file__).parents[1]
     return sys.executable, "-I", "-B", "-c", ISOLATED_MAIN.format(module), str(directory)
+
+
+def keep_to_oneself() -> None:
+    """Let no program that is started from now on have this process's capabilities, if not root's.
+
+    Call it before there are threads: capabilities(7), each has its own. What a service manager
+    gives in the ambient set stays permitted and effective here, and ends at execve(2).
+    """
+    import ctypes  # noqa: PLC0415  # takes a millisecond, and most programs have no capability
+
+    ctypes.CDLL(None).prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 
 
 def discard_stdout() -> None:

@@ -9,7 +9,6 @@ gc.disable()
 
 import argparse
 import asyncio
-import ctypes
 import logging
 import os
 import signal
@@ -27,6 +26,7 @@ from kdumpd.arguments import (
     add_bus_option,
     add_json_option,
     add_machine_options,
+    keep_to_oneself,
 )
 from kdumpd.config import Configuration, Settings, read_configuration
 from kdumpd.dbus.connection import Connection, connect
@@ -47,9 +47,8 @@ from kdumpd.observe.captures.core_reader import CoreReader
 from kdumpd.observe.captures.inotify import InotifyWatcher
 from kdumpd.observe.captures.open_files import CaptureFiles
 from kdumpd.observe.cores.inspector import inspect, read_toolbox
-from kdumpd.observe.files import Files
+from kdumpd.observe.files import IOMEM, Files
 from kdumpd.observe.machine import Hints, Machine, Plan, Watchers
-from kdumpd.observe.readiness.reservation import IOMEM
 from kdumpd.observe.readiness.units import NoServiceManager, ServiceManager, Units
 from kdumpd.observe.threads import PatientThread
 
@@ -80,18 +79,6 @@ class Signals:
         finally:
             for one in waits:
                 one.cancel()
-
-
-PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4  # include/uapi/linux/prctl.h
-
-
-def keep_to_oneself() -> None:
-    """Let no program that is started from now on have this process's capabilities, if not root's.
-
-    Call it before there are threads: capabilities(7), each has its own. What a service manager
-    gives in the ambient set stays permitted and effective here, and ends at execve(2).
-    """
-    ctypes.CDLL(None).prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 
 
 STATE_DIRECTORY = Path("/var/lib/kdumpd")

@@ -13,7 +13,7 @@ CONFINED = (
 )
 SCRIPT = """
 import re, subprocess, sys
-from kdumpd.daemon import keep_to_oneself
+from kdumpd.arguments import keep_to_oneself
 if sys.argv[1] == "kept":
     keep_to_oneself()
 status = open("/proc/self/status").read()

@@ -14,10 +14,9 @@ from kdumpd.ctl.client import AbsentError, Daemon, LookError, LookWithoutDaemon,
 from kdumpd.ctl.options import SYSTEM_BUS_OPTION, VERBS_WITHOUT_DAEMON, parse_arguments, run_of
 from kdumpd.ctl.terminal import tell
 from kdumpd.dbus.connection import connect
-from kdumpd.dbus.messages import BusError, CallError, bus_address
+from kdumpd.dbus.messages import ROOT_UID, BusError, CallError, bus_address
 
 EXIT_ABSENT = 4
-ROOT_UID = 0
 MASK_PATHS = (Path("/etc/systemd/system"), Path("/run/systemd/system"))
 READINESS_VERBS = {"status", "check"}  # whose other exit statuses are words of readiness
 LOOK_INSTEAD_HINT = (

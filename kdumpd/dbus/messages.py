@@ -38,6 +38,17 @@ UNKNOWN_INTERFACE_ERROR = "org.freedesktop.DBus.Error.UnknownInterface"
 UNKNOWN_METHOD_ERROR = "org.freedesktop.DBus.Error.UnknownMethod"
 UNKNOWN_OBJECT_ERROR = "org.freedesktop.DBus.Error.UnknownObject"
 UNKNOWN_PROPERTY_ERROR = "org.freedesktop.DBus.Error.UnknownProperty"
+# What buses say when nobody has a name, nor a service that would be started has it (libdbus'
+# names; sd-bus' for a unit that is masked or missing).
+SERVICE_ABSENT_ERRORS = {
+    "org.freedesktop.DBus.Error.ServiceUnknown",
+    "org.freedesktop.DBus.Error.NameHasNoOwner",
+    "org.freedesktop.DBus.Error.Spawn.ServiceNotFound",
+    "org.freedesktop.systemd1.NoSuchUnit",
+    "org.freedesktop.systemd1.UnitMasked",
+}
+
+ROOT_UID = 0  # of a caller
 
 Body = list[Any]
 

@@ -19,6 +19,8 @@ from kdumpd.dbus.connection import MESSAGE_BUS, Connection
 from kdumpd.dbus.messages import (
     BUSY_ERROR,
     NOT_AUTHORIZED_ERROR,
+    ROOT_UID,
+    SERVICE_ABSENT_ERRORS,
     BusError,
     Call,
     CallError,
@@ -69,7 +71,6 @@ PASSWORD_CALL_OPTIONS = CallOptions(seconds=120.0)  # a person types a password
 POLKIT_TIMEOUT_S = 10.0  # it takes milliseconds, but this question may start it
 SENDER_CALL_OPTIONS = CallOptions(seconds=10.0)
 CANCEL_CALL_OPTIONS = CallOptions(seconds=1.0)
-ROOT_UID = 0
 # A reader waits for this: polkit answers in milliseconds, and is started in less than a second.
 READER_CALL_OPTIONS = CallOptions(seconds=3.0)
 KNOWN_READER_S = 10.0  # for which an answer about a reader holds, unlike that about a deed
@@ -77,16 +78,6 @@ MAX_KNOWN_READERS = 1024  # the oldest are forgotten
 # Questions under way at once.
 MAX_QUESTIONS_OF_SENDER = 4
 MAX_QUESTIONS_OF_USER = 16  # by all of a user's senders together
-
-# What buses say when there is no polkit, nor a service that would start it (libdbus' names; sd-bus'
-# for a unit that is masked or missing).
-SERVICE_ABSENT_ERRORS = {
-    "org.freedesktop.DBus.Error.ServiceUnknown",
-    "org.freedesktop.DBus.Error.NameHasNoOwner",
-    "org.freedesktop.DBus.Error.Spawn.ServiceNotFound",
-    "org.freedesktop.systemd1.NoSuchUnit",
-    "org.freedesktop.systemd1.UnitMasked",
-}
 
 
 class Question(NamedTuple):

@@ -11,6 +11,8 @@ import resource
 import signal
 from dataclasses import dataclass
 
+from kdumpd.arguments import keep_to_oneself
+
 NICE_INCREMENT = 19
 FIRST_NONSTANDARD_FD = 3  # descriptors
 MAX_OPEN_FILES = 64
@@ -19,7 +21,6 @@ CPU_GRACE_S = 5  # between SIGXCPU and SIGKILL
 # include/uapi/linux/prctl.h, sched.h, capability.h
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
-PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -71,6 +72,6 @@ def _lower(limit: int, soft: int, hard: int) -> None:
 
 
 def _drop_capabilities(libc: ctypes.CDLL) -> None:
-    libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    keep_to_oneself()
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     libc.capset(header, (ctypes.c_uint32 * 6)())

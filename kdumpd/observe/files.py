@@ -28,6 +28,9 @@ BOOT_ID = "proc/sys/kernel/random/boot_id"
 CMDLINE = "proc/cmdline"
 OSRELEASE = "proc/sys/kernel/osrelease"
 MEMINFO = "proc/meminfo"
+IOMEM = "proc/iomem"
+# Newer kernels have a directory; the old file goes after 2028 (ABI/testing/sysfs-kernel-kexec).
+CRASH_LOADED = ("sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded")
 EFI_VARIABLES = "sys/firmware/efi/efivars"
 KDUMP_CONF = "etc/kdump.conf"  # of kdump-utils
 KDUMP_SYSCONFIG = "etc/sysconfig/kdump"  # of kdump-utils, and of SUSE's kdump

@@ -11,13 +11,13 @@ from typing import Any
 from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import (
     PROPERTIES_INTERFACE,
+    SERVICE_ABSENT_ERRORS,
     Body,
     BusError,
     CallError,
     CallOptions,
     Target,
 )
-from kdumpd.dbus.polkit import SERVICE_ABSENT_ERRORS
 from kdumpd.model.readiness.finding import Unknown
 from kdumpd.model.text import printable, shown
 from kdumpd.trigger.facts import Inhibitor, PeopleFacts, Session

@@ -15,8 +15,7 @@ from kdumpd.dbus.messages import BusError, CallError
 from kdumpd.model.formats.memory import parse_meminfo
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
-from kdumpd.observe.files import MEMINFO, Files, first_told
-from kdumpd.observe.readiness.kernel import CRASH_LOADED
+from kdumpd.observe.files import CRASH_LOADED, MEMINFO, Files, first_told
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from kdumpd.observe.readiness.system import read_system
 from kdumpd.observe.threads import PatientThread, StuckError, ThreadError

@@ -21,6 +21,7 @@ from kdumpd.dbus.messages import (
     OBJECTIONS_ERROR,
     PEER_INTERFACE,
     PROPERTIES_INTERFACE,
+    ROOT_UID,
     TRIGGER_INTERFACE,
     TRIGGER_PATH,
     UNKNOWN_OBJECT_ERROR,
@@ -28,7 +29,7 @@ from kdumpd.dbus.messages import (
     CallError,
     Reply,
 )
-from kdumpd.dbus.polkit import CRASH_TEST_ACTION, ROOT_UID, Authority, ConcurrencyLimit
+from kdumpd.dbus.polkit import CRASH_TEST_ACTION, Authority, ConcurrencyLimit
 from kdumpd.model.crash_test import unheard_of
 from kdumpd.model.readiness.finding import Finding
 from kdumpd.model.text import microseconds

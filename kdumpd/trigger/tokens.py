@@ -7,8 +7,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from kdumpd.dbus.connection import MESSAGE_BUS, Connection
-from kdumpd.dbus.messages import BUSY_ERROR, NOT_AUTHORIZED_ERROR, BusError, CallError, CallOptions
-from kdumpd.dbus.polkit import ROOT_UID
+from kdumpd.dbus.messages import (
+    BUSY_ERROR,
+    NOT_AUTHORIZED_ERROR,
+    ROOT_UID,
+    BusError,
+    CallError,
+    CallOptions,
+)
 
 TOKEN_LIFETIME_S = 120.0
 MAX_TOKENS_OF_USER = 4

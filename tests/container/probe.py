@@ -95,7 +95,7 @@ def inspecting() -> object:
 
 def child_without_rights() -> object:
     sys.path.insert(0, "/usr/share/kdumpd")
-    from kdumpd.daemon import keep_to_oneself  # noqa: PLC0415
+    from kdumpd.arguments import keep_to_oneself  # noqa: PLC0415
 
     keep_to_oneself()
     command = [sys.executable, "-c", STARTED]

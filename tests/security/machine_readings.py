@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kdumpd.model.boots.journal import BootEntries, Moment, parse_boot
+from kdumpd.model.captures.core import MAX_DUMP_LEVEL
 from kdumpd.model.captures.layouts import parse_record_time
 from kdumpd.model.crashkernel.expect import expect
 from kdumpd.model.crashkernel.parse import (
@@ -30,7 +31,6 @@ from kdumpd.model.formats.boot_loader import (
 )
 from kdumpd.model.formats.boot_messages import parse_complaint, parse_reservation_log
 from kdumpd.model.formats.kdump_settings import (
-    MAX_DUMP_LEVEL,
     DumpSettings,
     assignments,
     parse_kdump_conf,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
+from kdumpd.model.captures.core import MAX_DUMP_LEVEL
 from kdumpd.model.formats.mounts import clean_path
 from kdumpd.model.text import MIB
 
@@ -124,7 +125,6 @@ def _filled(text: bytes, values: Mapping[bytes, bytes | None]) -> bytes | None:
 
 DEFAULT_CRASH_DIRECTORY = b"/var/crash"
 DEFAULT_DUMP_LEVEL = 31
-MAX_DUMP_LEVEL = 31
 DEBIAN_MAKEDUMPFILE_ARGUMENTS = b"-F -c -d 31"
 FEDORA_CORE_COLLECTOR = b"makedumpfile -l --message-level 7 -d 31"
 DEFAULT_SUSE_FREE_MIB = 64  # KDUMP_FREE_DISK_SIZE

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kdumpd.observe.cores.source import CoreError, Source
+from kdumpd.observe.cores.source import MAX_VMCOREINFO_BYTES, CoreError, Source
 
 MAGIC = b"\x7fELF"
 ET_CORE = 4
@@ -17,7 +17,6 @@ ELF64_PHDR_BYTES = 56
 MAX_SEGMENTS = 1 << 16
 MAX_NOTES_BYTES = 1 << 22  # in all; the registers of a CPU take about 400
 VMCOREINFO_NAME = b"VMCOREINFO\0"
-MAX_VMCOREINFO_BYTES = 1 << 16  # the kernel's own is one page (include/linux/vmcore_info.h)
 
 ARCHITECTURE_OF_EM = {
     3: "i686",

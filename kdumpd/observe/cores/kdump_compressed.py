@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kdumpd.model.captures.core import MAX_DUMP_LEVEL, Part
-from kdumpd.observe.cores.elf import MAX_VMCOREINFO_BYTES
-from kdumpd.observe.cores.source import CoreError, Source
+from kdumpd.observe.cores.source import MAX_VMCOREINFO_BYTES, CoreError, Source
 
 MAGIC = b"KDUMP   "
 DUMP_DH_COMPRESSED_INCOMPLETE = 0x8  # set when space ran out

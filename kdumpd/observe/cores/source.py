@@ -4,12 +4,12 @@
 import os
 from typing import Protocol
 
+MAX_FILE_BYTES = (1 << 63) - 1  # loff_t
+MAX_VMCOREINFO_BYTES = 1 << 16  # the kernel's own is one page (include/linux/vmcore_info.h)
+
 
 class CoreError(Exception):
     """A core cannot be read further; the text says what is wrong with it."""
-
-
-MAX_FILE_BYTES = (1 << 63) - 1  # loff_t
 
 
 def check_place(offset: int, length: int) -> None:

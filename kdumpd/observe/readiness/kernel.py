@@ -13,10 +13,17 @@ from kdumpd.model.formats.memory import parse_meminfo
 from kdumpd.model.readiness.facts import SYSCTLS_NEEDED_BY, FadumpFacts, KernelFacts, PolicyFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
 from kdumpd.model.text import shown
-from kdumpd.observe.files import BOOT_ID, CMDLINE, MEMINFO, OSRELEASE, Files, first_told
+from kdumpd.observe.files import (
+    BOOT_ID,
+    CMDLINE,
+    CRASH_LOADED,
+    MEMINFO,
+    OSRELEASE,
+    Files,
+    first_told,
+)
 
 # Newer kernels have a directory; the old files go after 2028 (ABI/testing/sysfs-kernel-kexec).
-CRASH_LOADED = ("sys/kernel/kexec/crash_loaded", "sys/kernel/kexec_crash_loaded")
 CRASH_SIZE = ("sys/kernel/kexec/crash_size", "sys/kernel/kexec_crash_size")
 HOSTNAME = "proc/sys/kernel/hostname"
 BOOT_ID_PATTERN = rb"[0-9a-f-]{36}\n?"  # a UUID (drivers/char/random.c)

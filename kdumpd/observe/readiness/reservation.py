@@ -9,7 +9,7 @@ from kdumpd.model.formats.kernel import Distribution, parse_os_release
 from kdumpd.model.formats.memory import Iomem, Ram, Region, best_ram, parse_cma_ranges, parse_iomem
 from kdumpd.model.readiness.facts import BootLog, ReservationFacts
 from kdumpd.model.readiness.finding import Fact, Unknown
-from kdumpd.observe.files import BOOT_ID, CMDLINE, OSRELEASE, Files
+from kdumpd.observe.files import BOOT_ID, CMDLINE, IOMEM, OSRELEASE, Files
 from kdumpd.observe.readiness.boot_messages import read_boot_log
 from kdumpd.observe.readiness.kernel import (
     CRASH_SIZE,
@@ -19,7 +19,6 @@ from kdumpd.observe.readiness.kernel import (
     read_memory_total,
 )
 
-IOMEM = "proc/iomem"
 MAX_IOMEM_BYTES = 1 << 22  # a line for each resource
 CMA_RANGES = "sys/kernel/kexec/crash_cma_ranges"
 ARCHITECTURE = "proc/sys/kernel/arch"  # from Linux 6.1 on; before that, only uname() tells
