@@ -22,7 +22,6 @@ from kdumpd.expose.systemd import TerminalOutput
 from kdumpd.expose.trouble import RecurringProblem
 from kdumpd.ledger.database import LedgerError
 from kdumpd.ledger.ledger import Ledger
-from kdumpd.model.announce import next_look
 from kdumpd.model.boot_history import decided, with_stop
 from kdumpd.model.captures.capture import Capture, Layout
 from kdumpd.model.captures.inspection import Inspected, InspectionError
@@ -31,7 +30,7 @@ from kdumpd.model.crash_test import MAX_KEPT_TESTS, Intent, intended
 from kdumpd.model.events import Event, acknowledge, triggered_event
 from kdumpd.model.formats.mounts import is_inside
 from kdumpd.model.state import Delays, Observation, State
-from kdumpd.model.step import step
+from kdumpd.model.step import next_look, step
 from kdumpd.model.waits import next_writing
 from kdumpd.observe.boots import BootsObserver
 from kdumpd.observe.captures.apport_report import MAX_REPORT_BYTES, ReportError, parse_report

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from kdumpd.model.announce import next_look
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.facts import LastReservation, ServiceFacts
 from kdumpd.model.state import State
+from kdumpd.model.step import next_look
 from kdumpd.model.text import MIB
 from kdumpd.model.vocabulary import Readiness
 from tests.support.looks import BOOT, DELAYS, KERNEL, Watched

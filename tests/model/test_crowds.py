@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from kdumpd.model.announce import next_look
 from kdumpd.model.captures.capture import Sighting, capture_id, files_id
 from kdumpd.model.events import CROWD_PAUSE, MAX_CROWDS, Event, EventKind, acknowledge
 from kdumpd.model.state import State, ToldCrowd
+from kdumpd.model.step import next_look
 from tests.support.looks import BOOT, DELAYS, START, Watched, capture, distrusted, stamp
 
 SETTLE = DELAYS.settle

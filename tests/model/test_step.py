@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.announce import next_look
 from kdumpd.model.captures.capture import Layout, Sighting, capture_id, files_id
 from kdumpd.model.captures.core import CoreFacts
 from kdumpd.model.captures.listing import MAX_GONE_CAPTURE_AGE
@@ -15,6 +14,7 @@ from kdumpd.model.captures.retention import NO_RETENTION, Retention
 from kdumpd.model.events import Event, EventKind, acknowledge
 from kdumpd.model.readiness.facts import DirectoryFacts
 from kdumpd.model.state import CrashDirectory, State
+from kdumpd.model.step import next_look
 from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass
 from tests.support.looks import (
     BOOT,

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.announce import next_look
 from kdumpd.model.captures.capture import Sighting, capture_id
 from kdumpd.model.captures.core import CoreFacts, Format
 from kdumpd.model.captures.reading import (
@@ -20,6 +19,7 @@ from kdumpd.model.captures.reading import (
 )
 from kdumpd.model.events import EventKind
 from kdumpd.model.state import State
+from kdumpd.model.step import next_look
 from kdumpd.model.vocabulary import CaptureState, Crash, CrashClass
 from tests.support.looks import BOOT, DELAYS, DIRECTORY, FACTS, START, Watched, capture, stamp
 
