@@ -24,7 +24,7 @@ from kdumpd.ledger.database import LedgerError
 from kdumpd.ledger.ledger import Ledger
 from kdumpd.model.boot_history import decided, with_stop
 from kdumpd.model.captures.capture import Capture, Layout
-from kdumpd.model.captures.inspection import Inspected, InspectionError
+from kdumpd.model.captures.core import Inspected, InspectionError
 from kdumpd.model.captures.reading import put_down, worth_keeping
 from kdumpd.model.crash_test import MAX_KEPT_TESTS, Intent, intended
 from kdumpd.model.events import Event, acknowledge, triggered_event

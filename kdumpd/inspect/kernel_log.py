@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kdumpd.inspect.unpack import opened_spool, opened_words, reassemble, with_last_words
 from kdumpd.model.captures.core import Format, VmcoreinfoError, parse_vmcoreinfo
-from kdumpd.model.captures.inspection import MAX_LOG_BYTES
+from kdumpd.model.crashlog.lines import MAX_LOG_BYTES
 from kdumpd.model.crashlog.printk import (
     MAX_RING_SIZE_BITS,
     ByteOrder,

@@ -13,11 +13,12 @@ from kdumpd.arguments import EXIT_FAILURE, discard_stdout
 from kdumpd.inspect.kernel_log import KernelLog, has_drgn, read_log
 from kdumpd.inspect.sandbox import Share, confine, forbid_processes
 from kdumpd.inspect.unpack import DECOMPRESSOR_PROGRAMS, MAX_SPOOL_BYTES, opened_spool, unwrap
-from kdumpd.model.captures.core import CoreFacts, Format
-from kdumpd.model.captures.inspection import (
+from kdumpd.model.captures.core import (
     ADDRESS_SPACE_BYTES,
     CPU_SECONDS,
     MAX_ANSWER_BYTES,
+    CoreFacts,
+    Format,
     Inspected,
     to_answer,
 )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdumpd.inspect.kernel_log import UnreadableMemoryError, read_kernel_log
-from kdumpd.model.captures.inspection import MAX_LOG_BYTES
+from kdumpd.model.crashlog.lines import MAX_LOG_BYTES
 from kdumpd.model.crashlog.printk import ByteOrder, PrintkError
 from tests.support.printk import (
     AMD64,

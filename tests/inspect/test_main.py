@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd import __version__
-from kdumpd.model.captures.inspection import Inspected, InspectionError
+from kdumpd.model.captures.core import Inspected, InspectionError
 from kdumpd.observe.cores.flattened import MAX_RECORDS
 from kdumpd.observe.cores.inspector import Limits, inspect
 from tests.support.cores import BLOCK, Crash, elf, flat, flattened, kdump

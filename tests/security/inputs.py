@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kdumpd.model.captures.capture import Capture, Layout
-from kdumpd.model.captures.core import CoreFacts, Format
-from kdumpd.model.captures.inspection import Inspected, to_answer
+from kdumpd.model.captures.core import CoreFacts, Format, Inspected, to_answer
 from kdumpd.model.codec import to_record
 from kdumpd.model.vocabulary import CaptureState, CrashClass
 from kdumpd.model.vocabulary import Crash as Died

@@ -4,8 +4,7 @@
 import struct
 
 from kdumpd.inspect.kernel_log import UnreadableMemoryError
-from kdumpd.model.captures.core import VmcoreinfoError
-from kdumpd.model.captures.inspection import InspectionError, to_answer
+from kdumpd.model.captures.core import InspectionError, VmcoreinfoError, to_answer
 from kdumpd.model.codec import RecordError, to_record
 from kdumpd.model.crashlog.printk import PrintkError
 from kdumpd.observe.captures.apport_report import ReportError

@@ -15,13 +15,21 @@ from kdumpd.config import ConfigError, Settings, apply, parse_assignments
 from kdumpd.inspect.kernel_log import read_kernel_log
 from kdumpd.inspect.unpack import Spool, unwrap
 from kdumpd.model.captures.capture import Capture
-from kdumpd.model.captures.core import CoreFacts, Format, Part, joined, parse_vmcoreinfo
-from kdumpd.model.captures.inspection import MAX_LOG_BYTES, parse_inspected, to_answer
+from kdumpd.model.captures.core import (
+    CoreFacts,
+    Format,
+    Part,
+    joined,
+    parse_inspected,
+    parse_vmcoreinfo,
+    to_answer,
+)
 from kdumpd.model.captures.layouts import parse_readme, recognise, recognise_at_the_top, with_readme
 from kdumpd.model.codec import from_record, to_record
 from kdumpd.model.crashkernel.expect import expect
 from kdumpd.model.crashkernel.parse import crashkernel_parameter
 from kdumpd.model.crashlog.crash import parse_kernel_log
+from kdumpd.model.crashlog.lines import MAX_LOG_BYTES
 from kdumpd.model.formats.kdump_settings import parse_assignment
 from kdumpd.model.formats.mounts import parse_mount_points, parse_user_mount_points
 from kdumpd.model.vocabulary import Crash as Died

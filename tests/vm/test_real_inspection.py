@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from kdumpd.inspect.unpack import opened_spool, unwrap
-from kdumpd.model.captures.core import CoreFacts
-from kdumpd.model.captures.inspection import Inspected
+from kdumpd.model.captures.core import CoreFacts, Inspected
 from kdumpd.observe.cores.core import read_core
 from kdumpd.observe.cores.inspector import INSPECT_COMMAND, inspect
 from tests.support.process import program

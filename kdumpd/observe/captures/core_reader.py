@@ -8,8 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from kdumpd.model.captures.capture import place_of
-from kdumpd.model.captures.core import FileStamp
-from kdumpd.model.captures.inspection import Inspected, InspectionError, NotBegunError
+from kdumpd.model.captures.core import FileStamp, Inspected, InspectionError, NotBegunError
 from kdumpd.model.captures.reading import Answer, Job
 from kdumpd.model.crashlog.scrub import plain_sentence
 from kdumpd.model.formats.mounts import is_inside

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
-from kdumpd.model.captures.inspection import (
+from kdumpd.model.captures.core import (
     ADDRESS_SPACE_BYTES,
     CPU_SECONDS,
     MAX_ANSWER_BYTES,

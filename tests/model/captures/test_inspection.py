@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdumpd.model.captures.core import CoreFacts, Format, Part
-from kdumpd.model.captures.inspection import (
+from kdumpd.model.captures.core import (
     MAX_ANSWER_BYTES,
-    MAX_LOG_BYTES,
+    CoreFacts,
+    Format,
     Inspected,
     InspectionError,
+    Part,
     parse_inspected,
     to_answer,
 )
+from kdumpd.model.crashlog.lines import MAX_LOG_BYTES
 
 FACTS = CoreFacts(
     format=Format.FLATTENED,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.captures.inspection import Inspected, InspectionError
+from kdumpd.model.captures.core import Inspected, InspectionError
 from kdumpd.model.captures.reading import Answer, Job
 from kdumpd.model.crashlog.crash import parse_kernel_log
 from kdumpd.observe.captures.core_reader import CoreReader

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kdumpd.model.captures.inspection import InspectionError
+from kdumpd.model.captures.core import InspectionError
 from kdumpd.observe.cores.inspector import Limits, inspect
 from tests.support.cores import Crash, flattened
 
