@@ -33,7 +33,7 @@ from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.step import next_look, step
 from kdumpd.model.waits import next_writing
 from kdumpd.observe.boots import BootsObserver
-from kdumpd.observe.captures.apport_report import MAX_REPORT_BYTES, ReportError, parse_report
+from kdumpd.observe.captures.capture import MAX_REPORT_BYTES, ReportError, parse_report
 from kdumpd.observe.captures.core_reader import CoreReader, Inspect
 from kdumpd.observe.captures.open_files import CaptureFileError, CaptureFiles, FileGoneError, sealed
 from kdumpd.observe.machine import Machine, clock

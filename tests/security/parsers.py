@@ -7,7 +7,7 @@ from kdumpd.inspect.kernel_log import UnreadableMemoryError
 from kdumpd.model.captures.core import InspectionError, VmcoreinfoError, to_answer
 from kdumpd.model.codec import RecordError, to_record
 from kdumpd.model.crashlog.printk import PrintkError
-from kdumpd.observe.captures.apport_report import ReportError
+from kdumpd.observe.captures.capture import ReportError
 from tests.security import readings
 from tests.security.inputs import (
     ANSWERS,

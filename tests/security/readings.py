@@ -33,7 +33,7 @@ from kdumpd.model.crashlog.lines import MAX_LOG_BYTES
 from kdumpd.model.formats.kdump_settings import parse_assignment
 from kdumpd.model.formats.mounts import parse_mount_points, parse_user_mount_points
 from kdumpd.model.vocabulary import Crash as Died
-from kdumpd.observe.captures.apport_report import is_kernel_crash, parse_report
+from kdumpd.observe.captures.capture import is_kernel_crash, parse_report
 from kdumpd.observe.captures.retention import parse_ages, parse_apport_job, parse_number
 from kdumpd.observe.cores.core import parse_magic, read_core
 from kdumpd.observe.cores.flattened import FlattenedRecord, find_pages, parse_tail

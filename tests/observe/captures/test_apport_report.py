@@ -5,8 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.observe.captures import apport_report
-from kdumpd.observe.captures.apport_report import ReportError, is_kernel_crash, parse_report
+from kdumpd.observe.captures.capture import (
+    MAX_UNPACKED_AT_ONCE_BYTES,
+    MAX_UNPACKED_LOG_BYTES,
+    ReportError,
+    is_kernel_crash,
+    parse_report,
+)
 from tests.support.machine import apport_report as report_on
 
 DMESG = b"".join(b"[%9d] line of the kernel\n" % number for number in range(3000))
@@ -53,9 +58,7 @@ def test_no_whole_log(report: bytes) -> None:
 
 
 def test_a_log_that_unpacks_to_more_than_there_is_room_for() -> None:
-    bomb = report_on(
-        bytes(apport_report.MAX_UNPACKED_LOG_BYTES + apport_report.MAX_UNPACKED_AT_ONCE_BYTES)
-    )
+    bomb = report_on(bytes(MAX_UNPACKED_LOG_BYTES + MAX_UNPACKED_AT_ONCE_BYTES))
     assert len(bomb) < 1 << 17
     with pytest.raises(ReportError):
         parse_report(bomb)

@@ -13,7 +13,7 @@ from kdumpd.model.captures.core import Format
 from kdumpd.model.captures.settling import without_copies
 from kdumpd.model.vocabulary import CaptureState
 from kdumpd.observe.captures import scan
-from kdumpd.observe.captures.apport_report import LOG_UNREADABLE
+from kdumpd.observe.captures.capture import LOG_UNREADABLE
 from kdumpd.observe.captures.scan import read_crash_directory
 from kdumpd.observe.captures.scan_cache import Visits
 from kdumpd.observe.files import Files
