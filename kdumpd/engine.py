@@ -18,8 +18,7 @@ from kdumpd.expose.dbus_service import (
     UnreadyError,
 )
 from kdumpd.expose.journal import JournalOutbox
-from kdumpd.expose.systemd import TerminalOutput
-from kdumpd.expose.trouble import RecurringProblem
+from kdumpd.expose.systemd import RecurringProblem, TerminalOutput
 from kdumpd.ledger.database import LedgerError
 from kdumpd.ledger.ledger import Ledger
 from kdumpd.model.boot_history import decided, with_stop

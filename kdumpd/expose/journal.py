@@ -3,46 +3,25 @@
 
 import asyncio
 import logging
-import select
-import socket
 from collections.abc import Sequence
-from contextlib import closing
-from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from systemd import journal
 
 from kdumpd.expose.journal_entries import JournalEntry, entry_of
-from kdumpd.expose.trouble import RecurringProblem
+from kdumpd.expose.systemd import Receiver, RecurringProblem, find_receiver
 from kdumpd.model.events import Event
 
-
-class Receiver(NamedTuple):
-    """A datagram socket that somebody listens on."""
-
-    inode: int  # 0 for an abstract address
-    has_room: bool
-
-
-def find_receiver(address: str) -> Receiver:
-    """Return who listens at a path or, after an @, an abstract name; OSError when nobody does."""
-    name = "\0" + address[1:] if address.startswith("@") else address
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as probe:
-        probe.settimeout(0)
-        probe.connect(name)
-        # A connected datagram socket is writable while its peer's queue has room (unix(7)).
-        poll = select.poll()
-        poll.register(probe, select.POLLOUT)
-        has_room = any(mask & select.POLLOUT for _, mask in poll.poll(0))
-    return Receiver(inode=_inode(name), has_room=has_room)
-
-
-def _inode(name: str) -> int:
-    return 0 if name.startswith("\0") else Path(name).stat().st_ino
-
+log = logging.getLogger(__name__)
 
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 SYSLOG_IDENTIFIER = "kdumpd"
+MAX_EVENTS_AT_ONCE = 100
+# From what is new until it is told: who hears the bus waits, and the journal's readers
+# do not, and what comes in a storm is marked in one transaction.
+GATHERING_S = 0.05
+# A journald that is only slow has room again soon.
+MIN_JOURNAL_RETRY_S, MAX_JOURNAL_RETRY_S = 0.02, 2.0
 
 
 class JournalError(Exception):
@@ -87,16 +66,6 @@ def _receiver() -> Receiver:
         return find_receiver(JOURNAL_SOCKET)
     except OSError as error:
         raise JournalError(f"no journald at '{JOURNAL_SOCKET}': {error.strerror}") from error
-
-
-log = logging.getLogger(__name__)
-
-MAX_EVENTS_AT_ONCE = 100
-# From what is new until it is told: who hears the bus waits, and the journal's readers
-# do not, and what comes in a storm is marked in one transaction.
-GATHERING_S = 0.05
-# A journald that is only slow has room again soon.
-MIN_JOURNAL_RETRY_S, MAX_JOURNAL_RETRY_S = 0.02, 2.0
 
 
 class Outbox(Protocol):

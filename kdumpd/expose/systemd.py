@@ -1,21 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tell the service manager and the terminal what the daemon sees, and that it lives."""
+"""Tell the service manager and the terminal what the daemon sees, what goes wrong, and its life."""
 
 import asyncio
 import logging
 import os
+import select
+import socket
 import time
 from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
 
 from systemd import daemon
 
 from kdumpd import __version__
-from kdumpd.expose.journal import find_receiver
 from kdumpd.expose.journal_entries import entry_of
 from kdumpd.model.events import Event, EventKind
 from kdumpd.model.readiness.report import Report, checks_of, status_lines, summary
 from kdumpd.model.state import State
 from kdumpd.model.text import NSEC_PER_SEC, USEC_PER_SEC
+
+log = logging.getLogger(__name__)
+
+
+class Receiver(NamedTuple):
+    """A datagram socket that somebody listens on."""
+
+    inode: int  # 0 for an abstract address
+    has_room: bool
+
+
+def find_receiver(address: str) -> Receiver:
+    """Return who listens at a path or, after an @, an abstract name; OSError when nobody does."""
+    name = "\0" + address[1:] if address.startswith("@") else address
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as probe:
+        probe.settimeout(0)
+        probe.connect(name)
+        # A connected datagram socket is writable while its peer's queue has room (unix(7)).
+        poll = select.poll()
+        poll.register(probe, select.POLLOUT)
+        has_room = any(mask & select.POLLOUT for _, mask in poll.poll(0))
+    return Receiver(inode=_inode(name), has_room=has_room)
+
+
+def _inode(name: str) -> int:
+    return 0 if name.startswith("\0") else Path(name).stat().st_ino
 
 
 class SdNotify:
@@ -83,9 +113,6 @@ def watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
     return int(limit) / USEC_PER_SEC / 2 or None
 
 
-log = logging.getLogger(__name__)
-
-
 class TerminalOutput:
     """Whoever started the daemon by hand."""
 
@@ -111,3 +138,29 @@ class TerminalOutput:
         for line in status_lines(Report(summary=told, checks=checks_of(verdict.findings))):
             log.info("%s", line)
         log.info("READY: kdumpd %s, readiness %s", __version__, status_line(state))
+
+
+class RecurringProblem:
+    """Something that can go wrong again and again.
+
+    It is said when that begins and when it is over, and not each time between.
+    """
+
+    def __init__(self, log: logging.Logger, wrong: str, well: str) -> None:
+        self._log = log
+        self._wrong = wrong
+        self._well = well
+        self._lasts = False
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it went wrong the last time."""
+        return self._lasts
+
+    def note(self, problem: object | None) -> None:
+        """Take note of what kept it from going well this time, None when nothing did."""
+        if problem is not None and not self._lasts:
+            self._log.warning("%s: %s", self._wrong, problem)
+        elif problem is None and self._lasts:
+            self._log.warning("%s", self._well)
+        self._lasts = problem is not None

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from kdumpd.expose.trouble import RecurringProblem
+from kdumpd.expose.systemd import RecurringProblem
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from kdumpd.expose.trouble import RecurringProblem
+from kdumpd.expose.systemd import RecurringProblem
 
 
 def test_it_is_said_when_it_begins_and_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
