@@ -11,9 +11,16 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-from kdumpd.model.boots.attribution import attribute, crashed_at, tells_of_us
 from kdumpd.model.boots.journal import PastBoots
-from kdumpd.model.boots.previous_boot import STILL_LOOKED_FOR, Judgement, fixes, judge
+from kdumpd.model.boots.previous_boot import (
+    STILL_LOOKED_FOR,
+    Judgement,
+    attribute,
+    crashed_at,
+    fixes,
+    judge,
+    tells_of_us,
+)
 from kdumpd.model.boots.record import (
     MAX_BOOT_RECORDS,
     UNKNOWN_BOOT_PREFIX,
