@@ -60,7 +60,7 @@ REMOVED_PROTECTIONS: Mapping[str, RemovedProtection] = MappingProxyType(
             "        all_taken = self.tell(events)\n",
             test=KILLS,
         ),
-        "untold while it cannot be recorded": RemovedProtection(
+        "not reported while it cannot be recorded": RemovedProtection(
             file=ENGINE,
             old="            self._parts.outbox.tell(self._unrecorded)\n",
             new="",
@@ -90,19 +90,19 @@ REMOVED_PROTECTIONS: Mapping[str, RemovedProtection] = MappingProxyType(
             new="",
             test="tests/endurance/test_cycles.py::test_nothing_grows",
         ),
-        "a watch that must be had": RemovedProtection(
+        "a watch that is required": RemovedProtection(
             file=INOTIFY,
             old="        except pyinotify.WatchManagerError as error:\n",
             new="        except ZeroDivisionError as error:\n",
             test="tests/endurance/test_watches.py::test_no_watches_left",
         ),
-        "waits that begin anew": RemovedProtection(
+        "waits that begin again after a restart": RemovedProtection(
             file="kdumpd/model/step.py",
             old="    state = resumed(state, seen)\n",
             new="",
             test="tests/daemon/test_restarts.py::test_a_log_alone_is_told",
         ),
-        "signals from everybody": RemovedProtection(
+        "signals from all users": RemovedProtection(
             file="dbus/org.kdumpd1.conf",
             old='<deny send_destination="org.kdumpd1" send_type="signal"/>',
             new="",
