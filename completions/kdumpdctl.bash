@@ -90,7 +90,8 @@ _kdumpdctl() {
 
     case $verb in
     '') options+=' --version' ;;
-    check | info) options+=' --root' ;;
+    check) options+=' --root -v --verbose' ;;
+    info) options+=' --root' ;;
     list) options+=' --root -n --lines -S --since -U --until -r --reverse --untrusted --no-legend --state --class' ;;
     report) options+=' --addresses --host' ;;
     path) options+=' --directory' ;;

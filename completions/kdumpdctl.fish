@@ -38,6 +38,7 @@ complete -c kdumpdctl -n $none -a test -d 'Crash this machine to test that a dum
 
 complete -c kdumpdctl -n '__fish_seen_subcommand_from check list info' -l root -x \
     -a '(__fish_complete_directories)' -d 'Look below this directory, without the daemon'
+complete -c kdumpdctl -n '__fish_seen_subcommand_from check' -s v -l verbose -d 'List the checks that passed as well'
 complete -c kdumpdctl -n '__fish_seen_subcommand_from info report dmesg path acknowledge' \
     -a '(__kdumpdctl_ids)'
 

@@ -120,6 +120,12 @@ def arguments_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print the captures in the crash directories as JSON, and exit; this needs no bus",
     )
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="with --check: list the checks that passed as well",
+    )
     return parser
 
 
@@ -302,7 +308,9 @@ def once(options: argparse.Namespace, configuration: Configuration) -> int:
     from kdumpd.oneshot import check, list_captures  # noqa: PLC0415  # no part of the daemon
 
     files = Files(options.root, opened=opened_files(options))
-    return (check if options.check else list_captures)(files, configuration, options.json)
+    if options.check:
+        return check(files, configuration, options.json, verbose=options.verbose)
+    return list_captures(files, configuration, options.json)
 
 
 def read_configured(options: argparse.Namespace) -> Configuration:

@@ -24,12 +24,14 @@ log = logging.getLogger(__name__)
 NO_SETTLING = Delays(settle=0.0)
 
 
-def check(files: Files, configuration: Configuration, json_mode: str) -> int:
+def check(
+    files: Files, configuration: Configuration, json_mode: str, *, verbose: bool = False
+) -> int:
     """Print readiness, and return the exit status that says it."""
     verdict = asyncio.run(look_once(files, configuration))
     manager = manager_properties(State(verdict=verdict)).known
     if json_mode == "off":
-        lines = list(check_lines(readiness_report(manager)))
+        lines = list(check_lines(readiness_report(manager), verbose=verbose))
     else:
         lines = [to_json(readiness_record(manager), pretty=json_mode == "pretty")]
     return EXIT_STATUS[verdict.readiness] if print_lines(lines) else EXIT_IO

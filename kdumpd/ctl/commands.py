@@ -27,7 +27,7 @@ from kdumpd.ctl.terminal import print_json, print_lines, print_paged, read_scree
 from kdumpd.dbus.messages import CallError
 from kdumpd.json_output import plain_record, readiness_record, readiness_report
 from kdumpd.model.readiness.finding import Severity
-from kdumpd.model.readiness.report import EXIT_STATUS, check_lines
+from kdumpd.model.readiness.report import EXIT_STATUS, check_lines, text_columns
 from kdumpd.model.text import microseconds, shown
 from kdumpd.model.vocabulary import CaptureState, Readiness
 
@@ -130,14 +130,16 @@ async def info(answers: Answers, options: argparse.Namespace) -> int:
 
 
 async def check(answers: Answers, options: argparse.Namespace) -> int:
-    """Print what was checked of readiness, a line each, as it is now."""
+    """Check readiness now, and print how to fix what is wrong."""
     try:
         await answers.revalidate()
     except CallError as error:
         tell(f"What was known before: {error}")
     manager = await answers.manager()
     if options.json == "off":
-        await print_paged(check_lines(readiness_report(manager)), options)
+        report, screen = readiness_report(manager), read_screen(sys.stdout, os.environ)
+        width = text_columns(screen.width)
+        await print_paged(check_lines(report, width, verbose=options.verbose), options)
         _tell_hidden(manager)
     else:
         print_json(readiness_record(manager), options.json)

@@ -214,6 +214,9 @@ def arguments_parser() -> argparse.ArgumentParser:
         if verb.name in VERBS_WITHOUT_DAEMON:
             _add_root_option(command, ROOT_HELP)
     verbs.choices["info"].add_argument("ids", nargs="*", default=[], metavar="ID", help=ID_HELP)
+    verbs.choices["check"].add_argument(
+        "-v", "--verbose", action="store_true", help="list the checks that passed as well"
+    )
     add_list_options(verbs.choices["list"])
     _add_report_options(verbs.choices["report"])
     verbs.choices["path"].add_argument(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is true of this machine, on one screen of a terminal; captures as a table."""
 
-import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -22,14 +21,13 @@ from kdumpd.ctl.describe import (
 from kdumpd.ctl.terminal import NO_SCREEN, Screen, Style
 from kdumpd.json_output import readiness_report
 from kdumpd.model.readiness.finding import Severity
-from kdumpd.model.readiness.report import UNKNOWN_OUTCOME
-from kdumpd.model.text import human_size, shown, time_from_microseconds
+from kdumpd.model.readiness.report import UNKNOWN_OUTCOME, problems_of, text_columns
+from kdumpd.model.text import human_size, shown, time_from_microseconds, wrapped, wrapped_at_clauses
 from kdumpd.model.vocabulary import BootEnd, CaptureState, Readiness
 
 MAX_NEWEST_CAPTURES = 3
 LABEL_COLUMNS = 14
 BAR_COLUMNS = 20  # between its ends
-MAX_TEXT_COLUMNS = 100  # longer lines are hard to read
 TIME_COLUMNS, SHORT_ID_COLUMNS, STATE_COLUMNS = 16, 8, 10
 INDENT = GAP = "  "
 
@@ -42,7 +40,6 @@ OUTCOME_STYLES = {
     Severity.FATAL: Style.BAD,
     Severity.WARNING: Style.DOUBTFUL,
     UNKNOWN_OUTCOME: Style.DOUBTFUL,
-    Severity.OK: Style.GOOD,
 }
 STATE_STYLES: Mapping[str, Style] = {
     CaptureState.COMPLETE: Style.GOOD,
@@ -103,25 +100,26 @@ def reservation_bar(manager: Properties, *, unicode: bool) -> str:
 def _sentence(manager: Properties, screen: Screen) -> Iterator[str]:
     word = manager["Readiness"]
     style = READINESS_STYLES.get(Readiness(word)) if word else None
-    for number, line in enumerate(_wrapped(manager["Summary"], _width(screen))):
+    for number, line in enumerate(wrapped(manager["Summary"], _width(screen))):
         known = number == 0 and line.startswith(word)
         yield screen.styled(word, style) + line.removeprefix(word) if known else line
 
 
 def _what_to_do(manager: Properties, screen: Screen) -> Iterator[str]:
     unacknowledged = manager["Unacknowledged"]
-    findings = [one for one in readiness_report(manager).checks if one.outcome != Severity.OK]
+    findings = problems_of(readiness_report(manager).checks)
     if not findings and not unacknowledged:
         return
     yield ""
     yield screen.styled("What to do", Style.BOLD)
     for one in findings:
         text = f"{one.outcome}: {one.message} [{one.code}]"
-        for number, line in enumerate(_wrapped(text, _width(screen) - len(INDENT))):
+        for number, line in enumerate(wrapped(text, _width(screen) - len(INDENT))):
             outcome = screen.styled(one.outcome, OUTCOME_STYLES.get(one.outcome))
             yield INDENT + (outcome + line.removeprefix(one.outcome) if number == 0 else line)
-        if one.remedy:  # whole, however long: it is copied and typed
-            yield f"{INDENT * 2}{one.remedy}"
+        if one.remedy:
+            for line in wrapped_at_clauses(one.remedy, _width(screen) - len(INDENT * 2)):
+                yield INDENT * 2 + line
     if unacknowledged:
         crashes = "crash is" if unacknowledged == 1 else "crashes are"
         yield f"{INDENT}{unacknowledged} {crashes} not acknowledged"
@@ -141,7 +139,7 @@ def _capture(capture: Properties, screen: Screen) -> str:
 
 
 def _fact(name: str, text: str, screen: Screen) -> Iterator[str]:
-    for number, line in enumerate(_wrapped(text, _width(screen) - LABEL_COLUMNS - len(GAP))):
+    for number, line in enumerate(wrapped(text, _width(screen) - LABEL_COLUMNS - len(GAP))):
         yield _labelled(name if number == 0 else "", line, screen)
 
 
@@ -150,11 +148,7 @@ def _labelled(name: str, line: str, screen: Screen) -> str:
 
 
 def _width(screen: Screen) -> int:
-    return min(screen.width, MAX_TEXT_COLUMNS)
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return text_columns(screen.width)
 
 
 NO_VALUE = "-"

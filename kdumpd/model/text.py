@@ -2,6 +2,7 @@
 """Values, sizes and times as text that is safe to show, and times and spans out of text."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 BACKSLASH = ord("\\")
@@ -42,6 +43,41 @@ def human_size(size: int) -> str:
             break
         amount, unit = amount / SIZE_STEP, larger
     return f"{amount:.1f}".removesuffix(".0") + f" {unit}"
+
+
+# A word may have a path in quotes, with blanks in it. An apostrophe follows a letter.
+WORD_PATTERN = r"(?:(?<!\w)'[^']*'|\S)+"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return the text as lines of at most so many columns, more only where one word has more."""
+    return _filled(re.findall(WORD_PATTERN, text), width)
+
+
+def wrapped_at_clauses(text: str, width: int) -> list[str]:
+    """Return the same, but end a line only after a comma or colon outside of brackets.
+
+    A command that is named in the text stays whole.
+    """
+    clauses = [""]
+    for word in re.findall(WORD_PATTERN, text):
+        in_brackets = clauses[-1].count("(") > clauses[-1].count(")")
+        if clauses[-1].endswith((",", ";", ":")) and not in_brackets:
+            clauses.append(word)
+        else:
+            clauses[-1] = f"{clauses[-1]} {word}".lstrip()
+    return _filled(filter(None, clauses), width)
+
+
+def _filled(pieces: Iterable[str], width: int) -> list[str]:
+    lines = [""]
+    for piece in pieces:
+        longer = f"{lines[-1]} {piece}".lstrip()
+        if len(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(piece)
+    return lines
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

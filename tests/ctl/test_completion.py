@@ -69,6 +69,7 @@ async def by_bash(line: str) -> list[str]:
         ("kdumpdctl test --d", ["--dry-run"]),
         ("kdumpdctl test --c", ["--cancel"]),
         ("kdumpdctl test --override=just", ["just-booted"]),
+        ("kdumpdctl check --v", ["--verbose"]),
         ("kdumpdctl status --d", []),
         ("kdumpdctl watch ", []),
         ("kdumpdctl --bus=unix:path=/nowhere info ", []),

@@ -28,8 +28,11 @@ MANAGER = "org.kdumpd1 /org/kdumpd1 org.kdumpd1.Manager"
 SHELL = 'PATH="$0:$PATH"; export PATH; set -e; eval "$1"'
 # By the block's first line; a block without a row fails the test.
 SAID = {
-    "kdumpdctl": r"\Aready: (.|\n)*^Last: (.|\n)*^  ok (.|\n)*^TIME .*\n.* null-dereference",
-    "kdumpdctl check": r"\Aready: .*\n\n  ok +the running kernel supports crash kernels",
+    "kdumpdctl": (
+        r"\Aready: (.|\n)*^Last: (.|\n)*^\d+ checks passed \(-v (.|\n)*^TIME .*\n"
+        r".* null-dereference"
+    ),
+    "kdumpdctl check": r"\Aready: .*\n(.|\n)*^\d+ checks passed \(-v lists them\)$",
     "kdumpdctl status": r"\Aready: (.|\n)*^Not acknowledged: 1 (.|\n)*^Last: kernel 6\.1",
     "kdumpdctl list": (
         r"\ATIME .*\n.* null-dereference (.|\n)*^     Capture: \w{16}(.|\n)*^\[ .*\n\Z"

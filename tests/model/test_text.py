@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdumpd.model.text import human_size, printable, shown
+from kdumpd.model.text import human_size, printable, shown, wrapped, wrapped_at_clauses
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,33 @@ def test_shown_is_safe(name: bytes) -> None:
 )
 def test_human_size(size: int, expected: str) -> None:
     assert human_size(size) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("", 10, [""]),
+        ("one two three", 20, ["one two three"]),
+        ("one two three", 8, ["one two", "three"]),
+        ("one two", 2, ["one", "two"]),
+        ("see '/a b/c d' there", 6, ["see", "'/a b/c d'", "there"]),
+        ("the disk's own (see '/a b')", 10, ["the disk's", "own (see", "'/a b')"]),
+        ("a disk' and b 'c", 7, ["a disk'", "and b", "'c"]),
+    ],
+)
+def test_lines_that_fit(text: str, width: int, lines: list[str]) -> None:
+    assert wrapped(text, width) == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("", 10, [""]),
+        ("a b && c d", 4, ["a b && c d"]),
+        ("set a=1, then a b && c d", 10, ["set a=1,", "then a b && c d"]),
+        ("first: a b; c (d, e) f", 12, ["first: a b;", "c (d, e) f"]),
+        ("mkdir '/a, b', or c", 8, ["mkdir '/a, b',", "or c"]),
+    ],
+)
+def test_lines_that_end_with_a_clause(text: str, width: int, lines: list[str]) -> None:
+    assert wrapped_at_clauses(text, width) == lines

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from kdumpd.model.crashkernel.explain import Clause
 from kdumpd.model.crashkernel.parse import as_written
 from kdumpd.model.readiness.finding import Finding, Severity
+from kdumpd.model.text import wrapped, wrapped_at_clauses
 from kdumpd.model.vocabulary import Readiness
 
 READINESS_SENTENCES = {
@@ -36,6 +37,9 @@ EXIT_STATUS = {
     Readiness.UNSUPPORTED: 3,
 }
 APPLIES_PREFIX, APPLIES_NOT_PREFIX = "  > ", "    "
+INDENT, CONTINUED = "  ", "    "
+MAX_COLUMNS = 100  # longer lines are hard to read
+OUTCOMES: Sequence[str] = (Severity.FATAL, Severity.WARNING, UNKNOWN_OUTCOME, Severity.INFO)
 
 
 class Check(NamedTuple):
@@ -76,35 +80,76 @@ def checks_of(findings: Iterable[Finding]) -> tuple[Check, ...]:
     )
 
 
-def status_lines(report: Report) -> Iterator[str]:
+def text_columns(screen: int) -> int:
+    """Return how wide a line of text is on a screen of so many columns, 0 where there is none."""
+    return min(screen or MAX_COLUMNS, MAX_COLUMNS)
+
+
+def problems_of(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Return what is not as it should be, the worst first; a remedy is told once."""
+    wrong = sorted((one for one in checks if one.outcome != Severity.OK), key=_weight)
+    return tuple(
+        one._replace(remedy=_once(one, wrong[:number])) for number, one in enumerate(wrong)
+    )
+
+
+def problem_lines(problem: Check, width: int = MAX_COLUMNS) -> Iterator[str]:
+    """Yield what is wrong, and what to do about it; a command stays on one line."""
+    told = f"{problem.outcome}: {problem.message} [{problem.code}]"
+    yield from _indented(wrapped(told, width - len(CONTINUED)))
+    if problem.remedy:
+        remedy = f"what to do: {problem.remedy}"
+        yield from _indented(wrapped_at_clauses(remedy, width - len(CONTINUED)))
+
+
+def status_lines(report: Report, width: int = MAX_COLUMNS) -> Iterator[str]:
     """Yield the sentence, and then what stands in the way, or is good to know."""
-    yield report.summary
-    for one in report.checks:
-        if one.outcome != Severity.OK:
-            yield ""
-            yield f"  {one.outcome}: {one.message} [{one.code}]"
-            if one.remedy:
-                yield f"  what to do: {one.remedy}"
+    yield from wrapped(report.summary, width)
+    for one in problems_of(report.checks):
+        yield ""
+        yield from problem_lines(one, width)
 
 
-def check_lines(report: Report) -> Iterator[str]:
-    """Yield the sentence, a line for each check, and how crashkernel= reads."""
-    yield report.summary
-    yield ""
-    width = max((len(one.outcome) for one in report.checks), default=0)
-    for one in report.checks:
-        code = "" if one.outcome == Severity.OK else f" [{one.code}]"
-        yield f"  {one.outcome:<{width}}  {one.message}{code}"
-        if one.remedy:
-            yield f"  {'':<{width}}    what to do: {one.remedy}"
-    yield from _reading_lines(report)
+def check_lines(
+    report: Report, width: int = MAX_COLUMNS, *, verbose: bool = False
+) -> Iterator[str]:
+    """Yield the same, then how many checks passed or which, and how crashkernel= reads."""
+    yield from status_lines(report, width)
+    passed = [one.message for one in report.checks if one.outcome == Severity.OK]
+    if passed:
+        yield ""
+        count = "1 check" if len(passed) == 1 else f"{len(passed)} checks"
+        yield f"{count} passed:" if verbose else f"{count} passed (-v lists them)"
+    for message in passed if verbose else ():
+        yield from _indented(wrapped(message, width - len(CONTINUED)))
+    yield from _reading_lines(report, width)
 
 
-def _reading_lines(report: Report) -> Iterator[str]:
+def _once(check: Check, before: Iterable[Check]) -> str:
+    """Return the remedy, or which of the problems before has the same."""
+    codes = [one.code for one in before if one.remedy and one.remedy == check.remedy]
+    if not codes:
+        return check.remedy
+    return "the same as above" if check.code in codes else f"the same as for {codes[0]}"
+
+
+def _weight(check: Check) -> int:
+    return OUTCOMES.index(check.outcome) if check.outcome in OUTCOMES else len(OUTCOMES)
+
+
+def _reading_lines(report: Report, width: int) -> Iterator[str]:
     if not report.reading:
         return
     here = f" (here: {report.ram})" if report.ram else ""
     yield ""
-    yield f"How the kernel reads {as_written(report.crashkernel)}{here}:"
+    yield from wrapped(f"How the kernel reads {as_written(report.crashkernel)}{here}:", width)
     for line in report.reading:
-        yield (APPLIES_PREFIX if line.applies else APPLIES_NOT_PREFIX) + line.text
+        prefix = APPLIES_PREFIX if line.applies else APPLIES_NOT_PREFIX
+        for text in wrapped(line.text, width - len(prefix)):
+            yield prefix + text
+            prefix = APPLIES_NOT_PREFIX
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        yield (CONTINUED if number else INDENT) + line
