@@ -28,6 +28,7 @@ PROSE_PAGES = [
     PROJECT / "CONTRIBUTING.md",
     *(DOCS / name for name in ("architecture.md", "endurance.md", "threat-model.md")),
 ]
+MANUAL_PAGES = sorted((DOCS / "man").iterdir())
 # Word for word from another language, or with the subject last. What to write instead: "users",
 # "reports", "again", "the result", "reasons not to", "the default".
 UNUSED = re.compile(
@@ -48,6 +49,12 @@ def text_lines(page: Path) -> Iterator[str]:
     written, *_ = page.read_text().partition(FIGURES)
     text = re.sub(r"^```.*?^```$", "", written, flags=re.DOTALL | re.MULTILINE)
     return (line for line in text.splitlines() if not line.startswith(("|", "![")))
+
+
+def manual_prose(page: Path) -> str:
+    """Return the sentences of a manual page on one line: what mdoc has for text, and no names."""
+    lines = page.read_text().splitlines()
+    return " ".join(line for line in lines if not line.startswith("."))
 
 
 def prose(page: Path) -> str:
@@ -74,6 +81,13 @@ def test_no_phrase_has_to_be_read_twice(page: Path) -> None:
 @pytest.mark.parametrize("page", USER_PAGES, ids=named)
 def test_users_meet_no_unexplained_word(page: Path) -> None:
     assert [found[0] for found in JARGON.finditer(prose(page))] == []
+
+
+@pytest.mark.parametrize("page", MANUAL_PAGES, ids=named)
+def test_manual_pages_are_plain(page: Path) -> None:
+    text = manual_prose(page)
+    assert [found[0] for found in UNUSED.finditer(text)] == []
+    assert [found[0] for found in JARGON.finditer(text)] == []
 
 
 def test_phrases_are_found(tmp_path: Path) -> None:
