@@ -4,10 +4,10 @@
 import asyncio
 import json
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from kdumpd.arguments import CHILD_ENVIRONMENT, isolated
 from kdumpd.dbus.connection import Connection
@@ -22,6 +22,7 @@ from kdumpd.dbus.messages import (
     MANAGER_INTERFACE,
     OBJECT_MANAGER_INTERFACE,
     PROPERTIES_INTERFACE,
+    BusError,
     CallError,
     CallOptions,
     Target,
@@ -75,6 +76,57 @@ def absence(words: str, name: str) -> Iterator[None]:
         if _is_of_a_start(error):
             raise AbsentError(words) from error
         raise
+
+
+T = TypeVar("T")
+SILENCE_S = 1.0  # without an answer, after which systemd is asked about the unit
+UNIT_INTERFACE = "org.freedesktop.systemd1.Unit"
+# Where the unit NAME.service is to be found (sd_bus_path_encode(3)).
+UNIT_PATHS = {
+    "kdumpd": "/org/freedesktop/systemd1/unit/kdumpd_2eservice",
+    "kdumpd-trigger": "/org/freedesktop/systemd1/unit/kdumpd_2dtrigger_2eservice",
+}
+
+
+async def answer_of(
+    connection: Connection, bus_name: str, unit: str, call: Coroutine[Any, Any, T]
+) -> T:
+    """Return the answer to a call that may start the unit; AbsentError once the start has failed.
+
+    systemd does not tell dbus-daemon of a unit that fails after its start began: the bus then waits
+    for the name as long as for a start that succeeds.
+    """
+    asking = asyncio.create_task(call)
+    failure = asyncio.create_task(_failure(connection, bus_name, unit))
+    try:
+        await asyncio.wait([asking, failure], return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done() and failure.result():
+            raise AbsentError(f"{unit} ended before it answered")
+        return await asking
+    finally:
+        asking.cancel()
+        failure.cancel()
+        await asyncio.wait([asking, failure])
+
+
+async def _failure(connection: Connection, bus_name: str, unit: str) -> bool:
+    """Return True once the unit has failed and nobody has the name; False without systemd.
+
+    A unit that is still to be started has a job.
+    """
+    target = Target("org.freedesktop.systemd1", UNIT_PATHS[unit], PROPERTIES_INTERFACE)
+    try:
+        while True:
+            await asyncio.sleep(SILENCE_S)
+            if await connection.owner(bus_name):
+                continue
+            (properties,) = await connection.call(target, "GetAll", "s", [UNIT_INTERFACE])
+            job, _ = properties["Job"]
+            failed = properties["ActiveState"] == "failed"
+            if not job and (failed or "auto-restart" in properties["SubState"]):
+                return True
+    except (BusError, CallError):
+        return False
 
 
 Properties = Mapping[str, Any]
@@ -187,10 +239,9 @@ class Daemon:
     async def open_dmesg(self, id_: str, *, interactive: bool) -> int:
         """Return a descriptor of the capture's kernel log, which the caller closes."""
         call_options = PASSWORD_CALL_OPTIONS if interactive else PLAIN_CALL_OPTIONS
+        call = self._connection.call_for_descriptor(_capture(id_), "OpenDmesg", call_options)
         with absence(KDUMPD_ABSENT, "kdumpd"):
-            return await self._connection.call_for_descriptor(
-                _capture(id_), "OpenDmesg", call_options
-            )
+            return await answer_of(self._connection, KDUMPD_BUS_NAME, "kdumpd", call)
 
     async def acknowledge(self, id_: str, *, interactive: bool) -> None:
         """Acknowledge one capture."""
@@ -225,8 +276,9 @@ class Daemon:
         *body: object,
         call_options: CallOptions = READ_CALL_OPTIONS,
     ) -> list[Any]:
+        call = self._connection.call(target, member, signature, list(body), call_options)
         with absence(KDUMPD_ABSENT, "kdumpd"):
-            return await self._connection.call(target, member, signature, list(body), call_options)
+            return await answer_of(self._connection, KDUMPD_BUS_NAME, "kdumpd", call)
 
 
 def _capture(id_: str) -> Target:

@@ -12,6 +12,7 @@ from kdumpd.ctl.client import (
     AbsentError,
     Daemon,
     absence,
+    answer_of,
     obstacle_line,
 )
 from kdumpd.dbus.connection import Connection
@@ -144,7 +145,8 @@ class Trigger:
         *body: object,
         call_options: CallOptions | None = None,
     ) -> list[Any]:
+        call = self._connection.call(
+            target, member, signature, list(body), call_options or CallOptions()
+        )
         with absence(TRIGGER_ABSENT, "kdumpd-trigger"):
-            return await self._connection.call(
-                target, member, signature, list(body), call_options or CallOptions()
-            )
+            return await answer_of(self._connection, TRIGGER_BUS_NAME, "kdumpd-trigger", call)

@@ -3,12 +3,13 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from dbus_next import Message
+from dbus_next import Message, Variant
 from dbus_next.aio import MessageBus
 from dbus_next.constants import MessageType, RequestNameReply
 
@@ -23,6 +24,7 @@ DBUS_ERROR = "org.freedesktop.DBus.Error."
 MASKED = "org.freedesktop.systemd1.UnitMasked"
 SENTENCE = "A call may have 8 bytes."
 QUESTIONS = (("status",), ("check",), ("list",), ("info",), ("path",), ("acknowledge", "--all"))
+BUS_WAITS_S = 25  # for a name that it has started
 Answer = Callable[[MessageBus, Message], Message | None]
 
 
@@ -75,6 +77,91 @@ async def test_a_service_that_is_gone_before_it_answers(
     assert "journalctl -u kdumpd" in told.words
     if "This is a look without kdumpd" not in told.words:
         assert (told.status, told.out) == (4, "")
+
+
+SYSTEMD = "org.freedesktop.systemd1"
+UNIT_PATHS = {
+    f"/org/freedesktop/systemd1/unit/{unit}_2eservice" for unit in ("kdumpd", "kdumpd_2dtrigger")
+}
+FAILED = {"ActiveState": "failed", "SubState": "failed"}
+TO_BE_REPEATED = {"ActiveState": "activating", "SubState": "auto-restart"}
+
+
+def saying(state: Mapping[str, str], *jobs: int) -> Answer:
+    """Tell of any unit that it is in this state, with one of these jobs after the other."""
+    coming = iter(jobs)
+
+    def answer(_: MessageBus, message: Message) -> Message:
+        assert message.path in UNIT_PATHS
+        assert (message.member, message.body) == ("GetAll", [f"{SYSTEMD}.Unit"])
+        job = Variant("(uo)", [next(coming, 0), "/"])
+        states = {name: Variant("s", value) for name, value in state.items()}
+        return Message.new_method_return(message, "a{sv}", [{**states, "Job": job}])
+
+    return answer
+
+
+@asynccontextmanager
+async def starting_nobody(directory: Path) -> AsyncIterator[Bus]:
+    """Have a bus that waits for the two names: what it starts ends well, and takes no name."""
+    services = directory / "services"
+    services.mkdir()
+    for name in (KDUMPD, TRIGGER):
+        (services / f"{name}.service").write_text(f"[D-BUS Service]\nName={name}\nExec=/bin/true\n")
+    config = f"<servicedir>{services}</servicedir>"
+    async with private_bus(directory, Broker.DBUS_DAEMON, config=config) as bus:
+        yield bus
+
+
+@pytest.mark.parametrize("state", [FAILED, TO_BE_REPEATED], ids=["failed", "to-be-repeated"])
+async def test_a_unit_that_fails_is_told_before_the_bus_gives_up(
+    tmp_path: Path, state: Mapping[str, str]
+) -> None:
+    began = time.monotonic()
+    async with (
+        starting_nobody(tmp_path) as bus,
+        answering(bus.address, saying(state, 7), SYSTEMD),
+    ):
+        told = await printed("list", "--bus", bus.address)
+        assert (told.status, told.out) == (4, "")
+        assert told.words == f"kdumpd ended before it answered on the bus '{bus.address}'.\n"
+        test = await printed("test", "--dry-run", "--bus", bus.address)
+        assert test.status == 4
+        assert "kdumpd-trigger ended before it answered" in test.words
+    assert time.monotonic() - began < BUS_WAITS_S
+
+
+async def test_a_service_that_ends_late_and_fails_when_started_again(tmp_path: Path) -> None:
+    """It has the name for a while, as a daemon that finds a wrong ledger only then."""
+
+    def leave_later(bus: MessageBus, _: Message) -> None:
+        asyncio.get_running_loop().call_later(2.5, bus.disconnect)
+
+    began = time.monotonic()
+    async with (
+        starting_nobody(tmp_path) as bus,
+        answering(bus.address, leave_later),
+        answering(bus.address, saying(FAILED), SYSTEMD),
+    ):
+        told = await printed("list", "--bus", bus.address)
+    assert (told.status, told.out) == (4, "")
+    assert told.words == f"kdumpd ended before it answered on the bus '{bus.address}'.\n"
+    assert time.monotonic() - began < BUS_WAITS_S
+
+
+async def test_a_service_that_is_slow_is_waited_for_whatever_its_unit(bus: Bus) -> None:
+    """Somebody may have started it by hand, beside a unit that failed."""
+
+    def answer_later(bus: MessageBus, message: Message) -> None:
+        later = Message.new_method_return(message, "a{oa{sa{sv}}}", [{}])
+        asyncio.get_running_loop().call_later(3, bus.send, later)
+
+    async with (
+        answering(bus.address, answer_later),
+        answering(bus.address, saying(FAILED), SYSTEMD),
+    ):
+        told = await printed("info", "--bus", bus.address)
+    assert (told.status, told.words) == (1, "No captures found.\n")
 
 
 DENIED = (
