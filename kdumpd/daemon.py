@@ -55,6 +55,16 @@ from kdumpd.observe.threads import PatientThread
 gc.freeze()
 gc.enable()
 
+log = logging.getLogger("kdumpd")
+
+LEDGER_FILE_NAME = "ledger.sqlite"
+METRICS_FILE_REMEDY = (
+    "The service may write to /run/kdumpd. Another directory must exist and belong to the user"
+    " kdumpd. To allow it, type: systemctl edit kdumpd, add the lines [Service] and"
+    " BindPaths={directory}, and then type: systemctl restart kdumpd"
+)
+WRITE_TIMEOUT_S = 10.0  # for a file that others read
+STATE_DIRECTORY = Path("/var/lib/kdumpd")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -79,9 +89,6 @@ class Signals:
         finally:
             for one in waits:
                 one.cancel()
-
-
-STATE_DIRECTORY = Path("/var/lib/kdumpd")
 
 
 def arguments_parser() -> argparse.ArgumentParser:
@@ -136,17 +143,6 @@ def _descriptor(text: str) -> int:
     except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(f"'{text}' is not an open descriptor") from None
     return number
-
-
-log = logging.getLogger("kdumpd")
-
-LEDGER_FILE_NAME = "ledger.sqlite"
-METRICS_FILE_REMEDY = (
-    "The service may write to /run/kdumpd. Another directory must exist and belong to the user"
-    " kdumpd. To allow it, type: systemctl edit kdumpd, add the lines [Service] and"
-    " BindPaths={directory}, and then type: systemctl restart kdumpd"
-)
-WRITE_TIMEOUT_S = 10.0  # for a file that others read
 
 
 class StopError(Exception):

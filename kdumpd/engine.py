@@ -41,6 +41,7 @@ from kdumpd.observe.readiness.units import ServiceManager
 log = logging.getLogger(__name__)
 
 LEDGER_RETRY_S = 5.0  # while the ledger cannot be written
+DMESG_TIMEOUT_S = 24.0  # a caller waits for 25 (libdbus, sd-bus)
 
 
 class Sink(Protocol):
@@ -195,9 +196,6 @@ class Engine:
             self._retry_seconds if self._problem.lasts else None,
         )
         return min((due for due in dues if due is not None), default=None)
-
-
-DMESG_TIMEOUT_S = 24.0  # a caller waits for 25 (libdbus, sd-bus)
 
 
 class CallerActions:

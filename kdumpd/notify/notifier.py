@@ -33,6 +33,14 @@ from kdumpd.notify.notifications import (
 from kdumpd.notify.seen import SeenStore
 from kdumpd.notify.terminal import TerminalWindow
 
+log = logging.getLogger(__name__)
+
+NEWS_SIGNALS = (
+    (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, OBJECT_MANAGER_INTERFACE), "InterfacesAdded"),
+    (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE), "CrashReported"),
+    (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, PROPERTIES_INTERFACE), "PropertiesChanged"),
+)
+
 MIN_RETRY_S, MAX_RETRY_S = 1.0, 60.0
 
 
@@ -64,15 +72,6 @@ class Backoff:
         """Note that nothing is missing."""
         self._since = None
         self._delay = MIN_RETRY_S
-
-
-log = logging.getLogger(__name__)
-
-NEWS_SIGNALS = (
-    (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, OBJECT_MANAGER_INTERFACE), "InterfacesAdded"),
-    (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE), "CrashReported"),
-    (Target(KDUMPD_BUS_NAME, KDUMPD_PATH, PROPERTIES_INTERFACE), "PropertiesChanged"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

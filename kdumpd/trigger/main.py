@@ -39,6 +39,14 @@ from kdumpd.trigger.sysrq import (
 )
 from kdumpd.trigger.tokens import Admission, Peers, Tokens
 
+log = logging.getLogger("kdumpd-trigger")
+
+USER_NAME_TIMEOUT_S = 1.0  # for what may ask a server (nsswitch.conf(5))
+LAST_ANSWERS_TIMEOUT_S = 5.0  # for the answers to what still came
+NO_SYSRQ_SENTENCE = (
+    "Crash test: not possible here, as there is no /proc/sysrq-trigger that could be written to."
+)
+
 
 def arguments_parser() -> argparse.ArgumentParser:
     """Return the parser of kdumpd-trigger's command line."""
@@ -65,9 +73,6 @@ def arguments_parser() -> argparse.ArgumentParser:
     return parser
 
 
-USER_NAME_TIMEOUT_S = 1.0  # for what may ask a server (nsswitch.conf(5))
-
-
 async def user_name(uid: int) -> str:
     """Return the name of the user with this uid, empty where none is known in time."""
     lookup = start(lambda: _name(uid))
@@ -82,11 +87,6 @@ def _name(uid: int) -> str:
         return ""
 
 
-log = logging.getLogger("kdumpd-trigger")
-
-LAST_ANSWERS_TIMEOUT_S = 5.0  # for the answers to what still came
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerTimeouts:
     """How long the program waits, in seconds."""
@@ -94,11 +94,6 @@ class TriggerTimeouts:
     idle: float = 60.0  # for somebody to ask for something
     polkit: float = POLKIT_TIMEOUT_S
     test_run: CrashTestTimeouts = field(default_factory=CrashTestTimeouts)
-
-
-NO_SYSRQ_SENTENCE = (
-    "Crash test: not possible here, as there is no /proc/sysrq-trigger that could be written to."
-)
 
 
 class EndError(Exception):

@@ -14,6 +14,8 @@ KERNEL_FILE_PATTERN = r"/(?:proc|sys)/"
 CHECK_THE_DISK = "check its disk for errors: journalctl -k -p err"
 RUN_AS_ROOT = "run kdumpd as root, for example: sudo kdumpd --check"
 
+T = TypeVar("T")
+
 
 def remedy_for_unreadable(problem: str) -> str:
     """Return what makes the fact known, where `problem` names the file and what is wrong."""
@@ -42,9 +44,6 @@ def _of_kernel(path: str, what: str) -> str:
     if what.startswith("cannot be read"):
         return f"read it yourself to see the error: cat '{path}'"
     return f"report a bug with the contents of the file: head -c 200 '{path}'"
-
-
-T = TypeVar("T")
 
 
 class Severity(StrEnum):

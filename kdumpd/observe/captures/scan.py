@@ -45,9 +45,12 @@ MAX_UNTRUSTED_DIRECTORIES = 1_000  # of others
 MAX_UNTRUSTED_CAPTURES = 1_000
 ENTRIES_AT_ONCE = 100  # after so many a look has got further
 MAX_COUNTED_STRANGERS = 100  # uids: a user may have 65,536 of them (subuid(5))
+MAX_LOGGED_DIRECTORIES = 10_000
 OTHER_STRANGERS = -1  # in the place of the uids beyond
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class LastByName:
@@ -423,11 +426,6 @@ def _described(error: Exception, path: bytes) -> str:
     if isinstance(error, OSError):
         return f"'{shown(path)}' cannot be read: {error.strerror}"
     return str(error)
-
-
-log = logging.getLogger(__name__)
-
-MAX_LOGGED_DIRECTORIES = 10_000
 
 
 class ForeignDirectories:
