@@ -195,9 +195,9 @@ def crash_test_line(manager: Properties, test: Properties, now: datetime) -> str
         case CrashTestVerdict.NONE if obstacle := obstacle_line(manager):
             return obstacle
         case CrashTestVerdict.NONE:
-            return "Never proven: kdumpdctl test crashes this machine to see (kdumpd-trigger(8))"
+            return "Never tested: kdumpdctl test crashes this machine to see (kdumpd-trigger(8))"
         case CrashTestVerdict.PASSED:
-            return f"Last proven: {_occasion(test, now)}{_proof(test)}{_doubt(test)}"
+            return f"Last test: passed {_occasion(test, now)}{_proof(test)}{_doubt(test)}"
         case CrashTestVerdict.FAILED:
             why = test["Reason"].rstrip(".") or "nothing says why"
             return f"Last test: failed {_occasion(test, now)}: {why}{_doubt(test)}"

@@ -71,7 +71,7 @@ def test_how_long_ago(passed: timedelta, words: str) -> None:
     [
         (
             PASSED,
-            f"Last proven: 3 days ago on 6.1.0-56-amd64, 38 MiB in 49 s (capture {ID})",
+            f"Last test: passed 3 days ago on 6.1.0-56-amd64, 38 MiB in 49 s (capture {ID})",
         ),
         (
             {**PASSED, **STALE},
@@ -79,7 +79,7 @@ def test_how_long_ago(passed: timedelta, words: str) -> None:
         ),
         (
             {**PASSED, "TestedKernel": "", "Seconds": 0, "Capture": "/"},
-            "Last proven: 3 days ago, 38 MiB",
+            "Last test: passed 3 days ago, 38 MiB",
         ),
         ({**PASSED, "TestedAt": 0, "Size": 0, "Capture": "/"}, f"at an unknown time on {RELEASE}"),
         (
@@ -142,7 +142,7 @@ async def test_status_tells_of_no_test_and_of_one_just_asked_for(
     async with running(Setup(root=machine.root, state=tmp_path / "state", bus=bus)):
         before = time.time()
         status = await kdumpdctl("--bus", bus)
-        assert "\nNever proven: kdumpdctl test crashes this machine to see " in status.out
+        assert "\nNever tested: kdumpdctl test crashes this machine to see " in status.out
         await record(bus)
         status = await kdumpdctl("--bus", bus)
         (line,) = (line for line in status.out.splitlines() if line.startswith("Last test: "))
@@ -178,7 +178,9 @@ async def test_status_tells_what_the_ledger_remembers(
     machine.write("proc/sys/kernel/osrelease", "6.1.0-57-amd64\n")
     async with running(setup):
         status = await kdumpdctl("--bus", bus)
-        (line,) = (line for line in status.out.splitlines() if line.startswith("Last proven: "))
+        (line,) = (
+            line for line in status.out.splitlines() if line.startswith("Last test: passed ")
+        )
         assert line.endswith(
             f" ago on {RELEASE}, 38 MiB in 49 s (capture {ID})"
             f", but: The kernel is 6.1.0-57-amd64 now; the test was of {RELEASE}."

@@ -64,7 +64,7 @@ async def test_key_is_pressed_and_a_rehearsal_proves_nothing(scene: Scene) -> No
         assert crashing == "Crashing it now."
         assert last.startswith("This was a rehearsal")
         assert person.terminal_is_as_before
-    assert "\nNever proven: " in (await kdumpdctl("--bus", scene.bus)).out
+    assert "\nNever tested: " in (await kdumpdctl("--bus", scene.bus)).out
 
 
 async def test_any_key_cancels(scene: Scene) -> None:
@@ -77,7 +77,7 @@ async def test_any_key_cancels(scene: Scene) -> None:
         assert person.terminal_is_as_before
     await scene.trigger.stop()
     assert scene.trigger.pressed == b""
-    assert "\nNever proven: " in (await kdumpdctl("--bus", scene.bus)).out
+    assert "\nNever tested: " in (await kdumpdctl("--bus", scene.bus)).out
 
 
 async def test_anybody_who_may_cancels_by_a_command(scene: Scene) -> None:

@@ -227,7 +227,7 @@ def check_a_test_that_passed(boot: Told, host: Path) -> None:
     assert boot.test["stale"] is False
     assert boot.ended[0] == "test-captured"
     assert boot.verdicts == ["passed"]
-    assert "Last proven: " in boot.words
+    assert "Last test: passed " in boot.words
     assert boot.status["unacknowledged"] == 0
     assert "kdumpdctl status" in (host / "test-1").read_text()
 
