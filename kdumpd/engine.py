@@ -32,7 +32,6 @@ from kdumpd.model.state import Delays, Observation, State
 from kdumpd.model.step import next_look, step
 from kdumpd.model.waits import next_writing
 from kdumpd.observe.boots import BootsObserver
-from kdumpd.observe.captures.capture import MAX_REPORT_BYTES, ReportError, parse_report
 from kdumpd.observe.captures.core_reader import CoreReader, Inspect
 from kdumpd.observe.captures.open_files import CaptureFileError, CaptureFiles, FileGoneError, sealed
 from kdumpd.observe.machine import Machine, clock
@@ -282,6 +281,13 @@ def _is_report(capture: Capture) -> bool:
 
 
 def _log_in_report(fd: int) -> int:
+    # What reads captures is not loaded before there is one.
+    from kdumpd.observe.captures.capture import (  # noqa: PLC0415  # most machines never crash
+        MAX_REPORT_BYTES,
+        ReportError,
+        parse_report,
+    )
+
     try:
         return sealed(parse_report(os.pread(fd, MAX_REPORT_BYTES, 0)))
     except (ReportError, OSError) as error:
