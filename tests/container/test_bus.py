@@ -2,6 +2,7 @@
 """What the package needs of the system bus, by dbus-daemon and dbus-broker of each release."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,8 @@ pytestmark = [
 DRIVER = "org.freedesktop.DBus / org.freedesktop.DBus"
 MANAGER = "org.kdumpd1 /org/kdumpd1 org.kdumpd1.Manager"
 PROGRAMS = {DBUS_DAEMON: "dbus-daemon", DBUS_BROKER: "dbus-broker"}
+LEDGER = "/var/lib/kdumpd/ledger.sqlite"
+BUS_WAITS_S = 20  # less than dbus-daemon waits for a name that it has started
 STAMP = "202611230700"
 DIRECTORY = f"/var/crash/{STAMP}"
 
@@ -47,6 +50,22 @@ def test_kdumpd_has_its_name_and_is_started_by_it(installed: Container) -> None:
     assert outcome.status == 3
     assert "Watching: /var/crash" in outcome.output
     assert installed.run("systemctl is-active kdumpd") == "active"
+
+
+def test_one_that_ends_at_each_start_is_told_soon(installed: Container) -> None:
+    """It finds the ledger of a newer kdumpd: the bus alone does not tell of a unit that failed."""
+    installed.run(f"systemctl stop kdumpd; cp -a {LEDGER} {LEDGER}.kept")
+    pragma = f"import sqlite3; sqlite3.connect('{LEDGER}').execute('PRAGMA user_version = 1000')"
+    installed.run(f'python3 -c "{pragma}"')
+    try:
+        for question in ("status", "list", "check"):
+            began = time.monotonic()
+            outcome = installed.attempt(f"kdumpdctl {question}", user="nobody")
+            assert time.monotonic() - began < BUS_WAITS_S
+            assert outcome.status == 4
+            assert "kdumpd ended before it answered" in outcome.output
+    finally:
+        installed.run(f"mv {LEDGER}.kept {LEDGER}; rm -f {LEDGER}-*; systemctl start kdumpd")
 
 
 @pytest.mark.parametrize("name", ["org.kdumpd1", "org.kdumpd1.Trigger"])
