@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import os
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from kdumpd.dbus.messages import (
     KDUMPD_PATH,
     MANAGER_INTERFACE,
     OBJECT_MANAGER_INTERFACE,
+    PEER_INTERFACE,
     PROPERTIES_INTERFACE,
     BusError,
     CallError,
@@ -42,6 +44,19 @@ NOT_RUNNING_ERRORS = {
 # What the bus says where it could not start the service: itself, or systemd for it (sd-bus,
 # bus-common-errors.h: disabled, unreadable, broken, masked).
 ACTIVATION_ERROR_PREFIXES = ("org.freedesktop.DBus.Error.Spawn.", "org.freedesktop.systemd1.")
+
+
+MASK_PATHS = (Path("/etc/systemd/system"), Path("/run/systemd/system"))
+
+
+def is_masked(unit: str) -> bool:
+    """Return whether an administrator has masked the unit (systemd.unit(5)).
+
+    The bus says so only of one that is enabled, too: the name it starts is an alias.
+    """
+    return any(
+        (directory / f"{unit}.service").resolve() == Path(os.devnull) for directory in MASK_PATHS
+    )
 
 
 class AbsentError(Exception):
@@ -204,14 +219,22 @@ PASSWORD_CALL_OPTIONS = CallOptions(seconds=180.0, interactive=True, repeats=REP
 # On a busy machine 10,000 captures take long to be put into one message, and to be read out of it.
 LIST_CALL_OPTIONS = CallOptions(seconds=120.0, max_answer_bytes=ALL_OBJECTS_BYTES, repeats=REPEATS)
 PLAIN_CALL_OPTIONS = CallOptions(seconds=60.0, repeats=REPEATS)
-READ_CALL_OPTIONS = CallOptions(repeats=REPEATS)
 
 
 class Daemon:
-    """The daemon at the other end of a connection. AbsentError where there is none."""
+    """The daemon at the other end of a connection. AbsentError where there is none.
 
-    def __init__(self, connection: Connection) -> None:
+    The bus starts it for each question, or for `start` only.
+    """
+
+    def __init__(self, connection: Connection, *, starts: bool = True) -> None:
         self._connection = connection
+        self._read_call_options = CallOptions(repeats=REPEATS, starts=starts)
+
+    async def start(self) -> None:
+        """Have the bus start the daemon where it does not run, once."""
+        target = Target(KDUMPD_BUS_NAME, KDUMPD_PATH, PEER_INTERFACE)
+        await self._ask(target, "Ping", call_options=CallOptions())
 
     async def manager(self) -> Properties:
         """Return the properties of org.kdumpd1.Manager."""
@@ -274,9 +297,11 @@ class Daemon:
         member: str,
         signature: str = "",
         *body: object,
-        call_options: CallOptions = READ_CALL_OPTIONS,
+        call_options: CallOptions | None = None,
     ) -> list[Any]:
-        call = self._connection.call(target, member, signature, list(body), call_options)
+        call = self._connection.call(
+            target, member, signature, list(body), call_options or self._read_call_options
+        )
         with absence(KDUMPD_ABSENT, "kdumpd"):
             return await answer_of(self._connection, KDUMPD_BUS_NAME, "kdumpd", call)
 

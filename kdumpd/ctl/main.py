@@ -10,14 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kdumpd.arguments import EXIT_FAILURE, EXIT_IO, discard_stdout
-from kdumpd.ctl.client import AbsentError, Daemon, LookError, LookWithoutDaemon, SelectionError
+from kdumpd.ctl.client import (
+    AbsentError,
+    Daemon,
+    LookError,
+    LookWithoutDaemon,
+    SelectionError,
+    is_masked,
+)
 from kdumpd.ctl.options import SYSTEM_BUS_OPTION, VERBS_WITHOUT_DAEMON, parse_arguments, run_of
 from kdumpd.ctl.terminal import tell
 from kdumpd.dbus.connection import connect
 from kdumpd.dbus.messages import ROOT_UID, BusError, CallError, bus_address
 
 EXIT_ABSENT = 4
-MASK_PATHS = (Path("/etc/systemd/system"), Path("/run/systemd/system"))
 READINESS_VERBS = {"status", "check"}  # whose other exit statuses are words of readiness
 LOOK_INSTEAD_HINT = (
     "This is a look without kdumpd, which would know more: what is gone, or acknowledged."
@@ -88,19 +94,9 @@ def _may_look(options: argparse.Namespace) -> bool:
 def start_hint(error: AbsentError, options: argparse.Namespace) -> str:
     """Return how to have the service started that the command asks, or where it says why not."""
     unit = "kdumpd-trigger" if options.verb == "test" else "kdumpd"
-    if error.is_masked or (options.bus == SYSTEM_BUS_OPTION and _is_masked(unit)):
+    if error.is_masked or (options.bus == SYSTEM_BUS_OPTION and is_masked(unit)):
         return UNMASK_HINT.format(unit=unit)
     return TRIGGER_LOG_HINT if options.verb == "test" else START_HINT
-
-
-def _is_masked(unit: str) -> bool:
-    """Return whether an administrator has masked the unit (systemd.unit(5)).
-
-    The bus says so only of one that is enabled, too: the name it starts is an alias.
-    """
-    return any(
-        (directory / f"{unit}.service").resolve() == Path(os.devnull) for directory in MASK_PATHS
-    )
 
 
 def _advise(options: argparse.Namespace, hint: str = START_HINT) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from kdumpd.ctl import trigger
-from kdumpd.ctl.client import AbsentError, Daemon, Properties
+from kdumpd.ctl.client import AbsentError, Daemon, Properties, is_masked
 from kdumpd.ctl.describe import headline, hidden_sentence, joined, local_time
+from kdumpd.ctl.options import SYSTEM_BUS_OPTION
 from kdumpd.ctl.terminal import Stop, print_lines, stopping, tell
 from kdumpd.dbus.connection import MESSAGE_BUS, Connection, connect
 from kdumpd.dbus.messages import (
@@ -24,6 +24,7 @@ from kdumpd.dbus.messages import (
     PROPERTIES_INTERFACE,
     TRIGGER_BUS_NAME,
     TRIGGER_INTERFACE,
+    TRIGGER_PATH,
     BusError,
     CallError,
     Interest,
@@ -180,11 +181,14 @@ INTERESTS = (
         Target(KDUMPD_BUS_NAME, KDUMPD_PATH, MANAGER_INTERFACE),
         ("ReadinessChanged", "CrashReported"),
     ),
-    Interest(trigger.TRIGGER_TARGET, ("Countdown",)),
+    Interest(Target(TRIGGER_BUS_NAME, TRIGGER_PATH, TRIGGER_INTERFACE), ("Countdown",)),
     Interest(MESSAGE_BUS, (NAME_OWNER_CHANGED,), about=KDUMPD_BUS_NAME),
     Interest(MESSAGE_BUS, (NAME_OWNER_CHANGED,), about=TRIGGER_BUS_NAME),
 )
-WAITING_LINE = "kdumpd does not run; waiting for it. To start it: systemctl start kdumpd"
+WAITING_LINE = (
+    "{}; waiting for it. To start it: systemctl start kdumpd."
+    " Why it does not run: journalctl -u kdumpd"
+)
 MASKED_LINE = (
     "kdumpd does not run, as its unit is masked; waiting for it."
     " To allow its start: systemctl unmask kdumpd"
@@ -194,9 +198,8 @@ GONE_LINE = "kdumpd is gone; waiting for its return."
 
 async def watch(_: None, options: argparse.Namespace) -> int:
     """Print what happens, a line each, until Ctrl-C; what was there before is not told."""
-    address = bus_address(options.bus, os.environ)
     with stopping() as stop:
-        following = asyncio.create_task(_follow(address, options.json))
+        following = asyncio.create_task(_follow(options))
         waiting: list[asyncio.Future[Any]] = [following, stop.asked]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         await _end(following, stop)
@@ -211,14 +214,14 @@ async def _end(following: asyncio.Task[None], stop: Stop) -> None:
         following.result()
 
 
-async def _follow(address: str, json_mode: str) -> None:
+async def _follow(options: argparse.Namespace) -> None:
     """Tell what happens, for ever; a bus that is lost is tried again, one never there is not."""
-    known = False
+    address, known = bus_address(options.bus, os.environ), False
     while True:
         try:
             async with connect(address) as connection:
                 known = True
-                await _Teller(connection, json_mode).run()
+                await _Teller(connection, options).run()
         except BusError as error:
             if not known:
                 raise
@@ -227,12 +230,17 @@ async def _follow(address: str, json_mode: str) -> None:
 
 
 class _Teller:
-    """Tells what comes over one connection."""
+    """Tells what comes over one connection.
 
-    def __init__(self, connection: Connection, json_mode: str) -> None:
+    It has the daemon started once, and not again: one that ends at each start would come and go.
+    """
+
+    def __init__(self, connection: Connection, options: argparse.Namespace) -> None:
         self._connection = connection
-        self._json_mode = json_mode
-        self._daemon = Daemon(connection)
+        self._json_mode = options.json
+        self._on_system_bus = options.bus == SYSTEM_BUS_OPTION
+        self._daemon = Daemon(connection, starts=False)
+        self._waits = False  # for the daemon, and has said so
         self._owners: dict[str, str] = {}  # of the two names, by whom else no signal counts
         self._said_hidden = False
 
@@ -241,7 +249,7 @@ class _Teller:
         signals = await self._connection.listen_to(INTERESTS, MAX_WAITING_SIGNALS)
         for name in (KDUMPD_BUS_NAME, TRIGGER_BUS_NAME):
             self._owners[name] = await self._connection.owner(name)
-        await self._greet()
+        await self._greet(start=True)
         loss = asyncio.create_task(self._connection.lost())
         coming = asyncio.create_task(signals.get())
         try:
@@ -256,16 +264,26 @@ class _Teller:
             coming.cancel()
             await asyncio.wait([loss, coming])
 
-    async def _greet(self) -> None:
-        """Say what is true now: a bus starts the daemon for whoever asks."""
+    async def _greet(self, *, start: bool = False) -> None:
+        """Say what is true now."""
         try:
+            if start:
+                await self._daemon.start()
             manager = await self._daemon.manager()
         except AbsentError as error:
-            tell(MASKED_LINE if error.is_masked else WAITING_LINE)
+            masked = error.is_masked or (self._on_system_bus and is_masked("kdumpd"))
+            self._wait(MASKED_LINE if masked else WAITING_LINE.format(error))
         except CallError as error:
             tell(str(error))
         else:
+            self._waits = False
             tell(manager["Summary"])
+
+    def _wait(self, line: str) -> None:
+        """Say once that the daemon is waited for, until it has answered."""
+        if not self._waits:
+            tell(line)
+        self._waits = True
 
     async def _completed(self, signal: Signal) -> Signal:
         """Return the signal with what it leaves out, as far as this caller is told it."""
@@ -303,7 +321,7 @@ class _Teller:
             if name == KDUMPD_BUS_NAME and owner:
                 await self._greet()
             elif name == KDUMPD_BUS_NAME:
-                tell(GONE_LINE)
+                self._wait(GONE_LINE)
             return
         if signal.sender not in self._owners.values():
             return

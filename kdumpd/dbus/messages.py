@@ -134,6 +134,7 @@ class CallOptions:
     interactive: bool = False
     max_answer_bytes: int = 1 << 20
     repeats: int = 0  # of a call that does no harm twice, where the service left before it answered
+    starts: bool = True  # the service, where it does not run
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,9 +93,10 @@ class Session:
 
         CallError for an error, BusError for none, which is LeftError where this side has left.
         """
+        interactive = wire.ALLOW_INTERACTIVE_AUTHORIZATION if call_options.interactive else 0
         call = Outgoing(
             kind=wire.METHOD_CALL,
-            flags=wire.ALLOW_INTERACTIVE_AUTHORIZATION if call_options.interactive else 0,
+            flags=interactive | (0 if call_options.starts else wire.NO_AUTO_START),
             destination=target.name,
             path=target.path,
             interface=target.interface,

@@ -20,6 +20,7 @@ from tests.support.cores import Crash, flattened
 from tests.support.daemon import Setup, running
 from tests.support.machine import Machine
 from tests.support.message_bus import Broker, private_bus
+from tests.support.namespace import MOUNTS_AS_SELF, needs_root
 from tests.support.process import BOUND, end
 
 pytestmark = pytest.mark.bus
@@ -144,6 +145,72 @@ async def test_a_stranger_tells_nothing(machine: Machine, tmp_path: Path, bus: s
         machine.kdump_tools("202611230113", flattened(Crash()))
         await watcher.line("Captured: ")
         assert not any("lost" in line for line in watcher.seen)
+
+
+# Takes the name, and ends at the first call without an answer: dbus/org.kdumpd1.service as a bus
+# sees it where the ledger is of a newer kdumpd.
+ENDS_AT_EACH_START = """
+import asyncio, os, sys
+from dbus_next.aio import MessageBus
+from dbus_next.constants import MessageType
+
+async def main():
+    with open(sys.argv[1], "a") as starts:
+        starts.write("started\\n")
+    bus = await MessageBus(bus_address=os.environ["DBUS_STARTER_ADDRESS"]).connect()
+    bus.add_message_handler(
+        lambda message: message.message_type is MessageType.METHOD_CALL and os._exit(0)
+    )
+    await bus.request_name("org.kdumpd1")
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_daemon_that_ends_at_each_start_is_started_once_and_told_once(
+    tmp_path: Path,
+) -> None:
+    program, starts, services = tmp_path / "ends.py", tmp_path / "starts", tmp_path / "services"
+    program.write_text(ENDS_AT_EACH_START)
+    services.mkdir()
+    (services / "org.kdumpd1.service").write_text(
+        f"[D-BUS Service]\nName=org.kdumpd1\nExec={sys.executable} {program} {starts}\n"
+    )
+    config = f"<servicedir>{services}</servicedir>"
+    async with (
+        private_bus(tmp_path, Broker.DBUS_DAEMON, config=config) as bus,
+        watching(bus.address) as watcher,
+    ):
+        line = await watcher.word("kdumpd ended before it answered; waiting for it.")
+        assert "journalctl -u kdumpd" in line
+        await asyncio.sleep(3)
+        watcher.process.send_signal(signal.SIGINT)
+        _, words = await watcher.process.communicate()
+    assert (watcher.seen, words) == ([line], b"")
+    assert starts.read_text() == "started\n"
+
+
+MASKED_UNIT = """
+mount -t tmpfs tmpfs /run/systemd
+mkdir /run/systemd/system
+ln -s /dev/null /run/systemd/system/kdumpd.service
+export DBUS_SYSTEM_BUS_ADDRESS="$1"
+shift
+exec "$@"
+"""
+
+
+@needs_root
+async def test_a_unit_that_is_masked_is_to_be_unmasked(bus: str) -> None:
+    """Of one that is not enabled the bus does not say that it is masked."""
+    prefix = (*MOUNTS_AS_SELF, "sh", "-ec", MASKED_UNIT, "sh", bus)
+    async with watching("system", prefix=prefix) as watcher:
+        line = await watcher.word("waiting for it.")
+    assert line == (
+        "kdumpd does not run, as its unit is masked; waiting for it."
+        " To allow its start: systemctl unmask kdumpd\n"
+    )
 
 
 async def test_a_bus_that_is_none_is_said() -> None:
