@@ -117,7 +117,7 @@ def _incomplete(facts: Mapping[str, str]) -> tuple[str, int]:
             what = f"only the kernel log was saved, in {_name(facts['directory'])}"
         case CaptureState.UNREADABLE:
             place = facts.get("core") or facts["directory"]
-            what = f"the dump {_name(place)} cannot be judged: it {facts.get('problem', '')}"
+            what = f"the dump {_name(place)} cannot be checked: it {facts.get('problem', '')}"
         case _ if "core" not in facts:
             what = f"the capture in {_name(facts['directory'])} {facts.get('problem', 'is empty')}"
         case _:
@@ -127,7 +127,7 @@ def _incomplete(facts: Mapping[str, str]) -> tuple[str, int]:
 
 def _untrusted(facts: Mapping[str, str]) -> tuple[str, int]:
     place, why = _name(facts["directory"]), facts.get("problem", "its contents were not read")
-    what = f"What may be a capture is in {place}, but anybody could have put it there"
+    what = f"{place} may hold a capture, but users other than root could have put it there"
     if "uids" not in facts:  # an event that an older kdumpd recorded
         return f"{what}: {why}", WARNING
     uids = facts["uids"].split()
@@ -136,7 +136,7 @@ def _untrusted(facts: Mapping[str, str]) -> tuple[str, int]:
     more = f" (and {facts['more']} more of {whose})" if "more" in facts else ""
     again = time_from_microseconds(int(facts["again_at"]))
     until = f"{again.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"{what}{more}: {why}. More of {whose} is told after {until}", WARNING
+    return f"{what}{more}: {why}. kdumpd reports more of {whose} only after {until}", WARNING
 
 
 def _gone(facts: Mapping[str, str]) -> tuple[str, int]:
@@ -145,17 +145,17 @@ def _gone(facts: Mapping[str, str]) -> tuple[str, int]:
 
 def _exposed(facts: Mapping[str, str]) -> tuple[str, int]:
     what = "a kernel's memory" if facts["exposed"] == facts.get("core") else "a kernel's log"
-    return f"Everybody may read {_name(facts['exposed'])}, which holds {what}", WARNING
+    return f"All users can read {_name(facts['exposed'])}, which holds {what}", WARNING
 
 
 def _changed(facts: Mapping[str, str]) -> tuple[str, int]:
     sentence, priority = _readiness(facts)
-    return f"From {facts['before']} to {facts['readiness']}. {sentence}", priority
+    return f"Readiness changed from {facts['before']} to {facts['readiness']}. {sentence}", priority
 
 
 def _readiness(facts: Mapping[str, str]) -> tuple[str, int]:
     readiness = Readiness(facts["readiness"])
-    because = f" Because: {facts['because']}." if "because" in facts else ""
+    because = f" Cause: {facts['because']}." if "because" in facts else ""
     # An event that an older kdumpd recorded has no sentence.
     sentence = facts.get("sentence", READINESS_SENTENCES[readiness])
     return sentence + because, INFO if readiness is Readiness.READY else WARNING
@@ -173,7 +173,7 @@ def _test_announced(facts: Mapping[str, str]) -> tuple[str, int]:
     if "rehearsal" in facts:
         what = (
             f"This is a rehearsal of a crash test of {machine}, {for_whom}: in {seconds} s the"
-            " kernel is asked for its help, and nothing is crashed"
+            " kernel only prints its SysRq help, and does not crash"
         )
     else:
         what = (
@@ -198,7 +198,7 @@ def _user(facts: Mapping[str, str]) -> str:
 
 
 def _overridden(facts: Mapping[str, str]) -> str:
-    return f", in spite of: {facts['overridden']}" if "overridden" in facts else ""
+    return f", overriding: {facts['overridden']}" if "overridden" in facts else ""
 
 
 def _test_triggered(facts: Mapping[str, str]) -> tuple[str, int]:
@@ -212,8 +212,14 @@ def _test_verdict(facts: Mapping[str, str]) -> tuple[str, int]:
     kernel = f" on kernel {facts['kernel']}" if "kernel" in facts else ""
     if facts["verdict"] == CrashTestVerdict.PASSED:
         how_long = f" in {facts['seconds']} s" if "seconds" in facts else ""
-        return f"The crash test{kernel} has passed: {_size(facts)} were captured{how_long}", NOTICE
-    return f"The crash test{kernel} has failed: {facts.get('because', 'nothing says why')}", WARNING
+        return (
+            f"The crash test{kernel} has passed: a dump of {_size(facts)} was saved{how_long}",
+            NOTICE,
+        )
+    return (
+        f"The crash test{kernel} has failed: {facts.get('because', 'the cause is unknown')}",
+        WARNING,
+    )
 
 
 def _not_captured(facts: Mapping[str, str]) -> tuple[str, int]:
@@ -226,7 +232,7 @@ def _unclean(facts: Mapping[str, str]) -> tuple[str, int]:
 
 def _loop(facts: Mapping[str, str]) -> tuple[str, int]:
     how_often = f"{facts['crashes']} times within {facts['minutes']} minutes"
-    return f"The kernel has crashed {how_often}: this may be a loop of crashes", CRITICAL
+    return f"The kernel has crashed {how_often}: it may be in a crash loop", CRITICAL
 
 
 def _crash(facts: Mapping[str, str]) -> str:

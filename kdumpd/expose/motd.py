@@ -61,5 +61,5 @@ def lines(state: State) -> Iterator[str]:
 
 def _count(crashes: int) -> str:
     if crashes == 1:
-        return "Nobody has acknowledged this crash"
-    return f"Nobody has acknowledged this and {crashes - 1} more"
+        return "Nobody has acknowledged this crash yet"
+    return f"Nobody has acknowledged this crash and {crashes - 1} more"

@@ -89,14 +89,14 @@ def staleness(test: CrashTest, machine: MachineFacts) -> str:
     if test.verdict not in {CrashTestVerdict.PASSED, CrashTestVerdict.FAILED}:
         return ""
     if _differs(test.kernel, now.kernel):
-        return f"The kernel is {now.kernel} now; the test was of {test.kernel}."
+        return f"The kernel is now {now.kernel}; the test was on {test.kernel}."
     if _differs(test.crashkernel, now.crashkernel):
         then = as_written(test.crashkernel)
-        return f"The command line has {as_written(now.crashkernel)} now; the test was with {then}."
+        return f"The command line now has {as_written(now.crashkernel)}; the test was with {then}."
     if _differs(test.initrd, now.initrd) or _is_newer(machine, test):
-        return "The initrd of the crash kernel was made anew since the test."
+        return "The capture initrd was rebuilt after the test."
     if _differs(test.target, now.target):
-        return "Dumps go elsewhere now than when it was tested."
+        return "Dumps now go to another place than in the test."
     return ""
 
 
@@ -189,7 +189,7 @@ def unheard_of(codes: Iterable[str]) -> str:
         return ""
     words = ", ".join(f"'{_word(code)}'" for code in unknown[:MAX_UNKNOWN_CODES_TOLD])
     known = ", ".join(OVERRIDABLE_OBJECTION_CODES)
-    return f"No objection has the code {words}. Those that can be overridden are: {known}."
+    return f"There is no code {words}. You can override: {known}."
 
 
 def _word(code: str) -> str:

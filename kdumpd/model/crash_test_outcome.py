@@ -148,7 +148,7 @@ def _started(test: CrashTest, state: State, seen: Observation) -> bool:
 def _not_complete(found: Capture, verdict: Verdict) -> str:
     what = f"it {found.problem}" if found.problem and found.core_file else found.problem
     because = f": {what}" if what else ""
-    full = ", and its disk is full: there was too little space" if _is_full(verdict) else ""
+    full = ", and its disk is full" if _is_full(verdict) else ""
     if found.state is CaptureState.DMESG_ONLY:
         return f"The crash kernel started and saved the kernel log, but no dump{because}{full}."
     return f"The crash kernel started, but the dump is {found.state}{because}{full}."
@@ -169,7 +169,7 @@ def _nothing_saved(test: CrashTest, log: Capture | None, *, started: bool) -> st
         return "A crash kernel was loaded when the kernel died, but it saved nothing."
     return (
         "The machine came back without a capture: the crash kernel did not start, or could not save"
-        " the dump. Its console tells which."
+        " the dump. Its console shows which."
     )
 
 

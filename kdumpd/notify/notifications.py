@@ -18,7 +18,7 @@ ELLIPSIS = "…"
 # Desktop Notifications Specification 1.2, Markup: that of XML, of which only these matter in text.
 MARKUP_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 ALL_OPTION = "--all"
-NOTHING_SAVED_SENTENCE = "Nothing was saved of it."
+NOTHING_SAVED_SENTENCE = "Nothing was saved."
 MAX_CRASHES_AT_ONCE = 3  # crashes; more are told of in one notification
 MAX_LISTED_CRASHES = 5  # of these, where no terminal can say more
 # Of findings: what is said of them at once, and where no terminal can say more.
@@ -150,7 +150,7 @@ def intended_notification(capture: Properties, keys: tuple[str, ...]) -> Notific
 def lost_notification(reason: str, key: str) -> Notification:
     """Return what is to be said of a crash of which nothing was captured."""
     lines = (
-        _sentence(reason) or "The boot before this one ended in a crash.",
+        _sentence(reason) or "The previous boot ended in a crash.",
         NOTHING_SAVED_SENTENCE,
     )
     return Notification(
@@ -221,7 +221,7 @@ def _which(capture: Properties) -> str:
 def _why(capture: Properties) -> str:
     where = visible(cause(capture), MAX_BODY_WORD_CHARACTERS)
     reason = visible(capture["Reason"])
-    return ": ".join(filter(None, (where, reason))) or "Nothing says why"
+    return ": ".join(filter(None, (where, reason))) or "The cause is unknown"
 
 
 def _saved(capture: Properties) -> str:
@@ -232,7 +232,7 @@ def _saved(capture: Properties) -> str:
         case CaptureState.DMESG_ONLY:
             return "There is no dump, only the kernel log"
         case CaptureState.GONE:
-            return "What was captured is gone"
+            return "The capture is gone"
         case CaptureState.INCOMPLETE if has(capture, "CoreFile"):
             return f"The dump is incomplete: {size}"
         case CaptureState.INCOMPLETE:

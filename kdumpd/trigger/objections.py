@@ -18,8 +18,8 @@ ROOM_FINDINGS = {"storage-too-small", "storage-no-inodes"}  # codes of kdumpd's 
 MINUTE = timedelta(minutes=1)
 RECENT_TEST_SPAN = 10 * MINUTE
 LOOP_SPAN, MIN_LOOP_CRASHES = 30 * MINUTE, 2
-CHECK_REMEDY = "run kdumpdctl check, and do what it says"
-STATUS_REMEDY = "run kdumpdctl status, and see whether kdumpd answers: systemctl status kdumpd"
+CHECK_REMEDY = "run kdumpdctl check, and fix what it reports"
+STATUS_REMEDY = "check that kdumpd answers: systemctl status kdumpd"
 MIN_UPTIME_S = 300.0
 MAX_LOAD_PER_PROCESSOR = 2.0
 # Percent of the last minute in which something waited for it. A crash kernel does not mind, but
@@ -35,9 +35,8 @@ def kdumpd_absent(facts: PreflightAnswers) -> Iterator[Finding]:
     if facts.kdumpd.problem:
         yield fatal(
             "kdumpd-absent",
-            f"kdumpd does not answer, and a test that is not recorded proves nothing:"
-            f" {facts.kdumpd.problem}",
-            "start it: systemctl start kdumpd; it tells what is wrong by journalctl -u kdumpd",
+            f"kdumpd does not answer, so it cannot record the test: {facts.kdumpd.problem}",
+            "run systemctl start kdumpd; if that fails, see journalctl -u kdumpd",
         )
 
 
@@ -50,7 +49,7 @@ def container(facts: PreflightAnswers) -> Iterator[Finding]:
 def live_system(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that a live system forgets the dump, and all else."""
     if message := describe_live_system(facts.machine.system):
-        yield fatal("live-system", message, "install the system, and test then")
+        yield fatal("live-system", message, "install the system, then test")
 
 
 def crash_kernel_running(facts: PreflightAnswers) -> Iterator[Finding]:
@@ -78,12 +77,10 @@ def not_ready(facts: PreflightAnswers) -> Iterator[Finding]:
         yield unknown(code, readiness, STATUS_REMEDY)
     elif not readiness:
         yield warning(
-            code, "kdumpd has not yet judged whether a crash would leave a dump", CHECK_REMEDY
+            code, "kdumpd has not checked yet whether a crash would leave a dump", CHECK_REMEDY
         )
     elif readiness == "not-ready":
-        yield warning(
-            code, f"kdumpd expects no usable dump of a crash now{_codes(facts)}", CHECK_REMEDY
-        )
+        yield warning(code, f"a crash now would leave no usable dump{_codes(facts)}", CHECK_REMEDY)
 
 
 def not_judged_anew(facts: PreflightAnswers) -> Iterator[Finding]:
@@ -91,16 +88,16 @@ def not_judged_anew(facts: PreflightAnswers) -> Iterator[Finding]:
     if facts.kdumpd.outdated and not facts.kdumpd.problem:
         yield warning(
             "not-judged-anew",
-            "kdumpd has not looked at the machine once more, and what it says may be out of date:"
+            "kdumpd could not check the machine again, so its findings may be out of date:"
             f" {facts.kdumpd.outdated}",
-            "see whether its disks answer, and what kdumpdctl check says",
+            "check its disks for errors (journalctl -k -p err), then run kdumpdctl check",
         )
 
 
 def crash_kernel_unloaded(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that nothing would capture the crash, by the kernel's own word."""
     code, loaded = "crash-kernel-unloaded", facts.machine.loaded
-    remedy = "load the crash kernel: restart the unit that does, as kdumpdctl check names it"
+    remedy = "load the crash kernel as kdumpdctl check says"
     if _waits(facts):
         return
     if isinstance(loaded, Unknown):
@@ -125,9 +122,9 @@ def would_hang(facts: PreflightAnswers) -> Iterator[Finding]:
     elif timeout == 0:
         yield fatal(
             code,
-            "the machine would stand still after the crash until somebody resets it: no crash"
+            "the machine would hang after the crash until you reset it: no crash"
             " kernel is loaded, and kernel.panic is 0",
-            "load the crash kernel; sysctl kernel.panic=10 makes a panic reboot without one",
+            "load the crash kernel, or have it reboot without one: sysctl -w kernel.panic=10",
         )
 
 
@@ -142,8 +139,8 @@ def capture_being_written(facts: PreflightAnswers) -> Iterator[Finding]:
     elif settling:
         yield warning(
             code,
-            "a capture is being written, or may be, and would be cut off",
-            "wait until kdumpdctl status names none that is being written",
+            "a capture may still be written to, and a crash would cut it off",
+            "wait until kdumpdctl status shows none that is being written",
         )
 
 
@@ -174,7 +171,7 @@ def test_recently(facts: PreflightAnswers) -> Iterator[Finding]:
         yield warning(
             code,
             f"the last test was {_ago(facts.at - tested_at)}",
-            "see what it has proven: kdumpdctl status",
+            "see its result: kdumpdctl status",
         )
 
 
@@ -193,7 +190,7 @@ def boot_loop(facts: PreflightAnswers) -> Iterator[Finding]:
             code,
             f"the machine has crashed {len(recent)} times in the last"
             f" {_minutes(LOOP_SPAN)} without a test",
-            "find out why before you crash it once more: kdumpdctl list, and journalctl -t kdumpd",
+            "find the cause first: kdumpdctl list and journalctl -t kdumpd",
         )
 
 
@@ -227,7 +224,7 @@ def machine_unread(facts: PreflightAnswers) -> Iterator[Finding]:
         yield unknown(
             "machine-unread",
             Unknown(facts.machine.problem),
-            "see whether its disks answer: journalctl -k -p err",
+            "check its disks for errors: journalctl -k -p err",
         )
 
 
@@ -237,11 +234,11 @@ def just_booted(facts: PreflightAnswers) -> Iterator[Finding]:
     if isinstance(uptime, Unknown):
         yield unknown(code, uptime)
     elif uptime is None:
-        yield from _silent(facts, code, "the kernel does not say how long it runs")
+        yield from _silent(facts, code, "the kernel does not say how long it has been running")
     elif uptime < MIN_UPTIME_S:
         yield warning(
             code,
-            f"the machine was booted {uptime:.0f} s ago, and may not be done with it",
+            f"the machine booted {uptime:.0f} s ago and may still be starting",
             f"wait until it has run for {MIN_UPTIME_S / 60:.0f} minutes",
         )
 
@@ -254,12 +251,12 @@ def busy(facts: PreflightAnswers) -> Iterator[Finding]:
     elif isinstance(processors, Unknown):
         yield unknown(code, processors)
     elif load is None or processors is None:
-        yield from _silent(facts, code, "the kernel does not say how much the machine has to do")
+        yield from _silent(facts, code, "the kernel does not say how busy the machine is")
     elif load > MAX_LOAD_PER_PROCESSOR * processors:
         yield warning(
             code,
             f"the machine is busy: a load of {load:g} on {processors} processors",
-            "see with top what it is at, and wait until it is done",
+            "see with top what runs, and wait until it is done",
         )
 
 
@@ -278,7 +275,7 @@ def pressure(facts: PreflightAnswers) -> Iterator[Finding]:
         yield warning(
             code,
             f"programs wait for {', '.join(high)} (/proc/pressure)",
-            "see with top what the machine is at, and wait until it is done",
+            "see with top what runs, and wait until it is done",
         )
 
 
@@ -288,11 +285,13 @@ def dirty_pages(facts: PreflightAnswers) -> Iterator[Finding]:
     if isinstance(memory, Unknown):
         yield unknown(code, memory)
     elif memory is None:
-        yield from _silent(facts, code, "the kernel does not say what waits to be written to disks")
+        yield from _silent(
+            facts, code, "the kernel does not say how much waits to be written to disk"
+        )
     elif memory.dirty > min(MAX_DIRTY_BYTES, memory.total * MAX_DIRTY_SHARE):
         yield warning(
             code,
-            f"{human_size(memory.dirty)} wait to be written to disks, and may be lost",
+            f"{human_size(memory.dirty)} is not written to disk yet, and may be lost",
             "run sync, and wait until it is done",
         )
 
@@ -304,7 +303,7 @@ def md_rebuilding(facts: PreflightAnswers) -> Iterator[Finding]:
         yield unknown(code, arrays)
     elif arrays:
         remedy = f"{WAIT_REMEDY}: cat /proc/mdstat"
-        yield warning(code, f"md is at work: {', '.join(arrays)}", remedy)
+        yield warning(code, f"md is rebuilding or checking: {', '.join(arrays)}", remedy)
 
 
 def btrfs_busy(facts: PreflightAnswers) -> Iterator[Finding]:
@@ -315,7 +314,7 @@ def btrfs_busy(facts: PreflightAnswers) -> Iterator[Finding]:
     elif at_work:
         yield warning(
             code,
-            f"btrfs is at work: {', '.join(at_work)}",
+            f"btrfs is busy: {', '.join(at_work)}",
             f"{WAIT_REMEDY}: btrfs balance status, btrfs scrub status",
         )
 
@@ -326,8 +325,8 @@ def zfs_degraded(facts: PreflightAnswers) -> Iterator[Finding]:
     if isinstance(pools, Unknown):
         yield unknown(code, pools)
     elif pools:
-        remedy = "see zpool status, and let it become ONLINE"
-        yield warning(code, f"ZFS: {', '.join(pools)}", remedy)
+        remedy = "repair it until zpool status shows ONLINE"
+        yield warning(code, f"ZFS has a pool that is not healthy: {',  '.join(pools)}", remedy)
 
 
 def packages_changing(facts: PreflightAnswers) -> Iterator[Finding]:
@@ -341,7 +340,7 @@ def packages_changing(facts: PreflightAnswers) -> Iterator[Finding]:
         files = ", ".join(f"/{one}" for one in locks)
         yield warning(
             code,
-            f"a package manager is at work: it holds a lock on {files}",
+            f"a package manager is running: it holds a lock on {files}",
             f"{WAIT_REMEDY}; /proc/locks names the process",
         )
 
@@ -349,21 +348,21 @@ def packages_changing(facts: PreflightAnswers) -> Iterator[Finding]:
 def _silent(facts: PreflightAnswers, code: str, problem: str) -> Iterator[Finding]:
     """Yield that a thing which every kernel tells is not told here; nothing if nothing is."""
     if not facts.machine.problem:
-        yield unknown(code, Unknown(problem), "see whether /proc is mounted: findmnt /proc")
+        yield unknown(code, Unknown(problem), "check that /proc is mounted: findmnt /proc")
 
 
 def others_logged_in(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that others are logged in, who lose what they have not saved."""
     code, sessions = "others-logged-in", facts.people.sessions
     if isinstance(sessions, Unknown):
-        yield unknown(code, sessions, "run loginctl, and see whether it answers")
+        yield unknown(code, sessions, "check that logind answers: loginctl")
         return
     names = sorted({one.name for one in sessions or () if one.uid != facts.uid})
     if names:
         yield warning(
             code,
-            f"others are logged in, and lose what they have not saved: {_listed(names)}",
-            "tell them, and wait until they have logged out: loginctl",
+            f"other users are logged in, and would lose unsaved work: {_listed(names)}",
+            "ask them to log out; to see who is left: loginctl",
         )
 
 
@@ -371,13 +370,13 @@ def inhibited(facts: PreflightAnswers) -> Iterator[Finding]:
     """Object that a program has asked for the machine not to be shut down now."""
     code, inhibitors = "inhibited", facts.people.inhibitors
     if isinstance(inhibitors, Unknown):
-        yield unknown(code, inhibitors, "run systemd-inhibit, and see whether it answers")
+        yield unknown(code, inhibitors, "check that logind answers: systemd-inhibit --list")
     elif inhibitors:
         told = [f"{one.who} ({one.why})" for one in inhibitors or ()]
         yield warning(
             code,
-            f"the machine is not to be shut down now: {_listed(told)}",
-            "wait until it is done: systemd-inhibit --list",
+            f"programs block a shutdown: {_listed(told)}",
+            "wait until they are done: systemd-inhibit --list",
         )
 
 

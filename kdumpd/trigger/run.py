@@ -169,7 +169,7 @@ class CrashTestRun:
         await asyncio.sleep(self._dependencies.timeouts.journal)
         await self._sync()
         if not await self._dependencies.peers.is_there(self.request.sender):
-            raise CallError(FAILED_ERROR, "Whoever asked for the test has left the bus.")
+            raise CallError(FAILED_ERROR, "The client that asked for the test has left the bus.")
         self._press()
         await self._survive()
 
@@ -185,10 +185,12 @@ class CrashTestRun:
     async def _check_again(self) -> None:
         """Go on only if the test is still allowed, and nothing fatal has come up."""
         if not await self._dependencies.allowed():
-            raise CallError(DISABLED_ERROR, "The configuration does not allow the test any more.")
+            raise CallError(DISABLED_ERROR, "The configuration no longer allows crash tests.")
         found = fatal_ones(objections(await self._dependencies.preflight.look(self.request.uid)))
         if found:
-            raise CallError(OBJECTIONS_ERROR, f"At the last moment: {sentence(found)}.")
+            raise CallError(
+                OBJECTIONS_ERROR, f"The check just before the crash found: {sentence(found)}."
+            )
 
     async def _record(self, overridden: Sequence[Finding]) -> None:
         try:
@@ -211,28 +213,28 @@ class CrashTestRun:
         try:
             self._dependencies.key.press()
         except OSError as error:
-            sentence_ = f"The kernel refuses to be crashed: {error.strerror}."
+            sentence_ = f"The kernel refused to crash: {error.strerror}."
             raise CallError(FAILED_ERROR, sentence_) from error
 
     async def _survive(self) -> NoReturn:
         if self._intent.rehearsal:
             raise CallError(
-                FAILED_ERROR, "This was a rehearsal: the kernel was asked for its help only."
+                FAILED_ERROR, "This was a rehearsal: the kernel only printed its SysRq help."
             )
         await asyncio.sleep(self._dependencies.timeouts.crash)
         raise CallError(
             FAILED_ERROR,
-            "The kernel was told to crash, and did not. See what it says: journalctl -k.",
+            "The kernel was told to crash, but did not. See its log: journalctl -k.",
         )
 
     async def _watch(self) -> None:
         """Stop the run when whoever asked for it leaves the bus."""
         while await self._dependencies.peers.is_there(self.request.sender):  # noqa: ASYNC110  # who leaves says nothing
             await asyncio.sleep(self._dependencies.timeouts.watch)
-        if not self.stop("whoever asked for it has left the bus"):
+        if not self.stop("the client that asked for it has left the bus"):
             await asyncio.get_running_loop().create_future()  # the key is pressed: wait with it
 
 
 def _reason(error: BaseException) -> str:
     told = isinstance(error, CallError | BusError)
-    return str(error).rstrip(".") if told else "kdumpd-trigger made a mistake"
+    return str(error).rstrip(".") if told else "kdumpd-trigger has an internal error"

@@ -159,7 +159,7 @@ class TriggerService:
             if not self._parts.admission.admits(token):
                 raise CallError(FAILED_ERROR, "The test was cancelled.")
             if self._test_run is not None:
-                raise CallError(BUSY_ERROR, "Another test is under way. Only one can be at a time.")
+                raise CallError(BUSY_ERROR, "Another test is under way. Wait until it is over.")
             request = Request(
                 id=secrets.token_hex(16),
                 sender=call.sender,
@@ -198,9 +198,7 @@ class TriggerService:
         await admission.drop()
         prepared = admission.uids()
         if not prepared:
-            raise CallError(
-                FAILED_ERROR, "No test is prepared or counted down that could be cancelled."
-            )
+            raise CallError(FAILED_ERROR, "There is no test that could be cancelled.")
         admission.call_off({uid}, why)
         if uid != ROOT_UID and prepared - {uid}:
             await self._parts.authority.demand(call, CRASH_TEST_ACTION)

@@ -183,5 +183,5 @@ async def test_status_tells_what_the_ledger_remembers(
         )
         assert line.endswith(
             f" ago on {RELEASE}, 38 MiB in 49 s (capture {ID})"
-            f", but: The kernel is 6.1.0-57-amd64 now; the test was of {RELEASE}."
+            f", but: The kernel is now 6.1.0-57-amd64; the test was on {RELEASE}."
         )

@@ -89,7 +89,7 @@ async def test_anybody_who_may_cancels_by_a_command(scene: Scene) -> None:
         assert await person.status() == 1
         assert "The test was cancelled: by the user with uid 0." in person.seen
     none = await kdumpdctl("test", "--cancel", "--bus", scene.bus)
-    words = "No test is prepared or counted down that could be cancelled.\n"
+    words = "There is no test that could be cancelled.\n"
     assert none == Outcome(1, "", words)
     assert scene.trigger.pressed == b""
 

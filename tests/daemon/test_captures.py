@@ -291,7 +291,7 @@ async def test_stranger_raises_no_alarm_and_is_forgotten(
         (entry,) = await journal.wait_for(1, UNTRUSTED)
         assert entry["PRIORITY"] == "4"
         assert await journal.entries(INCOMPLETE) == []
-        assert "anybody could have put it there" in entry["MESSAGE"]
+        assert "users other than root could have put it there" in entry["MESSAGE"]
         shutil.rmtree(directory)
         await client.wait_for(1, "InterfacesRemoved")
         assert not await client.captures()

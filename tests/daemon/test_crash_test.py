@@ -210,7 +210,7 @@ async def test_the_journal_tells_the_crash_and_the_verdict_once(
     (asked,) = await journal.entries("KDUMPD_VERDICT=pending")
     assert asked["KDUMPD_UID"] == "1000"
     assert asked["PRIORITY"] == "2"
-    assert "in spite of: uptime" in asked["MESSAGE"]
+    assert "overriding: uptime" in asked["MESSAGE"]
     assert told["KDUMPD_TEST"] == asked["KDUMPD_TEST"] == "a-test"
     assert told["KDUMPD_CAPTURE"]
     assert "has passed" in told["MESSAGE"]

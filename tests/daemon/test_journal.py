@@ -127,7 +127,7 @@ async def test_change_while_the_daemon_was_down_is_journaled(
     machine.write("sys/kernel/kexec_crash_loaded", "0\n")
     async with running(setup):
         (entry,) = await journal.wait_for(1, CHANGED)
-        assert entry["MESSAGE"].startswith("From ready to not-ready.")
+        assert entry["MESSAGE"].startswith("Readiness changed from ready to not-ready.")
     assert len(await journal.entries(VALIDATED)) == 1
 
 

@@ -119,7 +119,7 @@ async def test_readiness_that_has_changed_is_told(
     changed = time.time()
     await killed_until(setup, happened)
     (entry,) = await journal.entries(CHANGED)
-    assert entry["MESSAGE"].startswith("From ready to not-ready.")
+    assert entry["MESSAGE"].startswith("Readiness changed from ready to not-ready.")
     told = int(entry["__REALTIME_TIMESTAMP"]) / 1_000_000
     assert WAIT <= told - changed <= WAIT + 2 * LATE  # seen by a start, and told by another one
 

@@ -108,7 +108,7 @@ async def test_a_kernel_that_does_not_crash_is_told_of(hasty: Scene) -> None:
         await who.trigger()
         answer = await who.caller.answer()
         assert answer["error"] == "org.kdumpd1.Error.Failed"
-        assert "was told to crash, and did not" in answer["message"]
+        assert "was told to crash, but did not" in answer["message"]
         assert await who.objections() == {"test-recently": "warning"}
     assert hasty.trigger.pressed == b"c"
 
@@ -323,12 +323,12 @@ async def test_a_warning_holds_back_until_its_code_is_named(stage: Scene) -> Non
         assert "just-booted, busy" in answer["message"]
         answer = await who.call("Trigger", arguments(token, "busy"))
         assert answer["error"] == "org.kdumpd1.Error.Objections"
-        assert "just-booted (warning): the machine was booted 61 s ago" in answer["message"]
+        assert "just-booted (warning): the machine booted 61 s ago" in answer["message"]
         assert "busy" not in answer["message"]
         await who.trigger("busy", "just-booted")
         await other.wait_for("counting-down")
         assert await stage.trigger.wait_until_pressed() == b"c"
-    assert "in spite of: just-booted busy" in stage.trigger.log
+    assert "overriding: just-booted busy" in stage.trigger.log
 
 
 async def test_what_is_fatal_is_never_overridden(stage: Scene) -> None:
@@ -372,7 +372,7 @@ async def test_a_crash_kernel_that_is_unloaded_during_the_countdown(stage: Scene
         stage.machine.write("sys/kernel/kexec_crash_loaded", "0\n")
         answer = await who.caller.answer()
         assert answer["error"] == "org.kdumpd1.Error.Objections"
-        assert "At the last moment: crash-kernel-unloaded" in answer["message"]
+        assert "The check just before the crash found: crash-kernel-unloaded" in answer["message"]
     assert stage.trigger.pressed == b""
     assert recorded(stage.ledger) == []
 

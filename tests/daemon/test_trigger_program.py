@@ -215,7 +215,7 @@ async def test_the_journal_is_told(
         assert refused["PRIORITY"] == "4"
         assert announced["PRIORITY"] == "0"
         assert "will be crashed on purpose in 3 s" in announced["MESSAGE"]
-        assert "in spite of: just-booted" in announced["MESSAGE"]
+        assert "overriding: just-booted" in announced["MESSAGE"]
         assert announced["KDUMPD_TEST"] == cancelled["KDUMPD_TEST"]
         assert "cancelled: by the user with uid 0" in cancelled["MESSAGE"]
         assert {one["KDUMPD_UID"] for one in entries} == {"0"}

@@ -24,12 +24,12 @@ COMPLETE = (
     "/var/crash/202611230113/dump.202611230113"
 )
 CHANGED = (
-    "From ready to not-ready. The next kernel panic would leave no usable dump. "
-    "Because: it is so; and so."
+    "Readiness changed from ready to not-ready. The next kernel panic would leave no usable dump. "
+    "Cause: it is so; and so."
 )
 ANNOUNCED = (
     "The kernel of wing will be crashed on purpose in 10 s, as a test for the user root (uid 0), "
-    "in spite of: not-ready just-booted. To stop it: kdumpdctl test --cancel"
+    "overriding: not-ready just-booted. To stop it: kdumpdctl test --cancel"
 )
 WHOSE = {"uid": "0", "user": "root", "host": "wing", "test": "f" * 32}
 OVER = (
@@ -37,15 +37,16 @@ OVER = (
     "cancelled it"
 )
 REHEARSED = (
-    "This is a rehearsal of a crash test of wing, for the user root (uid 0): in 3 s the kernel is "
-    "asked for its help, and nothing is crashed. To stop it: kdumpdctl test --cancel"
+    "This is a rehearsal of a crash test of wing, for the user root (uid 0): in 3 s the kernel "
+    "only prints its SysRq help, and does not crash. To stop it: kdumpdctl test --cancel"
 )
 
 
 CROWD = {"uid": "1000", "uids": "1000", "more": "899", "again_at": "1795400000000000"}
 CROWDED = (
-    "What may be a capture is in /c, but anybody could have put it there (and 899 more of {}): {}."
-    " More of {} is told after 2026-11-23 02:13 UTC"
+    "/c may hold a capture, but users other than root could have put it there (and 899 more of {}):"
+    " {}."
+    " kdumpd reports more of {} only after 2026-11-23 02:13 UTC"
 )
 
 
@@ -80,13 +81,13 @@ CROWDED = (
             EventKind.CAPTURE_INCOMPLETE,
             {"core": "/c\x1b[31m", "directory": "/", "state": "unreadable", "problem": "is none"},
             2,
-            r"A kernel crashed: the dump /c\x1b[31m cannot be judged: it is none",
+            r"A kernel crashed: the dump /c\x1b[31m cannot be checked: it is none",
         ),
         (
             EventKind.CAPTURE_UNTRUSTED,
             {"directory": "/c", "state": "unreadable", "problem": "it's not"},
             4,
-            "What may be a capture is in /c, but anybody could have put it there: it's not",
+            "/c may hold a capture, but users other than root could have put it there: it's not",
         ),
         (
             EventKind.CAPTURE_UNTRUSTED,

@@ -41,12 +41,15 @@ def test_a_crash_and_how_many_more() -> None:
     one = replace(READY, captures={OOPS.id: OOPS})
     assert list(lines(one)) == [
         CRASHED,
-        "Nobody has acknowledged this crash: see kdumpdctl list, and kdumpdctl acknowledge",
+        "Nobody has acknowledged this crash yet: see kdumpdctl list, and kdumpdctl acknowledge",
     ]
     two = replace(READY, captures={OOPS.id: OOPS, OLDER.id: OLDER})
     assert list(lines(two)) == [
         CRASHED,
-        "Nobody has acknowledged this and 1 more: see kdumpdctl list, and kdumpdctl acknowledge",
+        (
+            "Nobody has acknowledged this crash and 1 more: see kdumpdctl list, and kdumpdctl"
+            " acknowledge"
+        ),
     ]
 
 

@@ -23,7 +23,7 @@ CRASHED = (
     "Kernel 6.1.0-56-amd64 crashed at 2026-11-23 01:13:34 UTC: a complete dump of 17.7 KiB is in "
     "/var/crash/202611230113/dump.202611230113"
 )
-NOBODY = "Nobody has acknowledged this crash: see kdumpdctl list, and kdumpdctl acknowledge"
+NOBODY = "Nobody has acknowledged this crash yet: see kdumpdctl list, and kdumpdctl acknowledge"
 NOT_READY = "The next kernel panic would leave no usable dump. See kdumpdctl check"
 # With a /run and a copy of /etc of its own, in which the page's commands are typed, and what the
 # daemon wrote in its place, a user logs in as Debian's login and sshd do it.

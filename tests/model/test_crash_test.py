@@ -65,8 +65,11 @@ def test_an_intent_before_the_first_look_is_kept_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("machine", "words"),
     [
-        (replace(MACHINE, kernel=replace(KERNEL, release="6.1.0-57-amd64")), "6.1.0-57-amd64 now"),
-        (replace(MACHINE, kernel=replace(KERNEL, crashkernel="512M")), "crashkernel=512M now"),
+        (
+            replace(MACHINE, kernel=replace(KERNEL, release="6.1.0-57-amd64")),
+            "is now 6.1.0-57-amd64",
+        ),
+        (replace(MACHINE, kernel=replace(KERNEL, crashkernel="512M")), "now has crashkernel=512M"),
         (with_initrd(replace(INITRD, size=20_000_001)), "initrd"),
         (with_initrd(replace(INITRD, modified=1_795_000_001)), "initrd"),
         (with_initrd(replace(INITRD, path="/var/lib/kdump/other")), "initrd"),
@@ -75,7 +78,7 @@ def test_an_intent_before_the_first_look_is_kept_all_the_same() -> None:
                 MACHINE,
                 storage=StorageFacts(settings=parse_kdump_tools(b"KDUMP_COREDIR=/srv/crash\n")),
             ),
-            "Dumps go elsewhere",
+            "Dumps now go to another place",
         ),
     ],
     ids=["kernel", "crashkernel", "size", "time", "path", "target"],

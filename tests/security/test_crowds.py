@@ -108,7 +108,7 @@ async def test_a_crowd_is_one_entry(crowded: Machine, setup: Setup, journal: Jou
         await asyncio.to_thread(crowd, crowded.crash, 900, strange=True, each=1)
         (entry,) = await journal.wait_for(1, UNTRUSTED)
         assert f"(and 899 more of uid {NOBODY})" in entry["MESSAGE"]
-        assert f"More of uid {NOBODY} is told after 20" in entry["MESSAGE"]
+        assert f"kdumpd reports more of uid {NOBODY} only after 20" in entry["MESSAGE"]
         assert (entry["KDUMPD_UID"], entry["PRIORITY"]) == (str(NOBODY), "4")
         await all_listed(client, 900)
     async with running(setup), dbus_next_client(setup.bus) as client:

@@ -76,13 +76,13 @@ OBJECTIONS: list[tuple[PreflightAnswers, str, Severity, str, tuple[str, ...]]] =
         "(storage-no-inodes)",
         ("too-little-space",),
     ),
-    (changed("kdumpd", readiness=""), "not-ready", WARNING, "not yet judged", ()),
-    (changed("kdumpd", readiness=None), "not-ready", WARNING, "not yet judged", ()),
+    (changed("kdumpd", readiness=""), "not-ready", WARNING, "not checked yet", ()),
+    (changed("kdumpd", readiness=None), "not-ready", WARNING, "not checked yet", ()),
     (changed("kdumpd", readiness=BAD), "not-ready", WARNING, "no number", ()),
     (changed("kdumpd", outdated="it hangs"), "not-judged-anew", WARNING, "it hangs", ()),
     (changed("kdumpd", findings=(NO_ROOM,)), "too-little-space", WARNING, "inodes", ()),
     (changed("kdumpd", findings=None), "too-little-space", WARNING, "does not say", ()),
-    (changed("kdumpd", settling=2), "capture-being-written", WARNING, "would be cut off", ()),
+    (changed("kdumpd", settling=2), "capture-being-written", WARNING, "would cut it off", ()),
     (changed("kdumpd", settling=None), "capture-being-written", WARNING, "does not say", ()),
     (changed("kdumpd", tested_at=BAD), "test-recently", WARNING, "no number", ()),
     (
@@ -131,14 +131,14 @@ OBJECTIONS: list[tuple[PreflightAnswers, str, Severity, str, tuple[str, ...]]] =
         changed("machine", memory=MemoryFacts(total=64 << 30, dirty=(1 << 30) + 1)),
         "dirty-pages",
         WARNING,
-        "1 GiB wait",
+        "1 GiB is not written",
         (),
     ),
     (
         changed("machine", memory=MemoryFacts(total=1 << 30, dirty=120 << 20)),
         "dirty-pages",
         WARNING,
-        "120 MiB wait",
+        "120 MiB is not written",
         (),
     ),
     (changed("machine", memory=BAD), "dirty-pages", WARNING, "no number", ()),
@@ -162,7 +162,7 @@ OBJECTIONS: list[tuple[PreflightAnswers, str, Severity, str, tuple[str, ...]]] =
         changed("people", sessions=(Session(uid=UID + 1, name="alice"),)),
         "others-logged-in",
         WARNING,
-        "not saved: alice",
+        "unsaved work: alice",
         (),
     ),
     (changed("people", sessions=CROWD), "others-logged-in", WARNING, "user09 and 2 more", ()),
@@ -262,7 +262,7 @@ def test_a_warning_is_overridden_by_its_code() -> None:
     assert [one.code for one in standing(found, {"busy", "no-such-code"})] == ["just-booted"]
     assert standing(found, {"busy", "just-booted"}) == ()
     assert fatal_ones(found) == ()
-    assert sentence(found[:1]).startswith("just-booted (warning): the machine was booted 1 s ago")
+    assert sentence(found[:1]).startswith("just-booted (warning): the machine booted 1 s ago")
 
 
 @pytest.mark.parametrize(

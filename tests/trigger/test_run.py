@@ -118,7 +118,7 @@ async def test_in_order() -> None:
         "test-cancelled",
     ]
     assert error.name == "org.kdumpd1.Error.Failed"
-    assert "was told to crash, and did not" in str(error)
+    assert "was told to crash, but did not" in str(error)
     announced, cancelled = stand_in.events
     assert announced.kind is EventKind.TEST_ANNOUNCED
     assert announced.facts == {
@@ -183,7 +183,7 @@ async def test_too_late_to_stop() -> None:
 @pytest.mark.parametrize(
     ("values", "name", "words"),
     [
-        ({"enabled": False}, "Disabled", "does not allow"),
+        ({"enabled": False}, "Disabled", "no longer allows"),
         ({"facts": GONE}, "Objections", "kdumpd is gone"),
         ({"facts": changed("machine", loaded=False)}, "Objections", "crash-kernel-unloaded"),
         ({"refusal": BusError("it does not answer")}, "Failed", "not recorded the test: it does"),
@@ -207,9 +207,7 @@ async def test_a_warning_that_comes_up_meanwhile_does_not_stop_it() -> None:
 
 async def test_a_kernel_that_refuses() -> None:
     stand_in = StandIn(deaf=PermissionError(1, "Operation not permitted"))
-    assert "refuses to be crashed: Operation not permitted" in str(
-        await outcome(made(stand_in).run(()))
-    )
+    assert "refused to crash: Operation not permitted" in str(await outcome(made(stand_in).run(())))
 
 
 async def test_a_mistake_of_ours_is_told_as_one() -> None:
@@ -217,7 +215,7 @@ async def test_a_mistake_of_ours_is_told_as_one() -> None:
     with pytest.raises(ZeroDivisionError):
         await made(stand_in).run(())
     assert "press" not in stand_in.done
-    assert stand_in.events[-1].facts["because"] == "kdumpd-trigger made a mistake"
+    assert stand_in.events[-1].facts["because"] == "kdumpd-trigger has an internal error"
 
 
 async def test_disks_that_do_not_answer_are_left_behind() -> None:

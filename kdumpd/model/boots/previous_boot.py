@@ -43,35 +43,33 @@ FINAL_BOOT_ENDS = frozenset(
 )
 
 STILL_LOOKED_FOR = (
-    "How the boot before ended is still looked for: this boot is not over, or a capture is still"
-    " being written."
+    "kdumpd does not know yet how the previous boot ended: this boot is still starting, or a"
+    " capture is still being written."
 )
 NO_RECORD = (
-    "Nothing is known of the boot before: no journal on disk has it, and kdumpd did not run in it."
-    " A journal that is kept on disk (Storage=persistent in journald.conf) would tell."
+    "Nothing is known of the previous boot: no journal on disk has it, and kdumpd did not run in"
+    " it. To keep the journal on disk, set Storage=persistent in journald.conf."
 )
-JOURNAL_UNREAD = "How the boot before ended is not known: {problem}."
-CLEAN_SHUTDOWN = "The boot before ended in order: the machine was shut down or restarted."
+JOURNAL_UNREAD = "kdumpd does not know how the previous boot ended: {problem}."
+CLEAN_SHUTDOWN = "The previous boot ended normally: the machine was shut down or restarted."
 SHUTDOWN_BEGUN = (
-    "The boot before was being shut down or restarted in order when its journal ends; whether that"
-    " came to its end is not recorded."
+    "The previous boot was shutting down or restarting when its journal ends; the journal does not"
+    " show whether it finished."
 )
 NO_SHUTDOWN = (
-    "The boot before ended without a shutdown: the power was lost, the machine was reset, or it"
+    "The previous boot ended without a shutdown: the machine lost power, was reset, or"
     " hung. A crash that left no trace looks the same."
 )
-NO_CRASH_KERNEL_LOADED = (
-    "nothing was armed: no crash kernel was loaded that could have saved a dump."
-)
+NO_CRASH_KERNEL_LOADED = "no crash kernel was loaded that could have saved a dump."
 CRASH_KERNEL_FAILED = (
-    "a crash kernel was loaded, and left no dump: it did not start, did not find the disk, or"
+    "a crash kernel was loaded, but left no dump: it did not start, did not find the disk, or"
     " could not write."
 )
 CRASH_KERNEL_STARTED = (
-    "a crash kernel was loaded and started, as the journal shows, and left no dump: it did not find"
-    " the place for it, or could not write."
+    "the journal shows that the crash kernel started, but it left no dump: it did not find the"
+    " place for it, or could not write."
 )
-CRASH_KERNEL_UNKNOWN = "whether a crash kernel was loaded is not known."
+CRASH_KERNEL_UNKNOWN = "kdumpd does not know whether a crash kernel was loaded."
 
 
 def attribute(
@@ -214,7 +212,8 @@ def judge(boot: EndedBoot, captures: Iterable[Capture], tests: Sequence[CrashTes
         return _of_a_dump(dump)
     if best is not None:
         armed = boot.armed if best.crash.armed is None else best.crash.armed
-        what = f"The kernel's last words are in '{shown(best.directory)}', but there is no dump: "
+        place = shown(best.directory)
+        what = f"The last messages of the kernel are in '{place}', but there is no dump: "
         return Judgement(
             end=BootEnd.CRASH_NOT_CAPTURED,
             reason=what + _why_not(boot, armed=armed),
@@ -233,13 +232,13 @@ def _of_a_test(boot: EndedBoot, test: CrashTest, dump: Capture | None) -> Judgem
     if test.verdict is CrashTestVerdict.PASSED or _is_whole(dump):
         return Judgement(
             end=BootEnd.TEST_CAPTURED,
-            reason="The boot before was ended by a crash test, and its dump is complete.",
+            reason="A crash test ended the previous boot, and its dump is complete.",
             capture=dump,
             at=test.at,
         )
-    what = "The boot before was ended by a crash test, and "
+    what = "A crash test ended the previous boot, and "
     if test.reason:
-        why = f"it has failed: {test.reason}"
+        why = f"it failed: {test.reason}"
     elif dump is not None:
         why = f"its dump is not complete: {_problem(dump)}"
     else:
@@ -251,7 +250,7 @@ def _of_a_dump(dump: Capture) -> Judgement:
     whole = _is_whole(dump)
     if dump.is_test:
         end = BootEnd.TEST_CAPTURED if whole else BootEnd.TEST_NOT_CAPTURED
-        what = "The boot before was ended by a crash test"
+        what = "A crash test ended the previous boot"
     else:
         end = BootEnd.CRASH_CAPTURED if whole else BootEnd.CRASH_INCOMPLETE
         what = "The kernel crashed"
@@ -259,16 +258,16 @@ def _of_a_dump(dump: Capture) -> Judgement:
     if whole:
         reason = f"{what}, and a complete dump is in '{place}'."
     else:
-        reason = f"{what}, and what was saved in '{place}' is no complete dump: {_problem(dump)}"
+        reason = f"{what}, but the dump in '{place}' is not complete: {_problem(dump)}"
     return Judgement(end=end, reason=reason, capture=dump, at=dump.crashed_at)
 
 
 def _without_capture(boot: EndedBoot) -> Judgement:
     if boot.crash_kernel_started:
-        reason = f"The kernel crashed, and nothing of it was found: {CRASH_KERNEL_STARTED}"
+        reason = f"The kernel crashed, but kdumpd found no dump: {CRASH_KERNEL_STARTED}"
         return Judgement(end=BootEnd.CRASH_NOT_CAPTURED, reason=reason, at=boot.ended)
     if boot.panic:
-        reason = "The kernel crashed, by its last words in the journal, and nothing was captured: "
+        reason = "The kernel crashed, as the journal shows, but nothing was captured: "
         reason += _why_not(boot, armed=boot.armed)
         return Judgement(end=BootEnd.CRASH_NOT_CAPTURED, reason=reason, at=boot.ended)
     if boot.stopped or boot.shutdown is Shutdown.DONE:
@@ -278,7 +277,7 @@ def _without_capture(boot: EndedBoot) -> Judgement:
     if boot.problem or not boot.known:
         reason = JOURNAL_UNREAD.format(problem=boot.problem) if boot.problem else NO_RECORD
         return Judgement(end=BootEnd.UNKNOWN, reason=reason)
-    and_unarmed = " No crash kernel was loaded in it, so a crash could leave none."
+    and_unarmed = " No crash kernel was loaded, so a crash could leave no dump."
     return Judgement(
         end=BootEnd.UNCLEAN, reason=NO_SHUTDOWN + (and_unarmed if boot.armed is False else "")
     )
@@ -311,7 +310,7 @@ def _problem(dump: Capture) -> str:
     if dump.state is CaptureState.GONE:
         return "it is gone."
     if dump.state is CaptureState.DMESG_ONLY:
-        return "it is the kernel log alone."
+        return "it is only the kernel log."
     return f"it {dump.problem or 'is cut off'}."
 
 

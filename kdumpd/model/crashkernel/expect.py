@@ -180,7 +180,7 @@ def _choose(plain: Expectation | None, high: Expectation | None, dialect: Dialec
         return high if high.main else plain
     if found := plain or high:
         return found
-    explanation = f"no crashkernel= that counts here gives the main size: {NOTHING_RESERVED}"
+    explanation = f"no valid crashkernel= here gives the main size: {NOTHING_RESERVED}"
     return _alone(Expectation(problem=Problem.IGNORED, explanation=explanation))
 
 
@@ -196,23 +196,23 @@ def _plain(value: bytes, ram: int, dialect: Dialect) -> Expectation:
 def _of_ranges(ranges: Ranges, ram: int, dialect: Dialect) -> Expectation:
     rounded = -(-ram // dialect.rounding) * dialect.rounding
     walked = walk(ranges, rounded)
-    this = f"RAM {short_size(rounded)}"
+    this = f"{short_size(rounded)} of RAM"
     if walked.stop:
         expected = Expectation(
             problem=Problem.TOO_LARGE,
-            explanation=f"{this}: {NOTHING_RESERVED}, because the kernel stops reading at"
-            f" {walked.stop.text} where the size is not smaller than the RAM",
+            explanation=f"with {this}, {NOTHING_RESERVED}, because the kernel stops reading at"
+            f" {walked.stop.text}, where the size is not smaller than the RAM",
         )
     elif walked.unreadable:
         expected = _unreadable(ranges.complaint)
     elif walked.match is None:
         expected = Expectation(
-            problem=Problem.NO_MATCH, explanation=f"{this} lies in no range: {NOTHING_RESERVED}"
+            problem=Problem.NO_MATCH, explanation=f"{this} is in no range: {NOTHING_RESERVED}"
         )
     elif not walked.match.size:
         expected = Expectation(
             problem=Problem.ZERO,
-            explanation=f"{this} lies in {walked.match.text}: {NOTHING_RESERVED}",
+            explanation=f"{this} is in {walked.match.text}: {NOTHING_RESERVED}",
         )
     elif ranges.offset_complaint:
         expected = _unreadable(ranges.offset_complaint)
@@ -228,7 +228,7 @@ def _of_match(size: int, text: str, offset: int, this: str) -> Expectation:
     return Expectation(
         main=size,
         offset=offset or None,
-        explanation=f"{this} lies in {text}: {short_size(size)} is reserved{where}",
+        explanation=f"{this} is in {text}: {short_size(size)} is reserved{where}",
     )
 
 
@@ -238,11 +238,11 @@ def _of_size(value: bytes, ram: int, dialect: Dialect) -> Expectation:
     if value.startswith(b"auto"):
         expected = Expectation(
             problem=Problem.AUTO,
-            explanation="this kernel itself chooses how much is reserved, by the RAM; with little"
+            explanation="this kernel itself chooses the size by the RAM; with little"
             f" RAM {NOTHING_RESERVED}"
             if dialect.auto
-            else "crashkernel=auto is a size for the kernels of RHEL 8 and before alone; with"
-            f" others {NOTHING_RESERVED}",
+            else "only the kernels of RHEL 8 and before know crashkernel=auto; with"
+            f" others, {NOTHING_RESERVED}",
         )
     elif rest == value:
         expected = _unreadable(
@@ -284,7 +284,7 @@ def _high(values: dict[bytes, bytes], ram: int, dialect: Dialect) -> Expectation
         high=True,
         explanation=f"{short_size(size)} is reserved, above 4G if there is room",
     )
-    beside = Clause(text=f"if so, {short_size(low)} more is reserved below 4G", applies=True)
+    beside = Clause(text=f"if so, another {short_size(low)} is reserved below 4G", applies=True)
     bounded = _alone(_bounded(expected, ram))
     return replace(bounded, reading=(*bounded.reading, beside)) if bounded.low else bounded
 
@@ -293,7 +293,7 @@ def _with_cma(expected: Expectation, values: dict[bytes, bytes], dialect: Dialec
     if CMA_KIND not in values or not dialect.cma or not expected.main:
         return expected
     size = memparse(values[CMA_KIND])[0]  # counts even where what follows it is wrong
-    text = f"{short_size(size)} more is set aside, which programs may use until a crash"
+    text = f"another {short_size(size)} is set aside, which programs can use until a crash"
     clause = Clause(text=text, applies=True)
     return replace(expected, cma=size, reading=(*expected.reading, clause))
 
@@ -302,18 +302,23 @@ def _left_out(
     values: dict[bytes, bytes], chosen: Expectation, dialect: Dialect
 ) -> tuple[Clause, ...]:
     """Say which kinds do not count, and why."""
-    why = {HIGH_KIND: "a plain crashkernel= is there", LOW_KIND: "no crashkernel=SIZE,high counts"}
+    why = {
+        HIGH_KIND: "there is a plain crashkernel=",
+        LOW_KIND: "there is no valid crashkernel=SIZE,high",
+    }
     if PLAIN_KIND in values and chosen.high:
-        why = {PLAIN_KIND: "it comes to nothing"}
+        why = {PLAIN_KIND: "it reserves nothing"}
     elif HIGH_KIND in values and PLAIN_KIND not in values:
         why = (
             {}
             if dialect.high
-            else dict.fromkeys((HIGH_KIND, LOW_KIND), "this architecture has none")
+            else dict.fromkeys((HIGH_KIND, LOW_KIND), "this architecture does not support it")
         )
     if not chosen.cma:
         why[CMA_KIND] = (
-            "this architecture has none" if chosen.main else "it is only ever an addition"
+            "this architecture does not support it"
+            if chosen.main
+            else "it only adds to another crashkernel="
         )
     return tuple(
         Clause(

@@ -99,9 +99,9 @@ def _remarks(ranges: Ranges, spans: list[_Span]) -> Iterator[str]:
         elif _held_up(ranges, entry):
             yield f"{entry.text} applies only if it and every size before it is below the RAM"
     if ranges.complaint:
-        yield f"what follows cannot be read: {ranges.complaint}"
+        yield f"the kernel cannot read the rest: {ranges.complaint}"
     if ranges.offset_complaint:
-        yield f"the place cannot be read, so {NOTHING_RESERVED}: {ranges.offset_complaint}"
+        yield f"the kernel cannot read the place, so {NOTHING_RESERVED}: {ranges.offset_complaint}"
 
 
 def _never(ranges: Ranges, entry: RamRange) -> str:
@@ -111,7 +111,7 @@ def _never(ranges: Ranges, entry: RamRange) -> str:
         return "a size must be smaller than the RAM"
     if walk(ranges, max(entry.start, entry.size + 1)).stop is not None:
         return "a larger size before it must be smaller than the RAM, too"
-    return "the ranges before it take all of its RAM"
+    return "the ranges before it cover all of its RAM"
 
 
 def _held_up(ranges: Ranges, entry: RamRange) -> bool:

@@ -147,13 +147,13 @@ def test_a_plain_one_needs_low_memory_where_it_lies_high() -> None:
 @pytest.mark.parametrize(
     ("value", "explanation"),
     [
-        ("384M-2G:64M,2G-:128M", "RAM 1G lies in 384M-2G:64M: 64M is reserved"),
-        ("2G-:128M", "RAM 1G lies in no range: nothing is reserved"),
+        ("384M-2G:64M,2G-:128M", "1G of RAM is in 384M-2G:64M: 64M is reserved"),
+        ("2G-:128M", "1G of RAM is in no range: nothing is reserved"),
         (
             UBUNTU,
             (
-                "RAM 1G: nothing is reserved, because the kernel stops reading at 32G-64G:1024M"
-                " where the size is not smaller than the RAM"
+                "with 1G of RAM, nothing is reserved, because the kernel stops reading at"
+                " 32G-64G:1024M, where the size is not smaller than the RAM"
             ),
         ),
         (
@@ -229,4 +229,4 @@ def test_red_hat_s_older_kernels_choose_by_themselves() -> None:
     assert found.problem == "auto"
     assert found.explanation.startswith("this kernel itself chooses")
     newer = expect(b"crashkernel=auto", 32 << 30, "x86_64", "5.14.0-427.el9.x86_64")
-    assert "RHEL 8 and before alone" in newer.explanation
+    assert "kernels of RHEL 8 and before know" in newer.explanation

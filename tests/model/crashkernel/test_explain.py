@@ -55,7 +55,7 @@ def test_the_example_of_the_ubuntu_server_guide(ram: int, applies: int) -> None:
                 "  RAM below 1G: nothing is reserved",
                 "> RAM from 1G to below 4G: 64M is reserved",
                 "  RAM of 4G or more: nothing is reserved",
-                "  2G-4G:128M never applies, because the ranges before it take all of its RAM",
+                "  2G-4G:128M never applies, because the ranges before it cover all of its RAM",
             ],
         ),
         (
@@ -89,7 +89,7 @@ def test_the_example_of_the_ubuntu_server_guide(ram: int, applies: int) -> None:
             [
                 "> RAM below 4G: nothing is reserved",
                 "  RAM of 4G or more: 64M is reserved",
-                "  what follows cannot be read: a number is missing before 'auto'",
+                "  the kernel cannot read the rest: a number is missing before 'auto'",
             ],
         ),
         (
@@ -97,7 +97,8 @@ def test_the_example_of_the_ubuntu_server_guide(ram: int, applies: int) -> None:
             [
                 "> any RAM: nothing is reserved",
                 (
-                    "  the place cannot be read, so nothing is reserved: a number is missing"
+                    "  the kernel cannot read the place, so nothing is reserved: a number is"
+                    " missing"
                     " behind '@'"
                 ),
             ],
@@ -106,7 +107,7 @@ def test_the_example_of_the_ubuntu_server_guide(ram: int, applies: int) -> None:
             "256M,high",
             [
                 "> 256M is reserved, above 4G if there is room",
-                "> if so, 256M more is reserved below 4G",
+                "> if so, another 256M is reserved below 4G",
             ],
         ),
         ("256M,high crashkernel=0,low", ["> 256M is reserved, above 4G if there is room"]),
@@ -114,16 +115,16 @@ def test_the_example_of_the_ubuntu_server_guide(ram: int, applies: int) -> None:
             "256M crashkernel=1G,high crashkernel=72M,low crashkernel=128M,cma",
             [
                 "> 256M is reserved, whatever the RAM",
-                "> 128M more is set aside, which programs may use until a crash",
-                "  crashkernel=1G,high is ignored, because a plain crashkernel= is there",
-                "  crashkernel=72M,low is ignored, because no crashkernel=SIZE,high counts",
+                "> another 128M is set aside, which programs can use until a crash",
+                "  crashkernel=1G,high is ignored, because there is a plain crashkernel=",
+                "  crashkernel=72M,low is ignored, because there is no valid crashkernel=SIZE,high",
             ],
         ),
         (
             "128M,cma",
             [
-                "> no crashkernel= that counts here gives the main size: nothing is reserved",
-                "  crashkernel=128M,cma is ignored, because it is only ever an addition",
+                "> no valid crashkernel= here gives the main size: nothing is reserved",
+                "  crashkernel=128M,cma is ignored, because it only adds to another crashkernel=",
             ],
         ),
     ],

@@ -117,7 +117,7 @@ def test_after_the_same_if_its_dump_was_not_found(past: PastBoots) -> None:
     watched = at(REBOOTED, past)
     assert settle(watched, REBOOTED) is BootEnd.CRASH_NOT_CAPTURED
     assert watched.state.previous is not None
-    assert "loaded and started" in watched.state.previous.reason
+    assert "the crash kernel started" in watched.state.previous.reason
 
 
 def test_after_the_reboot(past: PastBoots) -> None:
@@ -129,7 +129,7 @@ def test_after_the_crash_with_nothing_loaded(past: PastBoots) -> None:
     watched = at(RESET, past)
     assert settle(watched, RESET, dump(past), archive()) is BootEnd.CRASH_NOT_CAPTURED
     assert watched.state.previous is not None
-    assert "nothing was armed" in watched.state.previous.reason
+    assert "no crash kernel was loaded" in watched.state.previous.reason
 
 
 def test_after_the_reset(past: PastBoots) -> None:

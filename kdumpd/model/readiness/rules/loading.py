@@ -127,7 +127,7 @@ def crash_kernel_differs(machine: MachineFacts) -> Iterator[Finding]:
     if not isinstance(image, BootFile) or not image.size or not image.release or not running:
         return
     if image.release == running:
-        yield fine(code, f"the crash kernel image is that of the running kernel, {running}")
+        yield fine(code, f"the crash kernel image has the version of the running kernel, {running}")
     else:
         yield info(
             code,
