@@ -213,7 +213,7 @@ def obstacle_line(manager: Properties) -> str:
 
 KDUMPD_ABSENT = "kdumpd does not run"
 # kdumpd connects to the bus anew while somebody floods it, and what it was asked before is lost.
-REPEATS = 8
+REPEATS = 60
 # Longer than the daemon takes to ask polkit and open a file, with and without a person's password.
 PASSWORD_CALL_OPTIONS = CallOptions(seconds=180.0, interactive=True, repeats=REPEATS)
 # On a busy machine 10,000 captures take long to be put into one message, and to be read out of it.

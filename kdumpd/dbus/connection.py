@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from weakref import WeakValueDictionary
 
@@ -19,6 +20,7 @@ from kdumpd.dbus.messages import (
     INVALID_ARGS_ERROR,
     LIMITS_EXCEEDED_ERROR,
     NO_REPLY_ERROR,
+    PEER_INTERFACE,
     UNKNOWN_OBJECT_ERROR,
     Body,
     BusError,
@@ -40,7 +42,7 @@ from kdumpd.dbus.session import (
     Session,
     open_session,
 )
-from kdumpd.dbus.transport import close_all
+from kdumpd.dbus.transport import StalledError, close_all
 from kdumpd.dbus.waiting_calls import WaitingCall, WaitingCalls
 from kdumpd.dbus.wire import Header, Outgoing, WireError, read_body
 
@@ -52,9 +54,10 @@ CALLS_AT_ONCE = 8  # begin before what has come meanwhile is read
 MAX_CALL_BYTES = 32 << 10
 MAX_SIGNAL_BYTES = 256 << 10
 MAX_QUEUED_SIGNALS = 256  # that nobody has taken out of a queue yet
-UNBOUNDED_AT_ONCE = 256  # messages without an answer, after which their delay is looked at
+MESSAGES_AT_ONCE = 256  # after which it is looked how late they come
+READS_TO_BE_SURE = 8
 MAX_DELAY_S = 0.3  # of a message to ourselves, after which the bus keeps back too much for us
-PROBE = ("org.kdumpd1.Connection", "Probe")  # interface and member of that message
+MAX_STALL_S = 1.0  # after which a bus that takes nothing is left
 
 # Flags and answers of RequestName (D-Bus specification).
 ALLOW_REPLACEMENT, REPLACE_EXISTING, DO_NOT_QUEUE = 1, 2, 4
@@ -85,7 +88,8 @@ class Connection:
         self._dropped = RareWarning()
         self._probe: asyncio.Task[None] | None = None
         self._probed = asyncio.Event()
-        self._unbounded = 0  # messages without an answer that came
+        self._renewing = asyncio.Lock()
+        self._messages = 0  # calls and signals that came
         self._loss: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @property
@@ -167,16 +171,25 @@ class Connection:
 
     async def emit(self, signal: Signal) -> None:
         """Send a signal to everybody; returns when the socket took it."""
-        await self._session.send(
-            Outgoing(
-                kind=wire.SIGNAL,
-                path=signal.path,
-                interface=signal.interface,
-                member=signal.member,
-                signature=signal.signature,
-                body=signal.body,
-            )
+        outgoing = Outgoing(
+            kind=wire.SIGNAL,
+            path=signal.path,
+            interface=signal.interface,
+            member=signal.member,
+            signature=signal.signature,
+            body=signal.body,
         )
+        while True:
+            session = self._session
+            try:
+                return await self._send(session, outgoing)
+            except BusError as error:
+                if session is not self._session:
+                    continue  # it was renewed meanwhile
+                if not self._renewed or self._loss.done():
+                    raise
+                self._dropped.add(f"the signal {signal.member}: {error}")
+                return None
 
     async def follow(
         self, source: Target, member: str, hint: Callable[[], object], about: str = ""
@@ -261,14 +274,13 @@ class Connection:
 
     def take(self, header: Header, body: bytes | None) -> None:
         """Take a call or a signal that came."""
-        if not header.wants_reply or header.fixed.kind == wire.SIGNAL:
-            self._count_unbounded()
-        if header.fixed.kind == wire.METHOD_CALL:
+        self._count_messages()
+        if self._probe is not None and header.sender == self.unique_name:
+            self._probed.set()
+        elif header.fixed.kind == wire.METHOD_CALL:
             self._take_call(WaitingCall(header, body))
         elif header.fixed.kind == wire.SIGNAL and _name(header) in self._listeners:
             self._take_signal(header, body)
-        elif _name(header) == PROBE and header.sender == self.unique_name:
-            self._probed.set()
 
     def drop(self, what: str) -> None:
         """Take note of a message that is dropped."""
@@ -283,11 +295,14 @@ class Connection:
         call_options: CallOptions = DEFAULT_CALL_OPTIONS,
     ) -> Answer:
         """Return the answer to a call, whose descriptors are then the caller's to close."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + call_options.seconds
         unanswered: list[CallError] = []
         while True:
             session = self._session
+            rest = replace(call_options, seconds=max(end - loop.time(), 0.0))
             try:
-                return await session.ask(target, member, signature, body, call_options)
+                return await session.ask(target, member, signature, body, rest)
             except LeftError:
                 if session is self._session:
                     raise
@@ -323,13 +338,14 @@ class Connection:
             self._dropped.add(f"a call of {dropped.header.sender}, which makes too many at once")
         self._let_begin()
 
-    def _count_unbounded(self) -> None:
+    def _count_messages(self) -> None:
         """Look after so many messages whether the bus keeps back more of them.
 
-        A bus bounds for how many answers a peer may wait, but not how much else he sends.
+        A bus bounds for how many answers a peer may wait, but neither how many peers one user has
+        nor how much else they send.
         """
-        self._unbounded += 1
-        if self._unbounded % UNBOUNDED_AT_ONCE == 0 and self._probe is None and self._renewed:
+        self._messages += 1
+        if self._messages % MESSAGES_AT_ONCE == 0 and self._probe is None and self._renewed:
             self._probe = asyncio.create_task(self._see_delay())
 
     async def _see_delay(self) -> None:
@@ -338,39 +354,55 @@ class Connection:
         dbus-daemon queues up to 127 MB for a peer (max_outgoing_bytes, system.conf) and writes it
         2 KiB at a time (dbus-transport-socket.c); what others send then waits behind it.
         """
+        session = self._session
         self._probed.clear()
-        interface, member = PROBE
         probe = Outgoing(
-            kind=wire.SIGNAL,
-            destination=self.unique_name,
+            kind=wire.METHOD_CALL,
+            flags=wire.NO_REPLY_EXPECTED,
+            destination=session.unique_name,
             path="/",
-            interface=interface,
-            member=member,
+            interface=PEER_INTERFACE,
+            member="Ping",
         )
         try:
-            await self._session.send(probe)
-            async with asyncio.timeout(MAX_DELAY_S):
-                await self._probed.wait()
-        except TimeoutError:
-            await self._renew()
+            await self._send(session, probe)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MAX_DELAY_S):
+                    await self._probed.wait()
+            for _ in range(READS_TO_BE_SURE):  # the bus may be in time, and this process late
+                await asyncio.sleep(0)
+            if not self._probed.is_set():
+                await self._renew(session)
         except BusError as error:
             log.debug("the bus takes no message to ourselves: %s", error)
         finally:
             self._probe = None
 
-    async def _renew(self) -> None:
-        """Take a new connection in the place of this one, and let the bus forget what it kept."""
-        self._session.pause()
+    async def _send(self, session: Session, outgoing: Outgoing) -> None:
+        """Send by the session, and renew that where it can be and takes nothing for too long."""
+        if not self._renewed:
+            return await session.send(outgoing)
         try:
-            session = await self._another_session()
-        except (BusError, CallError) as error:
-            log.warning("cannot connect to the bus once more: %s", error)
-            self._session.resume()
-            return
-        self._session.leave()
-        self._session = session
-        session.call_when_lost(self._lose)
-        self._waiting.clear()
+            return await session.send(outgoing, MAX_STALL_S)
+        except StalledError:
+            await self._renew(session)
+            raise
+
+    async def _renew(self, session: Session) -> None:
+        """Take a new session in the place of this one, and let the bus forget what it kept."""
+        async with self._renewing:
+            if session is not self._session:
+                return
+            session.pause()
+            try:
+                self._session = await self._another_session()
+            except (BusError, CallError) as error:
+                self._dropped.add(f"a connection to the bus that did not come about: {error}")
+                session.resume()
+                return
+            session.leave()
+            self._session.call_when_lost(self._lose)
+            self._waiting.clear()
         for hint in self._hints:
             hint()
 
@@ -432,7 +464,7 @@ class Connection:
         """Send the answer by the session that brought the call: a bus takes it from no other."""
         if header.wants_reply:
             async with self._turn(header.sender):
-                await session.send(answer)
+                await self._send(session, answer)
         else:
             close_all(answer.descriptors)
 

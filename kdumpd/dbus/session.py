@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from kdumpd.dbus import wire
 from kdumpd.dbus.messages import Body, BusError, CallError, CallOptions, Target
-from kdumpd.dbus.transport import Transport, close_all, open_transport
+from kdumpd.dbus.transport import SEND_TIMEOUT_S, Transport, close_all, open_transport
 from kdumpd.dbus.wire import Header, Outgoing, WireError, read_body, write_message
 
 log = logging.getLogger(__name__)
@@ -119,14 +119,17 @@ class Session:
             raise raw
         return _read_answer(raw, f"{target.name} answers {member}")
 
-    async def send(self, outgoing: Outgoing) -> None:
-        """Send the message, and close its descriptors once the socket has taken them."""
+    async def send(self, outgoing: Outgoing, stall_s: float = SEND_TIMEOUT_S) -> None:
+        """Send the message, and close its descriptors once the socket has taken them.
+
+        StalledError says that the bus took nothing for so many seconds.
+        """
         try:
             data = write_message(outgoing, self._next_serial())
         except BaseException:
             close_all(outgoing.descriptors)
             raise
-        await self._transport.send(data, outgoing.descriptors)
+        await self._transport.send(data, outgoing.descriptors, stall_s)
 
     def call_when_lost(self, tell: Callable[[str], object]) -> None:
         """Call this with the reason once the bus is lost, unless it is left."""

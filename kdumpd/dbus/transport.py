@@ -11,6 +11,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from kdumpd.dbus.messages import BusError
@@ -32,6 +33,10 @@ MAX_DESCRIPTORS = 253  # in one read (SCM_MAX_FD, include/net/scm.h)
 MAX_AUTHENTICATION_LINE_BYTES = 16 << 10
 SEND_TIMEOUT_S = 30.0
 BACKLOG_WAIT_S = 0.02
+
+
+class StalledError(BusError):
+    """The bus takes nothing: it bounds what it keeps of us for those who do not read it."""
 
 
 class Receiver(Protocol):
@@ -143,20 +148,23 @@ class Transport:
         if not self.lost.done():
             self._loop.remove_reader(self._socket)
 
-    async def send(self, data: bytes, descriptors: Iterable[int] = ()) -> None:
+    async def send(
+        self, data: bytes, descriptors: Iterable[int] = (), stall_s: float = SEND_TIMEOUT_S
+    ) -> None:
         """Send a message whole, and close its descriptors; BusError when the bus takes it not.
 
-        What is sent in part is sent to its end, also when whoever waits for that gives up.
+        StalledError says that the bus took no byte for so many seconds. What is sent in part is
+        sent to its end, also when whoever waits for that gives up.
         """
         ours = list(descriptors)
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S), self._sending:
-                await self._all_sent.wait()
+                await self._until_sent(stall_s)
                 self._check()
                 self._unsent, self._unsent_descriptors, ours = memoryview(data), ours, []
                 self._all_sent.clear()
                 self._write()
-                await self._all_sent.wait()
+                await self._until_sent(stall_s)
                 self._check()
         except TimeoutError as error:
             raise BusError(f"the bus took no message for {SEND_TIMEOUT_S:g} s") from error
@@ -176,6 +184,15 @@ class Transport:
         close_all(self._unsent_descriptors)
         self._unsent_descriptors = []
         self._all_sent.set()
+
+    async def _until_sent(self, stall_s: float) -> None:
+        while not self._all_sent.is_set():
+            before = len(self._unsent)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(stall_s):
+                    await self._all_sent.wait()
+            if not self._all_sent.is_set() and len(self._unsent) == before:
+                raise StalledError(f"the bus took no byte for {stall_s:g} s")
 
     def _check(self) -> None:
         if self.lost.done():

@@ -131,7 +131,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     sd_notify = SdNotify(os.environ)
-    async with connect(bus_address(options.bus, os.environ)) as connection:
+    async with connect(bus_address(options.bus, os.environ), renewed=True) as connection:
         service = TriggerService(
             connection, read_interfaces(TRIGGER_XML), parts_of(options, connection, sysrq, timeouts)
         )

@@ -132,3 +132,21 @@ def test_a_crowd_is_told_once(installed: Container) -> None:
         assert installed.attempt("kdumpdctl list | wc -l").output.split() < ["50"]
     finally:
         installed.run(f"rm -rf /var/crash/s*; chmod {mode} /var/crash")
+
+
+def test_calls_that_come_slowly_renew_nothing(installed: Container) -> None:
+    """The bus lets the daemon's user send itself what shows how late messages come."""
+    (installed.host / "wire_client.py").write_bytes(WIRE_CLIENT.read_bytes())
+    (installed.host / "message").write_bytes(silent("org.kdumpd1"))
+    slowly = (
+        "import sys, time; sys.path.insert(0, '/host'); from wire_client import Client\n"
+        "client = Client('/run/dbus/system_bus_socket')\n"
+        "for _ in range(600):\n"
+        "    client.send(open('/host/message', 'rb').read()); time.sleep(0.004)\n"
+    )
+    (installed.host / "slowly.py").write_text(slowly)
+    owner = "busctl call org.freedesktop.DBus / org.freedesktop.DBus GetNameOwner s org.kdumpd1"
+    with unharmed(installed):
+        before = installed.run(owner)
+        installed.run("python3 /host/slowly.py", user="nobody")
+        assert installed.run(owner) == before
