@@ -117,6 +117,8 @@ VERBS: dict[str, Any] = {
     "acknowledge": acknowledge,
     "prepare": prepare,
 }
+VERBS_OF_ONE_CAPTURE = {"log", "acknowledge"}
+USAGE = "usage: readiness | list | follow | log ID | acknowledge ID | prepare"
 
 
 async def main(verb: str, *arguments: str) -> None:
@@ -126,4 +128,7 @@ async def main(verb: str, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    _, verb, *ids = sys.argv if len(sys.argv) > 1 else (*sys.argv, "")
+    if verb not in VERBS or len(ids) != (verb in VERBS_OF_ONE_CAPTURE):
+        sys.exit(USAGE)
+    asyncio.run(main(verb, *ids))

@@ -120,10 +120,15 @@ VERBS: dict[str, Any] = {
     "acknowledge": acknowledge,
     "prepare": prepare,
 }
+VERBS_OF_ONE_CAPTURE = {"log", "acknowledge"}
+USAGE = "usage: readiness | list | follow | log ID | acknowledge ID | prepare"
 
 if __name__ == "__main__":
+    _, verb, *ids = sys.argv if len(sys.argv) > 1 else (*sys.argv, "")
+    if verb not in VERBS or len(ids) != (verb in VERBS_OF_ONE_CAPTURE):
+        sys.exit(USAGE)
     try:
-        VERBS[sys.argv[1]](*sys.argv[2:])
+        VERBS[verb](*ids)
     except GLib.Error as error:
         name = Gio.DBusError.get_remote_error(error)
         Gio.DBusError.strip_remote_error(error)

@@ -202,6 +202,7 @@ static int run(sd_bus *bus, const char *verb, const char *id) {
                 return acknowledge(bus, path);
         if (strcmp(verb, "prepare") == 0)
                 return prepare(bus);
+        fputs("usage: readiness | list | follow | log ID | acknowledge ID | prepare\n", stderr);
         return -EINVAL;
 }
 

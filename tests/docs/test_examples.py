@@ -158,6 +158,13 @@ async def test_what_is_not_there_is_an_error_with_its_sentence(served: Served) -
     assert "Traceback" not in outcome.words
 
 
+async def test_a_wrong_verb_shows_the_usage(argv: tuple[str, ...], bus: Bus) -> None:
+    outcome = await run(bus.address, *argv, "explode")
+    assert (outcome.status, outcome.said) == (1, "")
+    assert outcome.words.startswith("usage: readiness | list | follow | log ID | acknowledge ID")
+    assert "Traceback" not in outcome.words
+
+
 async def test_what_speaks_against_a_crash_test(served: Served) -> None:
     served.machine.write("proc/uptime", "60.10 100.20\n")
     setup = TriggerSetup(root=served.machine.root, bus=served.address)
