@@ -167,9 +167,12 @@ async def acknowledge(daemon: Daemon, options: argparse.Namespace) -> int:
     if options.all:
         new = sum(new_word(capture) == "yes" for capture in captures)
         await daemon.acknowledge_all(interactive=interactive)
-        tell(f"All crashes are acknowledged; {new or 'none'} had not been before.")
         # Those of strangers, and crashes that were intended, are left as they are.
         done = [capture for capture in await daemon.captures() if capture["Acknowledged"]]
+        if done:
+            tell(f"All crashes are acknowledged; {new or 'none'} had not been before.")
+        else:
+            tell("There is no crash to acknowledge.")
     else:
         done = select_all(captures, options.ids)
         for capture in done:

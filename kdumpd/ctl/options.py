@@ -303,6 +303,7 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--json",
+        nargs="?",
         choices=JSON_MODES,
         metavar="MODE",
         default=argparse.SUPPRESS,

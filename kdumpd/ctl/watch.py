@@ -144,6 +144,8 @@ def _told(name: str, value: Any) -> str:  # noqa: ANN401  # any D-Bus value
 def _news(name: str, value: Any) -> str:  # noqa: ANN401  # any D-Bus value
     """Return in words that a property of a capture is now this, empty where it says nothing."""
     words = CAPTURE_NEWS[name]
+    if name == "Problem" and value.startswith("'"):  # it names the directory that is meant
+        words = "{}"
     if isinstance(words, tuple):
         return words[0] if value else words[1]
     if not value:

@@ -225,6 +225,14 @@ async def test_no_captures(machine: Machine, tmp_path: Path, bus: Bus) -> None:
             1, "", "No captures found.\n"
         )
         assert (await kdumpdctl("list", "--json=short", "--bus", bus.address)).out == "[]\n"
+        for question in ("info", "report", "path"):
+            assert await kdumpdctl(question, "--json", "--bus", bus.address) == Outcome(
+                1, "", "No captures found.\n"
+            )
+        for option, out in (("--json=off", ""), ("--json=short", '{"acknowledged": []}\n')):
+            assert await kdumpdctl("acknowledge", "--all", option, "--bus", bus.address) == Outcome(
+                0, out, "There is no crash to acknowledge.\n"
+            )
 
 
 async def test_no_daemon(bus: Bus) -> None:
@@ -272,3 +280,4 @@ async def test_help_documents_exit_status() -> None:
     shown = await kdumpdctl("--help")
     assert shown.status == 0
     assert "exit status" in shown.out
+    assert "[--json [MODE]]" in shown.out

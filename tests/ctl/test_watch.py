@@ -240,6 +240,10 @@ def told(path: str, member: str, signature: str, *body: object) -> list[str]:
         ({"Directory": b"/var/crash/a\n\x1b"}, "it lies in /var/crash/a\\n\\x1b"),
         ({"Problem": ""}, "more is known of it"),
         ({"Problem": "was cut off"}, "the core was cut off"),
+        (
+            {"Problem": "'/var/crash' is writable by others than its owner (mode 0777)"},
+            "'/var/crash' is writable by others than its owner (mode 0777)",
+        ),
         ({"Size": 4711, "Reason": ""}, "more is known of it"),
     ],
 )
