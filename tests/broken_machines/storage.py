@@ -155,6 +155,18 @@ FAULTS = [
         given_away=True,
     ),
     Fault(
+        story="a user made the directory of a minute in which the kernel then died",
+        code="crash-directory-mixed",
+        severity=Severity.WARNING,
+        how=each(
+            lambda tree: (tree.root / "var/crash").chmod(0o1777),
+            lambda tree: tree.write("var/crash/202611230113/dump.202611230113", b"makedumpfile"),
+            lambda tree: os.chown(tree.root / "var/crash/202611230113", 1000, 1000),
+        ),
+        given_away=True,
+        besides=codes("crash-directory-strangers"),
+    ),
+    Fault(
         story="a crash of the file system left zeroes in the settings",
         code="dump-settings-unreadable",
         severity=Severity.WARNING,

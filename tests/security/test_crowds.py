@@ -3,19 +3,26 @@
 
 import asyncio
 import os
+import shlex
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kdumpd.model.readiness.verdict import find
+from kdumpd.observe.captures.scan import read_crash_directory
+from kdumpd.observe.files import Files
+from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.security.invariants import PATIENCE, attacked, be_honest
 from tests.support.cores import Crash, flattened
 from tests.support.daemon import Setup, running
 from tests.support.dbus_next import DbusNextClient, dbus_next_client
 from tests.support.journal import Journal
 from tests.support.machine import Machine
+from tests.support.machine_facts import HEALTHY
 from tests.support.namespace import ROOT, needs_root
 from tests.support.traps import NOBODY
 
@@ -41,7 +48,9 @@ def crowd(crash: Path, count: int, *, strange: bool, each: int = 10, begin: int 
         os.mkdir(name, dir_fd=directory)
         if strange:
             if number % each == 0:
-                os.close(os.open(f"{name}/vmcore", os.O_CREAT | os.O_WRONLY, dir_fd=directory))
+                core = os.open(f"{name}/vmcore", os.O_CREAT | os.O_WRONLY, dir_fd=directory)
+                os.fchown(core, NOBODY, NOBODY)
+                os.close(core)
             os.chown(name, NOBODY, NOBODY, dir_fd=directory)
     os.close(directory)
 
@@ -57,6 +66,80 @@ async def test_strangers_crowd_out_nobody(count: int, crowded: Machine, setup: S
     async with attacked(setup, honest, memory=MOST_MEMORY) as one:
         await one.until_honest_are_listed(honest)
         assert len(await one.captures()) <= 1_000 + honest
+
+
+def left_in(crash: Path) -> list[str]:
+    return sorted(str(path.relative_to(crash)) for path in crash.rglob("*"))
+
+
+def strange_tree(crash: Path) -> list[str]:
+    """Make what strangers and root may have there, and return what is root's or not counted."""
+    crash.chmod(0o1777)
+    theirs = ["202611230113/vmcore", "empty", "deep/below/vmcore.1", "vmcore.2", "-rf"]
+    for name in theirs:
+        make(crash, name, NOBODY)
+    make(crash, "linux-image-6.1-202611230113.crash", NOBODY + 1)
+    left = ["_usr_bin_foo.1000.crash", "notes.txt"]
+    for name in left:
+        make(crash, name, NOBODY)
+    for name in ("202611230114/vmcore", "202611230115/own/vmcore"):
+        make(crash, name, 0)
+        os.chown(crash / name.partition("/")[0], NOBODY, NOBODY)
+        make(crash, name.replace("vmcore", "dmesg"), 0)
+    make(crash, "202611230116/vmcore", 0)
+    kept = {path for path in left_in(crash) if path.startswith("20261123011")}
+    return sorted({*left, *(path for path in kept if "230113" not in path)})
+
+
+def make(crash: Path, name: str, owner: int) -> None:
+    """Make a directory, or a file in it, with all above it of this owner where it is new."""
+    path = crash / name
+    for directory in reversed(path.relative_to(crash).parents[:-1]):
+        if not (crash / directory).exists():
+            (crash / directory).mkdir()
+            os.chown(crash / directory, owner, owner)
+    if "." in name or "/" in name:
+        path.write_bytes(b"core")
+    else:
+        path.mkdir()
+    os.chown(path, owner, owner)
+
+
+def run_in(crash: Path, remedy: str) -> None:
+    """Run the command that a remedy ends in, in this crash directory in place of the real one."""
+    command = remedy.partition(": ")[2].replace("'/var/crash'", shlex.quote(str(crash)))
+    subprocess.run(["/bin/sh", "-c", command], check=True)  # noqa: S603  # what a rule advises
+
+
+@needs_root
+def test_what_is_advised_removes_what_was_counted_and_nothing_of_root(crowded: Machine) -> None:
+    left = strange_tree(crowded.crash)
+    look = read_crash_directory(SharedFiles(Files(crowded.root)), b"/var/crash", {}, lambda _: None)
+    assert [path for path, _, _ in look.facts.mixed] == [
+        b"/var/crash/202611230114",
+        b"/var/crash/202611230115",
+    ]
+    found = {one.code: one for one in find(replace(HEALTHY, directories=(look.facts,)))}
+    for code in ("crash-directory-mixed", "crash-directory-strangers"):
+        assert code in found
+    run_in(crowded.crash, found["crash-directory-strangers"].remedy)
+    assert left_in(crowded.crash) == left
+    again = read_crash_directory(
+        SharedFiles(Files(crowded.root)), b"/var/crash", {}, lambda _: None
+    )
+    assert again.facts.mixed == look.facts.mixed
+    assert again.facts.strangers == ((NOBODY, 2, 0),)
+
+
+@needs_root
+def test_nothing_of_root_is_removed_that_was_saved_since_the_look(crowded: Machine) -> None:
+    make(crowded.crash, "202611230113", NOBODY)
+    crowded.crash.chmod(0o1777)
+    look = read_crash_directory(SharedFiles(Files(crowded.root)), b"/var/crash", {}, lambda _: None)
+    make(crowded.crash, "202611230113/vmcore", 0)
+    (finding,) = find(replace(HEALTHY, directories=(look.facts,)))
+    run_in(crowded.crash, finding.remedy)
+    assert left_in(crowded.crash) == ["202611230113", "202611230113/vmcore"]
 
 
 def put_away(crash: Path) -> None:
@@ -80,7 +163,7 @@ async def test_strangers_change_no_verdict(crowded: Machine, setup: Setup) -> No
         assert [(code, severity) for code, severity, *_ in new] == [
             ("crash-directory-strangers", "info")
         ]
-        assert f"1,100 directories of uid {NOBODY} in '/var/crash'" in new[0][2]
+        assert f"'/var/crash' contains 1,100 directories of uid {NOBODY}:" in new[0][2]
         shutil.rmtree(path.parent)
         await client.wait_for_property("State", "gone")
         put_away(crowded.crash)

@@ -46,6 +46,7 @@ class Sighting:
     doubtful: bool = False  # whether only its contents, which are not read, tell if it is a capture
     files_id: str = ""  # the same while nobody wrote to the files, whoever may by now
     owner: int = 0  # a uid: whoever it belongs to besides the machine's owner, else he
+    mixed: bool = False  # whether files of the machine's owner lie in somebody else's directory
     problem: str = ""  # why the contents were not read
     files: tuple[FileStamp, ...]
     core: FileStamp | None
@@ -134,6 +135,7 @@ class Capture:
     files_id: str = ""  # of the files as they were seen last
     told_state: CaptureState | None = None  # what its contents last showed, None for never read
     owner: int = 0  # the uid of whoever could have put it there
+    mixed: bool = False  # whether files of the machine's owner lie in somebody else's directory
     untold_since: datetime | None = None  # where that it is not trusted is still to be told
     listable: bool = False  # whether everybody may see the names of its directory and its files
 
@@ -275,6 +277,7 @@ def capture_from(sighting: Sighting, found_at: datetime, before: Capture | None 
         files_id=sighting.files_id,
         told_state=_told_state(sighting, before),
         owner=sighting.owner,
+        mixed=sighting.mixed,
         untold_since=before.untold_since if before and not sighting.trusted else None,
         listable=sighting.listable,
     )

@@ -59,6 +59,8 @@ class DirectoryFacts:
     distrusted: tuple[tuple[bytes, int, int], ...] = ()
     # what others have put there: uid, how many directories and how many files
     strangers: tuple[tuple[int, int, int], ...] = ()
+    # directories of others that hold files of the owner: path, uid and inode
+    mixed: tuple[tuple[bytes, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

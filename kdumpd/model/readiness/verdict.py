@@ -27,6 +27,7 @@ from kdumpd.model.vocabulary import Readiness
 CODES_OF_A_CONTAINER = {
     "configuration",
     "container",
+    "crash-directory-mixed",
     "crash-directory-strangers",
     "crash-directory-unreadable",
     "crash-directory-untrusted",
@@ -88,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     dump_target.crash_directory_missing,
     dump_target.crash_directory_unreadable,
     dump_target.crash_directory_untrusted,
+    dump_target.crash_directory_mixed,
     dump_target.crash_directory_strangers,
     dump_target.dump_settings_unreadable,
     dump_target.dump_target_remote,

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from stat import S_ISREG
 
 from kdumpd.model.captures.capture import Layout, Sighting, capture_id, files_id, place_of
 from kdumpd.model.captures.core import CoreFacts, FileStamp, joined
@@ -60,12 +61,13 @@ def read_sighting(
     trusted_directory = directory.trusted and not _of_strangers(directory, members, files)
     owner = _owner(directory, members, files)
     own_files = directory.own and not any(untrusted_reason(one, directory.owner) for one in files)
+    mixed = _is_mixed(directory, files)
     before = known.get(place_of(directory.path, members.member))
     if (
         before is not None
         and before.files == files
         and (before.trusted_directory, before.own_files) == (trusted_directory, own_files)
-        and before.owner == owner
+        and (before.owner, before.mixed) == (owner, mixed)
     ):
         if (before.made_at, before.reachable, before.listable) == (
             made_at,
@@ -86,6 +88,7 @@ def read_sighting(
         trusted_directory=trusted_directory,
         own_files=own_files,
         owner=owner,
+        mixed=mixed,
         reachable=directory.reachable,
         listable=directory.listable,
     )
@@ -151,7 +154,19 @@ def _owner(directory: Directory, members: Members, files: tuple[FileStamp, ...])
     """Return whom it belongs to besides the machine's owner, else him."""
     above = () if members.member else (os.fstat(directory.fd).st_uid,)
     owners = (*above, *(file.owner for file in files))
-    return next((uid for uid in owners if uid != directory.owner), directory.owner)
+    whose = directory.owner if directory.stranger is None else directory.stranger
+    return next((uid for uid in owners if uid != directory.owner), whose)
+
+
+def _is_mixed(directory: Directory, files: tuple[FileStamp, ...]) -> bool:
+    """Return whether files of the machine's owner lie in somebody else's directory.
+
+    kdump-config makes a directory for each minute, and takes one that is there. A user can give a
+    file of root's another name in a directory of his, by a link, where he may write to it.
+    """
+    return directory.stranger is not None and any(
+        S_ISREG(file.mode) and file.links == 1 and file.owner == directory.owner for file in files
+    )
 
 
 def _made_at(

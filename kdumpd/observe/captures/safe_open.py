@@ -59,6 +59,8 @@ class Directory:
     owner: int  # the machine's owner: of the root directory, 0 on a real machine
     own: bool = True  # whether only the machine's owner can change what lies in it, whatever above
     shared: bool = False  # whether others than its owner can make something in it
+    # whose it is below the crash directory, or the one that it lies in; None for the owner's alone
+    stranger: int | None = None
     reachable: bool = True  # whether everybody may go through every directory on its path
     listable: bool = True  # whether everybody may also list it, from the crash directory on
     # those on its path that others can change: path, uid and mode
@@ -128,11 +130,17 @@ class Directory:
                 owner=self.owner,
                 own=not distrust,
                 shared=_is_shared(status),
+                stranger=self._stranger_of(status),
                 reachable=self.reachable and bool(status.st_mode & stat.S_IXOTH),
                 listable=self.listable and status.st_mode & FOR_EVERYBODY == FOR_EVERYBODY,
             )
         finally:
             os.close(fd)
+
+    def _stranger_of(self, status: os.stat_result) -> int | None:
+        if self.stranger is None and status.st_uid != self.owner:
+            return status.st_uid
+        return self.stranger
 
     @contextmanager
     def open_file(self, expected: FileStamp) -> Iterator[int]:

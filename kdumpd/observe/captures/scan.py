@@ -232,6 +232,7 @@ def read_crash_directory(
                     owner=directory.owner,
                     distrusted=directory.distrusted,
                     strangers=look.budget.strangers,
+                    mixed=tuple(sorted(look.mixed)),
                 ),
                 sightings=tuple(sightings),
                 listed=look.budget.all_seen,
@@ -260,6 +261,7 @@ class _Look:
     budget: Budget = field(default_factory=Budget)
     problems: dict[bytes, str] = field(default_factory=dict)  # by path
     unread: set[bytes] = field(default_factory=set)  # paths of strangers' that cannot be looked at
+    mixed: set[tuple[bytes, int, int]] = field(default_factory=set)  # as in DirectoryFacts
 
     @property
     def strange_points(self) -> frozenset[bytes]:
@@ -310,7 +312,7 @@ class _Look:
                     continue
             strange = own and stamp is not None and stamp.owner != directory.owner
             found.add(entry, stamp, wanted=wanted, strange=strange)
-            if strange and stamp is not None:
+            if strange and is_top and stamp is not None:
                 self.budget.count(stamp.owner, is_directory=entry.is_directory)
         if not shared:
             self.budget.list_entries(number, own=own)
@@ -351,12 +353,21 @@ class _Look:
     ) -> Iterator[Sighting]:
         for group, owned in ((found.directories, own), (found.strange_directories, False)):
             for stamp in self.budget.taken(group, own=owned):
-                visit = self.visits.unchanged(directory, stamp)
-                if visit is not None:
-                    self.budget.list_entries(visit.entries, own=owned)
-                    yield from self.budget.captures(visit.sightings, own=owned)
-                    continue
-                yield from self._opened(directory, stamp, depth=depth, own=owned)
+                for sighting in self._visited(directory, stamp, depth=depth, own=owned):
+                    if sighting.mixed and own and not owned:
+                        path = directory.path_of(stamp.name)
+                        self.mixed.add((path, stamp.owner, stamp.inode))
+                    yield sighting
+
+    def _visited(
+        self, directory: Directory, stamp: FileStamp, *, depth: int, own: bool
+    ) -> Iterator[Sighting]:
+        visit = self.visits.unchanged(directory, stamp)
+        if visit is None:
+            yield from self._opened(directory, stamp, depth=depth, own=own)
+            return
+        self.budget.list_entries(visit.entries, own=own)
+        yield from self.budget.captures(visit.sightings, own=own)
 
     def _opened(
         self, directory: Directory, stamp: FileStamp, *, depth: int, own: bool

@@ -43,7 +43,7 @@ def test_what_stands_in_the_way() -> None:
         "",
         "  warning: the crash directory '/var/crash' does not exist: saving a dump may fail",
         "    [crash-directory-missing]",
-        "  what to do: run mkdir -m 0700 '/var/crash', or mount its file system",
+        "  what to do: run mkdir -m 0755 '/var/crash', or mount its file system",
     ]
 
 

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from kdumpd.observe.captures.scan import (
     LastByName,
     read_crash_directory,
 )
+from kdumpd.observe.captures.scan_cache import Visits
 from kdumpd.observe.files import Files
 from kdumpd.observe.readiness.shared_files import SharedFiles
 from tests.support.cores import Crash, elf, flattened, kdump
@@ -691,6 +693,44 @@ def of_strangers(machine: Machine) -> list[str]:
     look = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, lambda _: None)
     assert look.facts.problem == ""
     return [one.member.decode() for one in look.sightings if not one.trusted]
+
+
+@as_root
+@pytest.mark.parametrize("change", ["none", "link", "theirs", "trusted"])
+def test_files_of_root_in_the_directory_of_a_stranger(machine: Machine, change: str) -> None:
+    """Also at a look that does not open it again, and where it lies deeper."""
+    core = machine.kdump_tools(STAMP, flattened(Crash()))
+    for file in core.parent.iterdir():
+        if change == "theirs":
+            os.chown(file, SOMEBODY, SOMEBODY)
+        elif change == "link":  # as a user can make one where he may write to a file
+            os.link(file, machine.root / f"{file.name}-of-root")
+    if change != "trusted":
+        os.chown(core.parent, SOMEBODY, SOMEBODY)
+    path, inode = b"/var/crash/202611230113", core.parent.stat().st_ino
+    expected = ((path, SOMEBODY, inode),) if change == "none" else ()
+    visits = Visits(clock=count(step=10).__next__)
+    known: Mapping[bytes, Sighting] = NOTHING
+    for _ in range(3):
+        look = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, known, ignore, visits)
+        (sighting,) = look.sightings
+        known = {sighting.place: sighting}
+        assert look.facts.mixed == expected
+        assert sighting.mixed == bool(expected)
+        assert sighting.trusted == (change == "trusted")
+
+
+@as_root
+def test_root_s_directory_in_that_of_a_stranger(machine: Machine) -> None:
+    """As where he made the directory of a host."""
+    core = machine.kdump_tools(STAMP, flattened(Crash()))
+    theirs = machine.crash / "host"
+    theirs.mkdir()
+    core.parent.rename(theirs / STAMP)
+    os.chown(theirs, SOMEBODY, SOMEBODY)
+    look = read_crash_directory(SharedFiles(Files(machine.root)), CRASH, {}, ignore)
+    assert look.facts.mixed == ((b"/var/crash/host", SOMEBODY, theirs.stat().st_ino),)
+    assert [(one.mixed, one.owner) for one in look.sightings] == [(True, SOMEBODY)]
 
 
 @as_root

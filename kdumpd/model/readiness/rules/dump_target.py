@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from kdumpd.model.captures.layouts import MAX_DIRECTORY_DEPTH
+from kdumpd.model.captures.layouts import MAX_DIRECTORY_DEPTH, TOP_DIRECTORY_PREFIXES
 from kdumpd.model.formats.kdump_settings import DumpSettings, TargetKind, Tool
 from kdumpd.model.formats.memory import MemoryUse, steady
 from kdumpd.model.formats.mounts import Mount, clean_path, is_inside
@@ -49,13 +49,13 @@ def dump_directory_missing(machine: MachineFacts) -> Iterator[Finding]:
         if not isinstance(settings, DumpSettings):
             continue
         if directory.present is False:
-            remedy = f"move '{name}' away, then run mkdir -m 0700 '{name}'"
+            remedy = f"move '{name}' away, then run mkdir -m 0755 '{name}'"
             message = f"the dump directory '{name}' is not a directory, so no dump can be saved"
             yield fatal("dump-directory-missing", message, remedy)
         elif directory.path in watched:
             continue  # said of the crash directory
         elif directory.present is None and not settings.makes_directory:
-            remedy = f"mkdir -m 0700 '{name}' && kdumpctl restart"
+            remedy = f"mkdir -m 0755 '{name}' && kdumpctl restart"
             message = f"the dump directory '{name}' does not exist, so kdump may fail to start"
             yield warning("dump-directory-missing", message, remedy)
 
@@ -340,7 +340,7 @@ def crash_directory_missing(machine: MachineFacts) -> Iterator[Finding]:
                 "crash-directory-missing",
                 f"the crash directory '{name}' does not exist"
                 + (TOOL_MAKES_IT if made else DUMP_MAY_FAIL),
-                f"run mkdir -m 0700 '{name}', or mount its file system",
+                f"run mkdir -m 0755 '{name}', or mount its file system",
             )
 
 
@@ -418,14 +418,43 @@ def crash_directory_strangers(machine: MachineFacts) -> Iterator[Finding]:
         said = [_whose(*one) for one in directory.strangers[:MAX_NAMED_STRANGERS]]
         rest = len(directory.strangers) - len(said)
         said += [f"those of {rest} more uids"] if rest else []
-        whose = "! -user root" if len(said) > 1 else f"-uid {directory.strangers[0][0]}"
-        kind = "" if any(files for _, _, files in directory.strangers) else " -type d"
         yield info(
             "crash-directory-strangers",
-            f"'{name}' contains {', '.join(said)}: kdumpd ignores them, and still finds the"
-            " captures of root",
-            f"look at them, then remove them: find '{name}' -mindepth 1 -maxdepth 1{kind}"
-            f" {whose} -exec rm -r {{}} +",
+            f"'{name}' contains {', '.join(said)}: kdumpd does not read them",
+            f"look at them, then remove them: {_removal(directory)}",
+        )
+
+
+def _removal(directory: DirectoryFacts) -> str:
+    """Return the command that removes what was counted, and nothing of root's inside it."""
+    alone = len(directory.strangers) == 1 and directory.strangers[0][0] >= 0
+    whose = f"-uid {directory.strangers[0][0]}" if alone else "! -user root"
+    kinds = ["-type d"] if any(directories for _, directories, _ in directory.strangers) else []
+    if any(files for _, _, files in directory.strangers):
+        kinds += [f"-name '{prefix.decode()}*'" for prefix in TOP_DIRECTORY_PREFIXES]
+    kind = kinds[0] if len(kinds) == 1 else f"\\( {' -o '.join(kinds)} \\)"
+    return (
+        f"find '{shown(directory.path)}' -mindepth 1 -maxdepth 1 {kind} {whose} -exec find {{}}"
+        " ! -uid 0 -delete \\;"
+    )
+
+
+def crash_directory_mixed(machine: MachineFacts) -> Iterator[Finding]:
+    """Report directories of others that hold files of root: the tool may have dumped into them."""
+    for directory in machine.directories:
+        if not directory.mixed:
+            continue
+        named = [(shown(path), uid) for path, uid, _ in directory.mixed[:MAX_NAMED_STRANGERS]]
+        said = [f"'{path}' of uid {uid}" for path, uid in named]
+        rest = len(directory.mixed) - len(said)
+        said += [f"{rest} more"] if rest else []
+        holds, users = ("holds", "that user") if len(said) == 1 else ("hold", "those users")
+        yield warning(
+            "crash-directory-mixed",
+            f"{' and '.join(said)} {holds} files of root: this may be a real dump, but {users} can"
+            " replace it, so kdumpd does not read it",
+            "look into it before you remove it (ls -lA); if it is a dump that you trust, run "
+            + " && ".join(f"chown root:root '{path}'" for path, _ in named),
         )
 
 

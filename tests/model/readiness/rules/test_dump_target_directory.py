@@ -50,6 +50,22 @@ FAULTS = [
         Severity.INFO,
         "'/var/crash' contains 1,100 directories of uid 1000:",
     ),
+    Fault(
+        replace(
+            HEALTHY,
+            directories=(
+                replace(
+                    DIRECTORY,
+                    strangers=((1001, 3, 0),),
+                    mixed=((b"/var/crash/202611302140", 1001, 131079),),
+                ),
+            ),
+        ),
+        "crash-directory-mixed",
+        Severity.WARNING,
+        "'/var/crash/202611302140' of uid 1001 holds files of root",
+        besides=("crash-directory-strangers",),
+    ),
 ]
 
 
@@ -108,6 +124,32 @@ def test_strangers_change_no_readiness(strangers: str) -> None:
     assert (finding.code, finding.severity) == ("crash-directory-strangers", Severity.INFO)
     assert words in finding.message
     assert whose in finding.remedy
+
+
+MIXED = tuple((b"/var/crash/%d" % number, 1001, 100 + number) for number in range(20))
+
+
+def test_files_of_root_are_left_out_of_what_is_removed() -> None:
+    directory = replace(DIRECTORY, strangers=((1001, 30, 0),), mixed=MIXED)
+    mixed, strangers = find(replace(HEALTHY, directories=(directory,)))
+    assert "'/var/crash/2' of uid 1001 and 17 more hold files of root" in mixed.message
+    assert " -exec find {} ! -uid 0 -delete " in strangers.remedy
+    assert "captures of root" not in strangers.message
+    assert "rm -r" not in strangers.remedy
+
+
+KINDS = {
+    "directories": ((1000, 3, 0), " -type d -uid 1000 "),
+    "files": ((1000, 0, 3), "\\( -name 'linux-image-*' -o -name 'vmcore*' -o -name 'dmesg-*' \\)"),
+    "both": ((1000, 3, 3), "\\( -type d -o -name 'linux-image-*' -o"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_what_was_counted_is_removed(kind: str) -> None:
+    counted, words = KINDS[kind]
+    (finding,) = find(replace(HEALTHY, directories=(replace(DIRECTORY, strangers=(counted,)),)))
+    assert words in finding.remedy
 
 
 def test_a_link_is_not_a_matter_of_rights() -> None:
