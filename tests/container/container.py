@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A Debian that systemd-nspawn has booted: what it does is gone with it."""
 
+import os
 import signal
 import subprocess
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from tests.container.control_groups import own_groups
 from tests.support.process import BOUND, ServiceError, program
 
-BOOT_SECONDS, SECONDS = 90, 60
+BOOT_SECONDS, SECONDS, POWER_OFF_SECONDS = 90, 60, 20
 DBUS_DAEMON, DBUS_BROKER = "dbus", "dbus-broker"  # their units
 # The cached root lies below; nspawn and the mount are gone together. Where several buses are
 # installed, the link says which one is the system bus.
@@ -106,12 +107,14 @@ def booted(root: Path, work: Path, bus: str = DBUS_DAEMON) -> Iterator[Container
         process = subprocess.Popen(  # noqa: S603 - ours
             command, stdin=subprocess.DEVNULL, stdout=said, stderr=said
         )
+        leader = None
         try:
-            container = Container(_leader(process, console), host)
+            leader = _leader(process, console)
+            container = Container(leader, host)
             container.wait_for("systemctl is-system-running --wait || test -n ''", BOOT_SECONDS)
             yield container
         finally:
-            _end(process)
+            _end(process, leader)
 
 
 def _command(name: str, root: Path, work: Path, groups: list[Path], bus: str) -> list[str]:
@@ -139,11 +142,14 @@ def _leader(process: "subprocess.Popen[bytes]", console: Path) -> int:
     raise ServiceError(f"no container: {console.read_text(errors='replace')}")
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(process: "subprocess.Popen[bytes]", leader: int | None) -> None:
     """Power it off; all that runs in it is gone when this returns."""
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(20)
+        process.wait(POWER_OFF_SECONDS)
     except subprocess.TimeoutExpired:
+        # It outlives nspawn, and all others of its namespace end with it (pid_namespaces(7)).
+        if leader is not None:
+            os.kill(leader, signal.SIGKILL)
         process.kill()
         process.wait()
