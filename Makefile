@@ -64,7 +64,7 @@ test: $(VENV)/test.stamp
 	PYTHONHASHSEED=0 $(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'not vm and not container and not endurance and not long' $(PYTEST)
 
 test-container: $(VENV)/container.stamp
-	$(BIN)/pytest -m container $(PYTEST)
+	$(BIN)/pytest -m 'container and not long' $(PYTEST)
 
 # All tests there: PYTEST=
 test-fresh: PYTEST := $(ON_A_FRESH_DEBIAN)
@@ -86,9 +86,10 @@ fuzz: $(VENV)/fuzz.stamp
 	$(BIN)/python -m tests.security.fuzz --seconds $(FUZZ_SECONDS)
 
 # Before a release, and when what it tests was changed: some hours.
-test-long: test-security test-mutations test-endurance test-panics
+test-long: $(VENV)/container.stamp test-security test-mutations test-endurance test-panics
 	$(BIN)/pytest -n $(AT_ONCE) --dist worksteal -m 'long and not vm and not container and not endurance' \
 		--ignore tests/security $(PYTEST)
+	$(BIN)/pytest -m 'container and long' tests/container $(PYTEST)
 	$(BIN)/pytest -m 'vm and long' tests/vm/test_crash_test.py $(PYTEST)
 
 test-oldest: build/oldest/test.stamp
