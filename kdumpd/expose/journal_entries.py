@@ -130,6 +130,12 @@ def _untrusted(facts: Mapping[str, str]) -> tuple[str, int]:
     what = f"{place} may hold a capture, but users other than root could have put it there"
     if "uids" not in facts:  # an event that an older kdumpd recorded
         return f"{what}: {why}", WARNING
+    if "mixed" in facts:
+        others = f", and {facts['more']} more like this" if "more" in facts else ""
+        return (
+            f"{place} belongs to uid {facts['uid']} and contains files of root{others}: this may be"
+            " a real dump, but that user can replace it, so kdumpd does not read it"
+        ), WARNING
     uids = facts["uids"].split()
     whose = f"uid{'s' if len(uids) > 1 else ''} {', '.join(uids)}"
     whose += f" and {facts['other_uids']} others" if "other_uids" in facts else ""

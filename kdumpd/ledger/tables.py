@@ -13,7 +13,7 @@ from kdumpd.model.captures.core import CoreFacts, FileStamp
 from kdumpd.model.captures.reading import Reading, Readings
 from kdumpd.model.codec import RecordError, from_record, time_from_text, to_record
 from kdumpd.model.crash_test import MAX_KEPT_TESTS, CrashTest
-from kdumpd.model.events import MAX_CROWDS, Event, EventKind
+from kdumpd.model.events import MAX_CROWDS, MIXED, Event, EventKind
 from kdumpd.model.readiness.facts import MAX_RESERVATIONS, LastReservation
 from kdumpd.model.state import (
     KeptWaits,
@@ -286,11 +286,13 @@ def _load_crowds(connection: sqlite3.Connection) -> tuple[ToldCrowd, ...]:
         "SELECT at, facts FROM outbox WHERE kind = ? ORDER BY number DESC LIMIT ?",
         (EventKind.CAPTURE_UNTRUSTED, MAX_CROWDS),
     )
+    told = [(time_from_text(at), json.loads(facts)) for at, facts in rows]
     return tuple(
         ToldCrowd(
-            time_from_text(at), frozenset(map(int, json.loads(facts).get("uids", "").split()))
+            at,
+            frozenset({MIXED} if "mixed" in facts else map(int, facts.get("uids", "").split())),
         )
-        for at, facts in rows
+        for at, facts in told
     )
 
 

@@ -85,6 +85,7 @@ CROWD_PAUSE = timedelta(hours=1)
 MAX_CROWDS = 10
 CROWD_GATHERING = 2  # times the delay in which one settles: so long a crowd has to come together
 MAX_NAMED_UIDS = 5
+MIXED = -1  # in the place of a uid: whatever may be root's, in a directory of whomever
 
 
 def with_crowds(
@@ -98,14 +99,13 @@ def with_crowds(
     untold = [one for one in captures.values() if one.untold_since is not None]
     due_at = {uid: _due_at(uid, since, crowds, delays) for uid, since in _waiting(untold).items()}
     # What waits since a time to come waits by a clock that was set back since.
-    due = [one for one in untold if due_at[one.owner] <= at or (one.untold_since or at) > at]
-    events = (
-        (_crowd_event(sorted(due, key=lambda one: (one.happened_at, one.place)), at),)
-        if due
-        else ()
-    )
+    due = [one for one in untold if due_at[_whose(one)] <= at or (one.untold_since or at) > at]
+    due.sort(key=lambda one: (one.happened_at, one.place))
+    told = [[one for one in due if one.mixed], [one for one in due if not one.mixed]]
+    events = tuple(_crowd_event(crowd, at) for crowd in told if crowd)
     if due:
-        crowds = (ToldCrowd(at, frozenset(one.owner for one in due)), *crowds)
+        new = [ToldCrowd(at, frozenset(map(_whose, crowd))) for crowd in told if crowd]
+        crowds = (*new, *crowds)
         captures.update({one.id: replace(one, untold_since=None) for one in due})
     later = [(one - at).total_seconds() for one in due_at.values() if one > at]
     if any(after.captures[id_] is not one for id_, one in captures.items()):
@@ -118,11 +118,16 @@ def _noted(before: State, after: State, at: datetime) -> Iterator[tuple[str, Cap
     """Yield the captures, with note taken of those that are not trusted since now."""
     for id_, capture in after.captures.items():
         known = before.captures.get(id_)
-        is_new = known is None or not known.may_be_anybodys
+        is_new = known is None or not known.may_be_anybodys or (capture.mixed and not known.mixed)
         if known is not capture and capture.may_be_anybodys and is_new:
             yield id_, replace(capture, untold_since=at)
         else:
             yield id_, capture
+
+
+def _whose(capture: Capture) -> int:
+    """Return in whose hour it is told: what may be root's has one of its own."""
+    return MIXED if capture.mixed else capture.owner
 
 
 def _waiting(untold: Iterable[Capture]) -> Mapping[int, datetime]:
@@ -130,7 +135,8 @@ def _waiting(untold: Iterable[Capture]) -> Mapping[int, datetime]:
     since: dict[int, datetime] = {}
     for one in untold:
         if one.untold_since is not None:
-            since[one.owner] = min(one.untold_since, since.get(one.owner, one.untold_since))
+            whose = _whose(one)
+            since[whose] = min(one.untold_since, since.get(whose, one.untold_since))
     return since
 
 
@@ -138,7 +144,8 @@ def _due_at(uid: int, since: datetime, crowds: Sequence[ToldCrowd], delays: Dela
     """Return when what is untold of somebody is to be told."""
     times = [since + timedelta(seconds=CROWD_GATHERING * delays.settle)]
     times += [one.at + CROWD_PAUSE for one in crowds if uid in one.uids]
-    times += [one.at + CROWD_PAUSE for one in crowds[MAX_CROWDS - 1 :]]
+    if uid != MIXED:
+        times += [one.at + CROWD_PAUSE for one in crowds[MAX_CROWDS - 1 :]]
     return max(times)
 
 
@@ -153,8 +160,10 @@ def _crowd_event(crowd: Sequence[Capture], at: datetime) -> Event:
         "other_uids": str(len(uids[MAX_NAMED_UIDS:]) or ""),
         "more": str(len(crowd) - 1 or ""),
         "again_at": str(microseconds(at + CROWD_PAUSE)),
+        "mixed": "yes" if crowd[0].mixed else "",
     }
     id_ = first.id if len(crowd) == 1 else _event_id(EventKind.CAPTURE_UNTRUSTED, *ids)
+    id_ = _event_id(EventKind.CAPTURE_UNTRUSTED, id_, "mixed") if crowd[0].mixed else id_
     return replace(first, id=id_, facts=_known(**first.facts, **told))
 
 

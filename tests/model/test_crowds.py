@@ -149,6 +149,22 @@ def test_a_restart_begins_no_new_hour(watched: Watched) -> None:
     assert event.facts["directory"] == "/var/crash/second"
 
 
+def test_files_of_root_are_told_in_the_hour_of_the_user(watched: Watched) -> None:
+    """Once an hour too, also after a restart, and whatever was told of others."""
+    for turn in range(MAX_CROWDS + 1):
+        come_and_stay(watched, crowd(numbered(5, f"{turn}-"), uid=1000 + turn))
+    first = crowd(["minute"])
+    come_and_stay(watched, first)
+    mixed = [replace(one, mixed=True) for one in first]
+    (event,) = come_and_stay(watched, mixed)
+    assert (event.facts["directory"], event.facts["mixed"]) == ("/var/crash/minute", "yes")
+    assert event.id not in {one.id for one in watched.told if one is not event}
+    both = mixed + [replace(one, mixed=True) for one in crowd(["next"], uid=1005)]
+    assert come_and_stay(watched, both) == []
+    (later,) = [one for one in watched.look(*both, after=PAUSE) if "mixed" in one.facts]
+    assert later.facts["directory"] == "/var/crash/next"
+
+
 def test_a_clock_that_is_set_back_stops_nothing(watched: Watched) -> None:
     theirs = crowd(["one"])
     watched.look(*theirs)

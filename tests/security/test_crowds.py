@@ -142,6 +142,30 @@ def test_nothing_of_root_is_removed_that_was_saved_since_the_look(crowded: Machi
     assert left_in(crowded.crash) == ["202611230113", "202611230113/vmcore"]
 
 
+@needs_root
+async def test_a_dump_in_the_directory_of_a_stranger_is_told(
+    crowded: Machine, setup: Setup, journal: Journal
+) -> None:
+    """kdump-tools saves into the directory of its minute, whoever made that before."""
+    crowded.crash.chmod(0o1777)
+    setup = replace(setup, settle=1.0, prefix=journal.prefix)
+    async with running(setup), dbus_next_client(setup.bus) as client:
+        await asyncio.to_thread(crowd, crowded.crash, 10, strange=True, each=1)
+        await journal.wait_for(1, UNTRUSTED)
+        path = crowded.kdump_tools("202611302140", flattened(Crash()))
+        os.chown(path.parent, NOBODY, NOBODY)
+        told = (await journal.wait_for(2, UNTRUSTED))[1]
+        assert "202611302140" in told["MESSAGE"]
+        assert f"uid {NOBODY}" in told["MESSAGE"]
+        assert "files of root" in told["MESSAGE"]
+        await client.call("org.kdumpd1.Manager", "Revalidate")
+        findings = {code: rest for code, *rest in (await client.manager())["Findings"]}
+        severity, said, remedy, *_ = findings["crash-directory-mixed"]
+        assert severity == "warning"
+        assert f"'/var/crash/202611302140' of uid {NOBODY} holds files of root" in said
+        assert remedy.startswith("look into it before you remove it")
+
+
 def put_away(crash: Path) -> None:
     for directory in list(crash.iterdir()):
         if directory.stat().st_uid == NOBODY:
