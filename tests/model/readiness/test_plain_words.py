@@ -19,7 +19,10 @@ VERB_PATTERN = (
     r"|goes?|go|gets|panics|needs?|runs?|ignores|supports|exists|contains|puts|hangs|failed|left"
     r"|keeps|knows?)\b"
 )
-DANGLING_PATTERN = r"(?:\b(?:and|or|but|by|of|to|the|a|an|with|in|on|for|is|that)|[,;:(]| )$"
+# A command of find(1) ends in \;.
+DANGLING_PATTERN = (
+    r"(?:\b(?:and|or|but|by|of|to|the|a|an|with|in|on|for|is|that)|[,:(]|(?<!\\);| )$"
+)
 # What a file's reader says follows the file's name: those are tested where they are made.
 SAID = [
     *(pytest.param(one, id=one.code) for one in check(with_reservation(HEALTHY))),
