@@ -157,7 +157,7 @@ FAULTS = [
     Fault(
         story="a user made the directory of a minute in which the kernel then died",
         code="crash-directory-mixed",
-        severity=Severity.WARNING,
+        severity=Severity.INFO,
         how=each(
             lambda tree: (tree.root / "var/crash").chmod(0o1777),
             lambda tree: tree.write("var/crash/202611230113/dump.202611230113", b"makedumpfile"),

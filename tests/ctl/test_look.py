@@ -143,7 +143,7 @@ async def test_the_directory_may_be_named_before_the_command(machine: Machine) -
     for verb in ((), ("status",), ("dmesg",)):
         refused = await printed(*root, *verb)
         assert (refused.status, refused.out) == (64, "")
-        assert "it is for the commands check, list and info" in refused.words
+        assert "only check, list and info take it" in refused.words
 
 
 @as_root

@@ -286,7 +286,8 @@ async def test_stranger_raises_no_alarm_and_is_forgotten(
         directory = machine.crash / "202611230113"
         directory.mkdir()
         (directory / "dump.202611230113").write_bytes(b"")
-        await asyncio.to_thread(os.chown, directory, 65534, 65534)
+        for path in (directory / "dump.202611230113", directory):
+            await asyncio.to_thread(os.chown, path, 65534, 65534)
         await client.wait_for(1, "InterfacesAdded")
         (entry,) = await journal.wait_for(1, UNTRUSTED)
         assert entry["PRIORITY"] == "4"

@@ -49,8 +49,8 @@ async def test_others_and_an_update(who: Somebody, bus: Bus) -> None:
         ("others-logged-in", "warning"),
         ("inhibited", "warning"),
     ]
-    assert rows[0][2].endswith(r"not saved: ali\u202ece")
-    assert rows[1][2].endswith("shut down now: packagekitd (updates)")
+    assert rows[0][2].endswith(r"would lose unsaved work: ali\u202ece")
+    assert rows[1][2].endswith("block a shutdown: packagekitd (updates)")
 
 
 async def test_a_logind_that_hangs_is_no_silence(who: Somebody, bus: Bus) -> None:

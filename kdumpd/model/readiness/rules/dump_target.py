@@ -449,7 +449,8 @@ def crash_directory_mixed(machine: MachineFacts) -> Iterator[Finding]:
         rest = len(directory.mixed) - len(said)
         said += [f"{rest} more"] if rest else []
         holds, users = ("holds", "that user") if len(said) == 1 else ("hold", "those users")
-        yield warning(
+        # A user can bring this about with any file of root's that he may move: no verdict changes.
+        yield info(
             "crash-directory-mixed",
             f"{' and '.join(said)} {holds} files of root: this may be a real dump, but {users} can"
             " replace it, so kdumpd does not read it",

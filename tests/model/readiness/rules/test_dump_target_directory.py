@@ -62,7 +62,7 @@ FAULTS = [
             ),
         ),
         "crash-directory-mixed",
-        Severity.WARNING,
+        Severity.INFO,
         "'/var/crash/202611302140' of uid 1001 holds files of root",
         besides=("crash-directory-strangers",),
     ),
