@@ -13,13 +13,14 @@ from kdumpd.ctl.client import AbsentError, Daemon, Properties, is_masked
 from kdumpd.ctl.describe import headline, hidden_sentence, joined, local_time
 from kdumpd.ctl.options import SYSTEM_BUS_OPTION
 from kdumpd.ctl.terminal import Stop, print_lines, stopping, tell
-from kdumpd.dbus.connection import MESSAGE_BUS, Connection, connect
+from kdumpd.dbus.connection import Connection, connect
 from kdumpd.dbus.messages import (
     CAPTURE_INTERFACE,
     CAPTURES_PATH,
     KDUMPD_BUS_NAME,
     KDUMPD_PATH,
     MANAGER_INTERFACE,
+    MESSAGE_BUS,
     OBJECT_MANAGER_INTERFACE,
     PROPERTIES_INTERFACE,
     TRIGGER_BUS_NAME,

@@ -16,9 +16,11 @@ from weakref import WeakValueDictionary
 
 from kdumpd.dbus import wire
 from kdumpd.dbus.messages import (
+    DEFAULT_CALL_OPTIONS,
     FAILED_ERROR,
     INVALID_ARGS_ERROR,
     LIMITS_EXCEEDED_ERROR,
+    MESSAGE_BUS,
     NO_REPLY_ERROR,
     PEER_INTERFACE,
     UNKNOWN_OBJECT_ERROR,
@@ -34,8 +36,6 @@ from kdumpd.dbus.messages import (
     Target,
 )
 from kdumpd.dbus.session import (
-    DEFAULT_CALL_OPTIONS,
-    MESSAGE_BUS,
     Answer,
     LeftError,
     RareWarning,
@@ -45,8 +45,6 @@ from kdumpd.dbus.session import (
 from kdumpd.dbus.transport import StalledError, close_all
 from kdumpd.dbus.waiting_calls import WaitingCall, WaitingCalls
 from kdumpd.dbus.wire import Header, Outgoing, WireError, read_body
-
-__all__ = ["DEFAULT_CALL_OPTIONS", "MESSAGE_BUS", "Connection", "connect"]
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +150,7 @@ class Connection:
         call_options: CallOptions = DEFAULT_CALL_OPTIONS,
     ) -> Body:
         """Return the answer's body without variants; CallError for an error, BusError for none."""
-        answer = await self._ask(target, member, signature, body, call_options)
+        answer = await self._ask(target, member, signature, body or [], call_options)
         close_all(answer.descriptors)
         return answer.body
 
@@ -163,7 +161,7 @@ class Connection:
 
         CallError for an error, BusError for no answer or one without a descriptor.
         """
-        answer = await self._ask(target, member, call_options=call_options)
+        answer = await self._ask(target, member, "", [], call_options)
         if answer.header.text(wire.SIGNATURE) != "h" or len(answer.descriptors) != 1:
             close_all(answer.descriptors)
             raise BusError(f"{target.name} answers {member} without a descriptor")
@@ -287,12 +285,7 @@ class Connection:
         self._dropped.add(what)
 
     async def _ask(
-        self,
-        target: Target,
-        member: str,
-        signature: str = "",
-        body: Body | None = None,
-        call_options: CallOptions = DEFAULT_CALL_OPTIONS,
+        self, target: Target, member: str, signature: str, body: Body, call_options: CallOptions
     ) -> Answer:
         """Return the answer to a call, whose descriptors are then the caller's to close."""
         loop = asyncio.get_running_loop()

@@ -146,6 +146,10 @@ class Target:
     interface: str
 
 
+MESSAGE_BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+DEFAULT_CALL_OPTIONS = CallOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class Interest:
     """Which signals somebody wants to hear."""

@@ -15,9 +15,10 @@ from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-from kdumpd.dbus.connection import MESSAGE_BUS, Connection
+from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import (
     BUSY_ERROR,
+    MESSAGE_BUS,
     NOT_AUTHORIZED_ERROR,
     ROOT_UID,
     SERVICE_ABSENT_ERRORS,

@@ -7,14 +7,20 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from kdumpd.dbus import wire
-from kdumpd.dbus.messages import Body, BusError, CallError, CallOptions, Target
+from kdumpd.dbus.messages import (
+    DEFAULT_CALL_OPTIONS,
+    MESSAGE_BUS,
+    Body,
+    BusError,
+    CallError,
+    CallOptions,
+    Target,
+)
 from kdumpd.dbus.transport import SEND_TIMEOUT_S, Transport, close_all, open_transport
 from kdumpd.dbus.wire import Header, Outgoing, WireError, read_body, write_message
 
 log = logging.getLogger(__name__)
 
-MESSAGE_BUS = Target("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
-DEFAULT_CALL_OPTIONS = CallOptions()
 CONNECT_TIMEOUT_S = 10.0
 MAX_SERIAL = 2**32 - 1
 WARNING_INTERVAL_S = 60.0

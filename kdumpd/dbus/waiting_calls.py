@@ -35,7 +35,7 @@ class WaitingCalls:
     """The calls that have come and not begun, by caller, and how many of each are running."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, deque[WaitingCall]] = {}  # in the order of the turns
+        self._waiting: dict[str, deque[WaitingCall]] = {}
         self._bytes: Counter[str] = Counter()
         self._all_bytes = 0
         self._running: Counter[str] = Counter()

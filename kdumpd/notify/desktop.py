@@ -4,8 +4,8 @@
 import asyncio
 from collections.abc import Callable
 
-from kdumpd.dbus.connection import MESSAGE_BUS, Connection
-from kdumpd.dbus.messages import Body, BusError, CallError, Signal, Target
+from kdumpd.dbus.connection import Connection
+from kdumpd.dbus.messages import MESSAGE_BUS, Body, BusError, CallError, Signal, Target
 from kdumpd.dbus.wire import variant
 from kdumpd.notify.notifications import Action, Notification
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from kdumpd.ctl.client import KDUMPD_ABSENT, AbsentError, Daemon, Properties
-from kdumpd.dbus.connection import MESSAGE_BUS, Connection, connect
+from kdumpd.dbus.connection import Connection, connect
 from kdumpd.dbus.messages import (
     KDUMPD_BUS_NAME,
     KDUMPD_PATH,
     MANAGER_INTERFACE,
+    MESSAGE_BUS,
     OBJECT_MANAGER_INTERFACE,
     PROPERTIES_INTERFACE,
     BusError,

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from kdumpd.dbus.connection import MESSAGE_BUS, Connection
+from kdumpd.dbus.connection import Connection
 from kdumpd.dbus.messages import (
     BUSY_ERROR,
+    MESSAGE_BUS,
     NOT_AUTHORIZED_ERROR,
     ROOT_UID,
     BusError,

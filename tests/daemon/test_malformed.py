@@ -18,7 +18,7 @@ from tests.support.dbus_next import DbusNextClient, dbus_next_client
 from tests.support.message_bus import Broker, Bus
 from tests.support.namespace import ROOT, needs_root
 from tests.support.polkit import system_bus
-from tests.support.process import BOUND, end, program
+from tests.support.process import BOUND, as_uid, end, program
 from tests.support.traps import NOBODY
 
 pytestmark = [pytest.mark.bus, needs_root, pytest.mark.skipif(not ROOT, reason="becomes others")]
@@ -193,9 +193,8 @@ async def wire_client(
     address: str, count: int, a_second: int = 0
 ) -> AsyncIterator["asyncio.Task[tuple[int, int]]"]:
     """Have a stranger send so many messages; the task returns how many were sent and answered."""
-    prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
     process = await asyncio.create_subprocess_exec(
-        *(*prefix, *BOUND, program("python3", "python3"), "-c", SCRIPT.read_text()),
+        *(*as_uid(NOBODY), *BOUND, program("python3", "python3"), "-c", SCRIPT.read_text()),
         *(address.removeprefix("unix:path="), "org.kdumpd1", str(SEED)),
         *(str(count), str(a_second)),
         stdout=PIPE,

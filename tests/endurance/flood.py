@@ -11,7 +11,7 @@ from typing import Any
 
 from dbus_fast import Message, MessageFlag, MessageType
 
-from tests.support.process import BOUND, end, program
+from tests.support.process import BOUND, as_uid, end, program
 from tests.support.traps import NOBODY
 
 SCRIPT = Path(__file__).with_name("flood_client.py")
@@ -95,9 +95,8 @@ async def flooded(
     address: str, sort: Sort, destination: str, *, count: int = WITHOUT_END, uid: int = NOBODY
 ) -> AsyncIterator[Flood]:
     """Have somebody, a stranger, send so many messages of a sort while the context lasts."""
-    prefix = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--")
     process = await asyncio.create_subprocess_exec(
-        *(*prefix, *BOUND, program("python3", "python3"), "-c", SCRIPT.read_text()),
+        *(*as_uid(uid), *BOUND, program("python3", "python3"), "-c", SCRIPT.read_text()),
         *(address.removeprefix("unix:path="), str(count), str(WINDOW if sort.answered else 0)),
         stdin=PIPE,
         stdout=PIPE,

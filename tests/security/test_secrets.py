@@ -25,14 +25,14 @@ from tests.support.machine import Machine
 from tests.support.machine_file import read_machine
 from tests.support.message_bus import Broker, Bus, private_bus
 from tests.support.namespace import ROOT
-from tests.support.process import Json
+from tests.support.process import Json, as_uid
 from tests.support.sample_machines import machines
 from tests.support.traps import NOBODY
 
 pytestmark = pytest.mark.bus
 
 EVERYBODY = '<policy context="default"><allow user="*"/></policy>'
-AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
+AS_NOBODY = as_uid(NOBODY)
 # Made of a hash, or told of the kernel's file; whoever started the task chose its name.
 NO_ADDRESS = {"Id", "Signature", "BuildId", "BootId", "Command"}
 

@@ -23,6 +23,11 @@ DIRECTORIES = (
 LINE_LIMIT = 64 << 20  # asyncio's own limit of 64 KiB is less than one D-Bus message
 
 
+def as_uid(uid: int) -> tuple[str, ...]:
+    """Return what, put before a command, runs it as that uid, with no other group."""
+    return ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--")
+
+
 class ServiceError(Exception):
     """A real service, or a client of one, did not do what the test needs of it."""
 
